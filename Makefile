@@ -1,0 +1,78 @@
+# gfl: `make demo` and `make check` do all of their set-up themselves.
+#
+#   make               every program, into build/bin
+#   make DEV=1         warnings are errors
+#   make SAN=address,undefined   the same, instrumented, in build/address,undefined
+#   make CC=clang-14   another compiler
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+CC = gcc
+comma := ,
+BUILD := build$(if $(SAN),/$(SAN))
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	$(if $(DEV),-Werror)
+OPTIM := -O2 -g $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer)
+CPPFLAGS += -Ilib -I$(BUILD)/gen -D_GNU_SOURCE -DGFL_VERSION='"$(VERSION)"'
+CFLAGS += -std=gnu17 $(OPTIM) $(WARN) -MMD -MP
+LDFLAGS += $(OPTIM) -Wl,--as-needed
+LDLIBS := -luv -lcurl -ljansson -lsqlite3 -lprotobuf-c -linih -lsmartcols -lisal -lcrypto \
+	-ldnnl -lgomp -lz -lm -lpthread
+
+PROTO := $(wildcard proto/*.proto)
+GEN := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
+LIB := $(wildcard lib/*/*.c)
+OBJ := $(LIB:%.c=$(BUILD)/%.o) $(GEN:.c=.o)
+CMD := $(patsubst cmd/%.c,$(BUILD)/bin/%,$(wildcard cmd/*.c))
+SH := $(patsubst cmd/%.sh,$(BUILD)/bin/%,$(wildcard cmd/*.sh))
+UNIT := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/unit/*_test.c))
+SIM := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/sim/*_sim.c))
+
+all: $(CMD) $(SH)
+
+# What a build, the demo and the tests need, all from Debian 12.
+PACKAGES := gcc libc6-dev pkg-config libuv1-dev libcurl4-openssl-dev \
+	libjansson-dev libsqlite3-dev protobuf-compiler protobuf-c-compiler \
+	libprotobuf-c-dev libssl-dev libisal-dev libinih-dev libsmartcols-dev libdnnl-dev uthash-dev \
+	zlib1g-dev dataset-fashion-mnist curl jq sqlite3 procps
+PACKAGES_CHECK := $(PACKAGES) bats libubsan1 libasan8
+
+deps:
+	@share/deps.sh $(PACKAGES)
+deps-check:
+	@share/deps.sh $(PACKAGES_CHECK)
+
+$(BUILD)/gen/proto/%.pb-c.c: proto/%.proto $(PROTO)
+	@mkdir -p $(@D)
+	protoc-c --c_out=$(BUILD)/gen proto/$*.proto
+$(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
+	$(CC) $(CPPFLAGS) $(filter-out $(WARN),$(CFLAGS)) -c -o $@ $<
+# Every object may include a generated header, so those come first.
+$(OBJ): | $(GEN)
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Itest/unit $(CFLAGS) -c -o $@ $<
+$(BUILD)/libgfl.a: $(OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+$(CMD): $(BUILD)/bin/%: $(BUILD)/cmd/%.o $(BUILD)/libgfl.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(SH): $(BUILD)/bin/%: cmd/%.sh
+	@mkdir -p $(@D)
+	install -m 755 $< $@
+$(UNIT) $(SIM): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/test/unit/test.o \
+		$(BUILD)/libgfl.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(UNIT:=.o) $(SIM:=.o) $(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN)
+
+clean:
+	rm -rf build
+
+.PHONY: all deps deps-check clean
+.SECONDARY:
+-include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')
