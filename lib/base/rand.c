@@ -4,13 +4,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-uint64_t rand_mix(uint64_t x)
-{
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-	return x ^ (x >> 31);
-}
-
 uint64_t rand_next(struct rand *r)
 {
 	r->state += 0x9e3779b97f4a7c15u;

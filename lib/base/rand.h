@@ -12,7 +12,15 @@ struct rand {
 	uint64_t state; /* the seed, at the start */
 };
 
-uint64_t rand_mix(uint64_t x);	   /* the finaliser: a bijective hash */
+/* The finaliser: a bijective hash. Inline, because masks are made of it by the
+ * hundred thousand. */
+static inline uint64_t rand_mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
 uint64_t rand_next(struct rand *r); /* 64 uniform bits */
 
 /* Uniform in 0..n-1, n > 0, by the high half of a product (Lemire); the bias
