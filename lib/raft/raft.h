@@ -1,0 +1,331 @@
+/* raft.h - the consensus core: Raft as a machine without I/O, clock, threads
+ * or globals, so that a simulator can run hours of a cluster in seconds.
+ *
+ * "The paper" is Ongaro and Ousterhout, "In Search of an Understandable
+ * Consensus Algorithm" (2014), cited as "Raft 5.4.2"; "the dissertation" is
+ * Ongaro, "Consensus: Bridging Theory and Practice", cited as "Diss. 4.2.2".
+ *
+ * A host feeds inputs (raft_step, raft_tick, raft_propose, raft_change,
+ * raft_transfer, raft_read, raft_written, ...) and after each one, or after
+ * several, drains every output in this order until it is empty:
+ *
+ *   raft_next_write  start to store it; later say raft_written()
+ *   raft_next_msg    send it; may be lost, repeated, reordered
+ *   raft_next_apply  apply it, in order; each entry is given once
+ *   raft_next_read   answer the reader
+ *
+ * and then sleeps until raft_deadline() or the next event. What must not be
+ * seen before it is durable (votes, acknowledgements of entries) is held
+ * inside until raft_written() says so; what a leader sends to followers leaves
+ * at once, in parallel with its own write (Diss. 10.2.1). So a host never
+ * delays a message itself.
+ *
+ * Times are milliseconds of any monotonic clock, given with every input; a
+ * time before an earlier one counts as that one. Indexes start at 1, terms at
+ * 1; ids are > 0; 0 is "none". All bytes that go in are copied. All pointers
+ * that come out are borrowed until the next input. Not for two threads. */
+#ifndef RAFT_RAFT_H
+#define RAFT_RAFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct raft; /* one server */
+
+/* ---- configuration: who is a member, in what role ---- */
+
+enum raft_member_role {
+	RAFT_NONE = 0,    /* not a member; as a change: remove */
+	RAFT_VOTER = 1,   /* counts in elections and commits */
+	RAFT_STANDBY = 2, /* has the log, to be promoted when a voter goes */
+	RAFT_LEARNER = 3, /* has the log, no vote (Diss. 4.2.1) */
+};
+
+struct raft_member {
+	int64_t id;
+	enum raft_member_role role;
+};
+
+enum { RAFT_MEMBERS_MAX = 4096 };
+
+/* Members by ascending id, each once, none of role RAFT_NONE. */
+struct raft_conf {
+	struct raft_member *member;
+	int n;
+};
+
+/* The bytes that stand for conf in an entry: *out is freed by the caller, its
+ * length is returned. One version byte, then per member one byte of role and
+ * the id as 8 bytes, low byte first. */
+size_t raft_conf_encode(const struct raft_conf *conf, void **out);
+
+/* The configuration that the bytes stand for; conf was empty and is released
+ * by the caller. INVALID_ARGUMENT if they are damaged or of another version. */
+int raft_conf_decode(struct raft_conf *conf, const void *p, size_t len,
+		     struct err *err) MUST_CHECK;
+
+enum raft_member_role raft_conf_role(const struct raft_conf *conf, int64_t id);
+void raft_conf_release(struct raft_conf *conf);
+
+/* ---- entries ---- */
+
+enum raft_entry_type {
+	RAFT_NORMAL = 1, /* the host's: data is opaque to the core */
+	RAFT_NOOP = 2,   /* a new leader's first (Raft 8); no data */
+	RAFT_CONFIG = 3, /* conf is the whole configuration from here on, data
+			  * is the host's own account of the change */
+};
+
+/* One entry of the log. client and seq are the session of whoever proposed it
+ * (session.h), 0 and 0 without. conf is empty but in RAFT_CONFIG. */
+struct raft_entry {
+	int64_t index, term;
+	enum raft_entry_type type;
+	int64_t client, seq;
+	const void *conf;
+	size_t conf_len;
+	const void *data;
+	size_t len;
+};
+
+/* ---- life ---- */
+
+/* All zero but id and seed is a good configuration: a field that is 0 has the
+ * value in brackets. Sizes are bytes of data and conf together. */
+struct raft_config {
+	int64_t id;
+	uint64_t seed;           /* of election timeouts; differs by server */
+	int64_t election_min_ms; /* [150] */
+	int64_t election_max_ms; /* [300] */
+	int64_t heartbeat_ms;    /* [50] less than half of election_min_ms */
+	size_t max_entry;        /* [1 MiB] the largest entry */
+	size_t max_uncommitted;  /* [64 MiB] refuse proposals past it */
+	size_t max_append;       /* [1 MiB] of one message; 1 entry at least */
+	int max_inflight;        /* [16] unacknowledged messages per follower;
+				  * 1 batches all the rest behind it */
+	int max_reads;           /* [65536] reads that wait */
+
+	/* What the storage has; all 0 for a new server. */
+	int64_t term, vote, commit;
+	int64_t applied; /* what raft_next_apply() must not give again */
+};
+
+/* Check cfg and make a server, not yet started. Then raft_load() each stored
+ * entry in order from index 1, then raft_start(). INVALID_ARGUMENT names the
+ * field that is wrong. *out is freed by raft_close(). */
+int raft_open(struct raft **out, const struct raft_config *cfg,
+	      struct err *err) MUST_CHECK;
+
+/* DATA_LOSS if e does not follow the entry before it or has a damaged
+ * configuration. */
+int raft_load(struct raft *r, const struct raft_entry *e,
+	      struct err *err) MUST_CHECK;
+
+/* Take up work as a follower. DATA_LOSS if the loaded log does not reach what
+ * was committed or applied, or has a term above the stored one. */
+int raft_start(struct raft *r, int64_t now_ms, struct err *err) MUST_CHECK;
+
+void raft_close(struct raft *r); /* NULL is fine */
+
+/* Found a cluster of this server alone: entry 1, of term 1, is a configuration
+ * with it as the only voter, with data as the host's account. It elects itself
+ * at once after the write. FAILED_PRECONDITION unless the server is new (no
+ * term, no entry). Every other member starts empty, waits for a leader, and
+ * never campaigns before it has a configuration that names it a voter. */
+int raft_bootstrap(struct raft *r, int64_t now_ms, const void *data, size_t len,
+		   struct err *err) MUST_CHECK;
+
+/* ---- messages ---- */
+
+/* The numbers are the wire's. 10 and 11 are kept for InstallSnapshot and its
+ * reply. */
+enum raft_msg_type {
+	RAFT_PREVOTE = 1, /* Diss. 9.6; term is the one it would campaign in */
+	RAFT_PREVOTE_REPLY = 2,
+	RAFT_VOTE = 3, /* Raft 5.2 */
+	RAFT_VOTE_REPLY = 4,
+	RAFT_APPEND = 5, /* Raft 5.3; with no entries it is a probe */
+	RAFT_APPEND_REPLY = 6,
+	RAFT_HEARTBEAT = 7, /* keeps followers, tells commit, confirms reads */
+	RAFT_HEARTBEAT_REPLY = 8,
+	RAFT_TIMEOUT_NOW = 9, /* Diss. 3.10 */
+};
+
+/* A field that a type does not name below is 0. Heartbeats, votes and replies
+ * are small; the host may send them apart from appends, which should stay in
+ * order among themselves (reordering is safe, but makes the leader probe).
+ *
+ *   index, log_term  VOTE, PREVOTE: the sender's last entry
+ *                    APPEND: the entry before the first of entries
+ *                    APPEND_REPLY: index is the last entry that is durable
+ *                    and equal to the leader's; when reject, the index refused
+ *                    HEARTBEAT_REPLY: index likewise, 0 if not known
+ *                    PREVOTE_REPLY with removed: index of the configuration
+ *                    that has the candidate no more
+ *   hint, log_term   APPEND_REPLY that rejects: the last entry that may match
+ *   commit           APPEND, HEARTBEAT
+ *   context          HEARTBEAT, HEARTBEAT_REPLY: the round (Diss. 6.4)
+ *   force            VOTE: the leader asked for it by TIMEOUT_NOW
+ */
+struct raft_msg {
+	enum raft_msg_type type;
+	int64_t from, to;
+	int64_t term;
+	int64_t index, log_term;
+	int64_t hint;
+	int64_t commit;
+	int64_t context;
+	bool reject, force, removed;
+	const struct raft_entry *entries;
+	size_t n;
+};
+
+/* ---- inputs ---- */
+
+/* A message came in. Anything may be in it: INVALID_ARGUMENT if it makes no
+ * sense (not for us, unordered entries, damaged configuration); DATA_LOSS if
+ * it would replace a committed entry, which means that this cluster's storage
+ * or membership was damaged: stop. Either way the state is as before. */
+int raft_step(struct raft *r, int64_t now_ms, const struct raft_msg *msg,
+	      struct err *err) MUST_CHECK;
+
+/* Time passed; call at raft_deadline(), harmless at any other time. */
+void raft_tick(struct raft *r, int64_t now_ms);
+
+/* Append n entries of the host; from each, type (RAFT_NORMAL), client, seq,
+ * data and len are read. All or none: on success the first has index *index
+ * and the rest follow, all in term *term. They are done when raft_next_apply()
+ * gives that index with that term; another term there means they are lost.
+ *   UNAVAILABLE          not the leader; raft_leader() may know who is
+ *   FAILED_PRECONDITION  leadership is being transferred
+ *   INVALID_ARGUMENT     an entry past max_entry, or not RAFT_NORMAL
+ *   RESOURCE_EXHAUSTED   past max_uncommitted: come back later */
+int raft_propose(struct raft *r, int64_t now_ms, const struct raft_entry *e,
+		 size_t n, int64_t *index, int64_t *term,
+		 struct err *err) MUST_CHECK;
+
+/* Change one member's role (Diss. 4.1: one server at a time): add as
+ * RAFT_LEARNER or RAFT_STANDBY, promote to RAFT_VOTER, demote, or remove by
+ * RAFT_NONE. e gives client, seq, data and len. Done like a proposal. A new
+ * server is added without a vote first and promoted once it has caught up
+ * (Diss. 4.2.1). A leader that removes itself steps down when that commits;
+ * transfer first.
+ *   as raft_propose(), and
+ *   UNAVAILABLE          before this leader has committed in its own term,
+ *                        or while another change is not committed: come back
+ *   FAILED_PRECONDITION  the role is that already, a promoted member is
+ *                        unknown or behind, or no voter would be left */
+int raft_change(struct raft *r, int64_t now_ms, int64_t id,
+		enum raft_member_role role, const struct raft_entry *e,
+		int64_t *index, int64_t *term, struct err *err) MUST_CHECK;
+
+/* Hand leadership to a voter, or with 0 to the one that is most up to date
+ * (Diss. 3.10). Proposals are refused until it is done or, after
+ * election_max_ms, given up. UNAVAILABLE when not the leader or when no other
+ * voter is there, INVALID_ARGUMENT when `to` is no voter or is this server. */
+int raft_transfer(struct raft *r, int64_t now_ms, int64_t to,
+		  struct err *err) MUST_CHECK;
+
+/* Ask for a linearizable read (Diss. 6.4) by the name ctx; raft_next_read()
+ * answers each exactly once. UNAVAILABLE when not the leader,
+ * RESOURCE_EXHAUSTED past max_reads. */
+int raft_read(struct raft *r, int64_t now_ms, int64_t ctx,
+	      struct err *err) MUST_CHECK;
+
+/* All writes up to and with seq are durable, in order. */
+void raft_written(struct raft *r, int64_t now_ms, int64_t seq);
+
+/* A write failed, so that what the disk has is not known: the server steps
+ * down for good and is silent; every input fails with UNAVAILABLE or does
+ * nothing. Restart from what the storage then has. */
+void raft_write_failed(struct raft *r, int64_t now_ms);
+
+/* The transport could not deliver to id (broken connection): what was on its
+ * way is probed for again instead of waited for. */
+void raft_unreachable(struct raft *r, int64_t now_ms, int64_t id);
+
+/* ---- outputs ---- */
+
+/* What to store, as one transaction: the hard state (always whole), then
+ * delete entries from truncate_from on (if not 0), then add n entries, which
+ * follow each other. Several may be under way; they are stored in order, and
+ * any number of them may share one transaction. commit is only a hint that
+ * saves work after a restart: it is never written for its own sake. */
+struct raft_write {
+	int64_t seq; /* rises by 1 */
+	int64_t term, vote, commit;
+	int64_t truncate_from;
+	const struct raft_entry *entries;
+	size_t n;
+};
+
+bool raft_next_write(struct raft *r, struct raft_write *out);
+bool raft_next_msg(struct raft *r, struct raft_msg *out);
+
+/* The next entry that is committed and locally durable, or NULL. Every type
+ * comes by, RAFT_NOOP and RAFT_CONFIG too. */
+const struct raft_entry *raft_next_apply(struct raft *r);
+
+/* The answer to a raft_read(). If not refused, the state with every entry up
+ * to index applied is the one to read; raft_next_apply() has given them all,
+ * but a host that applies elsewhere must wait for it. Refused: leadership was
+ * lost, ask again elsewhere. */
+struct raft_read {
+	int64_t ctx, index;
+	bool refused;
+};
+
+bool raft_next_read(struct raft *r, struct raft_read *out);
+
+/* When to call raft_tick() next, on the host's clock; INT64_MAX for never. */
+int64_t raft_deadline(const struct raft *r);
+
+/* ---- what it is, for status and tests ---- */
+
+enum raft_role {
+	RAFT_FOLLOWER = 0,
+	RAFT_PRECANDIDATE = 1,
+	RAFT_CANDIDATE = 2,
+	RAFT_LEADER = 3,
+};
+
+struct raft_status {
+	int64_t id, leader; /* 0: not known */
+	enum raft_role role;
+	int64_t term, vote;
+	int64_t last, durable, commit, applied; /* indexes */
+	int64_t conf_index;     /* of the newest configuration */
+	int64_t transfer_to;    /* 0: none under way */
+	size_t uncommitted;     /* bytes, on a leader */
+	bool committed_in_term; /* a leader that may change members */
+	bool removed; /* a committed configuration is without us, by our own
+		       * log or because a member told us */
+	bool failed;  /* raft_write_failed() */
+};
+
+void raft_status(const struct raft *r, struct raft_status *out);
+int64_t raft_leader(const struct raft *r); /* 0: not known */
+
+/* The newest configuration, committed or not. */
+const struct raft_conf *raft_conf(const struct raft *r);
+
+/* What a leader knows of a member (itself too). NOT_FOUND when not the leader
+ * or no member. */
+struct raft_peer {
+	int64_t match, next; /* indexes */
+	int64_t heard_ms;    /* when it last answered, or became a member */
+	bool probing;        /* its log is still being found out */
+};
+
+int raft_peer(const struct raft *r, int64_t id, struct raft_peer *out,
+	      struct err *err) MUST_CHECK;
+
+/* The entry at index, or NULL. */
+const struct raft_entry *raft_entry(const struct raft *r, int64_t index);
+
+const char *raft_role_name(enum raft_role role); /* "follower", ... */
+
+#endif
