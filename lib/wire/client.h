@@ -1,0 +1,74 @@
+/* client.h - calls of other programs' methods, many at once, on one loop.
+ *
+ * libcurl's multi interface in the loop; connections are kept, control and
+ * bulk apart. HTTP/1.1, gRPC-web binary. A method that may be called twice
+ * (rpc_method.again) is retried on UNAVAILABLE inside its deadline if retry is
+ * asked for, with jittered exponential backoff. */
+#ifndef WIRE_CLIENT_H
+#define WIRE_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "wire/rpc.h"
+
+struct client;
+struct rpc; /* one call under way */
+
+int client_open(struct client **out, struct loop *loop, struct err *err)
+	MUST_CHECK;
+
+/* Cancels what is under way; no callback runs. NULL is nothing. */
+void client_close(struct client *c);
+
+struct client_opts {
+	int64_t timeout_ms; /* for the whole call; streams: 0 is none */
+	bool retry;
+	bool forwarded;	  /* marks the call as forwarded by a node */
+	const char *bind; /* source address, or NULL */
+};
+
+/* err is NULL when all went well, out then the answer, borrowed for the
+ * callback. Runs on the loop's thread, exactly once unless cancelled, never
+ * before client_call() has returned. The rpc is gone afterwards. */
+typedef void rpc_done_fn(const struct err *err, const ProtobufCMessage *out,
+			 void *arg);
+
+/* Call method name at url ("http://127.0.0.1:8901"). in is borrowed for this
+ * call. Unreachable is UNAVAILABLE: "cannot reach URL: Connection refused".
+ * Never NULL. */
+struct rpc *client_call(struct client *c, const char *url, enum rpc_name name,
+			const ProtobufCMessage *in,
+			const struct client_opts *opts, rpc_done_fn *done,
+			void *arg);
+
+/* A server stream: each per message (borrowed), then done, with err NULL at
+ * an orderly end. A message on a stream resets no deadline; a connection that
+ * dies ends it with UNAVAILABLE. each may cancel the rpc. */
+typedef void rpc_each_fn(const ProtobufCMessage *out, void *arg);
+struct rpc *client_stream(struct client *c, const char *url,
+			  enum rpc_name name, const ProtobufCMessage *in,
+			  const struct client_opts *opts, rpc_each_fn *each,
+			  rpc_done_fn *done, void *arg);
+
+/* End it; its callbacks do not run. NULL is nothing. */
+void client_cancel(struct rpc *r);
+
+/* Bytes of the answer's body, and from its first to its last byte; valid in
+ * done, for the rpc whose done runs. */
+void client_timing(const struct client *c, uint64_t *bytes, int64_t *us);
+
+/* For programs without a loop of their own: call and wait. *out is freed by
+ * the caller with rpc_free(). timeout_ms 0 waits for ever. */
+int client_now(const char *url, enum rpc_name name, const ProtobufCMessage *in,
+	       int64_t timeout_ms, ProtobufCMessage **out, struct err *err)
+	MUST_CHECK;
+
+/* The same for a stream, until its end or until each returns false. */
+typedef bool rpc_more_fn(const ProtobufCMessage *out, void *arg);
+int client_stream_now(const char *url, enum rpc_name name,
+		      const ProtobufCMessage *in, int64_t timeout_ms,
+		      rpc_more_fn *each, void *arg, struct err *err) MUST_CHECK;
+
+#endif

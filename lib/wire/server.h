@@ -1,0 +1,100 @@
+/* server.h - listens, speaks every dialect on one port, and hands decoded
+ * messages to handlers on the loop's thread.
+ *
+ * A handler answers at once or keeps the call and answers later: a held call
+ * costs little, and ends by itself when its client goes away or its deadline
+ * passes. Limits: head 16 KiB, 100 headers, JSON body 4 MiB, message 64 MiB,
+ * 10 s to receive a unary request. */
+#ifndef WIRE_SERVER_H
+#define WIRE_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "wire/rpc.h"
+
+struct server;
+struct call; /* one request being served */
+
+struct server_opts {
+	const char *listen;    /* "127.0.0.1:0": a free port */
+	const char *advertise; /* URL that others use; NULL: from listen */
+	bool insecure;	       /* may bind what is not loopback */
+	size_t max_message;    /* bytes; 0: 64 MiB */
+	size_t max_connections; /* 0: from the descriptor limit */
+};
+
+/* Bind and listen, but serve only once the loop runs. A taken port is
+ * RESOURCE_EXHAUSTED naming it; an address that is not loopback without
+ * insecure is INVALID_ARGUMENT with a hint. Frees by server_close(). */
+int server_open(struct server **out, struct loop *loop,
+		const struct server_opts *opts, struct err *err) MUST_CHECK;
+
+/* What others call us: "http://127.0.0.1:8090", without a trailing slash. */
+const char *server_url(const struct server *s);
+int server_port(const struct server *s);
+
+/* Close the listener and every connection; held calls see their cancel hook.
+ * Answers that are queued get up to drain_ms (server_close runs the loop). */
+void server_close(struct server *s, int64_t drain_ms);
+
+/* in is borrowed for the handler's run; rpc_copy() what must last. */
+typedef void server_fn(struct call *call, const ProtobufCMessage *in,
+		       void *arg);
+
+/* Serve a method; arg goes to fn. The tables in rpc.h name the methods. */
+void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
+		   void *arg);
+
+/* Plain HTTP beside the methods: GET for /healthz, /readyz, /metrics (text)
+ * and the JSON paths of the first comm manager. path has no query part; query
+ * and body may be empty. Answer by call_http() within the handler. */
+typedef void server_http_fn(struct call *call, const char *query,
+			    const char *body, size_t len, void *arg);
+void server_http(struct server *s, const char *verb, const char *path,
+		 server_http_fn *fn, void *arg);
+void call_http(struct call *call, int status, const char *content_type,
+	       const char *body, size_t len);
+
+/* Whether /readyz says yes; a server starts not ready. /healthz always does
+ * while the loop turns; /metrics is made of rows added by this hook. */
+void server_ready(struct server *s, bool ready);
+typedef void server_metrics_fn(struct buf *text, void *arg);
+void server_metrics(struct server *s, server_metrics_fn *fn, void *arg);
+
+/* Answer a unary call, or end it or a stream with an error. The call is over
+ * and may not be used again. msg is borrowed for the call. */
+void call_reply(struct call *call, const ProtobufCMessage *msg);
+void call_fail(struct call *call, const struct err *err);
+
+/* A stream: messages, then call_end(). Messages queue while the reader is
+ * slow; past the bound of 16 MiB or 10,000 messages the call fails by itself
+ * with RESOURCE_EXHAUSTED (its cancel hook runs) and -1 is returned. */
+int call_send(struct call *call, const ProtobufCMessage *msg);
+void call_end(struct call *call);
+size_t call_queued(const struct call *call); /* bytes not yet taken */
+typedef void call_fn(struct call *call, void *arg);
+void call_on_drain(struct call *call, call_fn *fn, void *arg);
+
+/* Runs once if the client goes away, the deadline passes or the server
+ * closes, before the call is freed; not after a reply. Whoever keeps a call
+ * past its handler must set it and forget the call there. */
+void call_on_cancel(struct call *call, call_fn *fn, void *arg);
+
+/* Monotonic time (clock_ms) by which to answer; INT64_MAX if the client gave
+ * none. */
+int64_t call_deadline_ms(const struct call *call);
+
+const char *call_peer(const struct call *call); /* "127.0.0.1:40312" */
+bool call_peer_loopback(const struct call *call);
+
+/* The call was forwarded by a node for somebody: do not forward it again. */
+bool call_forwarded(const struct call *call);
+
+/* Bytes of the request's body, and the time from its first to its last byte
+ * as it came from the kernel (0 if it came at once). */
+void call_timing(const struct call *call, uint64_t *bytes, int64_t *us);
+
+#endif

@@ -1,0 +1,52 @@
+#include "wire/utf8.h"
+
+#include <stdint.h>
+
+/* Bytes that follow the first, and the least code point of that length. */
+static const struct {
+	unsigned char mask, lead, more;
+	uint32_t least;
+} forms[] = {
+	{0x80, 0x00, 0, 0},
+	{0xe0, 0xc0, 1, 0x80},
+	{0xf0, 0xe0, 2, 0x800},
+	{0xf8, 0xf0, 3, 0x10000},
+};
+
+/* Length of the code point at s, or 0 if it is none. */
+static size_t one(const unsigned char *s, size_t len)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		uint32_t point = s[0] & (unsigned char)~forms[i].mask;
+
+		if ((s[0] & forms[i].mask) != forms[i].lead)
+			continue;
+		if (len <= forms[i].more)
+			return 0;
+		for (unsigned k = 1; k <= forms[i].more; k++) {
+			if ((s[k] & 0xc0) != 0x80)
+				return 0;
+			point = point << 6 | (s[k] & 0x3f);
+		}
+		if (point < forms[i].least || point > 0x10ffff ||
+		    (point >= 0xd800 && point < 0xe000))
+			return 0;
+		return forms[i].more + 1u;
+	}
+	return 0;
+}
+
+bool utf8_ok(const char *s, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)s;
+
+	while (len) {
+		size_t n = one(p, len);
+
+		if (!n)
+			return false;
+		p += n;
+		len -= n;
+	}
+	return true;
+}
