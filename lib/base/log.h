@@ -1,0 +1,40 @@
+/* log.h - events on stderr, one a line, as key=value or JSON.
+ *
+ *	log_info("leader", "term=%lld node=%lld", term, node);
+ *
+ * The format is a literal of `key=value` words separated by spaces; each value
+ * is escaped by itself, so that whatever a peer sends stays one value of one
+ * line. %d %i %u %x %c %s %.*s %f %g %e with l, ll, z and j are understood. Safe
+ * from any thread; a line leaves in one write. */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+enum log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG };
+
+#define LOG_LEVELS "error|warn|info|debug"
+#define LOG_FORMATS "text|json"
+
+/* The format is pasted to a space, so it must be a literal and may be absent:
+ * log_info("leaving"). */
+#define log_error(event, ...) log_write(LEVEL_ERROR, event, " " __VA_ARGS__)
+#define log_warn(event, ...) log_write(LEVEL_WARN, event, " " __VA_ARGS__)
+#define log_info(event, ...) log_write(LEVEL_INFO, event, " " __VA_ARGS__)
+#define log_debug(event, ...) log_write(LEVEL_DEBUG, event, " " __VA_ARGS__)
+
+void log_write(enum log_level level, const char *event, const char *fmt, ...)
+	PRINTF(3, 4);
+
+/* An error that nobody above can be told: what failed, why, and the hint. */
+void log_err(const char *event, const struct err *err);
+
+/* Set before threads start. prog is kept, not copied. */
+void log_setup(const char *prog, enum log_level level, bool json);
+
+/* Would an event of this level be written? For what is costly to gather. */
+bool log_on(enum log_level level);
+
+#endif
