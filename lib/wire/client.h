@@ -22,7 +22,7 @@ int client_open(struct client **out, struct loop *loop, struct err *err)
 /* Cancels what is under way; no callback runs. NULL is nothing. */
 void client_close(struct client *c);
 
-struct client_opts {
+struct rpc_opts {
 	int64_t timeout_ms; /* for the whole call; streams: 0 is none */
 	bool retry;
 	bool forwarded;	  /* marks the call as forwarded by a node */
@@ -40,7 +40,7 @@ typedef void rpc_done_fn(const struct err *err, const ProtobufCMessage *out,
  * Never NULL. */
 struct rpc *client_call(struct client *c, const char *url, enum rpc_name name,
 			const ProtobufCMessage *in,
-			const struct client_opts *opts, rpc_done_fn *done,
+			const struct rpc_opts *opts, rpc_done_fn *done,
 			void *arg);
 
 /* A server stream: each per message (borrowed), then done, with err NULL at
@@ -49,7 +49,7 @@ struct rpc *client_call(struct client *c, const char *url, enum rpc_name name,
 typedef void rpc_each_fn(const ProtobufCMessage *out, void *arg);
 struct rpc *client_stream(struct client *c, const char *url,
 			  enum rpc_name name, const ProtobufCMessage *in,
-			  const struct client_opts *opts, rpc_each_fn *each,
+			  const struct rpc_opts *opts, rpc_each_fn *each,
 			  rpc_done_fn *done, void *arg);
 
 /* End it; its callbacks do not run. NULL is nothing. */
