@@ -1,0 +1,151 @@
+#include "test.h"
+
+#include "base/str.h"
+#include "registry/lease.h"
+
+static const struct lease_config config = {
+	.lease_ms = 100, .forget_ms = 1000, .grant_ms = 30, .grants = true};
+
+static const char one[] = "11111111111111111111111111111111";
+static const char two[] = "22222222222222222222222222222222";
+static const char ours[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+static const char other[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+static struct err err;
+
+static int put(struct lease *l, int64_t id, const char *instance,
+	       const char *cluster, int64_t now_ms, struct lease_admission *a)
+{
+	struct member who = {.id = id, .url = (char *)"http://127.0.0.1:1"};
+
+	str_copy(who.instance, sizeof(who.instance), instance);
+	str_copy(who.cluster, sizeof(who.cluster), cluster);
+	return lease_register(l, &who, now_ms, 0, a, &err);
+}
+
+TEST(lease_gives_the_lowest_free_id_and_keeps_an_instance_to_one)
+{
+	struct lease_admission a;
+	struct lease l;
+
+	lease_init(&l, &config);
+	CHECK(!put(&l, 2, "", "", 0, &a) && a.member->id == 2);
+	CHECK(!put(&l, 0, one, "", 0, &a) && a.member->id == 1);
+	CHECK(!put(&l, 0, two, "", 0, &a) && a.member->id == 3);
+	CHECK(!put(&l, 0, one, "", 0, &a) && a.member->id == 1 && !a.is_new);
+	CHECK(!put(&l, 9, one, "", 0, &a) && a.dropped == 1);
+	CHECK_INT(lease_count(&l, true), 3);
+	lease_release(&l);
+}
+
+TEST(lease_refuses_the_id_of_a_live_other_instance_until_it_is_dead)
+{
+	struct lease_admission a;
+	struct lease l;
+
+	lease_init(&l, &config);
+	CHECK(!put(&l, 1, one, "", 0, &a));
+	CHECK(put(&l, 1, two, "", 50, &a) == ERR_ALREADY_EXISTS);
+	lease_find(&l, 1)->alive = false;
+	CHECK(!put(&l, 1, two, "", 50, &a));
+	CHECK(put(&l, -1, two, "", 50, &a) == ERR_INVALID_ARGUMENT);
+	lease_release(&l);
+}
+
+TEST(lease_grants_one_bootstrap_and_passes_it_on_when_it_ends)
+{
+	struct lease_admission a;
+	struct lease l;
+
+	lease_init(&l, &config);
+	CHECK(!put(&l, 1, one, "", 0, &a) && a.bootstrap && a.grant_ms == 30);
+	CHECK(!put(&l, 2, two, "", 29, &a) && !a.bootstrap);
+	CHECK(!put(&l, 2, two, "", 30, &a) && a.bootstrap);
+	CHECK(lease_confirm(&l, 1, one, ours, 31, &err) ==
+	      ERR_FAILED_PRECONDITION);
+	CHECK(lease_confirm(&l, 2, two, ours, 60, &err) ==
+	      ERR_FAILED_PRECONDITION);
+	CHECK_HAS(err.msg, "ended before it was confirmed");
+	CHECK(!put(&l, 2, two, "", 61, &a) && a.bootstrap);
+	CHECK(!lease_confirm(&l, 2, two, ours, 90, &err));
+	CHECK(!lease_confirm(&l, 2, two, ours, 990, &err));
+	CHECK(lease_confirm(&l, 1, one, other, 62, &err) ==
+	      ERR_FAILED_PRECONDITION);
+	CHECK(!put(&l, 1, one, "", 99, &a) && !a.bootstrap);
+	lease_release(&l);
+}
+
+TEST(lease_never_spends_the_grant_on_a_client_without_instance)
+{
+	struct lease_admission a;
+	struct lease l;
+
+	lease_init(&l, &config);
+	CHECK(!put(&l, 1, "", "", 0, &a) && a.bootstrap && !a.grant_ms);
+	CHECK(!put(&l, 5, "", "", 0, &a) && !a.bootstrap);
+	CHECK(!put(&l, 2, two, "", 0, &a) && a.bootstrap && a.grant_ms);
+	lease_release(&l);
+}
+
+TEST(lease_adopts_the_first_cluster_and_refuses_another_by_name)
+{
+	struct lease_admission a;
+	struct lease l;
+
+	lease_init(&l, &config);
+	CHECK(!put(&l, 1, one, ours, 0, &a) && !a.bootstrap);
+	CHECK(put(&l, 2, two, other, 0, &a) == ERR_FAILED_PRECONDITION);
+	CHECK_HAS(err.msg, ours);
+	CHECK_HAS(err.msg, other);
+	CHECK_INT(lease_count(&l, false), 1);
+	lease_release(&l);
+}
+
+static void count(struct member *who, bool gone, void *arg)
+{
+	int *seen = arg;
+
+	(void)who;
+	seen[gone]++;
+}
+
+TEST(lease_ends_for_the_silent_and_forgets_them_later)
+{
+	struct lease_admission a;
+	int seen[2] = {0};
+	bool changed;
+	struct lease l;
+
+	lease_init(&l, &config);
+	CHECK(!put(&l, 1, one, "", 0, &a) && !put(&l, 2, two, "", 0, &a));
+	CHECK_INT(lease_deadline(&l), 100);
+	CHECK(lease_heartbeat(&l, 1, one, "voter", 60, 0, &changed) && changed);
+	CHECK(!lease_heartbeat(&l, 1, two, "", 60, 0, &changed));
+	CHECK(!lease_heartbeat(&l, 7, "", "", 60, 0, &changed));
+	lease_expire(&l, 100, count, seen);
+	CHECK(seen[0] == 1 && !lease_find(&l, 2)->alive);
+	CHECK(lease_heartbeat(&l, 2, two, "", 110, 0, &changed) && changed);
+	lease_expire(&l, 500, count, seen);
+	CHECK(seen[0] == 3 && seen[1] == 0);
+	lease_expire(&l, 1500, count, seen);
+	CHECK(seen[1] == 2 && lease_count(&l, false) == 0);
+	CHECK(lease_deadline(&l) == INT64_MAX);
+	lease_release(&l);
+}
+
+TEST(lease_takes_no_leader_of_a_lower_term)
+{
+	struct lease_admission a;
+	struct lease l;
+
+	lease_init(&l, &config);
+	CHECK(!put(&l, 1, one, "", 0, &a) && !put(&l, 2, two, "", 0, &a));
+	CHECK(lease_lead(&l, 3, 1) == -1);
+	CHECK(lease_lead(&l, 1, 0) == 1 && lease_lead(&l, 2, 0) == 1);
+	CHECK(lease_lead(&l, 1, 5) == 1);
+	CHECK(lease_lead(&l, 2, 4) == 0 && lease_lead(&l, 2, 5) == 0);
+	CHECK(l.leader == 1 && l.term == 5);
+	CHECK(!lease_remove(&l, 1, two) && lease_remove(&l, 1, one));
+	CHECK(l.leader == 0 && l.term == 5);
+	lease_release(&l);
+}
