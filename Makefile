@@ -4,13 +4,14 @@
 #   make DEV=1         warnings are errors
 #   make SAN=address,undefined   the same, instrumented, in build/address,undefined
 #   make CC=clang-14   another compiler
+#   make V=1           shows the commands
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 CC = gcc
-comma := ,
+Q := $(if $(V),,@)
 BUILD := build$(if $(SAN),/$(SAN))
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -48,31 +49,48 @@ deps-check:
 
 $(BUILD)/gen/proto/%.pb-c.c: proto/%.proto $(PROTO)
 	@mkdir -p $(@D)
-	protoc-c --c_out=$(BUILD)/gen proto/$*.proto
+	$(Q)protoc-c --c_out=$(BUILD)/gen proto/$*.proto
 $(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
-	$(CC) $(CPPFLAGS) $(filter-out $(WARN),$(CFLAGS)) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out $(WARN),$(CFLAGS)) -c -o $@ $<
 # Every object may include a generated header, so those come first.
 $(OBJ): | $(GEN)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itest/unit $(CFLAGS) -c -o $@ $<
+	$(if $(V),,@echo "  CC $@")
+	$(Q)$(CC) $(CPPFLAGS) -Itest/unit $(CFLAGS) -c -o $@ $<
 $(BUILD)/libgfl.a: $(OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 $(CMD): $(BUILD)/bin/%: $(BUILD)/cmd/%.o $(BUILD)/libgfl.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(SH): $(BUILD)/bin/%: cmd/%.sh
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 $(UNIT) $(SIM): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/test/unit/test.o \
 		$(BUILD)/libgfl.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(UNIT:=.o) $(SIM:=.o) $(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN)
+
+# Each suite is TAP on stdout; test/check.sh runs them all and counts.
+check-unit: $(UNIT)
+	@test/tap.sh $(UNIT)
+check-sim: $(SIM)
+	@test/tap.sh $(SIM)
+check-bats: all
+	@PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" bats --tap test/bats
+check: deps-check
+	@$(MAKE) --no-print-directory check-run
+check-run:
+	@MAKE="$(MAKE)" test/check.sh
+demo: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" gfl-scenario demo
 
 clean:
 	rm -rf build
 
-.PHONY: all deps deps-check clean
+.PHONY: all deps deps-check demo check check-run check-unit check-sim \
+	check-bats clean
 .SECONDARY:
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

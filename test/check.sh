@@ -1,0 +1,38 @@
+#!/bin/sh
+# check.sh - every suite, one after the other; the last line is
+# `N passed, N failed`. Logs stay in build/check.
+set -u
+make=${MAKE:-make}
+logs=build/check
+rm -rf $logs
+mkdir -p $logs
+
+suite() { # NAME, make arguments: build first, then run; a failed build counts
+	name=$1
+	shift
+	start=$(date +%s)
+	$make --no-print-directory "$@" >"$logs/$name.tap" 2>&1
+	status=$?
+	ok=$(grep -c '^ok ' "$logs/$name.tap")
+	bad=$(grep -c '^not ok ' "$logs/$name.tap")
+	if [ $status != 0 ] && [ "$bad" = 0 ]; then
+		echo "not ok $name: ended with status $status" >>"$logs/$name.tap"
+	fi
+	grep -B 12 '^not ok ' "$logs/$name.tap"
+	printf '%-16s %4d ok, %d not ok, %d s\n' "$name" "$ok" "$bad" \
+		$(($(date +%s) - start))
+	[ $status = 0 ] || tail -n 25 "$logs/$name.tap"
+}
+
+suite build -j2 DEV=1 all
+suite lint DEV=1 check-lint
+suite unit -j2 DEV=1 check-unit
+suite sim -j2 DEV=1 check-sim
+suite unit-sanitized -j2 SAN=address,undefined check-unit
+suite sim-sanitized -j2 SAN=address,undefined check-sim
+suite bats check-bats
+
+passed=$(cat $logs/*.tap | grep -c '^ok ')
+failed=$(cat $logs/*.tap | grep -c '^not ok ')
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
