@@ -8,6 +8,7 @@
 #ifndef PLAN_BANDWIDTH_H
 #define PLAN_BANDWIDTH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,8 +45,7 @@ double bandwidth_bps(int32_t level);
 
 struct bandwidth_estimate {
 	int64_t from, to;
-	double log2_bps; /* of the moving average of bytes/s */
-	double bps;
+	double bps; /* moving average */
 };
 
 /* Zero bytes are an empty meter. */

@@ -75,17 +75,24 @@ struct plans {
  * that somebody acted on never change. */
 bool plans_take(struct plans *s, struct plan *p);
 
-/* The round t of run, by the newest epoch that holds it; NULL if none does. A
- * newer epoch hides all rounds of older ones from its own t0 on, and, since
- * nothing of an older epoch begins any more, those before t0 as well (they are
- * rests): pass the newest epoch the caller knows of as epoch, 0 for "whatever
- * is in the set". *of, unless NULL, is the plan found. */
+/* The round t of run by the newest epoch in the set; NULL when that does not
+ * hold it (its rounds before t0 are rests: nothing of an older epoch begins any
+ * more), or is older than `epoch`, the newest the caller has heard of (0:
+ * none). *of, unless NULL, is the plan found. */
 const struct plan_round *plans_at(const struct plans *s, int64_t run,
 				  int64_t epoch, int64_t t,
 				  const struct plan **of);
 
+/* What was planned for a past round t: by the newest epoch that began at or
+ * before t. NULL if nothing was. */
+const struct plan_round *plans_was(const struct plans *s, int64_t run,
+				   int64_t t);
+
 /* The newest epoch of run in the set, or 0. */
 int64_t plans_epoch(const struct plans *s, int64_t run);
+
+/* The first round that the newest epoch of run has, or 0. */
+int64_t plans_start(const struct plans *s, int64_t run);
 
 /* The round after the last that the newest epoch of run has, or 0. */
 int64_t plans_end(const struct plans *s, int64_t run);

@@ -1,0 +1,178 @@
+#include "plan/bandwidth.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* The weight of a new measurement, and how far (in half octaves) an estimate
+ * may stray from its committed level before that is corrected. */
+static const double ALPHA = 0.3, STRAY = 0.75;
+
+int32_t bandwidth_level(double bps)
+{
+	return (int32_t)lround(2 * log2(bps));
+}
+
+double bandwidth_bps(int32_t level)
+{
+	return exp2(level / 2.0);
+}
+
+/* The place of (from, to) in the sorted cells: where it is or would go. */
+static size_t place_of(const struct bandwidth *b, int64_t from, int64_t to)
+{
+	size_t low = 0, high = b->n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		const struct bandwidth_cell *c = &b->cells[mid];
+
+		if (c->from < from || (c->from == from && c->to < to))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+const struct bandwidth_cell *bandwidth_find(const struct bandwidth *b,
+					    int64_t from, int64_t to)
+{
+	size_t i = place_of(b, from, to);
+
+	if (i < b->n && b->cells[i].from == from && b->cells[i].to == to)
+		return &b->cells[i];
+	return NULL;
+}
+
+static void put(struct bandwidth *b, const struct bandwidth_cell *cell)
+{
+	size_t i = place_of(b, cell->from, cell->to);
+
+	if (!bandwidth_find(b, cell->from, cell->to)) {
+		b->cells = mem_grow(b->cells, &b->cap, b->n + 1,
+				    sizeof(*b->cells));
+		memmove(b->cells + i + 1, b->cells + i,
+			(b->n - i) * sizeof(*b->cells));
+		b->n++;
+	}
+	b->cells[i] = *cell;
+}
+
+void bandwidth_apply(struct bandwidth *b, const struct bandwidth_cell *delta,
+		     size_t n, int64_t version)
+{
+	for (size_t i = 0; i < n; i++)
+		put(b, &delta[i]);
+	b->version = version;
+}
+
+void bandwidth_release(struct bandwidth *b)
+{
+	free(b->cells);
+	*b = (struct bandwidth){0};
+}
+
+/* The slower direction in bytes/s; 0 when neither is known. */
+static double pair_bps(const struct bandwidth *b, int64_t i, int64_t j)
+{
+	const struct bandwidth_cell *out = bandwidth_find(b, i, j);
+	const struct bandwidth_cell *back = bandwidth_find(b, j, i);
+
+	if (!out || (back && back->level < out->level))
+		out = back;
+	return out ? bandwidth_bps(out->level) : 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The median of the known pairs in out, 1 when there are none. */
+static double median_of(const double *out, size_t n)
+{
+	double *known = mem_zero(n * n + 1, sizeof(*known)), median = 1;
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++)
+			if (out[i * n + j] > 0)
+				known[len++] = out[i * n + j];
+	qsort(known, len, sizeof(*known), by_value);
+	if (len)
+		median = known[len / 2];
+	free(known);
+	return median;
+}
+
+void bandwidth_matrix(const struct bandwidth *b, const int64_t *ids, size_t n,
+		      double *out)
+{
+	double median;
+
+	memset(out, 0, n * n * sizeof(*out));
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++)
+			out[i * n + j] = pair_bps(b, ids[i], ids[j]);
+	median = median_of(out, n);
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++) {
+			if (out[i * n + j] <= 0)
+				out[i * n + j] = median;
+			out[j * n + i] = out[i * n + j];
+		}
+}
+
+void bandwidth_measured(struct bandwidth_meter *m, int64_t from, int64_t to,
+			double bps)
+{
+	size_t i = 0;
+
+	if (!isfinite(bps) || bps <= 0)
+		return;
+	while (i < m->n &&
+	       (m->estimates[i].from != from || m->estimates[i].to != to))
+		i++;
+	if (i < m->n) {
+		m->estimates[i].bps += ALPHA * (bps - m->estimates[i].bps);
+		return;
+	}
+	m->estimates = mem_grow(m->estimates, &m->cap, m->n + 1,
+				sizeof(*m->estimates));
+	m->estimates[m->n++] = (struct bandwidth_estimate){from, to, bps};
+}
+
+static bool worth_it(const struct bandwidth_estimate *e,
+		     const struct bandwidth *b)
+{
+	const struct bandwidth_cell *cell = bandwidth_find(b, e->from, e->to);
+
+	return !cell || fabs(2 * log2(e->bps) - cell->level) > STRAY;
+}
+
+size_t bandwidth_delta(const struct bandwidth_meter *m,
+		       const struct bandwidth *b, struct bandwidth_cell **out)
+{
+	size_t n = 0;
+
+	*out = mem_zero(m->n + 1, sizeof(**out));
+	for (size_t i = 0; i < m->n; i++) {
+		const struct bandwidth_estimate *e = &m->estimates[i];
+
+		if (worth_it(e, b))
+			(*out)[n++] = (struct bandwidth_cell){
+				e->from, e->to, bandwidth_level(e->bps)};
+	}
+	return n;
+}
+
+void bandwidth_meter_release(struct bandwidth_meter *m)
+{
+	free(m->estimates);
+	*m = (struct bandwidth_meter){0};
+}
