@@ -109,7 +109,7 @@ void exchange_failed(struct exchange *e, enum err_code code, int64_t now_ms);
  * A request that is out may still be answered. */
 void exchange_epoch(struct exchange *e, int64_t epoch, int64_t now_ms);
 
-/* Give the current round up (the peer is down, the run is over). */
+/* Give the round under way up, if one is (the peer is down, the run over). */
 void exchange_abandon(struct exchange *e, const char *why);
 
 void exchange_tick(struct exchange *e, int64_t now_ms);

@@ -11,8 +11,8 @@ static int64_t end_of(const struct plan *p)
 
 static bool overlaps(const struct plan *a, const struct plan *b)
 {
-	return a->run == b->run && a->epoch == b->epoch &&
-	       a->t0 < end_of(b) && b->t0 < end_of(a);
+	return a->run == b->run && a->epoch == b->epoch && a->t0 < end_of(b) &&
+	       b->t0 < end_of(a);
 }
 
 bool plans_take(struct plans *s, struct plan *p)

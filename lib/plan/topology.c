@@ -173,7 +173,7 @@ struct choice {
 	const struct topology_past *past;
 	struct rand *r;
 	unsigned char *edge;
-	int *part;	    /* components of the window */
+	int *part;          /* components of the window */
 	struct edge *order; /* all edges, shuffled */
 	size_t nedges;
 };

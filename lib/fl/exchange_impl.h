@@ -1,0 +1,71 @@
+/* exchange_impl.h - what exchange.c and exchange_kept.c share. */
+#ifndef FL_EXCHANGE_IMPL_H
+#define FL_EXCHANGE_IMPL_H
+
+#include "fl/exchange.h"
+
+enum {
+	EXCHANGE_KEEP_ROUNDS = 2, /* an answer of round t serves until t+2 */
+	EXCHANGE_KEPT_MAX = 4,
+	EXCHANGE_HELD_MAX = 8,
+	EXCHANGE_HELD_BYTES = 64 << 20,
+	EXCHANGE_BACKOFF_MS = 50, /* between sends of one request, doubling */
+	EXCHANGE_BACKOFF_MAX_MS = 1000,
+};
+
+/* An answer that was given, to be given again. */
+struct kept {
+	struct exchange_key key;
+	uint64_t digest, layout;
+	char *values; /* len bytes, owned */
+	size_t len;
+};
+
+struct held {
+	uint64_t token;
+	struct exchange_message message; /* values point to the copy */
+	char *values;                    /* the copy, owned */
+	int64_t until_ms;
+};
+
+struct exchange {
+	int64_t self, run;
+	uint64_t layout;
+	float *x; /* the model, borrowed */
+	uint32_t n;
+	int64_t at;    /* the last round arrived at, or -1 */
+	int64_t epoch; /* the newest heard of */
+	int64_t hold_ms;
+
+	/* the round under way */
+	enum { IDLE, WAITING, SENT, RETRYING } phase;
+	struct exchange_round round;
+	uint32_t k, *idx;
+	uint64_t digest;
+	char *mine; /* our values on arrival, 4k bytes */
+	size_t idx_cap, mine_cap;
+	int64_t deadline_ms, retry_ms, backoff_ms;
+	bool unsure; /* a request may have been averaged, unanswered */
+
+	struct kept kept[EXCHANGE_KEPT_MAX]; /* by ascending round */
+	size_t nkept;
+	struct held held[EXCHANGE_HELD_MAX];
+	size_t nheld;
+	struct exchange_out *outs; /* from out_at to nouts is not drained */
+	size_t nouts, out_at, outs_cap;
+	struct exchange_counts counts;
+};
+
+bool exchange_same_key(const struct exchange_key *a,
+		       const struct exchange_key *b);
+
+/* Keep values (copied) as the answer to key; the oldest goes when there are
+ * EXCHANGE_KEPT_MAX. Owned by e. */
+const struct kept *exchange_keep(struct exchange *e, const struct kept *what);
+const struct kept *exchange_kept_find(const struct exchange *e,
+				      const struct exchange_key *key);
+
+/* Forget the answers of rounds before that one. */
+void exchange_kept_drop(struct exchange *e, int64_t before);
+
+#endif

@@ -1,0 +1,517 @@
+#include "plan/coordinator.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "plan/matching.h"
+
+const struct coordinator_opts coordinator_defaults = {
+	.fail_after_ms = 5000,
+	.give_up_ms = 300000,
+	.bandwidth_ms = 10000,
+	.misses = 3,
+};
+
+enum { WITNESSES = 2, TICK_MS = 1000 };
+
+/* What a leader knows of a trainer. run is that of round and accuracy. */
+struct known {
+	int64_t id, heard_ms;
+	bool live; /* in the committed set when last looked at */
+	int64_t run, round;
+	double accuracy;
+};
+
+/* Misses in a row of exchanges with peer, as trainer saw them. */
+struct missed {
+	int64_t trainer, peer;
+	int times;
+};
+
+struct coordinator {
+	struct coordinator_opts opts;
+	int64_t since_ms; /* leader since */
+	struct known *known;
+	size_t nknown, known_cap;
+	struct missed *missed;
+	size_t nmissed, missed_cap;
+	struct bandwidth_meter meter;
+	int64_t bandwidth_ms; /* of the last bandwidth act */
+	int64_t enough_ms;    /* when two trainers were last live */
+};
+
+struct coordinator *coordinator_new(const struct coordinator_opts *opts,
+				    int64_t now_ms)
+{
+	struct coordinator *c = mem_zero(1, sizeof(*c));
+
+	c->opts = opts ? *opts : coordinator_defaults;
+	c->since_ms = c->bandwidth_ms = c->enough_ms = now_ms;
+	return c;
+}
+
+void coordinator_free(struct coordinator *c)
+{
+	if (!c)
+		return;
+	bandwidth_meter_release(&c->meter);
+	free(c->known);
+	free(c->missed);
+	free(c);
+}
+
+static struct known *find(const struct coordinator *c, int64_t id)
+{
+	for (size_t i = 0; i < c->nknown; i++)
+		if (c->known[i].id == id)
+			return &c->known[i];
+	return NULL;
+}
+
+static struct known *know(struct coordinator *c, int64_t id)
+{
+	struct known *k = find(c, id);
+
+	if (k)
+		return k;
+	c->known = mem_grow(c->known, &c->known_cap, c->nknown + 1,
+			    sizeof(*c->known));
+	k = &c->known[c->nknown++];
+	*k = (struct known){.id = id,
+			    .heard_ms = c->since_ms,
+			    .round = -1,
+			    .accuracy = NAN};
+	return k;
+}
+
+void coordinator_heard(struct coordinator *c, int64_t trainer, int64_t now_ms)
+{
+	know(c, trainer)->heard_ms = now_ms;
+}
+
+void coordinator_reported(struct coordinator *c, int64_t run, int64_t trainer,
+			  int64_t round, double accuracy)
+{
+	struct known *k = know(c, trainer);
+
+	if (run < k->run || (run == k->run && round < k->round))
+		return;
+	if (run > k->run)
+		k->accuracy = NAN;
+	k->run = run;
+	k->round = round;
+	if (isfinite(accuracy))
+		k->accuracy = accuracy;
+}
+
+static struct missed *missed_of(struct coordinator *c, int64_t trainer,
+				int64_t peer)
+{
+	struct missed *m = c->missed;
+
+	for (size_t i = 0; i < c->nmissed; i++, m++)
+		if (m->trainer == trainer && m->peer == peer)
+			return m;
+	c->missed = mem_grow(c->missed, &c->missed_cap, c->nmissed + 1,
+			     sizeof(*c->missed));
+	m = &c->missed[c->nmissed++];
+	*m = (struct missed){trainer, peer, 0};
+	return m;
+}
+
+void coordinator_exchanged(struct coordinator *c, int64_t trainer, int64_t peer,
+			   bool missed)
+{
+	struct missed *m = missed_of(c, trainer, peer);
+
+	m->times = missed ? m->times + 1 : 0;
+	if (!missed) /* who answers others is alive */
+		for (size_t i = 0; i < c->nmissed; i++)
+			if (c->missed[i].peer == peer)
+				c->missed[i].times = 0;
+}
+
+void coordinator_measured(struct coordinator *c, int64_t from, int64_t to,
+			  double bps)
+{
+	bandwidth_measured(&c->meter, from, to, bps);
+}
+
+static int64_t round_of(const struct coordinator *c, int64_t run, int64_t id)
+{
+	const struct known *k = find(c, id);
+
+	return k && k->run == run ? k->round : -1;
+}
+
+int64_t coordinator_fastest(const struct coordinator *c,
+			    const struct coordinator_view *v)
+{
+	int64_t fastest = -1;
+
+	for (size_t i = 0; v->run && i < v->ntrainers; i++) {
+		int64_t t = round_of(c, v->run->id, v->trainers[i].id);
+
+		if (v->trainers[i].runs && t > fastest)
+			fastest = t;
+	}
+	return fastest;
+}
+
+/* --- who is down --------------------------------------------------------- */
+
+static void because(struct coordinator_act *act, const char *fmt, ...)
+	PRINTF(2, 3);
+
+static void because(struct coordinator_act *act, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(act->why, sizeof(act->why), fmt, ap);
+	va_end(ap);
+}
+
+/* Misses in a row that all peers together saw, if two of them or more did. */
+static int misses_seen(const struct coordinator *c,
+		       const struct coordinator_view *v, int64_t id)
+{
+	int peers = 0, times = 0;
+
+	for (size_t i = 0; i < c->nmissed; i++) {
+		const struct missed *m = &c->missed[i];
+
+		if (m->peer != id || !m->times)
+			continue;
+		for (size_t j = 0; j < v->ntrainers; j++)
+			if (v->trainers[j].id == m->trainer) {
+				peers++;
+				times += m->times;
+			}
+	}
+	return peers >= WITNESSES ? times : 0;
+}
+
+static int64_t silence(const struct coordinator *c, int64_t id, int64_t now_ms)
+{
+	const struct known *k = find(c, id);
+
+	return now_ms - (k ? k->heard_ms : c->since_ms);
+}
+
+/* The clock of a trainer that came (back) into the set starts now. */
+static void note_arrivals(struct coordinator *c,
+			  const struct coordinator_view *v, int64_t now_ms)
+{
+	for (size_t i = 0; i < c->nknown; i++) {
+		bool live = false;
+
+		for (size_t j = 0; j < v->ntrainers; j++)
+			live |= v->trainers[j].id == c->known[i].id;
+		c->known[i].live &= live;
+	}
+	for (size_t j = 0; j < v->ntrainers; j++) {
+		struct known *k = know(c, v->trainers[j].id);
+
+		if (!k->live)
+			k->heard_ms = now_ms;
+		k->live = true;
+	}
+}
+
+static void forget_misses(struct coordinator *c, int64_t id)
+{
+	for (size_t i = 0; i < c->nmissed; i++)
+		if (c->missed[i].peer == id)
+			c->missed[i].times = 0;
+}
+
+static bool look_for_down(struct coordinator *c,
+			  const struct coordinator_view *v, int64_t now_ms,
+			  struct coordinator_act *act)
+{
+	for (size_t i = 0; i < v->ntrainers; i++) {
+		int64_t id = v->trainers[i].id;
+		int64_t quiet_ms = silence(c, id, now_ms);
+		int misses = misses_seen(c, v, id);
+
+		if (quiet_ms >= c->opts.fail_after_ms)
+			because(act, "not heard for %lld ms",
+				(long long)quiet_ms);
+		else if (misses >= c->opts.misses)
+			because(act, "missed %d exchanges in a row", misses);
+		else
+			continue;
+		forget_misses(c, id);
+		act->trainer = id;
+		act->kind = COORDINATOR_TRAINER_DOWN;
+		return true;
+	}
+	return false;
+}
+
+/* --- the run's end ------------------------------------------------------- */
+
+static size_t runners(const struct coordinator_view *v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->ntrainers; i++)
+		n += v->trainers[i].runs;
+	return n;
+}
+
+static bool all_at_end(const struct coordinator *c,
+		       const struct coordinator_view *v)
+{
+	for (size_t i = 0; i < v->ntrainers; i++)
+		if (v->trainers[i].runs &&
+		    round_of(c, v->run->id, v->trainers[i].id) <
+			    v->run->rounds - 1)
+			return false;
+	return runners(v) > 0;
+}
+
+/* The mean of the last accuracies; NAN unless every trainer has one. */
+static double mean_accuracy(const struct coordinator *c,
+			    const struct coordinator_view *v)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < v->ntrainers; i++) {
+		const struct known *k = find(c, v->trainers[i].id);
+
+		if (!v->trainers[i].runs)
+			continue;
+		if (!k || k->run != v->run->id)
+			return NAN;
+		sum += k->accuracy;
+	}
+	return sum / (double)runners(v);
+}
+
+static bool look_for_end(struct coordinator *c,
+			 const struct coordinator_view *v, int64_t now_ms,
+			 struct coordinator_act *act)
+{
+	double accuracy = mean_accuracy(c, v);
+
+	act->run = v->run->id;
+	if (all_at_end(c, v)) {
+		because(act, "all %lld rounds done", (long long)v->run->rounds);
+		act->kind = COORDINATOR_RUN_FINISHED;
+	} else if (v->run->target_accuracy > 0 &&
+		   accuracy >= v->run->target_accuracy) {
+		because(act, "mean accuracy %.4f reached", accuracy);
+		act->kind = COORDINATOR_RUN_FINISHED;
+	} else if (now_ms - c->enough_ms >= c->opts.give_up_ms) {
+		because(act, "fewer than 2 trainers for %lld s",
+			(long long)(now_ms - c->enough_ms) / 1000);
+		act->kind = COORDINATOR_RUN_FAILED;
+	}
+	return act->kind != COORDINATOR_NOTHING;
+}
+
+/* --- plans --------------------------------------------------------------- */
+
+static int index_of(const int64_t *ids, size_t n, int64_t id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ids[i] == id)
+			return (int)i;
+	return -1;
+}
+
+static void mates_of(const struct plan_round *r, const int64_t *ids, size_t n,
+		     int *mate)
+{
+	for (size_t v = 0; v < n; v++)
+		mate[v] = MATCHING_NONE;
+	for (size_t i = 0; i < r->npairs; i++) {
+		int a = index_of(ids, n, r->pairs[i].a);
+		int b = index_of(ids, n, r->pairs[i].b);
+
+		if (a < 0 || b < 0)
+			continue;
+		mate[a] = b;
+		mate[b] = a;
+	}
+}
+
+static void recall(struct topology_past *past, const struct coordinator_view *v,
+		   const int64_t *ids, size_t n, int64_t t0, int *mate)
+{
+	int64_t back = (int64_t)(past->window > n ? past->window : n);
+
+	for (int64_t t = t0 > back ? t0 - back : 0; t < t0; t++) {
+		const struct plan_round *r = plans_was(v->plans, v->run->id, t);
+
+		if (!r)
+			continue;
+		mates_of(r, ids, n, mate);
+		topology_past_add(past, t, mate);
+	}
+}
+
+static void fill_round(struct plan_round *r, const int64_t *ids, size_t n,
+		       const int *mate)
+{
+	r->pairs = mem_zero(n / 2 + 1, sizeof(*r->pairs));
+	for (size_t i = 0; i < n; i++) {
+		if (mate[i] > (int)i)
+			r->pairs[r->npairs++] =
+				(struct plan_pair){ids[i], ids[mate[i]]};
+		else if (mate[i] < 0 && n % 2)
+			r->bye = ids[i];
+	}
+}
+
+static size_t collect_ids(const struct coordinator_view *v, int64_t *ids)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->ntrainers; i++)
+		if (v->trainers[i].runs)
+			ids[n++] = v->trainers[i].id;
+	return n;
+}
+
+/* The chance of a round: its own, whoever plans it and when. */
+static uint64_t seed_of(const struct coordinator_view *v, int64_t t)
+{
+	uint64_t h = rand_mix(v->run->seed + 0x9e3779b97f4a7c15u);
+
+	h = rand_mix(h ^ (uint64_t)v->run->id);
+	h = rand_mix(h ^ (uint64_t)v->epoch);
+	return rand_mix(h ^ (uint64_t)t);
+}
+
+struct plan *coordinator_plan(const struct coordinator_view *v, int64_t t0)
+{
+	const struct coordinator_run *run = v->run;
+	int64_t left = run->rounds - t0;
+	struct plan *p =
+		plan_new(run->id, v->epoch, t0,
+			 (size_t)(left < PLAN_ROUNDS ? left : PLAN_ROUNDS));
+	int64_t *ids = mem_zero(v->ntrainers + 1, sizeof(*ids));
+	size_t n = collect_ids(v, ids);
+	double *bps = mem_zero(n * n + 1, sizeof(*bps)), theta;
+	int *mate = mem_zero(n + 1, sizeof(*mate));
+	struct topology_past past;
+
+	topology_past_init(&past, n);
+	recall(&past, v, ids, n, t0, mate);
+	bandwidth_matrix(v->bandwidth, ids, n, bps);
+	theta = topology_theta(n, bps);
+	for (size_t i = 0; i < p->nrounds; i++) {
+		struct plan_round *r = &p->rounds[i];
+		struct rand chance = {seed_of(v, t0 + (int64_t)i)};
+
+		r->seed = rand_next(&chance);
+		r->c = run->c;
+		r->deadline_ms = run->deadline_ms;
+		topology_match(run->policy, n, bps, theta, &past,
+			       t0 + (int64_t)i, &chance, mate);
+		topology_past_add(&past, t0 + (int64_t)i, mate);
+		fill_round(r, ids, n, mate);
+	}
+	topology_past_release(&past);
+	free(mate);
+	free(bps);
+	free(ids);
+	return p;
+}
+
+/* The first round that needs a plan now, or -1. */
+static int64_t round_to_plan(const struct coordinator *c,
+			     const struct coordinator_view *v)
+{
+	int64_t run = v->run->id, planned = plans_epoch(v->plans, run);
+	int64_t next = coordinator_fastest(c, v) + 1;
+	int64_t end = plans_end(v->plans, run);
+
+	if (!planned)
+		return runners(v) >= 2 && runners(v) >=
+						  (size_t)v->run->min_trainers
+			       ? next
+			       : -1;
+	if (planned < v->epoch)
+		return runners(v) > 0 && next < v->run->rounds ? next : -1;
+	if (end >= v->run->rounds || next < end - PLAN_ROUNDS / 2)
+		return -1;
+	return end > next ? end : next;
+}
+
+static bool look_for_plan(struct coordinator *c,
+			  const struct coordinator_view *v,
+			  struct coordinator_act *act)
+{
+	int64_t t0 = round_to_plan(c, v);
+
+	if (t0 < 0 || t0 >= v->run->rounds)
+		return false;
+	act->plan = coordinator_plan(v, t0);
+	act->run = v->run->id;
+	act->kind = COORDINATOR_PLAN;
+	because(act, "rounds %lld to %lld, epoch %lld", (long long)t0,
+		(long long)t0 + (long long)act->plan->nrounds - 1,
+		(long long)v->epoch);
+	return true;
+}
+
+static bool look_for_bandwidth(struct coordinator *c,
+			       const struct coordinator_view *v, int64_t now_ms,
+			       struct coordinator_act *act)
+{
+	if (now_ms - c->bandwidth_ms < c->opts.bandwidth_ms)
+		return false;
+	c->bandwidth_ms = now_ms;
+	act->ncells = bandwidth_delta(&c->meter, v->bandwidth, &act->cells);
+	if (act->ncells)
+		act->kind = COORDINATOR_BANDWIDTH;
+	because(act, "%zu links measured", act->ncells);
+	return act->ncells > 0;
+}
+
+enum coordinator_kind coordinator_next(struct coordinator *c,
+				       const struct coordinator_view *v,
+				       int64_t now_ms,
+				       struct coordinator_act *act)
+{
+	*act = (struct coordinator_act){0};
+	note_arrivals(c, v, now_ms);
+	if (runners(v) >= 2 || !v->run)
+		c->enough_ms = now_ms;
+	if (!look_for_down(c, v, now_ms, act) &&
+	    !(v->run && look_for_end(c, v, now_ms, act)) &&
+	    !(v->run && look_for_plan(c, v, act)))
+		(void)look_for_bandwidth(c, v, now_ms, act);
+	return act->kind;
+}
+
+void coordinator_act_release(struct coordinator_act *act)
+{
+	plan_free(act->plan);
+	free(act->cells);
+	*act = (struct coordinator_act){0};
+}
+
+int64_t coordinator_deadline(const struct coordinator *c,
+			     const struct coordinator_view *v, int64_t now_ms)
+{
+	int64_t first = now_ms + TICK_MS;
+
+	for (size_t i = 0; i < v->ntrainers; i++) {
+		int64_t at = now_ms + c->opts.fail_after_ms -
+			     silence(c, v->trainers[i].id, now_ms);
+
+		if (at < first)
+			first = at;
+	}
+	return first;
+}
