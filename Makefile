@@ -3,6 +3,7 @@
 #   make               every program, into build/bin
 #   make DEV=1         warnings are errors
 #   make SAN=address,undefined   the same, instrumented, in build/address,undefined
+#   make DNNL=0        without oneDNN: plain loops train, in build/nodnnl
 #   make CC=clang-14   another compiler
 #   make V=1           shows the commands
 .DELETE_ON_ERROR:
@@ -11,22 +12,24 @@ MAKEFLAGS += --no-builtin-rules
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 CC = gcc
+DNNL ?= 1
 Q := $(if $(V),,@)
-BUILD := build$(if $(SAN),/$(SAN))
+BUILD := build$(if $(SAN),/$(SAN))$(if $(filter 0,$(DNNL)),/nodnnl)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	$(if $(DEV),-Werror)
 OPTIM := -O2 -g $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer)
-CPPFLAGS += -Ilib -I$(BUILD)/gen -D_GNU_SOURCE -DGFL_VERSION='"$(VERSION)"'
+CPPFLAGS += -Ilib -I$(BUILD)/gen -D_GNU_SOURCE -DGFL_VERSION='"$(VERSION)"' \
+	$(if $(filter 0,$(DNNL)),-DGFL_NO_DNNL)
 CFLAGS += -std=gnu17 $(OPTIM) $(WARN) -MMD -MP
 LDFLAGS += $(OPTIM) -Wl,--as-needed
 LDLIBS := -luv -lcurl -ljansson -lsqlite3 -lprotobuf-c -linih -lsmartcols -lisal -lcrypto \
-	-ldnnl -lgomp -lz -lm -lpthread
+	$(if $(filter 0,$(DNNL)),,-ldnnl -lgomp) -lz -lm -lpthread
 
 PROTO := $(wildcard proto/*.proto)
 GEN := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
-LIB := $(wildcard lib/*/*.c)
+LIB := $(filter-out $(if $(filter 0,$(DNNL)),lib/nn/engine_dnnl.c),$(wildcard lib/*/*.c))
 OBJ := $(LIB:%.c=$(BUILD)/%.o) $(GEN:.c=.o)
 CMD := $(patsubst cmd/%.c,$(BUILD)/bin/%,$(wildcard cmd/*.c))
 SH := $(patsubst cmd/%.sh,$(BUILD)/bin/%,$(wildcard cmd/*.sh))

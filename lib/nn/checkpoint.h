@@ -1,0 +1,29 @@
+/* checkpoint.h - a model's flat vector as a safetensors file and back. */
+#ifndef NN_CHECKPOINT_H
+#define NN_CHECKPOINT_H
+
+#include "base/err.h"
+#include "nn/model.h"
+#include "nn/tensors.h"
+
+/* Add m's parameters to ts under their names, each after prefix ("" for a
+ * model; "momentum." for an optimiser's state), and m's text as "model". */
+void checkpoint_put(struct tensors *ts, const struct model *m,
+		    const char *prefix, const float *values);
+
+/* Take m's parameters, each under prefix and its name, from ts to values (m->n
+ * places). A parameter that is missing, of another shape or type or not finite
+ * is INVALID_ARGUMENT, naming what; then values may be partly written. */
+int checkpoint_get(const struct tensors *ts, const struct model *m,
+		   const char *prefix, const char *what, float *values,
+		   struct err *err) MUST_CHECK;
+
+/* A file with nothing but the parameters, under their plain names. */
+int checkpoint_save(const char *path, const struct model *m,
+		    const float *values, struct err *err) MUST_CHECK;
+
+/* Read parameters from a file, which has no tensor but m's. */
+int checkpoint_load(const char *path, const struct model *m, float *values,
+		    struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,46 @@
+#include "nn/eval.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+enum { BATCH = 250 };
+
+int eval_fits(const struct model *m, const struct data *d, struct err *err)
+{
+	if (shape_len(&m->in) != shape_len(&d->shape))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s has examples of %zu values, but the model "
+			       "\"%s\" takes %zu",
+			       d->images_path, shape_len(&d->shape), m->text,
+			       shape_len(&m->in));
+	if (d->classes > m->classes)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s has %d classes, but the model \"%s\" %d",
+			       d->labels_path, d->classes, m->text, m->classes);
+	return 0;
+}
+
+int eval_run(struct net *net, const float *params, const struct data *d,
+	     const uint32_t *index, size_t n, struct net_score *score,
+	     struct err *err)
+{
+	const size_t total = index ? n : d->count;
+	float *x = mem_zero(BATCH * shape_len(&d->shape), sizeof(*x));
+	uint32_t all[BATCH];
+	int32_t labels[BATCH];
+	int rc = 0;
+
+	*score = (struct net_score){0};
+	for (size_t at = 0; at < total && !rc; at += BATCH) {
+		int len = total - at < BATCH ? (int)(total - at) : BATCH;
+
+		for (int i = 0; i < len; i++)
+			all[i] = index ? index[at + (size_t)i]
+				       : (uint32_t)(at + (size_t)i);
+		data_batch(d, all, len, x, labels);
+		rc = net_eval(net, params, x, labels, len, score, err);
+	}
+	free(x);
+	return rc;
+}

@@ -1,0 +1,137 @@
+#include "nn/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+static int write_all(int fd, const char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The mode that open() would have given: 0666 without the umask. */
+static mode_t usual_mode(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return 0666 & ~mask;
+}
+
+static int write_synced(int fd, const struct file_part *parts, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (write_all(fd, parts[i].p, parts[i].len))
+			return -1;
+	return fchmod(fd, usual_mode()) || fsync(fd) ? -1 : 0;
+}
+
+static int sync_folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash ? mem_dup(path, (size_t)(slash - path) + 1)
+			  : mem_str(".");
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 ? -1 : fsync(fd);
+
+	free(dir);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int file_replace(const char *path, const struct file_part *parts, int n,
+		 struct err *err)
+{
+	char *temp = mem_fmt("%s.XXXXXX", path);
+	int fd = mkostemp(temp, O_CLOEXEC);
+	int failed;
+
+	if (fd < 0) {
+		free(temp);
+		return err_sys(err, "write %s", path);
+	}
+	failed = write_synced(fd, parts, n);
+	if (close(fd) && !failed)
+		failed = -1;
+	if (!failed)
+		failed = rename(temp, path);
+	if (failed) {
+		err_sys(err, "write %s", path);
+		unlink(temp);
+		free(temp);
+		return (int)err->code;
+	}
+	free(temp);
+	if (sync_folder_of(path))
+		return err_sys(err, "sync the folder of %s", path);
+	return 0;
+}
+
+static int read_all(int fd, char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = read(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n ? errno : EIO; /* it shrank meanwhile */
+			return -1;
+		}
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int file_read(char **out, size_t *len, const char *path, size_t max,
+	      struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	int rc = 0;
+	char *p;
+
+	if (fd < 0)
+		return err_sys(err, "open %s", path);
+	if (fstat(fd, &st))
+		rc = err_sys(err, "read %s", path);
+	else if (!S_ISREG(st.st_mode))
+		rc = err_set(err, ERR_INVALID_ARGUMENT,
+			     "%s is not a regular file", path);
+	else if ((size_t)st.st_size > max)
+		rc = err_set(err, ERR_INVALID_ARGUMENT,
+			     "%s has %lld bytes, expected at most %zu", path,
+			     (long long)st.st_size, max);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	p = mem_zero((size_t)st.st_size + 1, 1);
+	if (read_all(fd, p, (size_t)st.st_size)) {
+		rc = err_sys(err, "read %s", path);
+		free(p);
+	} else {
+		*out = p;
+		*len = (size_t)st.st_size;
+	}
+	close(fd);
+	return rc;
+}

@@ -1,0 +1,26 @@
+/* file.h - whole files: read within a bound, replaced as one step. */
+#ifndef NN_FILE_H
+#define NN_FILE_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* One run of bytes to write. */
+struct file_part {
+	const void *p;
+	size_t len;
+};
+
+/* Write the parts one after another to a temporary name beside path, sync,
+ * rename to path and sync the folder: path has either its old content or all
+ * of the new. On failure the temporary file is gone. Errors name path. */
+int file_replace(const char *path, const struct file_part *parts, int n,
+		 struct err *err) MUST_CHECK;
+
+/* The content of a regular file of at most max bytes, a NUL behind it; the
+ * caller frees *out. A longer file is INVALID_ARGUMENT. Errors name path. */
+int file_read(char **out, size_t *len, const char *path, size_t max,
+	      struct err *err) MUST_CHECK;
+
+#endif

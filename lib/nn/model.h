@@ -1,0 +1,47 @@
+/* model.h - what a model is: its layers, and its parameters as names, shapes
+ * and places in one flat vector of float32.
+ *
+ * A model is written as a short text, "dense 128; relu; dense 10", or as a
+ * preset's name. The input is 1 28 28 unless the text begins with "input N" or
+ * "input CHANNELS ROWS COLUMNS". The last layer's outputs are the classes'
+ * logits. The flat vector has the parameters in PyTorch's order: exchange and
+ * optimiser index it, and a file of it loads into PyTorch. */
+#ifndef NN_MODEL_H
+#define NN_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "nn/layer.h"
+
+enum { MODEL_TEXT_MAX = 4096, MODEL_LAYERS_MAX = 256 };
+#define MODEL_PARAMS_MAX ((size_t)1 << 28) /* values: 1 GiB */
+
+struct model {
+	char *text; /* canonical: two texts of one model are equal */
+	struct shape in;
+	int classes;
+	struct layer *layers;
+	int n_layers;
+	struct param *params;
+	int n_params;
+	size_t n;        /* values in the flat vector */
+	uint64_t layout; /* hash of names and shapes: equal vectors mean the
+			    same */
+};
+
+/* Understand a text or a preset's name. *out is freed by model_free().
+ * INVALID_ARGUMENT says which statement is wrong, and how. */
+int model_open(struct model **out, const char *text,
+	       struct err *err) MUST_CHECK;
+void model_free(struct model *m);
+
+/* The presets by index, for help and completion; NULL past the end. */
+const char *model_preset(int i);
+
+/* Set m->n values from seed, within PyTorch's default bounds. The same seed
+ * gives the same values everywhere, so trainers of one run begin alike. */
+void model_init(const struct model *m, uint64_t seed, float *values);
+
+#endif
