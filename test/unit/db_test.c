@@ -1,0 +1,210 @@
+#include "test.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "store/db.h"
+
+static void put(struct db *d, int64_t x)
+{
+	sqlite3_stmt *s;
+
+	CHECK(!db_stmt(d, &s, "INSERT INTO t VALUES (?)", NULL));
+	sqlite3_bind_int64(s, 1, x);
+	CHECK(!db_run(d, s, NULL));
+}
+
+static struct db *open_with_table(const char *path)
+{
+	struct db *d;
+	struct err err;
+
+	if (db_open(&d, path, DB_NODE, &err))
+		test_fail(__FILE__, __LINE__, "%s", err.msg);
+	CHECK(!db_exec(d, "CREATE TABLE IF NOT EXISTS t (x)", &err));
+	return d;
+}
+
+static int64_t count(struct db *d)
+{
+	int64_t n;
+
+	CHECK(!db_number(d, "SELECT count(*) FROM t", 0, &n, NULL));
+	return n;
+}
+
+TEST(db_is_wal_and_synced_at_every_commit)
+{
+	struct db *d = open_with_table("a.db");
+	sqlite3_stmt *s;
+	int64_t n;
+	bool row;
+
+	CHECK(!db_number(d, "PRAGMA synchronous", 0, &n, NULL));
+	CHECK_INT(n, 2);
+	CHECK(!db_number(d, "PRAGMA foreign_keys", 0, &n, NULL));
+	CHECK_INT(n, 1);
+	CHECK(!db_stmt(d, &s, "PRAGMA journal_mode", NULL));
+	CHECK(!db_next(d, s, &row, NULL));
+	CHECK_STR((const char *)sqlite3_column_text(s, 0), "wal");
+	db_done(s);
+	db_close(d);
+}
+
+TEST(db_of_a_second_process_is_refused_with_the_pid_of_the_first)
+{
+	struct db *d = open_with_table("a.db");
+	char want[64];
+	int status;
+	pid_t pid;
+
+	snprintf(want, sizeof(want), "in use by process %d", (int)getpid());
+	pid = fork();
+	if (!pid) {
+		struct db *second;
+		struct err err;
+
+		CHECK(db_open(&second, "a.db", DB_NODE, &err) ==
+		      ERR_RESOURCE_EXHAUSTED);
+		CHECK_HAS(err.msg, want);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	CHECK_INT(status, 0);
+	db_close(d);
+	d = open_with_table("a.db");
+	db_close(d);
+}
+
+TEST(db_survives_kill_9_of_its_writer)
+{
+	int pipes[2], status;
+	struct db *d;
+	pid_t pid;
+	char c;
+
+	CHECK(!pipe(pipes));
+	pid = fork();
+	if (!pid) {
+		d = open_with_table("a.db");
+		put(d, 1);
+		CHECK(!db_exec(d, "BEGIN", NULL));
+		put(d, 2);
+		CHECK(write(pipes[1], "x", 1) == 1);
+		pause();
+	}
+	CHECK(read(pipes[0], &c, 1) == 1);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	d = open_with_table("a.db");
+	CHECK_INT(count(d), 1);
+	db_close(d);
+}
+
+TEST(db_of_another_kind_or_program_is_refused)
+{
+	struct db *d = open_with_table("a.db");
+	struct err err;
+	sqlite3 *raw;
+
+	db_close(d);
+	CHECK(db_open(&d, "a.db", DB_TRAINER, &err) == ERR_FAILED_PRECONDITION);
+	CHECK_HAS(err.msg, "not the database of a gfl trainer");
+	CHECK(!sqlite3_open("b.db", &raw));
+	CHECK(!sqlite3_exec(raw, "CREATE TABLE x (y)", NULL, NULL, NULL));
+	sqlite3_close(raw);
+	CHECK(db_open(&d, "b.db", DB_NODE, &err) == ERR_FAILED_PRECONDITION);
+}
+
+TEST(db_that_is_damaged_says_so)
+{
+	int fd = open("a.db", O_CREAT | O_WRONLY, 0600);
+	struct db *d;
+	struct err err;
+
+	for (int i = 0; i < 512; i++)
+		CHECK(write(fd, "no SQLite", 9) == 9);
+	close(fd);
+	CHECK(db_open(&d, "a.db", DB_NODE, &err) == ERR_DATA_LOSS);
+	CHECK_HAS(err.msg, "a.db is damaged: ");
+	CHECK(db_open_to_read(&d, "a.db", DB_NODE, &err) == ERR_DATA_LOSS);
+}
+
+TEST(db_in_a_missing_or_read_only_directory_is_one_sentence)
+{
+	struct db *d;
+	struct err err;
+
+	CHECK(db_open(&d, "no/a.db", DB_NODE, &err) == ERR_NOT_FOUND);
+	CHECK_STR(err.msg, "no/a.db: the directory no does not exist");
+	CHECK(!mkdir("ro", 0500));
+	/* Root may write anywhere. */
+	if (!geteuid() && (setegid(65534) || seteuid(65534)))
+		test_fail(__FILE__, __LINE__, "cannot become nobody");
+	CHECK(db_open(&d, "ro/a.db", DB_NODE, &err) == ERR_RESOURCE_EXHAUSTED);
+	CHECK_HAS(err.msg, "cannot be written");
+}
+
+TEST(db_make_dir_is_for_us_alone)
+{
+	struct stat st;
+
+	CHECK(!db_make_dir("x/y/z", NULL));
+	CHECK(!db_make_dir("x/y/z", NULL));
+	CHECK(!stat("x/y/z", &st));
+	CHECK_INT(st.st_mode & 0777, 0700);
+	CHECK(!close(open("file", O_CREAT | O_WRONLY, 0600)));
+	CHECK(db_make_dir("file/y", NULL) != 0);
+}
+
+TEST(db_reader_sees_what_was_committed_last)
+{
+	struct db *d = open_with_table("a.db"), *r;
+	struct err err;
+
+	CHECK(!db_open_to_read(&r, "a.db", DB_NODE, &err));
+	CHECK_INT(count(r), 0);
+	put(d, 1);
+	CHECK_INT(count(r), 1);
+	CHECK(db_exec(r, "DELETE FROM t", &err) == ERR_RESOURCE_EXHAUSTED);
+	db_close(r);
+	db_close(d);
+	CHECK(db_open_to_read(&r, "none.db", DB_NODE, &err) == ERR_NOT_FOUND);
+}
+
+TEST(db_at_rest_can_be_read_where_nothing_can_be_written)
+{
+	struct db *d;
+	struct err err;
+
+	CHECK(!mkdir("at?rest", 0755));
+	d = open_with_table("at?rest/a.db");
+	put(d, 1);
+	db_close(d);
+	CHECK(!chmod("at?rest/a.db", 0444) && !chmod("at?rest", 0555));
+	CHECK(!chmod(".", 0755));
+	if (!geteuid() && (setegid(65534) || seteuid(65534)))
+		test_fail(__FILE__, __LINE__, "cannot become nobody");
+	if (db_open_to_read(&d, "at?rest/a.db", DB_NODE, &err))
+		test_fail(__FILE__, __LINE__, "%s", err.msg);
+	CHECK_INT(count(d), 1);
+	db_close(d);
+	CHECK(!seteuid(getuid()));
+	CHECK(!chmod("at?rest", 0755));
+}
+
+TEST(db_statement_is_prepared_once)
+{
+	struct db *d = open_with_table("a.db");
+	sqlite3_stmt *a, *b;
+	char text[] = "SELECT x FROM t";
+
+	CHECK(!db_stmt(d, &a, "SELECT x FROM t", NULL));
+	CHECK(!db_stmt(d, &b, text, NULL));
+	CHECK(a == b);
+	CHECK(db_stmt(d, &b, "SELECT nothing", NULL) == ERR_INTERNAL);
+	db_close(d);
+}
