@@ -71,6 +71,7 @@ $(SH): $(BUILD)/bin/%: cmd/%.sh
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 $(UNIT) $(SIM): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/test/unit/test.o \
+		$(BUILD)/test/unit/capture.o \
 		$(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(UNIT:=.o) $(SIM:=.o) $(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN)

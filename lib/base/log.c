@@ -80,8 +80,8 @@ static const char *spec_read(struct spec *s, const char *p)
 	return *p ? p + 1 : p;
 }
 
-#define PUT(b, s, star, value)                                                 \
-	((s)->star ? buf_putf((b), (s)->text, (star), (value))                 \
+#define PUT(b, s, star, value)                                 \
+	((s)->star ? buf_putf((b), (s)->text, (star), (value)) \
 		   : buf_putf((b), (s)->text, (value)))
 
 #pragma GCC diagnostic push

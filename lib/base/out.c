@@ -1,0 +1,301 @@
+#include "base/out.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <libsmartcols/libsmartcols.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/outcell.h"
+#include "base/value.h"
+
+enum format { TABLE, TSV, JSON, JSONL }; /* in the order of OUT_FORMATS */
+
+struct out {
+	enum format format;
+	bool stream;
+	const struct out_col *cols;
+	size_t ncols;
+	size_t *shown; /* indices of the columns to write, in order */
+	size_t nshown;
+	size_t rows;
+	struct libscols_table *table; /* TABLE, unless a stream */
+	struct buf line;
+	int failed; /* errno of the first write that failed, or 0 */
+};
+
+bool out_is(const struct out_opts *opts, const char *format)
+{
+	return opts->format && !strcmp(opts->format, format);
+}
+
+bool out_color(const struct out_opts *opts)
+{
+	const char *no = getenv("NO_COLOR");
+	const char *term = getenv("TERM");
+
+	if (opts->color)
+		return opts->color == 1;
+	return isatty(STDOUT_FILENO) && !(no && *no) &&
+	       !(term && !strcmp(term, "dumb"));
+}
+
+static enum format choose_format(const struct out_opts *opts, bool stream)
+{
+	int i = opts->format ? value_choice(OUT_FORMATS, opts->format) : -1;
+
+	if (i >= 0)
+		return (enum format)i;
+	if (isatty(STDOUT_FILENO))
+		return TABLE;
+	return stream ? JSONL : TSV;
+}
+
+static int unknown_field(const struct out *o, const char *name, size_t len,
+			 struct err *err)
+{
+	struct buf list = BUF_INIT(0);
+
+	for (size_t i = 0; i < o->ncols; i++)
+		buf_putf(&list, "%s%s", i ? ", " : "", o->cols[i].key);
+	err_set(err, ERR_INVALID_ARGUMENT,
+		"--fields: '%.*s' is no column; there are %s", (int)len, name,
+		list.p);
+	buf_release(&list);
+	return (int)err->code;
+}
+
+static int choose_fields(struct out *o, const char *fields, struct err *err)
+{
+	size_t cap = 0;
+
+	for (size_t i = 0; !fields && i < o->ncols; i++) {
+		o->shown = mem_grow(o->shown, &cap, i + 1, sizeof(*o->shown));
+		o->shown[o->nshown++] = i;
+	}
+	while (fields && *fields) {
+		size_t len = strcspn(fields, ","), i = 0;
+
+		while (i < o->ncols && (strncmp(o->cols[i].key, fields, len) ||
+					o->cols[i].key[len]))
+			i++;
+		if (i == o->ncols)
+			return unknown_field(o, fields, len, err);
+		o->shown = mem_grow(o->shown, &cap, o->nshown + 1,
+				    sizeof(*o->shown));
+		o->shown[o->nshown++] = i;
+		fields += len + (fields[len] == ',');
+	}
+	if (!o->nshown)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--fields: no column is named");
+	return 0;
+}
+
+static bool is_number(enum out_type type)
+{
+	return type == OUT_INT || type == OUT_REAL;
+}
+
+static void begin_table(struct out *o, bool color)
+{
+	o->table = scols_new_table();
+	if (!o->table)
+		abort();
+	scols_table_enable_colors(o->table, color);
+	if (!isatty(STDOUT_FILENO))
+		scols_table_set_termforce(o->table, SCOLS_TERMFORCE_NEVER);
+	for (size_t i = 0; i < o->nshown; i++) {
+		const struct out_col *c = &o->cols[o->shown[i]];
+		char *head = outcell_head(c->key);
+		struct libscols_column *col;
+
+		col = scols_table_new_column(o->table, head, 0,
+					     is_number(c->type) ? SCOLS_FL_RIGHT
+								: 0);
+		if (!col)
+			abort();
+		if (color)
+			scols_cell_set_color(scols_column_get_header(col),
+					     "bold");
+		free(head);
+	}
+}
+
+/* Remember the first failure; a reader that left is the end, as for any filter,
+ * though the loop ignores the signal for the sake of sockets. */
+static void check(struct out *o, bool ok)
+{
+	if (ok || o->failed)
+		return;
+	if (errno == EPIPE) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
+	o->failed = errno ? errno : EIO;
+}
+
+static void put(struct out *o, const char *p, size_t len)
+{
+	check(o, fwrite(p, 1, len, stdout) == len);
+}
+
+static void flush(struct out *o)
+{
+	check(o, fflush(stdout) == 0);
+}
+
+/* The table of a stream cannot wait for its widest cell. */
+static int stream_width(const struct out_col *c)
+{
+	int head = (int)strlen(c->key);
+	int usual = c->type == OUT_TIME ? 24 : is_number(c->type) ? 8 : 16;
+
+	return head > usual ? head : usual;
+}
+
+static void put_stream_row(struct out *o, const struct out_cell *cells)
+{
+	for (size_t i = 0; i < o->nshown; i++) {
+		const struct out_col *c = &o->cols[o->shown[i]];
+		char *text = cells ? outcell_text(&cells[o->shown[i]], true)
+				   : outcell_head(c->key);
+		int width = i + 1 < o->nshown || is_number(c->type)
+				    ? stream_width(c)
+				    : 0;
+
+		buf_putf(&o->line, is_number(c->type) ? "%s%*s" : "%s%-*s",
+			 i ? " " : "", width, text);
+		free(text);
+	}
+	buf_putc(&o->line, '\n');
+}
+
+int out_begin(struct out **out, const struct out_opts *opts,
+	      const struct out_col *cols, size_t ncols, bool stream,
+	      struct err *err)
+{
+	struct out *o = mem_zero(1, sizeof(*o));
+	int rc;
+
+	o->format = choose_format(opts, stream);
+	o->stream = stream;
+	o->cols = cols;
+	o->ncols = ncols;
+	rc = choose_fields(o, opts->fields, err);
+	if (rc) {
+		free(o->shown);
+		free(o);
+		return rc;
+	}
+	if (o->format == TABLE && !stream)
+		begin_table(o, out_color(opts));
+	if (o->format == JSON)
+		put(o, "[", 1);
+	*out = o;
+	return 0;
+}
+
+static void put_table_row(struct out *o, const struct out_cell *cells)
+{
+	struct libscols_line *line = scols_table_new_line(o->table, NULL);
+
+	for (size_t i = 0; line && i < o->nshown; i++)
+		if (scols_line_refer_data(
+			    line, i, outcell_text(&cells[o->shown[i]], true)))
+			abort();
+}
+
+static void put_tsv_row(struct out *o, const struct out_cell *cells)
+{
+	for (size_t i = 0; i < o->nshown; i++) {
+		if (i)
+			buf_putc(&o->line, '\t');
+		outcell_tsv(&o->line, &cells[o->shown[i]]);
+	}
+	buf_putc(&o->line, '\n');
+}
+
+static void put_json_row(struct out *o, const struct out_cell *cells)
+{
+	json_t *row = json_object();
+	char *text;
+
+	for (size_t i = 0; i < o->nshown; i++)
+		outcell_json(row, o->cols[o->shown[i]].key,
+			     &cells[o->shown[i]]);
+	text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	if (!text)
+		abort();
+	if (o->format == JSON)
+		buf_puts(&o->line, o->rows ? ",\n" : "\n");
+	buf_puts(&o->line, text);
+	if (o->format == JSONL)
+		buf_putc(&o->line, '\n');
+	free(text);
+	json_decref(row);
+}
+
+void out_cells(struct out *o, const struct out_cell *cells, size_t n)
+{
+	if (n != o->ncols)
+		abort();
+	buf_reset(&o->line);
+	if (o->table) {
+		put_table_row(o, cells);
+	} else if (o->format == TABLE) {
+		if (!o->rows)
+			put_stream_row(o, NULL);
+		put_stream_row(o, cells);
+	} else if (o->format == TSV) {
+		put_tsv_row(o, cells);
+	} else {
+		put_json_row(o, cells);
+	}
+	o->rows++;
+	put(o, o->line.p ? o->line.p : "", o->line.len);
+	if (o->stream || o->format == JSONL)
+		flush(o);
+}
+
+int out_end(struct out *o, struct err *err)
+{
+	int failed;
+
+	if (o->table && o->rows)
+		check(o, scols_print_table(o->table) == 0);
+	if (o->table)
+		scols_unref_table(o->table);
+	if (o->format == JSON)
+		put(o, o->rows ? "\n]\n" : "]\n", o->rows ? 3 : 2);
+	flush(o);
+	failed = o->failed;
+	buf_release(&o->line);
+	free(o->shown);
+	free(o);
+	return failed ? err_errno(err, failed, "write standard output") : 0;
+}
+
+int out_close(const struct prog *prog)
+{
+	struct out o = {0};
+	struct err err;
+
+	errno = 0;
+	check(&o, !ferror(stdout));
+	flush(&o);
+	if (!o.failed)
+		check(&o, !fclose(stdout));
+	if (!o.failed)
+		return 0;
+	err_errno(&err, o.failed, "write standard output");
+	return err_report(prog, &err);
+}
