@@ -94,7 +94,8 @@ struct raft_entry {
 /* ---- life ---- */
 
 /* All zero but id and seed is a good configuration: a field that is 0 has the
- * value in brackets. Sizes are bytes of data and conf together. */
+ * value in brackets. Sizes are bytes of data and conf together, for
+ * max_uncommitted and max_append some 80 bytes more per entry. */
 struct raft_config {
 	int64_t id;
 	uint64_t seed;           /* of election timeouts; differs by server */
@@ -188,7 +189,7 @@ struct raft_msg {
 /* A message came in. Anything may be in it: INVALID_ARGUMENT if it makes no
  * sense (not for us, unordered entries, damaged configuration); DATA_LOSS if
  * it would replace a committed entry, which means that this cluster's storage
- * or membership was damaged: stop. Either way the state is as before. */
+ * or membership was damaged: stop. Either way the log is as before. */
 int raft_step(struct raft *r, int64_t now_ms, const struct raft_msg *msg,
 	      struct err *err) MUST_CHECK;
 

@@ -1,0 +1,134 @@
+/* progress.c - the members, and how far a leader knows each one's log. */
+#include "core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct peer *raft_peer_find(const struct raft *r, int64_t id)
+{
+	for (size_t i = 0; i < r->n_peers; i++)
+		if (r->peer[i].id == id)
+			return &r->peer[i];
+	return NULL;
+}
+
+void raft_peer_probe(struct peer *p, int64_t next)
+{
+	p->probing = true;
+	p->paused = false;
+	p->poke = false;
+	p->next = next;
+	p->sent_head = p->n_sent = 0;
+}
+
+static void peer_add(struct raft *r, int64_t id)
+{
+	struct peer *p;
+
+	r->peer = mem_grow(r->peer, &r->peers_cap, r->n_peers + 1,
+			   sizeof(*r->peer));
+	p = &r->peer[r->n_peers++];
+	*p = (struct peer){.id = id, .heard_ms = r->now_ms};
+	p->sent = mem_zero((size_t)r->cfg.max_inflight, sizeof(*p->sent));
+	raft_peer_probe(p, raft_log_last(&r->log) + 1);
+}
+
+void raft_peer_drop(struct raft *r, struct peer *p)
+{
+	size_t after = r->n_peers - (size_t)(p - r->peer) - 1;
+
+	free(p->sent);
+	memmove(p, p + 1, after * sizeof(*p));
+	r->n_peers--;
+}
+
+/* Take the roles of conf. A leader keeps whom conf leaves out (as RAFT_NONE)
+ * until that commits, so that it can be told. */
+void raft_peers_follow(struct raft *r, const struct raft_conf *conf)
+{
+	for (size_t i = r->n_peers; i-- > 0;) {
+		struct peer *p = &r->peer[i];
+
+		p->role = raft_conf_role(conf, p->id);
+		if (p->role == RAFT_NONE && r->role != RAFT_LEADER)
+			raft_peer_drop(r, p);
+	}
+	for (int i = 0; i < conf->n; i++) {
+		if (!raft_peer_find(r, conf->member[i].id))
+			peer_add(r, conf->member[i].id);
+		raft_peer_find(r, conf->member[i].id)->role =
+			conf->member[i].role;
+	}
+}
+
+/* A new leader knows nothing: next just after its own last entry (Raft 5.3).
+ */
+void raft_peers_reset(struct raft *r, int64_t next)
+{
+	for (size_t i = 0; i < r->n_peers; i++) {
+		struct peer *p = &r->peer[i];
+
+		raft_peer_probe(p, next);
+		p->match = p->commit_told = p->round = 0;
+		p->heard_ms = r->now_ms;
+	}
+}
+
+void raft_peers_release(struct raft *r)
+{
+	for (size_t i = 0; i < r->n_peers; i++)
+		free(r->peer[i].sent);
+	free(r->peer);
+}
+
+/* An append up to last is under way. */
+void raft_peer_sent(struct raft *r, struct peer *p, int64_t last)
+{
+	int slot = (p->sent_head + p->n_sent) % r->cfg.max_inflight;
+
+	p->sent[slot] = last;
+	p->n_sent++;
+	p->next = last + 1;
+}
+
+/* The member's log equals ours up to index, durably. */
+void raft_peer_acked(struct raft *r, struct peer *p, int64_t index)
+{
+	if (index > p->match)
+		p->match = index;
+	if (p->next <= p->match)
+		p->next = p->match + 1;
+	while (p->n_sent && p->sent[p->sent_head] <= p->match) {
+		p->sent_head = (p->sent_head + 1) % r->cfg.max_inflight;
+		p->n_sent--;
+	}
+}
+
+static int descending(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* The largest value that a majority of the voters has reached; 0 without
+ * voters. A server that is not a voter of its own newest configuration does
+ * not count itself (Diss. 4.2.2). */
+int64_t raft_quorum_value(const struct raft *r, peer_value_fn *value)
+{
+	int64_t few[16], *v = few, got = 0;
+	size_t n = 0;
+
+	if (r->n_peers > sizeof(few) / sizeof(few[0]))
+		v = mem_zero(r->n_peers, sizeof(*v));
+	for (size_t i = 0; i < r->n_peers; i++)
+		if (r->peer[i].role == RAFT_VOTER)
+			v[n++] = value(r, &r->peer[i]);
+	if (n) {
+		qsort(v, n, sizeof(*v), descending);
+		got = v[n / 2];
+	}
+	if (v != few)
+		free(v);
+	return got;
+}
