@@ -21,12 +21,17 @@ static void member_free(struct member *m)
 	free(m);
 }
 
-static void drop(struct lease *l, struct member *m)
+static void detach(struct lease *l, struct member *m)
 {
 	HASH_DEL(l->members, m);
 	l->version++;
 	if (l->leader == m->id)
 		l->leader = 0;
+}
+
+static void drop(struct lease *l, struct member *m)
+{
+	detach(l, m);
 	member_free(m);
 }
 
@@ -290,8 +295,9 @@ void lease_expire(struct lease *l, int64_t now_ms, lease_fn *fn, void *arg)
 			l->version++;
 			fn(m, false, arg);
 		} else {
+			detach(l, m);
 			fn(m, true, arg);
-			drop(l, m);
+			member_free(m);
 		}
 	}
 }

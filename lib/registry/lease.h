@@ -99,8 +99,9 @@ int lease_lead(struct lease *l, int64_t id, int64_t term);
  * or NULL instance means whoever holds the id). */
 bool lease_remove(struct lease *l, int64_t id, const char *instance);
 
-/* Let time pass: fn sees each member whose lease ended (alive is false now)
- * and then, gone set, each that is dropped right after fn returns. */
+/* Let time pass: fn sees each member whose lease ended (alive is false now),
+ * and with gone set each that is in the table no longer, and is freed when fn
+ * returns. */
 typedef void lease_fn(struct member *who, bool gone, void *arg);
 void lease_expire(struct lease *l, int64_t now_ms, lease_fn *fn, void *arg);
 

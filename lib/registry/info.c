@@ -1,0 +1,175 @@
+#include "registry/info.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+	LABELS_MAX = 64,   /* capabilities, metadata keys */
+	TEXT_MAX = 1024, /* bytes of any text a registrant gives */
+};
+
+static void fill_capabilities(NodeInfo *to, const char *json)
+{
+	json_t *all = json_loads(json, 0, NULL), *one;
+	size_t i;
+
+	to->capabilities = mem_zero(json_array_size(all), sizeof(char *));
+	json_array_foreach(all, i, one)
+		to->capabilities[to->n_capabilities++] =
+			mem_str(json_string_value(one));
+	json_decref(all);
+}
+
+static void fill_metadata(NodeInfo *to, const char *json)
+{
+	json_t *all = json_loads(json, 0, NULL), *value;
+	const char *key;
+
+	to->metadata = mem_zero(json_object_size(all), sizeof(void *));
+	json_object_foreach(all, key, value) {
+		NodeInfo__MetadataEntry *e = mem_zero(1, sizeof(*e));
+
+		node_info__metadata_entry__init(e);
+		e->key = mem_str(key);
+		e->value = mem_str(json_string_value(value));
+		to->metadata[to->n_metadata++] = e;
+	}
+	json_decref(all);
+}
+
+NodeInfo *info_of(const struct member *m, int64_t now_ms)
+{
+	NodeInfo *to = mem_zero(1, sizeof(*to));
+
+	node_info__init(to);
+	to->node_id = (int32_t)m->id;
+	to->ip_address = mem_str(m->ip);
+	to->port = m->port;
+	fill_capabilities(to, m->capabilities);
+	fill_metadata(to, m->metadata);
+	to->status = mem_str(m->alive ? "alive" : "dead");
+	to->last_seen = (double)m->seen_wall_ms / 1000;
+	to->join_timestamp = (double)m->joined_wall_ms / 1000;
+	to->url = mem_str(m->url);
+	to->instance_id = mem_str(m->instance);
+	to->cluster_id = mem_str(m->cluster);
+	to->role = mem_str(m->role);
+	if (m->alive && m->expires_ms > now_ms)
+		to->lease_ms = m->expires_ms - now_ms;
+	return to;
+}
+
+NodeInfo **info_all(const struct lease *l, int64_t now_ms, size_t *n)
+{
+	struct member **sorted = lease_sorted(l, n);
+	NodeInfo **all = mem_zero(*n, sizeof(*all));
+
+	for (size_t i = 0; i < *n; i++)
+		all[i] = info_of(sorted[i], now_ms);
+	free(sorted);
+	return all;
+}
+
+static int check_text(const char *what, const char *s, struct err *err)
+{
+	if (strlen(s) <= TEXT_MAX)
+		return 0;
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "%s has more than %d bytes", what, TEXT_MAX);
+}
+
+static int check_texts(const RegisterNodeRequest *in, struct err *err)
+{
+	if (in->n_capabilities > LABELS_MAX || in->n_metadata > LABELS_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "more than %d capabilities or metadata keys",
+			       LABELS_MAX);
+	for (size_t i = 0; i < in->n_capabilities; i++)
+		if (check_text("a capability", in->capabilities[i], err))
+			return (int)err->code;
+	for (size_t i = 0; i < in->n_metadata; i++)
+		if (check_text("a metadata key", in->metadata[i]->key, err) ||
+		    check_text("metadata", in->metadata[i]->value, err))
+			return (int)err->code;
+	if (check_text("url", in->url, err) ||
+	    check_text("ip_address", in->ip_address, err))
+		return (int)err->code;
+	if (*in->instance_id && !str_is_id(in->instance_id))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "an instance id is 32 hex digits, not \"%.40s\"",
+			       in->instance_id);
+	if (*in->cluster_id && !str_is_id(in->cluster_id))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a cluster id is 32 hex digits, not \"%.40s\"",
+			       in->cluster_id);
+	return 0;
+}
+
+/* Where it is: by url, else by ip and port; the other form is derived. */
+static int parse_place(struct member *out, const RegisterNodeRequest *in,
+		       struct err *err)
+{
+	char host[256];
+	int port;
+
+	if (!*in->url) {
+		if (!*in->ip_address || in->port < 1 || in->port > 65535)
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				       "a node registers with a url, or with "
+				       "ip_address and port");
+		out->url = mem_fmt(strchr(in->ip_address, ':')
+					   ? "http://[%s]:%d"
+					   : "http://%s:%d",
+				   in->ip_address, (int)in->port);
+		out->ip = mem_str(in->ip_address);
+		out->port = in->port;
+		return 0;
+	}
+	if ((sscanf(in->url, "http://[%255[^]]]:%d", host, &port) != 2 &&
+	     sscanf(in->url, "http://%255[^:/]:%d", host, &port) != 2) ||
+	    port < 1 || port > 65535)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a url is http://HOST:PORT, not \"%.100s\"",
+			       in->url);
+	out->url = mem_str(in->url);
+	out->ip = mem_str(*in->ip_address ? in->ip_address : host);
+	out->port = in->port > 0 ? in->port : port;
+	return 0;
+}
+
+int info_parse(struct member *out, const RegisterNodeRequest *in,
+	       struct err *err)
+{
+	json_t *list, *map;
+
+	*out = (struct member){.id = in->node_id};
+	if (check_texts(in, err) || parse_place(out, in, err))
+		return (int)err->code;
+	list = json_array();
+	for (size_t i = 0; i < in->n_capabilities; i++)
+		json_array_append_new(list, json_string(in->capabilities[i]));
+	map = json_object();
+	for (size_t i = 0; i < in->n_metadata; i++)
+		json_object_set_new(map, in->metadata[i]->key,
+				    json_string(in->metadata[i]->value));
+	out->capabilities = json_dumps(list, JSON_COMPACT);
+	out->metadata = json_dumps(map, JSON_COMPACT);
+	json_decref(list);
+	json_decref(map);
+	str_copy(out->instance, sizeof(out->instance), in->instance_id);
+	str_copy(out->cluster, sizeof(out->cluster), in->cluster_id);
+	str_copy(out->role, sizeof(out->role), in->role);
+	return 0;
+}
+
+void info_release(struct member *m)
+{
+	free(m->url);
+	free(m->ip);
+	free(m->capabilities);
+	free(m->metadata);
+}
