@@ -1,0 +1,40 @@
+/* state_impl.h - what the files of state.h share. */
+#ifndef NODE_STATE_IMPL_H
+#define NODE_STATE_IMPL_H
+
+#include "node/state.h"
+
+/* One turn of state_apply(). */
+struct turn {
+	struct state *s;
+	int64_t index;
+	bool config;
+	struct state_result *res;
+};
+
+/* Members, trainers and runs all begin with a message's base and an id. */
+struct state_list {
+	void ***items;
+	size_t *n;
+};
+
+#define STATE_LIST(s, what) \
+	((struct state_list){(void ***)&(s)->what, &(s)->n##what})
+
+void *state_find(struct state_list l, int64_t id);  /* or NULL */
+void state_insert(struct state_list l, void *item); /* takes it; id is new */
+void state_remove(struct state_list l, int64_t id); /* frees it; id is known */
+void state_text(char **to, const char *text);       /* set a message's string */
+
+void state_apply_membership(struct turn *t, const Gfl__V1__Membership *m);
+void state_apply_trainer(struct turn *t, const Gfl__V1__TrainerChange *c);
+void state_apply_topology(struct turn *t, const Gfl__V1__Topology *topology);
+void state_apply_bandwidth(struct turn *t, const Gfl__V1__Bandwidth *delta);
+void state_apply_run(struct turn *t, const Gfl__V1__RunChange *c);
+
+/* The plan in a message; plan_free() it. INVALID_ARGUMENT. */
+int state_plan_decode(struct plan **out, const Gfl__V1__Topology *msg,
+		      struct err *err) MUST_CHECK;
+Gfl__V1__Topology *state_plan_encode(const struct plan *p);
+
+#endif

@@ -1,0 +1,322 @@
+/* Training runs: one at a time, others in line, and the plans of that one. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "node/state_impl.h"
+#include "plan/topology.h"
+#include "wire/rpc.h"
+
+#define ACTION(name) GFL__V1__RUN_CHANGE__ACTION__##name
+
+static void refuse(struct turn *t, enum err_code code, int64_t id,
+		   const char *what)
+{
+	err_set(&t->res->refused, code, "run %lld %s", (long long)id, what);
+}
+
+/* ---- settings ---- */
+
+static int wrong(struct err *err, const char *field, const char *want)
+{
+	return err_set(err, ERR_INVALID_ARGUMENT, "%s of a run is %s", field,
+		       want);
+}
+
+static void fill(Gfl__V1__RunSpec *spec)
+{
+	if (!*spec->model)
+		state_text(&spec->model, "mlp");
+	if (!*spec->scheme)
+		state_text(&spec->scheme, "strat");
+	if (!*spec->dtype)
+		state_text(&spec->dtype, "f32");
+	if (!*spec->policy)
+		state_text(&spec->policy, "auto");
+	if (spec->keep == 0)
+		spec->keep = strcmp(spec->scheme, "dense") ? 0.1 : 1;
+	if (!spec->steps)
+		spec->steps = 5;
+	if (!spec->batch)
+		spec->batch = 50;
+	if (spec->lr == 0)
+		spec->lr = 0.02;
+	if (!spec->min_trainers)
+		spec->min_trainers = 2;
+	if (!spec->round_deadline_ms)
+		spec->round_deadline_ms = 10000;
+	if (!spec->give_up_ms)
+		spec->give_up_ms = 300000;
+}
+
+static bool within(double x, double low, double high)
+{
+	return isfinite(x) && x >= low && x <= high;
+}
+
+static int check_numbers(const Gfl__V1__RunSpec *s, struct err *err)
+{
+	if (!within(s->rounds, 1, 1e7))
+		return wrong(err, "rounds", "1 to 10,000,000");
+	if (!within(s->keep, 1e-6, 1))
+		return wrong(err, "keep", "above 0 and at most 1");
+	if (!within(s->steps, 1, 1e6))
+		return wrong(err, "steps", "1 to 1,000,000");
+	if (!within(s->batch, 1, 1 << 20))
+		return wrong(err, "batch", "1 to 1,048,576");
+	if (!within(s->lr, 1e-12, 1e3))
+		return wrong(err, "lr", "above 0 and at most 1000");
+	if (!within(s->momentum, 0, 0.999999))
+		return wrong(err, "momentum", "from 0 to below 1");
+	if (!within(s->min_trainers, 2, STATE_TRAINERS_MAX))
+		return wrong(err, "min_trainers", "2 to 4096");
+	if (!within(s->target_accuracy, 0, 1))
+		return wrong(err, "target_accuracy", "0 to 1");
+	if (!within(s->round_deadline_ms, 1, PLAN_DEADLINE_MAX_MS))
+		return wrong(err, "round_deadline_ms", "1 to 30,000");
+	if (!within(s->eval_every, 0, 1e7))
+		return wrong(err, "eval_every", "0 to 10,000,000");
+	if (!within(s->give_up_ms, 1, 1e12))
+		return wrong(err, "give_up_ms", "at least 1");
+	return 0;
+}
+
+int state_spec_check(Gfl__V1__RunSpec *spec, struct err *err)
+{
+	fill(spec);
+	if (strlen(spec->model) > STATE_TEXT_MAX)
+		return wrong(err, "model", "at most 4096 bytes");
+	if (strlen(spec->layout_hash) > 64)
+		return wrong(err, "layout_hash", "at most 64 bytes");
+	if (strcmp(spec->scheme, "strat") && strcmp(spec->scheme, "dense"))
+		return wrong(err, "scheme", "strat or dense");
+	if (strcmp(spec->dtype, "f32"))
+		return wrong(err, "dtype", "f32");
+	if (topology_policy_of(spec->policy) < 0)
+		return wrong(err, "policy", "auto, random or ring");
+	return check_numbers(spec, err);
+}
+
+/* ---- life ---- */
+
+static size_t count(const struct state *s, const char *state)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->nruns; i++)
+		n += !strcmp(s->runs[i]->state, state);
+	return n;
+}
+
+/* Forget the oldest that is over, if there are too many. */
+static void bound(struct state *s)
+{
+	for (size_t i = 0; s->nruns > STATE_RUNS_MAX && i < s->nruns; i++)
+		if (state_run_over(s->runs[i])) {
+			state_remove(STATE_LIST(s, runs), s->runs[i]->id);
+			return;
+		}
+}
+
+/* With no run under way, the one that has waited longest begins. */
+static void next(struct turn *t, int64_t at_ms)
+{
+	struct state *s = t->s;
+
+	if (state_running(s))
+		return;
+	plans_release(&s->plans);
+	s->plans = (struct plans){0};
+	t->res->changed |= STATE_PLAN;
+	for (size_t i = 0; i < s->nruns; i++)
+		if (!strcmp(s->runs[i]->state, "waiting")) {
+			state_text(&s->runs[i]->state, "running");
+			s->runs[i]->started_ms = at_ms;
+			return;
+		}
+}
+
+static void start(struct turn *t, const Gfl__V1__RunChange *c)
+{
+	Gfl__V1__Run *run;
+
+	if (state_run(t->s, t->index)) {
+		refuse(t, ERR_INVALID_ARGUMENT, t->index,
+		       "is started twice in one entry");
+		return;
+	}
+	if (count(t->s, "waiting") >= STATE_WAITING_MAX) {
+		refuse(t, ERR_RESOURCE_EXHAUSTED, t->index,
+		       "is one too many in line");
+		return;
+	}
+	run = mem_zero(1, sizeof(*run));
+	gfl__v1__run__init(run);
+	run->id = t->index;
+	run->spec =
+		c->spec ? (Gfl__V1__RunSpec *)rpc_copy(&c->spec->base) : NULL;
+	if (!run->spec || state_spec_check(run->spec, &t->res->refused)) {
+		if (!run->spec)
+			refuse(t, ERR_INVALID_ARGUMENT, run->id,
+			       "has no settings");
+		gfl__v1__run__free_unpacked(run, NULL);
+		return;
+	}
+	state_text(&run->state, "waiting");
+	state_insert(STATE_LIST(t->s, runs), run);
+	t->res->id = run->id;
+	next(t, c->at_ms);
+	bound(t->s);
+}
+
+/* What the newer report does not say is as the older said. */
+static void inherit(Gfl__V1__TrainerReport *now,
+		    const Gfl__V1__TrainerReport *old)
+{
+	if (!now->_accuracy_case && old->_accuracy_case) {
+		now->_accuracy_case = old->_accuracy_case;
+		now->accuracy = old->accuracy;
+	}
+	if (!now->_accuracy_alone_case && old->_accuracy_alone_case) {
+		now->_accuracy_alone_case = old->_accuracy_alone_case;
+		now->accuracy_alone = old->accuracy_alone;
+	}
+}
+
+static void note(Gfl__V1__Run *run, const Gfl__V1__TrainerReport *r)
+{
+	Gfl__V1__TrainerReport *now;
+	void **grown;
+	size_t i = 0;
+
+	while (i < run->n_reports &&
+	       run->reports[i]->trainer_id < r->trainer_id)
+		i++;
+	now = (Gfl__V1__TrainerReport *)rpc_copy(&r->base);
+	now->run = run->id;
+	if (i < run->n_reports &&
+	    run->reports[i]->trainer_id == r->trainer_id) {
+		inherit(now, run->reports[i]);
+		rpc_free(&run->reports[i]->base);
+		run->reports[i] = now;
+		return;
+	}
+	grown = mem_zero(run->n_reports + 1, sizeof(*grown));
+	if (run->n_reports) {
+		memcpy(grown, run->reports, i * sizeof(*grown));
+		memcpy(grown + i + 1, run->reports + i,
+		       (run->n_reports - i) * sizeof(*grown));
+	}
+	grown[i] = now;
+	free(run->reports);
+	run->reports = (Gfl__V1__TrainerReport **)grown;
+	run->n_reports++;
+}
+
+static void note_all(Gfl__V1__Run *run, const Gfl__V1__RunChange *c)
+{
+	for (size_t i = 0; i < c->n_reports; i++)
+		if (c->reports[i]->trainer_id > 0 &&
+		    run->n_reports < STATE_TRAINERS_MAX)
+			note(run, c->reports[i]);
+}
+
+static void end(struct turn *t, Gfl__V1__Run *run, const char *state,
+		const Gfl__V1__RunChange *c)
+{
+	state_text(&run->state, state);
+	state_text(&run->reason, c->reason);
+	run->ended_ms = c->at_ms;
+	next(t, c->at_ms);
+	bound(t->s);
+}
+
+static void change(struct turn *t, Gfl__V1__Run *run,
+		   const Gfl__V1__RunChange *c)
+{
+	note_all(run, c);
+	if (c->action == ACTION(STOP))
+		end(t, run, "stopped", c);
+	else if (c->action == ACTION(FINISH))
+		end(t, run, "finished", c);
+	else if (c->action == ACTION(FAIL))
+		end(t, run, "failed", c);
+}
+
+void state_apply_run(struct turn *t, const Gfl__V1__RunChange *c)
+{
+	Gfl__V1__Run *run = state_run(t->s, c->id);
+
+	t->res->id = c->id;
+	if (c->action == ACTION(START))
+		start(t, c);
+	else if (!run)
+		refuse(t, ERR_NOT_FOUND, c->id, "is not known");
+	else if (state_run_over(run))
+		refuse(t, ERR_FAILED_PRECONDITION, c->id, "is over");
+	else if (c->action != ACTION(STOP) && strcmp(run->state, "running"))
+		refuse(t, ERR_FAILED_PRECONDITION, c->id, "has not begun");
+	else
+		change(t, run, c);
+	if (!t->res->refused.code)
+		t->res->changed |= STATE_RUN;
+}
+
+/* ---- plans ---- */
+
+static bool pairs_live(const struct state *s, const struct plan_round *r)
+{
+	for (size_t i = 0; i < r->npairs; i++) {
+		const Gfl__V1__Trainer *a = state_trainer(s, r->pairs[i].a);
+		const Gfl__V1__Trainer *b = state_trainer(s, r->pairs[i].b);
+
+		if (!a || !b || a->liveness || b->liveness)
+			return false;
+	}
+	return true;
+}
+
+static int check_plan(const struct turn *t, const struct plan *p,
+		      struct err *err)
+{
+	const Gfl__V1__Run *run = state_running(t->s);
+
+	if (!run || run->id != p->run)
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "plan for run %lld, which is not under way",
+			       (long long)p->run);
+	if (p->epoch != t->s->epoch)
+		return err_set(err, ERR_ABORTED,
+			       "plan for epoch %lld, which is %lld now",
+			       (long long)p->epoch, (long long)t->s->epoch);
+	for (size_t i = 0; i < p->nrounds; i++)
+		if (!pairs_live(t->s, &p->rounds[i]))
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				       "plan for a trainer that is not live");
+	return 0;
+}
+
+void state_apply_topology(struct turn *t, const Gfl__V1__Topology *topology)
+{
+	struct state *s = t->s;
+	struct plan *p = NULL;
+	int64_t kept = STATE_ROUNDS_KEPT;
+
+	if (state_plan_decode(&p, topology, &t->res->refused))
+		return;
+	if (check_plan(t, p, &t->res->refused)) {
+		plan_free(p);
+		return;
+	}
+	t->res->id = p->run;
+	if (!plans_take(&s->plans, p)) {
+		err_set(&t->res->refused, ERR_ALREADY_EXISTS,
+			"plan for rounds that are planned");
+		return;
+	}
+	if ((int64_t)s->ntrainers > kept)
+		kept = (int64_t)s->ntrainers;
+	plans_trim(&s->plans, topology->run, topology->t0 - kept);
+	t->res->changed |= STATE_PLAN;
+}

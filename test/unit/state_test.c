@@ -1,0 +1,565 @@
+#include "node/state.h"
+
+#include "test.h"
+
+#include "base/mem.h"
+#include "node/state_impl.h"
+#include "wire/rpc.h"
+
+/* A state, and what became of the last entry. */
+struct fix {
+	struct state *s;
+	struct state_result res;
+	struct err err;
+};
+
+#define CLUSTER "00112233445566778899aabbccddeeff"
+#define TRAINER(name) GFL__V1__TRAINER_CHANGE__ACTION__##name
+#define MEMBER(name) GFL__V1__MEMBERSHIP__ACTION__##name
+#define RUN(name) GFL__V1__RUN_CHANGE__ACTION__##name
+#define KIND(name) GFL__V1__ENTRY__KIND_##name
+
+/* Apply e as the next entry; its code of refusal. */
+static int apply(struct fix *f, bool config, const Gfl__V1__Entry *e)
+{
+	CHECK_INT(state_apply(f->s, f->s->applied + 1, 1, config, e, &f->res,
+			      &f->err),
+		  0);
+	return f->res.refused.code;
+}
+
+static int member(struct fix *f, bool config, int action, int64_t id,
+		  const char *instance, const char *cluster)
+{
+	Gfl__V1__Member m = GFL__V1__MEMBER__INIT;
+	Gfl__V1__Membership c = GFL__V1__MEMBERSHIP__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	m.id = id;
+	m.instance_id = (char *)instance;
+	m.url = "http://127.0.0.1:1";
+	m.role = GFL__V1__ROLE__LEARNER;
+	c.action = action;
+	c.member = &m;
+	c.cluster_id = (char *)cluster;
+	e.kind_case = KIND(MEMBERSHIP);
+	e.membership = &c;
+	return apply(f, config, &e);
+}
+
+static int trainer_change(struct fix *f, int action, Gfl__V1__Trainer *t)
+{
+	Gfl__V1__TrainerChange c = GFL__V1__TRAINER_CHANGE__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	c.action = action;
+	c.trainer = t;
+	e.kind_case = KIND(TRAINER);
+	e.trainer = &c;
+	return apply(f, false, &e);
+}
+
+static int trainer(struct fix *f, int action, int64_t id, const char *instance,
+		   int64_t node)
+{
+	Gfl__V1__Trainer t = GFL__V1__TRAINER__INIT;
+
+	t.id = id;
+	t.instance_id = (char *)instance;
+	t.node_id = node;
+	t.url = "http://127.0.0.1:9";
+	return trainer_change(f, action, &t);
+}
+
+static int run_change(struct fix *f, int action, int64_t id,
+		      Gfl__V1__TrainerReport *report)
+{
+	Gfl__V1__RunSpec spec = GFL__V1__RUN_SPEC__INIT;
+	Gfl__V1__RunChange c = GFL__V1__RUN_CHANGE__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	spec.rounds = 40;
+	c.action = action;
+	c.id = id;
+	c.spec = action == RUN(START) ? &spec : NULL;
+	c.reason = "because";
+	c.at_ms = 1000 + f->s->applied;
+	c.reports = &report;
+	c.n_reports = report ? 1 : 0;
+	e.kind_case = KIND(RUN);
+	e.run = &c;
+	return apply(f, false, &e);
+}
+
+static int plan(struct fix *f, int64_t run, int64_t epoch, int64_t t0,
+		int64_t a, int64_t b)
+{
+	struct plan *p = plan_new(run, epoch, t0, 2);
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+	int rc;
+
+	for (int i = 0; i < 2; i++) {
+		p->rounds[i].c = 10;
+		p->rounds[i].deadline_ms = 1000;
+		p->rounds[i].npairs = 1;
+		p->rounds[i].pairs = mem_zero(1, sizeof(struct plan_pair));
+		p->rounds[i].pairs[0] = (struct plan_pair){a, b};
+	}
+	e.kind_case = KIND(TOPOLOGY);
+	e.topology = state_plan_encode(p);
+	rc = apply(f, false, &e);
+	rpc_free(&e.topology->base);
+	plan_free(p);
+	return rc;
+}
+
+static int bandwidth(struct fix *f, int64_t base, int64_t from, int64_t to,
+		     int level)
+{
+	Gfl__V1__Link l = GFL__V1__LINK__INIT, *links = &l;
+	Gfl__V1__Bandwidth b = GFL__V1__BANDWIDTH__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	l.from = from;
+	l.to = to;
+	l.half_octaves = level;
+	b.base_version = base;
+	b.n_links = 1;
+	b.links = &links;
+	e.kind_case = KIND(BANDWIDTH);
+	e.bandwidth = &b;
+	return apply(f, false, &e);
+}
+
+/* A cluster of nodes 1 to 3, each with a trainer, and a run under way. */
+static struct fix cluster(void)
+{
+	struct fix f = {.s = state_new()};
+
+	CHECK_INT(member(&f, true, MEMBER(ADD), 1, "n1", CLUSTER), 0);
+	CHECK_INT(member(&f, true, MEMBER(ADD), 2, "n2", ""), 0);
+	CHECK_INT(member(&f, true, MEMBER(ADD), 3, "n3", ""), 0);
+	for (int i = 1; i <= 3; i++) {
+		char instance[] = {'t', (char)('0' + i), 0};
+
+		CHECK_INT(trainer(&f, TRAINER(ATTACH), 0, instance, i), 0);
+		CHECK_INT(f.res.id, i);
+	}
+	CHECK_INT(run_change(&f, RUN(START), 0, NULL), 0);
+	return f;
+}
+
+TEST(the_first_entry_names_the_cluster_for_ever)
+{
+	struct fix f = {.s = state_new()};
+
+	CHECK_INT(member(&f, true, MEMBER(ADD), 1, "n1", CLUSTER), 0);
+	CHECK_STR(f.s->cluster_id, CLUSTER);
+	CHECK_INT(member(&f, true, MEMBER(ADD), 2, "n2",
+			 "ff112233445566778899aabbccddeeff"),
+		  ERR_FAILED_PRECONDITION);
+	CHECK_HAS(f.res.refused.msg, CLUSTER);
+	CHECK_HAS(f.res.refused.msg, "ff1122");
+	CHECK_STR(f.s->cluster_id, CLUSTER);
+	state_free(f.s);
+}
+
+TEST(roles_follow_rafts_configuration_and_nothing_else)
+{
+	struct fix f = cluster();
+
+	CHECK_INT(state_member(f.s, 2)->role, GFL__V1__ROLE__LEARNER);
+	CHECK_INT(member(&f, true, MEMBER(PROMOTE), 2, "", ""), 0);
+	CHECK_INT(state_member(f.s, 2)->role, GFL__V1__ROLE__VOTER);
+	CHECK_INT(member(&f, true, MEMBER(DEMOTE), 2, "", ""), 0);
+	CHECK_INT(state_member(f.s, 2)->role, GFL__V1__ROLE__STANDBY);
+	CHECK_INT(member(&f, false, MEMBER(PROMOTE), 2, "", ""),
+		  ERR_INVALID_ARGUMENT);
+	CHECK_INT(state_member(f.s, 2)->role, GFL__V1__ROLE__STANDBY);
+	CHECK_INT(member(&f, true, MEMBER(REMOVE), 2, "", ""), 0);
+	CHECK(!state_member(f.s, 2));
+	CHECK_INT(f.s->nmembers, 2);
+	state_free(f.s);
+}
+
+TEST(a_member_that_is_back_keeps_its_role_and_another_instance_is_refused)
+{
+	struct fix f = cluster();
+
+	CHECK_INT(member(&f, false, MEMBER(MARK_DOWN), 2, "", ""), 0);
+	CHECK_INT(state_member(f.s, 2)->liveness, GFL__V1__LIVENESS__DOWN);
+	CHECK_INT(member(&f, false, MEMBER(ADD), 2, "other", ""),
+		  ERR_ALREADY_EXISTS);
+	CHECK_INT(member(&f, false, MEMBER(ADD), 2, "n2", ""), 0);
+	CHECK_INT(state_member(f.s, 2)->liveness, GFL__V1__LIVENESS__LIVE);
+	CHECK_INT(member(&f, false, MEMBER(ADD), 9, "n9", ""), ERR_NOT_FOUND);
+	CHECK_INT(member(&f, false, MEMBER(MARK_UP), 9, "", ""), ERR_NOT_FOUND);
+	state_free(f.s);
+}
+
+TEST(the_first_trainer_of_a_node_has_its_number_and_others_the_next)
+{
+	struct fix f = cluster();
+
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 0, "second", 2), 0);
+	CHECK_INT(f.res.id, 4);
+	CHECK_INT(trainer(&f, TRAINER(DETACH), 2, "", 0), 0);
+	CHECK_INT(trainer(&f, TRAINER(DETACH), 4, "", 0), 0);
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 0, "third", 2), 0);
+	CHECK_INT(f.res.id, 2);
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 7, "seventh", 2), 0);
+	CHECK_INT(f.res.id, 7);
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 0, "eighth", 2), 0);
+	CHECK_INT(f.res.id, 8);
+	state_free(f.s);
+}
+
+TEST(an_id_whose_holder_is_alive_is_refused_and_after_its_death_given)
+{
+	struct fix f = cluster();
+
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 2, "thief", 3),
+		  ERR_ALREADY_EXISTS);
+	CHECK_STR(state_trainer(f.s, 2)->instance_id, "t2");
+	CHECK_INT(trainer(&f, TRAINER(MARK_DOWN), 2, "", 0), 0);
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 2, "heir", 3), 0);
+	CHECK_STR(state_trainer(f.s, 2)->instance_id, "heir");
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 2, "t2", 2), ERR_ALREADY_EXISTS);
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 0, "nowhere", 77),
+		  ERR_FAILED_PRECONDITION);
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 0, "", 1), ERR_INVALID_ARGUMENT);
+	state_free(f.s);
+}
+
+TEST(an_attachment_asked_for_twice_is_one)
+{
+	struct fix f = cluster();
+	int64_t epoch = f.s->epoch;
+
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 0, "t3", 1), 0);
+	CHECK_INT(f.res.id, 3);
+	CHECK_INT(f.s->ntrainers, 3);
+	CHECK_INT(state_trainer(f.s, 3)->node_id, 1);
+	CHECK_INT(state_trainer(f.s, 3)->attached_index, f.s->applied);
+	CHECK_INT(f.s->epoch, epoch); /* it moved, the set is the same */
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 5, "t3", 1), ERR_ALREADY_EXISTS);
+	state_free(f.s);
+}
+
+TEST(the_epoch_is_the_index_of_the_last_change_of_the_set)
+{
+	static const struct {
+		int action;
+		bool changes;
+	} rows[] = {
+		{TRAINER(MOVE), false},     {TRAINER(MARK_UP), false},
+		{TRAINER(MARK_DOWN), true}, {TRAINER(MARK_DOWN), false},
+		{TRAINER(MARK_UP), true},   {TRAINER(MARK_DOWN), true},
+		{TRAINER(ATTACH), true},    {TRAINER(DETACH), true},
+	};
+	struct fix f = cluster();
+
+	CHECK_INT(f.s->epoch, 6);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		int64_t before = f.s->epoch;
+
+		CHECK_INT(trainer(&f, rows[i].action, 2, "t2", 3), 0);
+		CHECK_INT(f.s->epoch, rows[i].changes ? f.s->applied : before);
+		CHECK_INT(!!(f.res.changed & STATE_EPOCH), rows[i].changes);
+	}
+	CHECK_INT(member(&f, false, MEMBER(MARK_DOWN), 2, "", ""), 0);
+	CHECK(f.s->epoch < f.s->applied);
+	state_free(f.s);
+}
+
+TEST(a_change_that_speaks_of_a_past_attachment_is_refused)
+{
+	struct fix f = cluster();
+	Gfl__V1__Trainer t = GFL__V1__TRAINER__INIT;
+
+	t.id = 2;
+	t.attached_index = state_trainer(f.s, 2)->attached_index;
+	CHECK_INT(trainer(&f, TRAINER(ATTACH), 2, "t2", 3), 0);
+	CHECK_INT(trainer_change(&f, TRAINER(MARK_DOWN), &t), ERR_ABORTED);
+	CHECK_INT(state_trainer(f.s, 2)->liveness, GFL__V1__LIVENESS__LIVE);
+	CHECK_INT(trainer(&f, TRAINER(DETACH), 2, "other", 0), ERR_ABORTED);
+	CHECK_INT(trainer(&f, TRAINER(DETACH), 9, "", 0), ERR_NOT_FOUND);
+	state_free(f.s);
+}
+
+TEST(a_second_run_waits_in_line)
+{
+	struct fix f = cluster();
+	int64_t first = f.res.id, second;
+
+	CHECK_INT(first, f.s->applied);
+	CHECK_STR(state_run(f.s, first)->state, "running");
+	CHECK_INT(run_change(&f, RUN(START), 0, NULL), 0);
+	second = f.res.id;
+	CHECK_STR(state_run(f.s, second)->state, "waiting");
+	CHECK_INT(run_change(&f, RUN(PROGRESS), second, NULL),
+		  ERR_FAILED_PRECONDITION);
+	CHECK_INT(run_change(&f, RUN(FINISH), first, NULL), 0);
+	CHECK_STR(state_run(f.s, first)->state, "finished");
+	CHECK_INT(state_run(f.s, first)->ended_ms, 1000 + f.s->applied - 1);
+	CHECK_STR(state_run(f.s, second)->state, "running");
+	CHECK_INT(state_run(f.s, second)->started_ms,
+		  state_run(f.s, first)->ended_ms);
+	CHECK_INT(run_change(&f, RUN(STOP), first, NULL),
+		  ERR_FAILED_PRECONDITION);
+	CHECK_INT(run_change(&f, RUN(STOP), second, NULL), 0);
+	CHECK_STR(state_run(f.s, second)->state, "stopped");
+	CHECK_STR(state_run(f.s, second)->reason, "because");
+	CHECK(!state_running(f.s));
+	CHECK_INT(run_change(&f, RUN(STOP), 12345, NULL), ERR_NOT_FOUND);
+	state_free(f.s);
+}
+
+TEST(one_that_waits_can_be_stopped_and_the_line_is_bounded)
+{
+	struct fix f = cluster();
+
+	for (int i = 0; i < STATE_WAITING_MAX; i++)
+		CHECK_INT(run_change(&f, RUN(START), 0, NULL), 0);
+	CHECK_INT(run_change(&f, RUN(START), 0, NULL), ERR_RESOURCE_EXHAUSTED);
+	CHECK_INT(run_change(&f, RUN(STOP), f.s->applied - 1, NULL), 0);
+	CHECK_INT(run_change(&f, RUN(START), 0, NULL), 0);
+	CHECK_INT(state_running(f.s)->id, 7);
+	state_free(f.s);
+}
+
+TEST(runs_that_are_over_are_forgotten_past_the_bound)
+{
+	struct fix f = cluster();
+	int64_t last = f.res.id;
+
+	for (int i = 0; i < 2 * STATE_RUNS_MAX; i++) {
+		CHECK_INT(run_change(&f, RUN(FAIL), last, NULL), 0);
+		CHECK_INT(run_change(&f, RUN(START), 0, NULL), 0);
+		last = f.res.id;
+	}
+	CHECK_INT(f.s->nruns, STATE_RUNS_MAX);
+	CHECK_INT(state_running(f.s)->id, last);
+	CHECK_INT(f.s->runs[STATE_RUNS_MAX - 1]->id, last);
+	state_free(f.s);
+}
+
+TEST(reports_keep_the_last_value_that_was_said)
+{
+	struct fix f = cluster();
+	Gfl__V1__TrainerReport r = GFL__V1__TRAINER_REPORT__INIT;
+	int64_t run = f.res.id;
+
+	r.trainer_id = 3;
+	r.round = 4;
+	r._accuracy_case = GFL__V1__TRAINER_REPORT___ACCURACY_ACCURACY;
+	r.accuracy = 0.5;
+	CHECK_INT(run_change(&f, RUN(PROGRESS), run, &r), 0);
+	r.trainer_id = 1;
+	CHECK_INT(run_change(&f, RUN(PROGRESS), run, &r), 0);
+	r.trainer_id = 3;
+	r.round = 6;
+	r._accuracy_case = 0;
+	CHECK_INT(run_change(&f, RUN(PROGRESS), run, &r), 0);
+	CHECK_INT(state_run(f.s, run)->n_reports, 2);
+	CHECK_INT(state_run(f.s, run)->reports[0]->trainer_id, 1);
+	CHECK_INT(state_run(f.s, run)->reports[1]->round, 6);
+	CHECK_NEAR(state_run(f.s, run)->reports[1]->accuracy, 0.5, 0);
+	CHECK_INT(state_run(f.s, run)->reports[1]->run, run);
+	state_free(f.s);
+}
+
+TEST(a_plan_is_for_the_run_under_way_the_epoch_and_live_trainers)
+{
+	struct fix f = cluster();
+	int64_t run = f.res.id, epoch = f.s->epoch;
+
+	CHECK_INT(plan(&f, run + 1, epoch, 0, 1, 2), ERR_FAILED_PRECONDITION);
+	CHECK_INT(plan(&f, run, epoch - 1, 0, 1, 2), ERR_ABORTED);
+	CHECK_INT(plan(&f, run, epoch, 0, 1, 9), ERR_INVALID_ARGUMENT);
+	CHECK_INT(plan(&f, run, epoch, 0, 2, 1), ERR_INVALID_ARGUMENT);
+	CHECK_INT(f.s->plans.n, 0);
+	CHECK_INT(plan(&f, run, epoch, 0, 1, 2), 0);
+	CHECK_INT(plan(&f, run, epoch, 1, 1, 3), ERR_ALREADY_EXISTS);
+	CHECK_INT(plan(&f, run, epoch, 2, 1, 3), 0);
+	CHECK_INT(f.s->plans.n, 2);
+	CHECK_INT(run_change(&f, RUN(FINISH), run, NULL), 0);
+	CHECK_INT(f.s->plans.n, 0);
+	CHECK_INT(plan(&f, run, epoch, 4, 1, 3), ERR_FAILED_PRECONDITION);
+	state_free(f.s);
+}
+
+TEST(old_plans_are_dropped)
+{
+	struct fix f = cluster();
+	int64_t run = f.res.id, epoch = f.s->epoch;
+
+	for (int t = 0; t < 1000; t += 2)
+		CHECK_INT(plan(&f, run, epoch, t, 1, 2), 0);
+	CHECK_INT(f.s->plans.n, STATE_ROUNDS_KEPT / 2 + 1);
+	state_free(f.s);
+}
+
+TEST(bandwidth_names_the_version_that_it_changes)
+{
+	struct fix f = cluster();
+
+	CHECK_INT(bandwidth(&f, 0, 1, 2, 40), 0);
+	CHECK_INT(f.s->bandwidth.version, f.s->applied);
+	CHECK_INT(bandwidth(&f, 0, 1, 3, 40), ERR_ABORTED);
+	CHECK_INT(bandwidth(&f, f.s->bandwidth.version, 1, 3, 44), 0);
+	CHECK_INT(bandwidth_find(&f.s->bandwidth, 1, 3)->level, 44);
+	CHECK_INT(bandwidth(&f, f.s->bandwidth.version, 1, 9, 44), 0);
+	CHECK(!bandwidth_find(&f.s->bandwidth, 1, 9));
+	CHECK_INT(trainer(&f, TRAINER(DETACH), 3, "", 0), 0);
+	CHECK_INT(f.s->bandwidth.n, 1);
+	state_free(f.s);
+}
+
+TEST(a_batch_applies_each_and_tells_of_the_first_refused)
+{
+	struct fix f = cluster();
+	Gfl__V1__Trainer t[2] = {GFL__V1__TRAINER__INIT,
+				 GFL__V1__TRAINER__INIT};
+	Gfl__V1__TrainerChange c[2] = {GFL__V1__TRAINER_CHANGE__INIT,
+				       GFL__V1__TRAINER_CHANGE__INIT};
+	Gfl__V1__Entry one[2] = {GFL__V1__ENTRY__INIT, GFL__V1__ENTRY__INIT};
+	Gfl__V1__Entry *both[2] = {&one[0], &one[1]};
+	Gfl__V1__Batch b = GFL__V1__BATCH__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	for (int i = 0; i < 2; i++) {
+		t[i].id = i ? 2 : 9;
+		c[i].action = TRAINER(MARK_DOWN);
+		c[i].trainer = &t[i];
+		one[i].kind_case = KIND(TRAINER);
+		one[i].trainer = &c[i];
+	}
+	b.n_entries = 2;
+	b.entries = both;
+	e.kind_case = KIND(BATCH);
+	e.batch = &b;
+	CHECK_INT(apply(&f, false, &e), ERR_NOT_FOUND);
+	CHECK_INT(state_trainer(f.s, 2)->liveness, GFL__V1__LIVENESS__DOWN);
+	CHECK(state_proposable(&e, &f.err));
+	one[1].kind_case = KIND(BATCH);
+	one[1].batch = &b;
+	CHECK_INT(state_apply(f.s, f.s->applied + 1, 1, false, &e, &f.res,
+			      &f.err),
+		  ERR_DATA_LOSS);
+	state_free(f.s);
+}
+
+TEST(a_kind_from_a_newer_version_stops_the_node)
+{
+	struct fix f = cluster();
+	static const uint8_t newer[] = {0xd2, 0x0f, 0x00}; /* field 250 */
+	Gfl__V1__Entry *e = NULL;
+	int64_t applied = f.s->applied;
+	Gfl__V1__Membership m = GFL__V1__MEMBERSHIP__INIT;
+	Gfl__V1__Entry action = GFL__V1__ENTRY__INIT;
+
+	CHECK_INT(state_entry(&e, newer, sizeof(newer), &f.err), 0);
+	CHECK_INT(state_apply(f.s, applied + 1, 1, false, e, &f.res, &f.err),
+		  ERR_UNIMPLEMENTED);
+	CHECK_HAS(f.err.hint, "upgrade");
+	CHECK_INT(f.s->applied, applied);
+	CHECK(state_proposable(e, &f.err));
+	rpc_free(&e->base);
+	m.action = 99;
+	action.kind_case = KIND(MEMBERSHIP);
+	action.membership = &m;
+	CHECK_INT(state_apply(f.s, applied + 1, 1, false, &action, &f.res,
+			      &f.err),
+		  ERR_UNIMPLEMENTED);
+	CHECK_INT(state_entry(&e, "\xff\xff", 2, &f.err), ERR_DATA_LOSS);
+	CHECK_INT(state_apply(f.s, applied + 2, 1, false, NULL, &f.res, &f.err),
+		  ERR_OUT_OF_RANGE);
+	state_free(f.s);
+}
+
+/* The bytes of a state, as a transfer would send them. */
+static struct buf bytes_of(const struct state *s)
+{
+	Gfl__V1__State *msg = state_encode(s);
+	struct buf b = {0};
+	size_t len = gfl__v1__state__get_packed_size(msg);
+
+	gfl__v1__state__pack(msg, (uint8_t *)buf_room(&b, len));
+	b.len = len;
+	rpc_free(&msg->base);
+	return b;
+}
+
+TEST(a_state_survives_its_encoding_and_goes_on_alike)
+{
+	struct fix f = cluster(), g = {0};
+	Gfl__V1__TrainerReport r = GFL__V1__TRAINER_REPORT__INIT;
+	int64_t run = f.res.id;
+	ProtobufCMessage *msg;
+	struct buf before, after;
+
+	r.trainer_id = 3;
+	CHECK_INT(run_change(&f, RUN(PROGRESS), run, &r), 0);
+	CHECK_INT(plan(&f, run, f.s->epoch, 0, 1, 2), 0);
+	CHECK_INT(plan(&f, run, f.s->epoch, 2, 1, 2), 0);
+	CHECK_INT(bandwidth(&f, 0, 1, 2, 40), 0);
+	before = bytes_of(f.s);
+	CHECK_INT(rpc_unpack(&msg, &gfl__v1__state__descriptor, before.p,
+			     before.len, &f.err),
+		  0);
+	CHECK_INT(state_decode(&g.s, (Gfl__V1__State *)msg, &f.err), 0);
+	rpc_free(msg);
+	for (int i = 0; i < 2; i++) {
+		struct fix *one = i ? &g : &f;
+
+		CHECK_INT(trainer(one, TRAINER(MARK_DOWN), 3, "", 0), 0);
+		CHECK_INT(plan(one, run, one->s->epoch, 3, 1, 2), 0);
+	}
+	buf_release(&before);
+	before = bytes_of(f.s);
+	after = bytes_of(g.s);
+	CHECK_INT(before.len, after.len);
+	CHECK(!memcmp(before.p, after.p, after.len));
+	buf_release(&before);
+	buf_release(&after);
+	state_free(f.s);
+	state_free(g.s);
+}
+
+TEST(what_is_no_state_is_refused)
+{
+	struct fix f = cluster();
+	Gfl__V1__State *msg = state_encode(f.s);
+	struct state *out = NULL;
+	Gfl__V1__Member *first = msg->members[0];
+
+	msg->members[0] = msg->members[1];
+	msg->members[1] = first;
+	CHECK_INT(state_decode(&out, msg, &f.err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(f.err.msg, "members are out of order");
+	rpc_free(&msg->base);
+	state_free(f.s);
+}
+
+TEST(settings_of_a_run_are_completed_and_bounded)
+{
+	Gfl__V1__RunSpec *s = mem_zero(1, sizeof(*s));
+	struct err err;
+
+	gfl__v1__run_spec__init(s);
+	CHECK_INT(state_spec_check(s, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "rounds");
+	s->rounds = 400;
+	CHECK_INT(state_spec_check(s, &err), 0);
+	CHECK_STR(s->scheme, "strat");
+	CHECK_INT(s->steps, 5);
+	s->lr = NAN;
+	CHECK_INT(state_spec_check(s, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "lr");
+	s->lr = 0.1;
+	state_text(&s->policy, "best");
+	CHECK_INT(state_spec_check(s, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "policy");
+	rpc_free(&s->base);
+}
