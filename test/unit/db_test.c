@@ -36,6 +36,22 @@ static int64_t count(struct db *d)
 	return n;
 }
 
+/* Run fn as somebody whom permissions stop, in a process of its own. */
+static void as_nobody(void (*fn)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (!geteuid() && (setegid(65534) || seteuid(65534)))
+			test_fail(__FILE__, __LINE__, "cannot become nobody");
+		fn();
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	CHECK_INT(status, 0);
+}
+
 TEST(db_is_wal_and_synced_at_every_commit)
 {
 	struct db *d = open_with_table("a.db");
@@ -133,6 +149,15 @@ TEST(db_that_is_damaged_says_so)
 	CHECK(db_open_to_read(&d, "a.db", DB_NODE, &err) == ERR_DATA_LOSS);
 }
 
+static void open_read_only(void)
+{
+	struct db *d;
+	struct err err;
+
+	CHECK(db_open(&d, "ro/a.db", DB_NODE, &err) == ERR_RESOURCE_EXHAUSTED);
+	CHECK_STR(err.msg, "ro/a.db: the directory ro cannot be written");
+}
+
 TEST(db_in_a_missing_or_read_only_directory_is_one_sentence)
 {
 	struct db *d;
@@ -140,12 +165,8 @@ TEST(db_in_a_missing_or_read_only_directory_is_one_sentence)
 
 	CHECK(db_open(&d, "no/a.db", DB_NODE, &err) == ERR_NOT_FOUND);
 	CHECK_STR(err.msg, "no/a.db: the directory no does not exist");
-	CHECK(!mkdir("ro", 0500));
-	/* Root may write anywhere. */
-	if (!geteuid() && (setegid(65534) || seteuid(65534)))
-		test_fail(__FILE__, __LINE__, "cannot become nobody");
-	CHECK(db_open(&d, "ro/a.db", DB_NODE, &err) == ERR_RESOURCE_EXHAUSTED);
-	CHECK_HAS(err.msg, "cannot be written");
+	CHECK(!mkdir("ro", 0500) && !chmod(".", 0755));
+	as_nobody(open_read_only);
 }
 
 TEST(db_make_dir_is_for_us_alone)
@@ -175,10 +196,20 @@ TEST(db_reader_sees_what_was_committed_last)
 	CHECK(db_open_to_read(&r, "none.db", DB_NODE, &err) == ERR_NOT_FOUND);
 }
 
-TEST(db_at_rest_can_be_read_where_nothing_can_be_written)
+static void read_at_rest(void)
 {
 	struct db *d;
 	struct err err;
+
+	if (db_open_to_read(&d, "at?rest/a.db", DB_NODE, &err))
+		test_fail(__FILE__, __LINE__, "%s", err.msg);
+	CHECK_INT(count(d), 1);
+	db_close(d);
+}
+
+TEST(db_at_rest_can_be_read_where_nothing_can_be_written)
+{
+	struct db *d;
 
 	CHECK(!mkdir("at?rest", 0755));
 	d = open_with_table("at?rest/a.db");
@@ -186,13 +217,7 @@ TEST(db_at_rest_can_be_read_where_nothing_can_be_written)
 	db_close(d);
 	CHECK(!chmod("at?rest/a.db", 0444) && !chmod("at?rest", 0555));
 	CHECK(!chmod(".", 0755));
-	if (!geteuid() && (setegid(65534) || seteuid(65534)))
-		test_fail(__FILE__, __LINE__, "cannot become nobody");
-	if (db_open_to_read(&d, "at?rest/a.db", DB_NODE, &err))
-		test_fail(__FILE__, __LINE__, "%s", err.msg);
-	CHECK_INT(count(d), 1);
-	db_close(d);
-	CHECK(!seteuid(getuid()));
+	as_nobody(read_at_rest);
 	CHECK(!chmod("at?rest", 0755));
 }
 

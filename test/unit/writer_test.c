@@ -13,7 +13,7 @@ struct bench {
 	uv_sem_t gate;
 	int left, well, failed;
 	enum err_code code;
-	char order[64];
+	char order[128];
 };
 
 static void open_bench(struct bench *b, int jobs)

@@ -1,0 +1,59 @@
+/* store.h - a member's log, hard state and identity in SQLite.
+ *
+ * Every row of the log carries a CRC-32C of itself that starts from the one of
+ * the row before (prev_hash), so that neither a changed, a lost nor a foreign
+ * row goes unnoticed: SQLite itself checks no content. The sqlite3 shell can
+ * read it all:
+ *
+ *   hard_state (term, vote, commit_index)                     one row
+ *   log        (idx, term, type, client, seq, data, config, crc, prev_hash)
+ *   meta       (cluster_id, node_id, instance_id)             one row */
+#ifndef RAFT_STORE_H
+#define RAFT_STORE_H
+
+#include <stdint.h>
+
+#include "raft/raft.h"
+#include "store/db.h"
+
+/* One step for schema_apply(): the tables of this version. */
+extern const char raft_store_schema[];
+
+enum { RAFT_STORE_ID = 32 }; /* hex digits of cluster and instance ids */
+
+/* Who this member is. Empty and 0 in a new file. */
+struct raft_store_meta {
+	char cluster_id[RAFT_STORE_ID + 1];
+	char instance_id[RAFT_STORE_ID + 1];
+	int64_t node_id;
+};
+
+int raft_store_meta(struct db *db, struct raft_store_meta *out,
+		    struct err *err) MUST_CHECK;
+int raft_store_set_meta(struct db *db, const struct raft_store_meta *meta,
+			struct err *err) MUST_CHECK;
+
+/* Carry out what raft_next_write() gave, in the transaction that is open.
+ * *last is the checksum of the last row that is stored, kept by the caller
+ * from raft_store_load() on. */
+int raft_store_write(struct db *db, const struct raft_write *w, uint32_t *last,
+		     struct err *err) MUST_CHECK;
+
+/* Fill term, vote and commit of cfg, for raft_open(). */
+int raft_store_hard_state(struct db *db, struct raft_config *cfg,
+			  struct err *err) MUST_CHECK;
+
+/* Call fn for the entries from index from to index to (0: the end), in order,
+ * until it returns not 0, which is then returned; the entry is borrowed for
+ * the call. A damaged row is DATA_LOSS naming file and index. *last, unless
+ * NULL, is the last row's checksum, 0 without rows. */
+typedef int raft_store_fn(const struct raft_entry *e, void *arg,
+			  struct err *err);
+int raft_store_each(struct db *db, int64_t from, int64_t to, raft_store_fn *fn,
+		    void *arg, uint32_t *last, struct err *err) MUST_CHECK;
+
+/* raft_load() every entry into r. */
+int raft_store_load(struct db *db, struct raft *r, uint32_t *last,
+		    struct err *err) MUST_CHECK;
+
+#endif
