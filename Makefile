@@ -74,6 +74,12 @@ $(UNIT) $(SIM): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/test/unit/test.o \
 		$(BUILD)/test/unit/capture.o \
 		$(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# A schema for the codecs' tests alone.
+$(BUILD)/gen/test/unit/all.pb-c.c: test/unit/all.proto
+	@mkdir -p $(@D)
+	$(Q)protoc-c --c_out=$(BUILD)/gen $<
+$(BUILD)/test/unit/json_test.o: | $(BUILD)/gen/test/unit/all.pb-c.c
+$(BUILD)/test/unit/json_test: $(BUILD)/gen/test/unit/all.pb-c.o
 $(UNIT:=.o) $(SIM:=.o) $(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN)
 
 # Each suite is TAP on stdout; test/check.sh runs them all and counts.

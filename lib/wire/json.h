@@ -17,24 +17,34 @@
 
 enum {
 	JSON_DEFAULTS = 1, /* print fields that have their default value too */
-	JSON_NUMBERS = 2,  /* int64 as numbers, for people and jq */
-	JSON_SNAKE = 4,	   /* the schema's spelling of names */
-	JSON_STRICT = 8,   /* parsing: an unknown field is an error */
+	JSON_SNAKE = 4,    /* print the schema's spelling of names */
+	JSON_NUMBERS = 8,  /* print int64 as numbers, for people and jq */
 };
+/* JSON_STRICT (2, jansson's own): parsing: an unknown field is an error. */
 
-/* Append msg as one line of JSON; fails only past out's limit. */
+/* Append msg as one line of JSON, maps sorted by key. Fails only past out's
+ * limit, and then leaves out as it was. */
 int json_print(struct buf *out, const ProtobufCMessage *msg, int flags,
 	       struct err *err) MUST_CHECK;
 
-/* A message from text; rpc_free() it. At most 4 MiB, depth 32, 65,536
- * structural characters, no duplicate keys; past that and for what does not
- * fit the type INVALID_ARGUMENT naming the field. */
-int json_parse(ProtobufCMessage **out, const ProtobufCMessageDescriptor *type,
-	       const char *text, size_t len, int flags, struct err *err)
-	MUST_CHECK;
+enum {
+	JSON_MAX_BYTES = 4 << 20,
+	JSON_MAX_DEPTH = 32,
+	JSON_MAX_TOKENS = 65536, /* of the characters []{},: */
+	JSON_MAX_NUMBER = 256,   /* characters */
+};
 
-/* The same limits for text that is no message; json_decref() it. */
-int json_read(json_t **out, const char *text, size_t len, struct err *err)
-	MUST_CHECK;
+/* A message from text; rpc_free() it. Past the limits RESOURCE_EXHAUSTED;
+ * for text that is no JSON, duplicate keys and what does not fit the type
+ * INVALID_ARGUMENT naming the field. An unknown field or enum name is ignored
+ * unless JSON_STRICT. */
+int json_parse(ProtobufCMessage **out, const ProtobufCMessageDescriptor *type,
+	       const char *text, size_t len, int flags,
+	       struct err *err) MUST_CHECK;
+
+/* The same limits for an object or array that is no message; json_decref()
+ * it. */
+int json_read(json_t **out, const char *text, size_t len,
+	      struct err *err) MUST_CHECK;
 
 #endif

@@ -13,9 +13,10 @@ static const struct {
 	{0xf8, 0xf0, 3, 0x10000},
 };
 
-/* Length of the code point at s, or 0 if it is none. */
-static size_t one(const unsigned char *s, size_t len)
+size_t utf8_one(const char *text, size_t len)
 {
+	const unsigned char *s = (const unsigned char *)text;
+
 	for (unsigned i = 0; i < 4; i++) {
 		uint32_t point = s[0] & (unsigned char)~forms[i].mask;
 
@@ -38,14 +39,12 @@ static size_t one(const unsigned char *s, size_t len)
 
 bool utf8_ok(const char *s, size_t len)
 {
-	const unsigned char *p = (const unsigned char *)s;
-
 	while (len) {
-		size_t n = one(p, len);
+		size_t n = utf8_one(s, len);
 
 		if (!n)
 			return false;
-		p += n;
+		s += n;
 		len -= n;
 	}
 	return true;

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Bytes of the code point that s begins with, or 0 if it is none; len > 0. */
+size_t utf8_one(const char *s, size_t len);
+
 bool utf8_ok(const char *s, size_t len);
 
 #endif
