@@ -1,0 +1,86 @@
+/* daemon.h - what all daemons do around their loop: start, tell that they are
+ * ready, stop, and find the place of their state.
+ *
+ *	if (daemon_start(&d, &cfg->daemon, err))   before threads and the loop
+ *	…open database, bind, listen…
+ *	if (daemon_ready(&d, port, err))
+ *	loop_run(loop);                   its on_stop calls daemon_stopping()
+ *	daemon_end(&d); */
+#ifndef BASE_DAEMON_H
+#define BASE_DAEMON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/opt.h"
+
+struct daemon_opts {
+	struct opt_addr listen;
+	const char *advertise; /* URL for others, or NULL */
+	const char *bind;      /* source address of connections, or NULL */
+	const char *db;        /* file, or NULL: see daemon_db() */
+	const char *port_file; /* or NULL */
+	int ready_fd;          /* or -1 */
+	int64_t shutdown_ms;   /* 0: as long as it takes */
+	bool insecure, background;
+};
+
+#define OPT_DAEMON(T, m, def_listen)                                          \
+	OPT_ADDR(0, "listen", T, m.listen, def_listen,                        \
+		 "serve here; port 0 takes a free one"),                      \
+		OPT_ROW(ADDR_HOST, 0, "host", struct opt_addr, T, m.listen,   \
+			"HOST", NULL, "host of --listen", .hidden = true),    \
+		OPT_ROW(ADDR_PORT, 0, "port", struct opt_addr, T, m.listen,   \
+			"PORT", NULL, "port of --listen", .hidden = true),    \
+		OPT_STRING(0, "advertise", T, m.advertise, "URL", NULL,       \
+			   "the address that others are told"),               \
+		OPT_STRING(0, "bind", T, m.bind, "ADDRESS", NULL,             \
+			   "source of outgoing connections"),                 \
+		OPT_FILE(0, "db", T, m.db, NULL, "keep state in this file"),  \
+		OPT_FILE(0, "port-file", T, m.port_file, NULL,                \
+			 "write the port here once ready"),                   \
+		OPT_INT(0, "ready-fd", T, m.ready_fd, "N", "-1", -1, 1 << 20, \
+			"write a newline to this descriptor once ready"),     \
+		OPT_SECONDS(0, "shutdown-timeout", T, m.shutdown_ms, "30",    \
+			    "stop at once after this long; 0 never"),         \
+		OPT_BOOL(0, "insecure", T, m.insecure,                        \
+			 "serve without TLS beyond this machine"),            \
+		OPT_BOOL(0, "background", T, m.background,                    \
+			 "detach once ready, and print the pid")
+
+struct daemon {
+	const struct daemon_opts *opts;
+	int parent_fd; /* of --background: who started us waits here, or -1 */
+	bool ready;
+};
+
+/* Refuse (INVALID_ARGUMENT) to listen beyond this machine without --insecure;
+ * with --background go on in a child: the parent waits until daemon_ready(),
+ * prints the pid and exits 0, or exits as the child does. */
+int daemon_start(struct daemon *d, const struct daemon_opts *opts,
+		 struct err *err) MUST_CHECK;
+
+/* Serving on port, database open: write the port file (by rename), log one
+ * line, then READY=1 to NOTIFY_SOCKET, a newline to --ready-fd, and detach. */
+int daemon_ready(struct daemon *d, int port, struct err *err) MUST_CHECK;
+
+/* Stopping has begun: tell systemd, and end with status 4 if it is not over
+ * after --shutdown-timeout, even when the loop hangs. */
+void daemon_stopping(struct daemon *d);
+
+/* Remove the port file. */
+void daemon_end(struct daemon *d);
+
+/* Where state is kept: --db, else file in $STATE_DIRECTORY, else in
+ * $XDG_STATE_HOME/gfl or ~/.local/state/gfl, which is made. Never the current
+ * directory. *path is the caller's to free. FAILED_PRECONDITION when none of
+ * these is set. */
+int daemon_db(char **path, const struct daemon_opts *opts, const char *file,
+	      struct err *err) MUST_CHECK;
+
+/* What others are told: --advertise, else the address listened on, with the
+ * name of this host where that is all of them. The caller frees it. */
+char *daemon_url(const struct daemon_opts *opts, int port);
+
+#endif
