@@ -97,7 +97,7 @@ static void done(struct exchange *e, enum exchange_outcome outcome,
 	out->peer = e->round.peer;
 	out->t = e->round.t;
 	out->outcome = outcome;
-	snprintf(out->text, sizeof(out->text), "%s", why);
+	snprintf(out->text, sizeof(out->text), "%.127s", why);
 	count(&e->counts, outcome);
 	e->phase = IDLE;
 }
