@@ -108,6 +108,12 @@ static void edges_from(size_t n, const double *bps, double least,
 		edge[i] = bps[i] >= least && i % (n + 1) != 0;
 }
 
+static void clear(int *mate, size_t n)
+{
+	for (size_t v = 0; v < n; v++)
+		mate[v] = MATCHING_NONE;
+}
+
 /* Whether {bps >= theta} is connected and can pair all, but one when n is odd.
  */
 static bool serves(size_t n, const double *bps, double theta)
@@ -123,7 +129,7 @@ static bool serves(size_t n, const double *bps, double theta)
 			part[root_of(part, (int)(i / n))] =
 				root_of(part, (int)(i % n));
 	ok = parts_count(part, n) == 1;
-	memset(part, 0xff, n * sizeof(*part)); /* MATCHING_NONE */
+	clear(part, n);
 	ok = ok && matching_augment(n, edge, part) == n / 2;
 	free(part);
 	free(edge);
@@ -223,9 +229,42 @@ static bool joins(struct choice *c, const int *mate)
 	return false;
 }
 
-/* Augmenting can undo every edge that joins components: for ever, where the
- * fast edges have only one perfect matching. Then, once a whole window was not
- * connected, the pairs of the greedy phase stand, and a few rest. */
+static void cut_vertex(unsigned char *edge, size_t n, int v)
+{
+	for (size_t i = 0; i < n; i++)
+		edge[i * n + (size_t)v] = edge[(size_t)v * n + i] = 0;
+}
+
+/* Pair all (but the bye) with e among the pairs, if that can be. */
+static bool pair_with(struct choice *c, struct edge e, int *mate)
+{
+	size_t n = c->n;
+	unsigned char *rest = mem_dup(c->edge, n * n);
+	bool full;
+
+	clear(mate, n);
+	cut_vertex(rest, n, e.a);
+	cut_vertex(rest, n, e.b);
+	full = matching_augment(n, rest, mate) + 1 == n / 2;
+	mate[e.a] = e.b;
+	mate[e.b] = e.a;
+	free(rest);
+	return full;
+}
+
+/* Augmenting can undo every edge that joins components: for ever, where few
+ * fast edges leave few perfect matchings. Once a whole window was not
+ * connected, look for one that has such an edge. If there is none, the greedy
+ * pairs stand, and a few rest this once. */
+static void join_parts(struct choice *c, const int *first, int *mate)
+{
+	for (size_t i = 0; i < c->nedges; i++)
+		if (crosses(c, c->order[i].a, c->order[i].b) &&
+		    pair_with(c, c->order[i], mate))
+			return;
+	memcpy(mate, first, c->n * sizeof(*first));
+}
+
 static void pair_up(struct choice *c, int *mate)
 {
 	int *first = mem_zero(c->n, sizeof(*first));
@@ -237,7 +276,7 @@ static void pair_up(struct choice *c, int *mate)
 	memcpy(first, mate, c->n * sizeof(*first));
 	matching_augment(c->n, c->edge, mate);
 	if (must && !joins(c, mate))
-		memcpy(mate, first, c->n * sizeof(*first));
+		join_parts(c, first, mate);
 	free(first);
 }
 
@@ -264,12 +303,6 @@ static void order_turns(struct turn *turns, const struct topology_past *past,
 	qsort(turns, past->n, sizeof(*turns), by_turn);
 }
 
-static void cut_vertex(unsigned char *edge, size_t n, int v)
-{
-	for (size_t i = 0; i < n; i++)
-		edge[i * n + (size_t)v] = edge[(size_t)v * n + i] = 0;
-}
-
 /* Take the resting vertex of an odd n out of the graph: the first in turn
  * without which all others can be paired (theta sees to it that one exists). */
 static void choose_bye(struct choice *c)
@@ -283,7 +316,7 @@ static void choose_bye(struct choice *c)
 	for (size_t i = 0; i < n; i++) {
 		memcpy(rest, c->edge, n * n);
 		cut_vertex(rest, n, turns[i].v);
-		memset(mate, 0xff, n * sizeof(*mate));
+		clear(mate, n);
 		if (matching_augment(n, rest, mate) == n / 2)
 			break;
 	}
@@ -354,8 +387,7 @@ void topology_match(enum topology_policy policy, size_t n, const double *bps,
 		    double theta, const struct topology_past *past, int64_t t,
 		    struct rand *r, int *mate)
 {
-	for (size_t v = 0; v < n; v++)
-		mate[v] = MATCHING_NONE;
+	clear(mate, n);
 	if (n < 2)
 		return;
 	switch (policy) {

@@ -22,9 +22,18 @@ TEST(mask_golden_vectors_never_change)
 		uint32_t first[4], crc;
 		uint64_t digest;
 	} rows[] = {
-		{{1, 0, 1, 40, 10}, {7, 15, 27, 35}, 0x27b5baa6, 0xe14f2ee15682caa9},
-		{{7, 399, 0x123456789abcdef0, 101770, 10}, {6, 10, 20, 36}, 0xae265db0, 0x5f0f75ac0e46deca},
-		{{2, 3, UINT64_MAX, 1663370, 100}, {35, 107, 228, 335}, 0x6fa30cda, 0xd2fa5d7ebf57e105},
+		{{1, 0, 1, 40, 10},
+		 {7, 15, 27, 35},
+		 0x27b5baa6,
+		 0xe14f2ee15682caa9},
+		{{7, 399, 0x123456789abcdef0, 101770, 10},
+		 {6, 10, 20, 36},
+		 0xae265db0,
+		 0x5f0f75ac0e46deca},
+		{{2, 3, UINT64_MAX, 1663370, 100},
+		 {35, 107, 228, 335},
+		 0x6fa30cda,
+		 0xd2fa5d7ebf57e105},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

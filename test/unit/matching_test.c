@@ -25,8 +25,7 @@ static int brute(size_t n, const unsigned char *edge, unsigned left)
 	return best;
 }
 
-static void check_matching(size_t n, const unsigned char *edge,
-			   const int *mate)
+static void check_matching(size_t n, const unsigned char *edge, const int *mate)
 {
 	for (size_t v = 0; v < n; v++)
 		if (mate[v] >= 0) {

@@ -63,9 +63,9 @@ TEST(pairs_that_are_malformed_are_refused)
 		struct plan_round r = {0};
 		struct err err;
 
-		CHECK_INT(plan_pairs_decode(&r, rows[i].bytes, rows[i].len,
-					    &err),
-			  ERR_INVALID_ARGUMENT);
+		CHECK_INT(
+			plan_pairs_decode(&r, rows[i].bytes, rows[i].len, &err),
+			ERR_INVALID_ARGUMENT);
 		CHECK_HAS(err.msg, rows[i].says);
 		CHECK(!r.pairs);
 	}

@@ -1,0 +1,262 @@
+#include "test.h"
+
+#include "plan/coordinator.h"
+
+/* A leader, the committed state it sees, and a clock. */
+struct world {
+	struct coordinator *c;
+	struct coordinator_trainer trainers[8];
+	struct coordinator_run run;
+	struct coordinator_view v;
+	struct plans plans;
+	struct bandwidth bandwidth;
+	struct coordinator_act act;
+	int64_t now;
+};
+
+static void setup(struct world *w, size_t n)
+{
+	*w = (struct world){.now = 1000};
+	for (size_t i = 0; i < n; i++)
+		w->trainers[i] =
+			(struct coordinator_trainer){(int64_t)i + 1, true};
+	w->run = (struct coordinator_run){.id = 1,
+					  .rounds = 40,
+					  .seed = 1,
+					  .c = 10,
+					  .deadline_ms = 1000,
+					  .min_trainers = 2};
+	w->v = (struct coordinator_view){.epoch = 7,
+					 .trainers = w->trainers,
+					 .ntrainers = n,
+					 .run = &w->run,
+					 .plans = &w->plans,
+					 .bandwidth = &w->bandwidth};
+	w->c = coordinator_new(NULL, w->now);
+}
+
+static void teardown(struct world *w)
+{
+	coordinator_act_release(&w->act);
+	coordinator_free(w->c);
+	plans_release(&w->plans);
+	bandwidth_release(&w->bandwidth);
+}
+
+/* Ask, and commit what is proposed. */
+static enum coordinator_kind next(struct world *w)
+{
+	coordinator_act_release(&w->act);
+	coordinator_next(w->c, &w->v, w->now, &w->act);
+	if (w->act.kind == COORDINATOR_BANDWIDTH)
+		bandwidth_apply(&w->bandwidth, w->act.cells, w->act.ncells, 9);
+	if (w->act.kind == COORDINATOR_PLAN) {
+		CHECK(!plan_check(w->act.plan, NULL));
+		CHECK(plans_take(&w->plans, w->act.plan));
+		w->act.plan = NULL;
+	}
+	return w->act.kind;
+}
+
+static void all_hear(struct world *w)
+{
+	for (size_t i = 0; i < w->v.ntrainers; i++)
+		coordinator_heard(w->c, w->trainers[i].id, w->now);
+}
+
+TEST(coordinator_waits_for_enough_trainers_then_plans_ahead)
+{
+	struct world w;
+
+	setup(&w, 4);
+	w.run.min_trainers = 5;
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	w.run.min_trainers = 4;
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	CHECK_INT(plans_end(&w.plans, 1), 16);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	coordinator_reported(w.c, 1, 2, 6, NAN);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	coordinator_reported(w.c, 1, 2, 7, NAN); /* at round 8 of 16 */
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	CHECK_INT(plans_end(&w.plans, 1), 32);
+	coordinator_reported(w.c, 1, 3, 25, NAN);
+	CHECK_INT(next(&w), COORDINATOR_PLAN); /* the last is shorter */
+	CHECK_INT(plans_end(&w.plans, 1), 40);
+	coordinator_reported(w.c, 1, 3, 39, NAN);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	teardown(&w);
+}
+
+TEST(coordinator_cuts_over_to_a_new_epoch_after_the_highest_report)
+{
+	struct world w;
+
+	setup(&w, 4);
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	coordinator_reported(w.c, 1, 1, 3, NAN);
+	coordinator_reported(w.c, 1, 4, 5, NAN);
+	w.v.ntrainers = 3; /* 4 has gone: its report no longer counts */
+	w.v.epoch = 20;
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	CHECK_INT(plans_epoch(&w.plans, 1), 20);
+	CHECK_INT(plans_start(&w.plans, 1), 4);
+	CHECK_INT(plans_at(&w.plans, 1, 20, 4, NULL)->npairs, 1);
+	CHECK(plans_at(&w.plans, 1, 20, 4, NULL)->bye != 0);
+	teardown(&w);
+}
+
+TEST(a_new_leader_plans_as_the_old_one_would)
+{
+	struct world a, b;
+
+	setup(&a, 5);
+	setup(&b, 5);
+	CHECK_INT(next(&a), COORDINATOR_PLAN);
+	CHECK_INT(next(&b), COORDINATOR_PLAN);
+	coordinator_free(b.c);
+	b.c = coordinator_new(NULL, b.now + 500);
+	for (int64_t id = 1; id <= 5; id++) {
+		coordinator_reported(a.c, 1, id, 9, NAN);
+		coordinator_reported(b.c, 1, id, 9, NAN);
+	}
+	CHECK_INT(next(&a), COORDINATOR_PLAN);
+	CHECK_INT(next(&b), COORDINATOR_PLAN);
+	for (int64_t t = 16; t < 32; t++) {
+		const struct plan_round *x = plans_at(&a.plans, 1, 0, t, NULL);
+		const struct plan_round *y = plans_at(&b.plans, 1, 0, t, NULL);
+
+		CHECK(x->seed == y->seed && x->bye == y->bye);
+		CHECK_INT(x->npairs, 2);
+		CHECK(!memcmp(x->pairs, y->pairs, 2 * sizeof(x->pairs[0])));
+	}
+	teardown(&a);
+	teardown(&b);
+}
+
+TEST(a_silent_trainer_goes_down_but_not_before_a_new_leader_waited)
+{
+	struct world w;
+
+	setup(&w, 3);
+	next(&w);
+	w.now += 4999;
+	coordinator_heard(w.c, 1, w.now);
+	coordinator_heard(w.c, 2, w.now);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	CHECK_INT(coordinator_deadline(w.c, &w.v, w.now), w.now + 1);
+	w.now += 1;
+	CHECK_INT(next(&w), COORDINATOR_TRAINER_DOWN);
+	CHECK_INT(w.act.trainer, 3);
+	CHECK_HAS(w.act.why, "not heard for 5000 ms");
+	teardown(&w);
+}
+
+TEST(a_trainer_that_attaches_late_has_its_whole_time)
+{
+	struct world w;
+
+	setup(&w, 3);
+	w.v.ntrainers = 2;
+	next(&w);
+	w.now += 60000;
+	all_hear(&w);
+	coordinator_reported(w.c, 1, 3, 0, NAN); /* before it is committed */
+	w.v.ntrainers = 3;
+	w.v.epoch++;
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	w.now += 4000;
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	teardown(&w);
+}
+
+TEST(three_misses_seen_by_two_peers_take_a_trainer_down)
+{
+	struct world w;
+
+	setup(&w, 4);
+	next(&w);
+	for (int i = 0; i < 5; i++)
+		coordinator_exchanged(w.c, 1, 4, true);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING); /* one witness */
+	coordinator_exchanged(w.c, 3, 4, false);  /* but it lives */
+	coordinator_exchanged(w.c, 1, 4, true);
+	coordinator_exchanged(w.c, 2, 4, true);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING); /* two misses */
+	coordinator_exchanged(w.c, 3, 4, true);
+	CHECK_INT(next(&w), COORDINATOR_TRAINER_DOWN);
+	CHECK_INT(w.act.trainer, 4);
+	CHECK_HAS(w.act.why, "missed 3 exchanges");
+	teardown(&w);
+}
+
+TEST(bandwidth_enters_the_log_at_most_each_ten_seconds)
+{
+	struct world w;
+
+	setup(&w, 2);
+	w.v.run = NULL;
+	coordinator_measured(w.c, 1, 2, 1e6);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	for (int i = 0; i < 10; i++) {
+		w.now += 1000;
+		all_hear(&w);
+	}
+	CHECK_INT(next(&w), COORDINATOR_BANDWIDTH);
+	CHECK_INT(w.act.ncells, 1);
+	coordinator_measured(w.c, 2, 1, 1e6);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	teardown(&w);
+}
+
+TEST(a_run_ends_when_all_live_trainers_have_reported_the_last_round)
+{
+	struct world w;
+
+	setup(&w, 3);
+	w.trainers[2].runs = false;
+	next(&w);
+	coordinator_reported(w.c, 1, 1, 39, NAN);
+	next(&w);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	coordinator_reported(w.c, 1, 2, 39, NAN);
+	CHECK_INT(next(&w), COORDINATOR_RUN_FINISHED);
+	CHECK_INT(w.act.run, 1);
+	teardown(&w);
+}
+
+TEST(a_run_ends_at_its_target_accuracy)
+{
+	struct world w;
+
+	setup(&w, 2);
+	w.run.target_accuracy = 0.8;
+	next(&w);
+	coordinator_reported(w.c, 1, 1, 3, 0.85);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	coordinator_reported(w.c, 1, 2, 3, 0.74);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	coordinator_reported(w.c, 1, 2, 4, 0.76);
+	CHECK_INT(next(&w), COORDINATOR_RUN_FINISHED);
+	teardown(&w);
+}
+
+TEST(a_run_fails_when_too_few_were_live_for_too_long)
+{
+	struct world w;
+
+	setup(&w, 2);
+	next(&w);
+	w.v.ntrainers = 1;
+	w.v.epoch++;
+	for (int i = 0; i < 299; i++) {
+		w.now += 1000;
+		all_hear(&w);
+		CHECK(next(&w) != COORDINATOR_RUN_FAILED);
+	}
+	w.now += 1000;
+	all_hear(&w);
+	CHECK_INT(next(&w), COORDINATOR_RUN_FAILED);
+	CHECK_HAS(w.act.why, "fewer than 2 trainers for 300 s");
+	teardown(&w);
+}

@@ -1,0 +1,253 @@
+#include "test.h"
+
+#include "plan/matching.h"
+#include "plan/topology.h"
+
+static void random_bps(double *bps, size_t n, struct rand *r, int levels)
+{
+	memset(bps, 0, n * n * sizeof(*bps));
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++)
+			bps[i * n + j] = bps[j * n + i] =
+				exp2(1 + (double)rand_below(r, levels));
+}
+
+/* --- theta against trying everything ----------------------------------- */
+
+static bool can_pair(size_t n, const double *bps, double theta, unsigned left,
+		     size_t pairs)
+{
+	size_t v = 0;
+
+	if (!pairs)
+		return true;
+	if (!left)
+		return false;
+	while (!(left & (1u << v)))
+		v++;
+	left &= ~(1u << v);
+	if (can_pair(n, bps, theta, left, pairs))
+		return true;
+	for (size_t w = v + 1; w < n; w++)
+		if (left & (1u << w) && bps[v * n + w] >= theta &&
+		    can_pair(n, bps, theta, left & ~(1u << w), pairs - 1))
+			return true;
+	return false;
+}
+
+static bool is_connected(size_t n, const double *bps, double theta)
+{
+	unsigned seen = 1;
+
+	for (size_t pass = 0; pass < n; pass++)
+		for (size_t i = 0; i < n; i++)
+			for (size_t j = 0; j < n; j++)
+				if (seen & (1u << i) && i != j &&
+				    bps[i * n + j] >= theta)
+					seen |= 1u << j;
+	return seen == (1u << n) - 1;
+}
+
+TEST(theta_is_the_largest_that_serves)
+{
+	struct rand r = {5};
+
+	for (int round = 0; round < 500; round++) {
+		size_t n = 2 + rand_below(&r, 6);
+		double bps[64], best = 0;
+
+		random_bps(bps, n, &r, 6);
+		for (double theta = 2; theta <= 64; theta *= 2)
+			if (is_connected(n, bps, theta) &&
+			    can_pair(n, bps, theta, (1u << n) - 1, n / 2))
+				best = theta;
+		CHECK_NEAR(topology_theta(n, bps), best, 0);
+	}
+}
+
+/* --- rounds ------------------------------------------------------------- */
+
+struct history {
+	size_t n;
+	struct topology_past past;
+	double bps[40 * 40], theta;
+	int mate[40];
+};
+
+static void begin(struct history *h, size_t n, uint64_t seed, int levels)
+{
+	struct rand r = {seed};
+
+	h->n = n;
+	random_bps(h->bps, n, &r, levels);
+	h->theta = topology_theta(n, h->bps);
+	topology_past_init(&h->past, n);
+}
+
+static void go(struct history *h, enum topology_policy policy, int64_t t)
+{
+	struct rand r = {(uint64_t)t * 77 + 1};
+
+	topology_match(policy, h->n, h->bps, h->theta, &h->past, t, &r,
+		       h->mate);
+	topology_past_add(&h->past, t, h->mate);
+}
+
+static void check_all_paired(const struct history *h)
+{
+	CHECK_INT(matching_size(h->n, h->mate), h->n / 2);
+	for (size_t v = 0; v < h->n; v++)
+		CHECK(h->mate[v] < 0 || h->mate[h->mate[v]] == (int)v);
+}
+
+TEST(every_policy_pairs_all_but_one_of_an_odd_number)
+{
+	static const enum topology_policy all[] = {
+		TOPOLOGY_AUTO, TOPOLOGY_RANDOM, TOPOLOGY_RING};
+
+	for (int p = 0; p < 3; p++)
+		for (size_t n = 2; n < 34; n += 1 + n / 9) {
+			struct history h;
+
+			begin(&h, n, n, 1);
+			for (int64_t t = 0; t < 12; t++) {
+				go(&h, all[p], t);
+				check_all_paired(&h);
+			}
+			topology_past_release(&h.past);
+		}
+}
+
+TEST(auto_keeps_to_fast_links)
+{
+	struct history h;
+	size_t rests = 0;
+
+	begin(&h, 14, 3, 8);
+	for (int64_t t = 0; t < 60; t++) {
+		go(&h, TOPOLOGY_AUTO, t);
+		for (size_t v = 0; v < h.n; v++)
+			CHECK(h.mate[v] < 0 ||
+			      h.bps[v * h.n + (size_t)h.mate[v]] >=
+				      0.7 * h.theta);
+		rests += h.n / 2 - matching_size(h.n, h.mate);
+	}
+	CHECK(rests <= 10); /* of 420: a leaf takes its hub every time */
+	topology_past_release(&h.past);
+}
+
+/* Components of the pairs in rows first .. last of mates. */
+static size_t components(size_t n, const int *mates, size_t first, size_t last)
+{
+	int part[40];
+	size_t count = 0;
+
+	for (size_t v = 0; v < n; v++)
+		part[v] = (int)v;
+	for (size_t pass = 0; pass < n; pass++)
+		for (size_t i = first * n; i < last * n; i++)
+			if (mates[i] >= 0 && part[mates[i]] < part[i % n])
+				part[i % n] = part[mates[i]];
+	for (size_t v = 0; v < n; v++)
+		count += part[v] == (int)v;
+	return count;
+}
+
+static void check_windows(const struct history *h0, size_t slack)
+{
+	struct history h = *h0;
+	size_t window = topology_window(h.n) * slack;
+	int *mates = calloc(200 * h.n, sizeof(*mates));
+
+	for (size_t t = 0; t < 200; t++) {
+		go(&h, TOPOLOGY_AUTO, (int64_t)t);
+		memcpy(mates + t * h.n, h.mate, h.n * sizeof(*mates));
+	}
+	for (size_t t = 0; t + window <= 200; t++)
+		CHECK_INT(components(h.n, mates, t, t + window), 1);
+	free(mates);
+	topology_past_release(&h.past);
+}
+
+TEST(auto_connects_everyone_within_two_windows)
+{
+	for (size_t n = 2; n < 34; n += 1 + n / 8)
+		for (uint64_t seed = 1; seed < 6; seed++) {
+			struct history h;
+
+			begin(&h, n, seed, 2 + (int)seed * 2);
+			check_windows(&h, 2);
+		}
+}
+
+/* The only perfect matching of fast links is {01, 23}; alone it would never
+ * join the two halves. */
+TEST(auto_connects_a_path_whose_ends_need_the_middle)
+{
+	static const double path[16] = {0, 100, 1, 1,   100, 0, 100, 1,
+					1, 100, 0, 100, 1,   1, 100, 0};
+	struct history h = {.n = 4};
+
+	memcpy(h.bps, path, sizeof(path));
+	h.theta = topology_theta(4, path);
+	CHECK_NEAR(h.theta, 100, 0);
+	topology_past_init(&h.past, 4);
+	check_windows(&h, 2);
+}
+
+TEST(byes_rotate_through_everyone)
+{
+	static const enum topology_policy all[] = {
+		TOPOLOGY_AUTO, TOPOLOGY_RANDOM, TOPOLOGY_RING};
+
+	for (int p = 0; p < 3; p++)
+		for (size_t n = 3; n < 16; n += 4) {
+			struct history h;
+			int rests[16] = {0};
+
+			begin(&h, n, n, 1); /* all links alike */
+			for (int64_t t = 0; t < 10 * (int64_t)n; t++) {
+				go(&h, all[p], t);
+				for (size_t v = 0; v < n; v++)
+					rests[v] += h.mate[v] < 0;
+			}
+			for (size_t v = 0; v < n; v++)
+				CHECK_INT(rests[v], 10);
+			topology_past_release(&h.past);
+		}
+}
+
+TEST(the_same_seed_and_past_give_the_same_pairs)
+{
+	struct history a, b;
+
+	begin(&a, 9, 4, 4);
+	begin(&b, 9, 4, 4);
+	for (int64_t t = 0; t < 50; t++) {
+		go(&a, TOPOLOGY_AUTO, t);
+		go(&b, TOPOLOGY_AUTO, t);
+		CHECK(!memcmp(a.mate, b.mate, 9 * sizeof(int)));
+	}
+	topology_past_release(&a.past);
+	topology_past_release(&b.past);
+}
+
+TEST(one_trainer_alone_rests)
+{
+	struct history h;
+
+	begin(&h, 1, 1, 1);
+	go(&h, TOPOLOGY_AUTO, 0);
+	CHECK_INT(h.mate[0], MATCHING_NONE);
+	topology_past_release(&h.past);
+}
+
+TEST(policies_have_names)
+{
+	CHECK_INT(topology_policy_of("ring"), TOPOLOGY_RING);
+	CHECK_INT(topology_policy_of("no such"), -1);
+	CHECK_STR(topology_policy_name(TOPOLOGY_AUTO), "auto");
+	CHECK_INT(topology_window(2), 3);
+	CHECK_INT(topology_window(14), 8);
+	CHECK_INT(topology_window(32), 10);
+}
