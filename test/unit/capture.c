@@ -30,6 +30,7 @@ struct capture capture_run(int (*fn)(void *arg), void *arg)
 		if (!freopen("stdout.txt", "w", stdout) ||
 		    !freopen("stderr.txt", "w", stderr))
 			_exit(99);
+		setvbuf(stderr, NULL, _IONBF, 0);
 		exit(fn(arg));
 	}
 	waitpid(pid, &status, 0);

@@ -1,0 +1,122 @@
+#include "base/parse.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/nearest.h"
+#include "base/out.h"
+
+/* The seed's names of levels follow ours. */
+#define LEVEL_NAMES LOG_LEVELS "|warning|critical|trace"
+
+static const struct opt common_rows[] = {
+	OPT_BOOL('h', "help", struct common, help, "print this",
+		 .flag_only = true),
+	OPT_BOOL('V', "version", struct common, version, "print the version",
+		 .flag_only = true),
+	OPT_COUNT('q', "quiet", struct common, quiet, "log errors only"),
+	OPT_COUNT('v', "verbose", struct common, verbose,
+		  "log more; may be repeated"),
+	OPT_STRING(0, "config", struct common, config, "FILE|none", NULL,
+		   "read this configuration file only"),
+	OPT_BOOL(0, "show-config", struct common, show_config,
+		 "print each value and where it came from", .flag_only = true),
+	OPT_ROW(CHOICE, 0, "log-level", int, struct common, log_level,
+		LOG_LEVELS, NULL, "log from this level on",
+		.choices = LEVEL_NAMES, .env = "GOSSIPFL_LOG_LEVEL"),
+	OPT_CHOICE(0, "log-format", struct common, log_format, LOG_FORMATS,
+		   "text", "how a line of the log looks"),
+	OPT_CHOICE(0, "color", struct common, color, OUT_COLORS, "auto",
+		   "when to use color"),
+	OPT_WORD(0, "gfl-docs", struct common, docs, "man|bash", "man|bash",
+		 NULL, "print generated documentation", .hidden = true,
+		 .flag_only = true),
+	OPT_END};
+
+bool opt_is_common(const struct opt *row)
+{
+	return row >= common_rows &&
+	       row < common_rows + sizeof(common_rows) / sizeof(*common_rows);
+}
+
+static bool has_row(const struct opt *const *rows, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(rows[i]->name, name))
+			return true;
+	return false;
+}
+
+size_t parse_add_rows(const struct opt **rows, size_t n, const struct opt *o)
+{
+	for (; o && o->name; o++) {
+		if (has_row(rows, n, o->name))
+			continue;
+		if (n == OPT_ROWS)
+			abort();
+		rows[n++] = o;
+	}
+	return n;
+}
+
+size_t opt_rows(const struct prog *prog, const struct opt_cmd *cmd,
+		const struct opt *rows[OPT_ROWS])
+{
+	size_t n = parse_add_rows(rows, 0, cmd ? cmd->opts : NULL);
+
+	n = parse_add_rows(rows, n, prog->opts);
+	return parse_add_rows(rows, n, common_rows);
+}
+
+void opt_env_name(char *out, size_t size, const char *name)
+{
+	snprintf(out, size, "GFL_%s", name);
+	for (; *out; out++)
+		*out = *out == '-' ? '_' : (char)toupper((unsigned char)*out);
+}
+
+_Noreturn void parse_usage(const struct parse *p, struct err *err)
+{
+	err_hint(err, "try %s%s%s --help", p->prog->name, p->cmd ? " " : "",
+		 p->cmd ? p->cmd->name : "");
+	exit(err_report(p->prog, err));
+}
+
+/* Does a word of "a b c" equal name? */
+static bool names(const char *words, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; words && *words; words += strspn(words, " ")) {
+		size_t n = strcspn(words, " ");
+
+		if (n == len && !strncmp(words, name, n))
+			return true;
+		words += n;
+	}
+	return false;
+}
+
+int parse_row(const struct parse *p, const char *name)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (!strcmp(p->rows[i]->name, name) ||
+		    names(p->rows[i]->alias, name))
+			return (int)i;
+	return -1;
+}
+
+void parse_hint(const struct parse *p, const char *name, struct err *err)
+{
+	struct nearest near = nearest_to(name);
+
+	for (size_t i = 0; i < p->n; i++)
+		if (!p->rows[i]->hidden)
+			nearest_offer(&near, p->rows[i]->name);
+	if (near.best)
+		err_hint(err, "did you mean --%s? or try %s --help", near.best,
+			 p->prog->name);
+}
