@@ -137,14 +137,20 @@ static int gz_read(gzFile gz, uint8_t *p, size_t len, size_t *got)
 static int gz_end(const char *path, gzFile gz, size_t len, struct err *err)
 {
 	uint8_t more;
-	int n = gzread(gz, &more, 1);
+	int n = gzread(gz, &more, 1), code;
 
+	gzerror(gz, &code);
 	if (n > 0)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%s at byte %zu of what it unpacks to: more "
 			       "data, expected its end",
 			       path, len);
-	if (n < 0 || !gzeof(gz))
+	if (n == 0 && code == Z_BUF_ERROR)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s ends early, expected gzip's checksum behind "
+			       "byte %zu of what it unpacks to",
+			       path, len);
+	if (n < 0)
 		return gz_fault(path, gz, len, len, err);
 	return 0;
 }

@@ -1,0 +1,254 @@
+#include "test.h"
+
+#include <dirent.h>
+#include <endian.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "nn/checkpoint.h"
+#include "nn/file.h"
+
+/* A file's bytes: the length, the header, data_len bytes of data. */
+static void file_of(struct buf *b, const char *header, size_t data_len)
+{
+	uint64_t len = htole64(strlen(header));
+
+	buf_reset(b);
+	buf_put(b, &len, sizeof(len));
+	buf_puts(b, header);
+	for (size_t i = 0; i < data_len; i++)
+		buf_putc(b, (char)i);
+}
+
+static void check_refused(const char *header, size_t data_len, const char *why)
+{
+	struct buf b = BUF_INIT(0);
+	struct tensors ts;
+	struct err err;
+
+	file_of(&b, header, data_len);
+	CHECK_INT(tensors_decode(&ts, b.p, b.len, "f", &err),
+		  ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, why);
+	buf_release(&b);
+}
+
+#define T(name, shape, from, to)                           \
+	"\"" name "\":{\"dtype\":\"F32\",\"shape\":" shape \
+	",\"data_offsets\":[" from "," to "]}"
+
+TEST(tensors_have_the_bytes_that_the_format_says)
+{
+	const float values[] = {1, 2, 3, 4};
+	const int64_t dim[] = {2, 2};
+	struct buf b = BUF_INIT(0);
+	struct tensors ts = {0};
+
+	tensors_set(&ts, "k", "v");
+	tensors_add(&ts, "a", 2, dim, values);
+	tensors_encode(&ts, &b);
+	CHECK_INT(b.len, 8 + 88 + 16);
+	CHECK(!memcmp(b.p, "\x58\0\0\0\0\0\0\0", 8));
+	CHECK(!memcmp(b.p + 8,
+		      "{\"__metadata__\":{\"k\":\"v\"},"
+		      "\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],"
+		      "\"data_offsets\":[0,16]}}",
+		      82));
+	CHECK(!memcmp(b.p + 8 + 88, values, 16));
+	buf_release(&b);
+	tensors_release(&ts);
+}
+
+TEST(tensors_come_back_in_the_order_of_their_data)
+{
+	struct buf b = BUF_INIT(0);
+	struct tensors ts;
+	struct err err;
+
+	file_of(&b,
+		"{" T("z", "[1]", "8", "12") "," T(
+			"y", "[2,1]", "0",
+			"8") ","
+			     "\"n\":{\"dtype\":\"I64\",\"shape\":[],"
+			     "\"data_offsets\":[12,20]}," T("e", "[0]", "0",
+							    "0") "}",
+		20);
+	CHECK(!tensors_decode(&ts, b.p, b.len, "f", &err));
+	CHECK_INT(ts.n, 4);
+	CHECK_STR(ts.t[0].name, "e");
+	CHECK_STR(ts.t[1].name, "y");
+	CHECK_STR(ts.t[2].name, "z");
+	CHECK(!memcmp(tensors_find(&ts, "z")->data, "\x08\x09\x0a\x0b", 4));
+	CHECK(!tensor_f32(tensors_find(&ts, "n")));
+	CHECK(!tensors_find(&ts, "x"));
+	CHECK(!tensor_alike(&ts.t[1], &ts.t[2]));
+	tensors_release(&ts);
+	buf_release(&b);
+}
+
+TEST(tensors_with_a_bad_header_are_refused)
+{
+	check_refused("", 0, "expected the JSON header");
+	check_refused("[]", 0, "no object");
+	check_refused("{", 0, "expected the JSON header");
+	check_refused("{} x", 0, "expected the JSON header");
+	check_refused("{}", 4, "has 4 bytes of data, expected 0");
+	check_refused("{\"a\":3}", 0, "tensor \"a\": expected \"dtype\"");
+	check_refused(
+		"{" T("a", "[1]", "0", "4") "," T("a", "[1]", "4", "8") "}", 8,
+		"duplicate");
+	check_refused("{\"__metadata__\":{\"a\":1}}", 0, "texts as values");
+	check_refused("{\"__metadata__\":[]}", 0, "expected an object");
+	check_refused("{\"a\":{\"dtype\":\"F31\",\"shape\":[1],"
+		      "\"data_offsets\":[0,4]}}",
+		      4, "of a known type");
+	check_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],"
+		      "\"data_offsets\":[0,4],\"b\":1}}",
+		      4, "only");
+}
+
+TEST(tensors_with_a_bad_shape_or_place_are_refused)
+{
+	check_refused("{" T("a", "3", "0", "4") "}", 4, "expected \"shape\"");
+	check_refused("{" T("a", "[1,1,1,1,1,1,1,1,1]", "0", "4") "}", 4,
+		      "at most 8");
+	check_refused("{" T("a", "[-1]", "0", "4") "}", 4, "negative");
+	check_refused("{" T("a", "[1.5]", "0", "4") "}", 4, "negative");
+	check_refused("{" T("a", "[4294967296,4294967296]", "0", "4") "}", 4,
+		      "too large");
+	check_refused("{" T("a", "[0,4294967296,4294967296]", "0", "4") "}", 4,
+		      "4 bytes by its offsets, expected 0");
+	check_refused("{" T("a", "[1]", "0", "8") "}", 4, "ends at byte 8");
+	check_refused("{" T("a", "[2]", "0", "4") "}", 4,
+		      "4 bytes by its offsets, expected 8");
+	check_refused("{" T("a", "[1]", "4", "0") "}", 4, "a begin and an end");
+	check_refused("{" T("a", "[1]", "-4", "0") "}", 4, "a begin");
+	check_refused(
+		"{" T("a", "[1]", "0", "4") "," T("b", "[1]", "2", "6") "}", 6,
+		"overlaps");
+	check_refused(
+		"{" T("a", "[1]", "0", "4") "," T("b", "[1]", "8", "12") "}",
+		12, "a hole");
+	check_refused("{" T("a", "[1]", "0", "4") "}", 8, "8 bytes of data");
+}
+
+TEST(tensors_of_a_file_cut_anywhere_are_refused)
+{
+	const float values[] = {1, 2, 3, 4};
+	const int64_t dim[] = {4};
+	struct buf b = BUF_INIT(0);
+	struct tensors ts = {0};
+	struct err err;
+
+	tensors_add(&ts, "a", 1, dim, values);
+	tensors_encode(&ts, &b);
+	tensors_release(&ts);
+	for (size_t len = 0; len < b.len; len++) {
+		char *cut = mem_dup(b.p, len); /* so that reads beyond show */
+
+		CHECK_INT(tensors_decode(&ts, cut, len, "f", &err),
+			  ERR_INVALID_ARGUMENT);
+		free(cut);
+	}
+	memset(b.p, 0xff, 8);
+	CHECK(tensors_decode(&ts, b.p, b.len, "f", &err));
+	CHECK_HAS(err.msg, "f at byte 0: a header of 18446744073709551615");
+	buf_release(&b);
+}
+
+static int files_here(void)
+{
+	DIR *dir = opendir(".");
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n - 2;
+}
+
+TEST(checkpoint_comes_back_as_saved)
+{
+	struct model *m;
+	struct err err;
+	float *a, *b;
+
+	CHECK(!model_open(&m, "input 5; dense 3; relu; dense 2", &err));
+	a = mem_zero(m->n, sizeof(float));
+	b = mem_zero(m->n, sizeof(float));
+	model_init(m, 1, a);
+	CHECK(!checkpoint_save("m.safetensors", m, a, &err));
+	CHECK(!checkpoint_load("m.safetensors", m, b, &err));
+	CHECK(!memcmp(a, b, m->n * sizeof(float)));
+	a[0]++;
+	CHECK(!checkpoint_save("m.safetensors", m, a, &err));
+	CHECK(!checkpoint_load("m.safetensors", m, b, &err));
+	CHECK(a[0] == b[0]);
+	CHECK_INT(files_here(), 1);
+	model_free(m);
+	free(a);
+	free(b);
+}
+
+TEST(checkpoint_of_another_model_is_refused)
+{
+	struct model *m, *other;
+	float values[8] = {0};
+	struct err err;
+
+	CHECK(!model_open(&m, "input 2; dense 2", &err));
+	CHECK(!model_open(&other, "input 3; dense 2", &err));
+	CHECK(!checkpoint_save("m", other, values, &err));
+	CHECK_INT(checkpoint_load("m", m, values, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "m, tensor \"fc1.weight\": another shape");
+	values[5] = NAN;
+	CHECK(!checkpoint_save("m", m, values, &err));
+	CHECK_INT(checkpoint_load("m", m, values, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "\"fc1.bias\", value 1: nan");
+	CHECK_INT(checkpoint_load("none", m, values, &err), ERR_NOT_FOUND);
+	model_free(m);
+	model_free(other);
+}
+
+TEST(checkpoint_holds_a_model_and_its_momentum)
+{
+	const float a[] = {1, 2, 3, 4, 5, 6};
+	struct tensors ts = {0};
+	float b[6] = {0};
+	struct model *m;
+	struct err err;
+
+	CHECK(!model_open(&m, "input 2; dense 2", &err));
+	checkpoint_put(&ts, m, "momentum.", a);
+	CHECK(!checkpoint_get(&ts, m, "momentum.", "f", b, &err));
+	CHECK(!memcmp(a, b, sizeof(a)));
+	CHECK_INT(checkpoint_get(&ts, m, "", "f", b, &err),
+		  ERR_INVALID_ARGUMENT);
+	CHECK_STR(err.msg, "f has no tensor \"fc1.weight\"");
+	CHECK_STR(tensors_get(&ts, "model"), "input 2 1 1; dense 2");
+	tensors_release(&ts);
+	model_free(m);
+}
+
+TEST(file_that_cannot_be_written_leaves_the_old_one)
+{
+	const struct file_part old = {"old", 3}, more = {"new", 3};
+	struct err err;
+	size_t len;
+	char *p;
+
+	CHECK(!file_replace("f", &old, 1, &err));
+	CHECK_INT(file_replace("no/f", &more, 1, &err), ERR_NOT_FOUND);
+	CHECK_HAS(err.msg, "write no/f: No such file");
+	CHECK(!mkdir("dir", 0700));
+	CHECK_INT(file_replace("dir", &more, 1, &err), ERR_RESOURCE_EXHAUSTED);
+	CHECK_INT(files_here(), 2);
+	CHECK_INT(file_read(&p, &len, "f", 2, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "f has 3 bytes, expected at most 2");
+	CHECK(!file_read(&p, &len, "f", 3, &err));
+	CHECK_STR(p, "old");
+	free(p);
+}
