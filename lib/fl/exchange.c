@@ -429,12 +429,12 @@ static bool worth_repeating(enum err_code code)
 }
 
 /* After a refusal in so many words the peer has not averaged; after a broken
- * connection it may have. */
+ * connection, or while another copy of the request is held, it may have. */
 static bool outcome_unknown(enum err_code code)
 {
 	return code == ERR_UNAVAILABLE || code == ERR_DATA_LOSS ||
 	       code == ERR_CANCELLED || code == ERR_UNKNOWN ||
-	       code == ERR_DEADLINE_EXCEEDED;
+	       code == ERR_DEADLINE_EXCEEDED || code == ERR_ABORTED;
 }
 
 static void give_up(struct exchange *e, const char *why)
