@@ -89,6 +89,12 @@ check-sim: $(SIM)
 	@test/tap.sh $(SIM)
 check-bats: all
 	@PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" bats --tap test/bats
+# Whatever is built, the generated documentation and the layers must fit it.
+check-lint: all $(GEN)
+	@rc=0; for t in test/lint/*.sh; do CC="$(CC)" BUILD=$(BUILD) $$t || rc=1; done; \
+		exit $$rc
+docs: all
+	share/docs.sh $(BUILD)/bin .
 check: deps-check
 	@$(MAKE) --no-print-directory check-run
 check-run:
@@ -101,6 +107,6 @@ clean:
 	rm -rf build
 
 .PHONY: all deps deps-check demo check check-run check-unit check-sim \
-	check-bats clean
+	check-bats check-lint docs clean
 .SECONDARY:
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

@@ -8,14 +8,14 @@
 /* Text for roff: '-' is a real hyphen-minus, and no line begins a request. */
 static void put_text(FILE *f, const char *s)
 {
-	for (; *s; s++) {
+	for (const char *start = s; *s; s++) {
 		if (*s == '\\')
 			fputs("\\e", f);
 		else if (*s == '-')
 			fputs("\\-", f);
 		else if (*s == '\'' || *s == '`')
 			fputs(*s == '\'' ? "\\(aq" : "\\(ga", f);
-		else if (*s == '.' && s[1])
+		else if (*s == '.' && (s == start || s[-1] == '\n'))
 			fputs("\\&.", f);
 		else
 			fputc(*s, f);
@@ -246,6 +246,8 @@ bool docs_print(FILE *f, const struct prog *prog, const char *what)
 		put_man(f, prog);
 	else if (!strcmp(what, "bash"))
 		put_bash(f, prog);
+	else if (!strcmp(what, "brief"))
+		fprintf(f, "%s\n", prog->brief);
 	else
 		return false;
 	return true;

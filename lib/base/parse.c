@@ -31,9 +31,9 @@ static const struct opt common_rows[] = {
 		   "text", "how a line of the log looks"),
 	OPT_CHOICE(0, "color", struct common, color, OUT_COLORS, "auto",
 		   "when to use color"),
-	OPT_WORD(0, "gfl-docs", struct common, docs, "man|bash", "man|bash",
-		 NULL, "print generated documentation", .hidden = true,
-		 .flag_only = true),
+	OPT_WORD(0, "gfl-docs", struct common, docs, "man|bash|brief",
+		 "man|bash|brief", NULL, "print generated documentation",
+		 .hidden = true, .flag_only = true),
 	OPT_END};
 
 bool opt_is_common(const struct opt *row)

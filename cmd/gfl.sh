@@ -1,0 +1,41 @@
+#!/bin/sh
+# gfl - `gfl list …` runs `gfl-list …`; alone, it lists the programs.
+dir=$(dirname "$(readlink -f "$0")")
+
+usage() {
+	echo "Usage: gfl [PROGRAM [ARGUMENT]...]"
+	echo "Run gfl-PROGRAM; without one, list the programs."
+	echo
+	for program in "$dir"/gfl-*; do
+		[ -x "$program" ] || continue
+		brief=
+		# Only a program that knows the option is asked.
+		if grep -q gfl-docs "$program" 2>/dev/null; then
+			brief=$("$program" --gfl-docs=brief)
+		fi
+		printf '  %-12s %s\n' "${program##*/gfl-}" "$brief"
+	done
+	echo
+	echo "gfl PROGRAM --help tells more; gfl(7) is an overview."
+}
+
+case ${1--h} in
+-h | --help | help)
+	[ $# -lt 2 ] || exec "$dir/gfl-$2" --help
+	usage
+	exit
+	;;
+-*)
+	echo "gfl: unknown option $1" >&2
+	echo "gfl: hint: try gfl --help" >&2
+	exit 2
+	;;
+esac
+program=$dir/gfl-$1
+if [ ! -x "$program" ]; then
+	echo "gfl: there is no program gfl-$1" >&2
+	echo "gfl: hint: gfl alone lists the programs" >&2
+	exit 2
+fi
+shift
+exec "$program" "$@"
