@@ -9,7 +9,9 @@
  * raft_transfer, raft_read, raft_written, ...) and after each one, or after
  * several, drains every output in this order until it is empty:
  *
- *   raft_next_write  start to store it; later say raft_written()
+ *   raft_next_write  start to store it; later say raft_written(); a host whose
+ *                    writer is busy may leave this for later, so that one
+ *                    write has all that came in between
  *   raft_next_msg    send it; may be lost, repeated, reordered
  *   raft_next_apply  apply it, in order; each entry is given once
  *   raft_next_read   answer the reader

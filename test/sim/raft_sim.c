@@ -1,0 +1,83 @@
+/* raft_sim - random clusters of the Raft core; every promise checked.
+ *
+ * GFL_SEED=N runs that seed alone, GFL_SEEDS=N the seeds 1 to N (500). A seed
+ * that fails prints itself. */
+#define TEST_SECONDS 300
+#include "test.h"
+
+#include "raft_run.h"
+
+static uint64_t env_number(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+struct totals {
+	int64_t commits, crashes, elections, changes, reads, messages;
+};
+
+static void print_servers(const struct world *w)
+{
+	struct raft_status st;
+
+	for (int i = 1; i <= SERVERS; i++) {
+		const struct raft_conf *conf;
+
+		if (!w->server[i].r)
+			continue;
+		raft_status(w->server[i].r, &st);
+		conf = raft_conf(w->server[i].r);
+		fprintf(stderr,
+			"# %d %s leader=%" PRId64 " term=%" PRId64
+			" vote=%" PRId64 " last=%" PRId64 " durable=%" PRId64
+			" commit=%" PRId64 " conf=%" PRId64 ":",
+			i, raft_role_name(st.role), st.leader, st.term, st.vote,
+			st.last, st.durable, st.commit, st.conf_index);
+		for (int m = 0; m < conf->n; m++)
+			fprintf(stderr, " %" PRId64 "/%d", conf->member[m].id,
+				(int)conf->member[m].role);
+		fputc('\n', stderr);
+	}
+}
+
+static void run_seed(uint64_t seed, struct totals *t)
+{
+	struct world w;
+
+	world_run(&w, seed);
+	if (w.broken[0]) {
+		print_servers(&w);
+		test_fail(__FILE__, __LINE__,
+			  "seed %" PRIu64 " at %" PRId64 " ms: %s", seed,
+			  w.now / MS, w.broken);
+	}
+	t->commits += (int64_t)w.n_facts;
+	t->crashes += w.crashes;
+	t->elections += w.elections;
+	t->changes += w.changes;
+	t->reads += w.reads;
+	t->messages += w.messages;
+	world_release(&w);
+}
+
+TEST(random_clusters_keep_every_promise)
+{
+	uint64_t only = env_number("GFL_SEED", 0);
+	uint64_t last = only ? only : env_number("GFL_SEEDS", 500);
+	int64_t n = only ? 1 : (int64_t)last;
+	struct totals t = {0};
+
+	for (uint64_t seed = only ? only : 1; seed <= last; seed++)
+		run_seed(seed, &t);
+	printf("# %" PRId64 " seeds: %" PRId64 " entries committed, %" PRId64
+	       " reads, %" PRId64 " crashes, %" PRId64 " elections, %" PRId64
+	       " membership changes, %" PRId64 " messages\n",
+	       n, t.commits, t.reads, t.crashes, t.elections, t.changes,
+	       t.messages);
+	/* A run in which little happened proves nothing. */
+	CHECK(t.commits >= 300 * n);
+	CHECK(t.reads >= 100 * n);
+	CHECK(only || t.changes >= n);
+}
