@@ -93,3 +93,23 @@ int checkpoint_load(const char *path, const struct model *m, float *values,
 	tensors_release(&ts);
 	return rc;
 }
+
+int checkpoint_model(struct model **out, const char *path, struct err *err)
+{
+	struct tensors ts;
+	const char *text;
+	int rc;
+
+	if (tensors_read(&ts, path, err))
+		return (int)err->code;
+	text = tensors_get(&ts, "model");
+	rc = text ? model_open(out, text, err)
+		  : err_set(err, ERR_INVALID_ARGUMENT,
+			    "%s does not say which model it is", path);
+	if (rc && text)
+		err_wrap(err, "%s", path);
+	else if (rc)
+		err_hint(err, "name it with --model");
+	tensors_release(&ts);
+	return rc;
+}

@@ -22,6 +22,11 @@ int checkpoint_get(const struct tensors *ts, const struct model *m,
 int checkpoint_save(const char *path, const struct model *m,
 		    const float *values, struct err *err) MUST_CHECK;
 
+/* The model that a file says it has; INVALID_ARGUMENT if it says none. *out is
+ * freed by model_free(). */
+int checkpoint_model(struct model **out, const char *path,
+		     struct err *err) MUST_CHECK;
+
 /* Read parameters from a file, which has no tensor but m's. */
 int checkpoint_load(const char *path, const struct model *m, float *values,
 		    struct err *err) MUST_CHECK;

@@ -14,10 +14,15 @@ int eval_fits(const struct model *m, const struct data *d, struct err *err)
 			       "\"%s\" takes %zu",
 			       d->images_path, shape_len(&d->shape), m->text,
 			       shape_len(&m->in));
-	if (d->classes > m->classes)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%s has %d classes, but the model \"%s\" %d",
-			       d->labels_path, d->classes, m->text, m->classes);
+	for (size_t i = 0; d->classes > m->classes && i < d->count; i++)
+		if (d->labels[i] >= m->classes)
+			return err_set(
+				err, ERR_INVALID_ARGUMENT,
+				"%s at byte %zu: label %d, expected 0 "
+				"to %d as the model \"%s\" has %d classes",
+				d->labels_path, d->labels_idx.at + i,
+				d->labels[i], m->classes - 1, m->text,
+				m->classes);
 	return 0;
 }
 

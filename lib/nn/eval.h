@@ -7,7 +7,7 @@
 #include "nn/model.h"
 #include "nn/net.h"
 
-/* That the data's examples and classes are what m takes; INVALID_ARGUMENT says
+/* That the data's examples and labels are what m takes; INVALID_ARGUMENT says
  * what differs. */
 int eval_fits(const struct model *m, const struct data *d,
 	      struct err *err) MUST_CHECK;

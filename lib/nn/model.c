@@ -114,18 +114,30 @@ static int count_prefix(const struct model *m, const char *prefix)
 	return n;
 }
 
+static int unknown(const char *name, struct err *err)
+{
+	struct buf b = BUF_INIT(0);
+	char layers[256];
+	int rc;
+
+	for (int i = 0; i < PRESETS; i++)
+		buf_putf(&b, "%s%s", i ? ", " : "", presets[i].name);
+	rc = err_set(err, ERR_INVALID_ARGUMENT,
+		     "no preset and no layer is called \"%.40s\" (presets: "
+		     "%s; layers: %s)",
+		     name, b.p, layer_names(layers, sizeof(layers)));
+	buf_release(&b);
+	return rc;
+}
+
 static int add_layer(struct model *m, const char *name, const int *arg, int n,
 		     struct err *err)
 {
 	const struct layer_kind *kind = layer_kind(name);
 	struct layer *l = &m->layers[m->n_layers];
-	char known[256];
 
 	if (!kind)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "no preset and no layer is called \"%.40s\" "
-			       "(layers: %s)",
-			       name, layer_names(known, sizeof(known)));
+		return unknown(name, err);
 	if (n != kind->args)
 		return err_set(err, ERR_INVALID_ARGUMENT, "expected \"%s\"",
 			       kind->usage);

@@ -64,7 +64,8 @@ TEST(model_text_that_is_wrong_is_refused_with_the_reason)
 	memset(long_text, ' ', sizeof(long_text) - 1);
 	long_text[sizeof(long_text) - 1] = '\0';
 	check_refused("mpl", "model \"mpl\": no preset and no layer is called "
-			     "\"mpl\" (layers: dense, relu)");
+			     "\"mpl\" (presets: softmax, mlp; layers: "
+			     "dense, relu)");
 	check_refused("dense", "expected \"dense UNITS\"");
 	check_refused("dense 1 2", "expected \"dense UNITS\"");
 	check_refused("dense 0", "\"0\" in \"dense\" is not a number from 1");

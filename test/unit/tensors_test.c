@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "nn/average.h"
 #include "nn/checkpoint.h"
 #include "nn/file.h"
+#include "nn/stat.h"
 
 /* A file's bytes: the length, the header, data_len bytes of data. */
 static void file_of(struct buf *b, const char *header, size_t data_len)
@@ -251,4 +253,58 @@ TEST(file_that_cannot_be_written_leaves_the_old_one)
 	CHECK(!file_read(&p, &len, "f", 3, &err));
 	CHECK_STR(p, "old");
 	free(p);
+}
+
+static void one_tensor(struct tensors *ts, const char *name, float first,
+		       float second)
+{
+	const float values[] = {first, second};
+	const int64_t dim[] = {2};
+
+	*ts = (struct tensors){0};
+	tensors_add(ts, name, 1, dim, values);
+	tensors_set(ts, "model", "m");
+}
+
+TEST(average_is_the_mean_and_says_of_how_many)
+{
+	struct tensors a, b, mean = {0};
+	struct average *avg;
+	struct err err;
+
+	one_tensor(&a, "t", 1, -4);
+	one_tensor(&b, "t", 2, 8);
+	CHECK(!average_new(&avg, &a, "a", &err));
+	CHECK(!average_add(avg, &b, "b", &err));
+	tensors_release(&b);
+	one_tensor(&b, "u", 2, 8);
+	CHECK_INT(average_add(avg, &b, "b", &err), ERR_INVALID_ARGUMENT);
+	CHECK_STR(err.msg, "b has no tensor \"t\" of the shape that a has");
+	average_get(avg, &mean);
+	CHECK_INT(mean.n, 1);
+	CHECK(tensor_f32(mean.t)[0] == 1.5F && tensor_f32(mean.t)[1] == 2);
+	CHECK_STR(tensors_get(&mean, "averaged"), "2");
+	CHECK_STR(tensors_get(&mean, "model"), "m");
+	average_free(avg);
+	tensors_release(&a);
+	tensors_release(&b);
+	tensors_release(&mean);
+}
+
+TEST(stat_tells_extremes_mean_and_distance)
+{
+	struct stat_distance d;
+	struct stat_values v;
+	struct tensors a, b;
+
+	one_tensor(&a, "t", 3, -4);
+	one_tensor(&b, "t", 3, 1);
+	CHECK(stat_of(a.t, &v));
+	CHECK(v.min == -4 && v.max == 3 && v.mean == -0.5 && v.l2 == 5);
+	CHECK(stat_differ(a.t, b.t, &d));
+	CHECK(d.max_abs == 5 && d.l2 == 5);
+	CHECK(!stat_differ(a.t, a.t, &d));
+	CHECK(d.max_abs == 0);
+	tensors_release(&a);
+	tensors_release(&b);
 }

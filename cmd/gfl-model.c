@@ -1,0 +1,355 @@
+/* gfl-model - look at model files, compare, average, score and make them. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/out.h"
+#include "nn/average.h"
+#include "nn/checkpoint.h"
+#include "nn/data.h"
+#include "nn/eval.h"
+#include "nn/index.h"
+#include "nn/stat.h"
+
+enum command { INFO, DIFF, AVERAGE, EVAL, INIT };
+
+struct config {
+	struct out_opts out;
+	int command;
+	bool meta;        /* info */
+	const char *file; /* average, init: what to write */
+	int64_t seed;     /* init */
+	const char *data, *part, *index, *model; /* eval */
+	bool differ;                             /* what diff found */
+};
+
+static const struct opt opts[] = {OPT_OUT(struct config, out, OUT_FORMATS),
+				  OPT_END};
+
+static const struct opt info_opts[] = {
+	OPT_BOOL(0, "meta", struct config, meta,
+		 "print the map of texts instead of the tensors"),
+	OPT_END};
+
+static const struct opt average_opts[] = {
+	OPT_FILE(0, "out", struct config, file, NULL, "the file to write",
+		 .required = true),
+	OPT_END};
+
+static const struct opt eval_opts[] = {
+	OPT_FILE(0, "data", struct config, data, NULL,
+		 "file of images (IDX or IDX.gz; its labels are beside it), or "
+		 "folder with MNIST's names",
+		 .required = true),
+	OPT_WORD(0, "part", struct config, part, "PART", "train|test", "test",
+		 "which set of a folder"),
+	OPT_FILE(0, "index", struct config, index, NULL,
+		 "only the examples of this index file"),
+	OPT_STRING(0, "model", struct config, model, "MODEL", NULL,
+		   "preset or text of the model; without it the files say"),
+	OPT_END};
+
+static const struct opt init_opts[] = {
+	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
+		  "the same seed gives the same values"),
+	OPT_FILE(0, "out", struct config, file, NULL, "the file to write",
+		 .required = true),
+	OPT_END};
+
+static const struct opt_cmd cmds[] = {
+	[INFO] = {"info", "FILE...", "the tensors of model files", info_opts},
+	[DIFF] = {"diff", "A B", "compare two models; exit 1 if they differ",
+		  NULL},
+	[AVERAGE] = {"average", "FILE...", "write the mean of models",
+		     average_opts},
+	[EVAL] = {"eval", "FILE...", "accuracy and loss on a data set",
+		  eval_opts},
+	[INIT] = {"init", "MODEL", "write a model's first values", init_opts},
+	{0}};
+
+static const struct prog prog = {
+	.name = "gfl-model",
+	.brief = "look at model files, compare, average, score and make them",
+	.about = "Model files are safetensors, as PyTorch's tools read and "
+		 "write them. info prints a line for each tensor, diff one for "
+		 "each tensor of either file, eval one for each file. A model "
+		 "is a preset (softmax, mlp) or a text of layers such as "
+		 "\"dense 128; relu; dense 10\". No network.",
+	.example = "gfl-model init mlp --seed 7 --out a.safetensors\n"
+		   "gfl-model average a.safetensors b.safetensors --out "
+		   "mean.safetensors\n"
+		   "gfl-model eval mean.safetensors --data "
+		   "/usr/share/datasets/fashion-mnist",
+	.opts = opts,
+	.cmds = cmds,
+	.command_at = offsetof(struct config, command),
+};
+
+/* "128x784"; a scalar is "". */
+static const char *shape_text(const struct tensor *t, char *text, size_t size)
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (int d = 0; d < t->dims && len < size; d++)
+		len += (size_t)snprintf(text + len, size - len, "%s%lld",
+					d ? "x" : "", (long long)t->dim[d]);
+	return text;
+}
+
+static const struct out_col info_cols[] = {
+	{"file", OUT_TEXT},  {"tensor", OUT_TEXT}, {"type", OUT_TEXT},
+	{"shape", OUT_TEXT}, {"values", OUT_INT},  {"min", OUT_REAL},
+	{"max", OUT_REAL},   {"mean", OUT_REAL},   {"l2", OUT_REAL},
+};
+static const struct out_col meta_cols[] = {
+	{"file", OUT_TEXT}, {"key", OUT_TEXT}, {"value", OUT_TEXT}};
+
+static void info_row(struct out *o, const char *path, const struct tensor *t)
+{
+	char shape[TENSOR_DIMS * 21];
+	struct stat_values v;
+	bool real = stat_of(t, &v);
+
+	out_row(o, out_text(path), out_text(t->name), out_text(t->type),
+		out_text(shape_text(t, shape, sizeof(shape))),
+		out_int((int64_t)t->len), real ? out_real(v.min) : out_none(),
+		real ? out_real(v.max) : out_none(),
+		real ? out_real(v.mean) : out_none(),
+		real ? out_real(v.l2) : out_none());
+}
+
+static int info_file(struct out *o, const char *path, bool meta,
+		     struct err *err)
+{
+	struct tensors ts;
+
+	if (tensors_read(&ts, path, err))
+		return (int)err->code;
+	for (size_t i = 0; meta && i < ts.n_meta; i++)
+		out_row(o, out_text(path), out_text(ts.meta[i].key),
+			out_text(ts.meta[i].value));
+	for (size_t i = 0; !meta && i < ts.n; i++)
+		info_row(o, path, &ts.t[i]);
+	tensors_release(&ts);
+	return 0;
+}
+
+static int run_info(struct config *cfg, char **paths, int n, struct err *err)
+{
+	struct out *o;
+	int rc = 0;
+
+	if (out_begin(&o, &cfg->out, cfg->meta ? meta_cols : info_cols,
+		      cfg->meta ? 3 : 9, false, err))
+		return (int)err->code;
+	for (int i = 0; i < n && !rc; i++)
+		rc = info_file(o, paths[i], cfg->meta, err);
+	if (out_end(o, rc ? NULL : err))
+		return (int)err->code;
+	return rc;
+}
+
+static const struct out_col diff_cols[] = {
+	{"tensor", OUT_TEXT}, {"differs", OUT_BOOL}, {"max_abs", OUT_REAL},
+	{"l2", OUT_REAL},     {"why", OUT_TEXT},
+};
+
+/* Compare a tensor of one name; a or b may be NULL. Returns whether they
+ * differ. */
+static bool diff_row(struct out *o, const struct tensor *a,
+		     const struct tensor *b)
+{
+	struct stat_distance d;
+	const char *why = NULL;
+	bool differs;
+
+	if (!a || !b)
+		why = a ? "only in the first" : "only in the second";
+	else if (!tensor_alike(a, b))
+		why = "another type or shape";
+	if (why) {
+		out_row(o, out_text(a ? a->name : b->name), out_bool(true),
+			out_none(), out_none(), out_text(why));
+		return true;
+	}
+	differs = stat_differ(a, b, &d);
+	out_row(o, out_text(a->name), out_bool(differs),
+		tensor_f32(a) ? out_real(d.max_abs) : out_none(),
+		tensor_f32(a) ? out_real(d.l2) : out_none(), out_none());
+	return differs;
+}
+
+static int diff(struct config *cfg, const struct tensors *a,
+		const struct tensors *b, struct err *err)
+{
+	struct out *o;
+
+	if (out_begin(&o, &cfg->out, diff_cols, 5, false, err))
+		return (int)err->code;
+	for (size_t i = 0; i < a->n; i++)
+		cfg->differ |=
+			diff_row(o, &a->t[i], tensors_find(b, a->t[i].name));
+	for (size_t i = 0; i < b->n; i++)
+		if (!tensors_find(a, b->t[i].name))
+			cfg->differ |= diff_row(o, NULL, &b->t[i]);
+	return out_end(o, err);
+}
+
+static int run_diff(struct config *cfg, char **paths, int n, struct err *err)
+{
+	struct tensors a, b;
+	int rc;
+
+	(void)n;
+	if (tensors_read(&a, paths[0], err))
+		return (int)err->code;
+	rc = tensors_read(&b, paths[1], err);
+	if (!rc) {
+		rc = diff(cfg, &a, &b, err);
+		tensors_release(&b);
+	}
+	tensors_release(&a);
+	return rc;
+}
+
+/* Add a file to *mean, which the first one makes. */
+static int average_file(struct average **mean, const char *path,
+			struct err *err)
+{
+	struct tensors ts;
+	int rc;
+
+	if (tensors_read(&ts, path, err))
+		return (int)err->code;
+	rc = *mean ? average_add(*mean, &ts, path, err)
+		   : average_new(mean, &ts, path, err);
+	tensors_release(&ts);
+	return rc;
+}
+
+static int run_average(struct config *cfg, char **paths, int n, struct err *err)
+{
+	struct average *mean = NULL;
+	struct tensors ts = {0};
+	int rc = 0;
+
+	for (int i = 0; i < n && !rc; i++)
+		rc = average_file(&mean, paths[i], err);
+	if (!rc) {
+		average_get(mean, &ts);
+		rc = tensors_write(&ts, cfg->file, err);
+		tensors_release(&ts);
+	}
+	average_free(mean);
+	return rc;
+}
+
+static const struct out_col eval_cols[] = {
+	{"file", OUT_TEXT}, {"model", OUT_TEXT},   {"accuracy", OUT_REAL},
+	{"loss", OUT_REAL}, {"examples", OUT_INT},
+};
+
+/* The examples that eval scores, and where it prints. */
+struct exam {
+	struct out *out;
+	struct data *data;
+	struct index index;
+};
+
+static int eval_model(const struct exam *e, const char *path,
+		      const struct model *m, struct err *err)
+{
+	float *values = mem_zero(m->n, sizeof(*values));
+	struct net_score s;
+	struct net *net;
+	int rc = checkpoint_load(path, m, values, err);
+
+	if (!rc)
+		rc = eval_fits(m, e->data, err);
+	if (!rc)
+		rc = net_open(&net, m, NULL, err);
+	if (!rc) {
+		rc = eval_run(net, values, e->data, e->index.i, e->index.n, &s,
+			      err);
+		net_close(net);
+	}
+	free(values);
+	if (rc)
+		return rc;
+	out_row(e->out, out_text(path), out_text(m->text),
+		out_real((double)s.correct / (double)s.n),
+		out_real(s.loss / (double)s.n), out_int((int64_t)s.n));
+	return 0;
+}
+
+static int eval_file(const struct config *cfg, const struct exam *e,
+		     const char *path, struct err *err)
+{
+	struct model *m;
+	int rc;
+
+	if (cfg->model ? model_open(&m, cfg->model, err)
+		       : checkpoint_model(&m, path, err))
+		return (int)err->code;
+	rc = eval_model(e, path, m, err);
+	model_free(m);
+	return rc;
+}
+
+static int run_eval(struct config *cfg, char **paths, int n, struct err *err)
+{
+	struct exam e = {0};
+	int rc;
+
+	if (data_open(&e.data, cfg->data, cfg->part, 0, err))
+		return (int)err->code;
+	rc = cfg->index ? index_read(&e.index, cfg->index, e.data->count, err)
+			: 0;
+	if (!rc)
+		rc = out_begin(&e.out, &cfg->out, eval_cols, 5, false, err);
+	for (int i = 0; i < n && !rc; i++)
+		rc = eval_file(cfg, &e, paths[i], err);
+	if (e.out && out_end(e.out, rc ? NULL : err) && !rc)
+		rc = (int)err->code;
+	index_release(&e.index);
+	data_close(e.data);
+	return rc;
+}
+
+static int run_init(struct config *cfg, char **words, int n, struct err *err)
+{
+	struct model *m;
+	float *values;
+	int rc;
+
+	(void)n;
+	if (model_open(&m, words[0], err))
+		return (int)err->code;
+	values = mem_zero(m->n, sizeof(*values));
+	model_init(m, (uint64_t)cfg->seed, values);
+	rc = checkpoint_save(cfg->file, m, values, err);
+	free(values);
+	model_free(m);
+	return rc;
+}
+
+static int (*const runs[])(struct config *cfg, char **words, int n,
+			   struct err *err) = {
+	[INFO] = run_info, [DIFF] = run_diff, [AVERAGE] = run_average,
+	[EVAL] = run_eval, [INIT] = run_init,
+};
+
+int main(int argc, char **argv)
+{
+	struct config cfg = {0};
+	int rest = opt_parse(&prog, &cfg, argc, argv);
+	struct err err;
+	int status;
+
+	if (runs[cfg.command](&cfg, argv + rest, argc - rest, &err))
+		return err_report(&prog, &err);
+	status = out_close(&prog);
+	return status ? status : cfg.differ;
+}
