@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/conf.h"
 #include "base/docs.h"
 #include "base/flags.h"
@@ -14,12 +15,25 @@
 #include "base/parse.h"
 #include "base/value.h"
 
+/* A sentence may quote a peer; a terminal must not obey it. */
+static void put_words(const struct prog *prog, const char *what, const char *s)
+{
+	struct buf b = BUF_INIT(0);
+
+	buf_putf(&b, "%s: %s%s\n", prog->name, what, s);
+	for (size_t i = 0; i + 1 < b.len; i++)
+		if ((unsigned char)b.p[i] < ' ' || b.p[i] == 0x7f)
+			b.p[i] = '?';
+	fputs(b.p, stderr);
+	buf_release(&b);
+}
+
 int err_report(const struct prog *prog, const struct err *err)
 {
 	fflush(stdout);
-	fprintf(stderr, "%s: %s\n", prog->name, err->msg);
+	put_words(prog, "", err->msg);
 	if (err->hint[0])
-		fprintf(stderr, "%s: hint: %s\n", prog->name, err->hint);
+		put_words(prog, "hint: ", err->hint);
 	return err_exit(err->code);
 }
 
@@ -55,6 +69,16 @@ static void read_env(struct parse *p, size_t i)
 	}
 }
 
+/* Is this an option of a command other than the one that runs? */
+static bool is_of_a_command(const struct prog *prog, const char *key)
+{
+	for (const struct opt_cmd *c = prog->cmds; c && c->name; c++)
+		for (const struct opt *o = c->opts; o && o->name; o++)
+			if (!strcmp(o->name, key))
+				return true;
+	return false;
+}
+
 /* Above the sections stands what concerns several programs, so a name unknown
  * here may be another's; in our section it is a mistake. */
 static int on_conf(const char *section, const char *key, const char *value,
@@ -65,7 +89,7 @@ static int on_conf(const char *section, const char *key, const char *value,
 
 	if (*section && strcmp(section, p->prog->name))
 		return 0;
-	if (i < 0 && *section && !p->prog->cmds) {
+	if (i < 0 && *section && !is_of_a_command(p->prog, key)) {
 		err_set(err, ERR_INVALID_ARGUMENT, "unknown option %s", key);
 		parse_hint(p, key, err);
 		return (int)err->code;

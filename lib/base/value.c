@@ -219,8 +219,9 @@ static int set_choice(const struct opt *row, void *at, const char *text,
 static int set_host(struct opt_addr *addr, const char *p, size_t len,
 		    struct err *err)
 {
-	if (!len || len >= sizeof(addr->host) || memchr(p, '/', len) ||
-	    memchr(p, ' ', len))
+	size_t good = strcspn(p, "/[] \t");
+
+	if (!len || len >= sizeof(addr->host) || good < len)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "'%.*s' is not a host", (int)(len & 0xff), p);
 	memcpy(addr->host, p, len);
@@ -243,7 +244,7 @@ int value_addr(const char *text, struct opt_addr *addr, struct err *err)
 	size_t len = colon ? (size_t)(colon - text) : 0;
 	struct opt_addr a = {.host = "127.0.0.1"};
 
-	if (len > 1 && text[0] == '[' && text[len - 1] == ']') {
+	if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
 		host++;
 		len -= 2;
 	} else if (!colon || memchr(text, ':', len)) {

@@ -292,6 +292,32 @@ TEST(commands_have_their_own_options_and_operands)
 	CHECK_HAS(RUN_CMD("-h").out, "  list                      list the");
 }
 
+TEST(a_section_of_the_file_holds_for_all_commands)
+{
+	write_file("gfl.conf", "[gfl-tryrun]\nrounds = 8\n");
+	CHECK_HAS(RUN_CMD("start", "x").out, "depth=8");
+	CHECK_INT(RUN_CMD("list").status, 0);
+	write_file("gfl.conf", "[gfl-tryrun]\nrunds = 8\n");
+	CHECK_HAS(RUN_CMD("list").err, "unknown option runds");
+}
+
+static int report_peer(void *arg)
+{
+	struct err err;
+
+	(void)arg;
+	err_set(&err, ERR_UNAVAILABLE, "peer says: a\nb\x1b[31m");
+	return err_report(&prog, &err);
+}
+
+TEST(a_peer_cannot_write_to_the_terminal_through_an_error)
+{
+	struct capture c = capture_run(report_peer, NULL);
+
+	CHECK_INT(c.status, 3);
+	CHECK_STR(c.err, "gfl-try: peer says: a?b?[31m\n");
+}
+
 TEST(version_names_program_and_version)
 {
 	CHECK_STR(RUN("-V").out, "gfl-try (gfl) " GFL_VERSION "\n");
