@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/help.h"
+#include "base/parse.h"
 
 /* Text for roff: '-' is a real hyphen-minus, and no line begins a request. */
 static void put_text(FILE *f, const char *s)
@@ -168,20 +169,32 @@ static void put_man(FILE *f, const struct prog *prog)
 	}
 }
 
-/* Words that may follow: every long option, the commands, fixed operands. */
+/* The rows of the program and of all its commands, each name once. */
+static size_t all_rows(const struct prog *prog, const struct opt **rows)
+{
+	size_t n = opt_rows(prog, NULL, rows);
+
+	for (const struct opt_cmd *c = prog->cmds; c && c->name; c++)
+		n = parse_add_rows(rows, n, c->opts);
+	return n;
+}
+
+/* Words that may follow: the commands and every long option. */
 static void put_words(FILE *f, const struct prog *prog)
 {
 	const struct opt *rows[OPT_ROWS];
-	size_t n = opt_rows(prog, NULL, rows);
+	size_t n = all_rows(prog, rows);
+	const char *blank = "";
 
-	for (size_t i = 0; i < n; i++)
-		if (!rows[i]->hidden)
-			fprintf(f, " --%s", rows[i]->name);
 	for (const struct opt_cmd *c = prog->cmds; c && c->name; c++) {
-		fprintf(f, " %s", c->name);
-		for (const struct opt *o = c->opts; o && o->name; o++)
-			if (!o->hidden)
-				fprintf(f, " --%s", o->name);
+		fprintf(f, "%s%s", blank, c->name);
+		blank = " ";
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i]->hidden)
+			continue;
+		fprintf(f, "%s--%s", blank, rows[i]->name);
+		blank = " ";
 	}
 }
 
@@ -211,7 +224,7 @@ static void put_values(FILE *f, const struct opt *row)
 static void put_bash(FILE *f, const struct prog *prog)
 {
 	const struct opt *rows[OPT_ROWS];
-	size_t n = opt_rows(prog, NULL, rows);
+	size_t n = all_rows(prog, rows);
 	struct buf fn = BUF_INIT(0);
 
 	buf_putf(&fn, "_%s", prog->name);
@@ -228,9 +241,6 @@ static void put_bash(FILE *f, const struct prog *prog)
 		fn.p);
 	for (size_t i = 0; i < n; i++)
 		put_values(f, rows[i]);
-	for (const struct opt_cmd *c = prog->cmds; c && c->name; c++)
-		for (const struct opt *o = c->opts; o && o->name; o++)
-			put_values(f, o);
 	fputs("\t*) mapfile -t COMPREPLY < <(compgen -W '", f);
 	put_words(f, prog);
 	fprintf(f,

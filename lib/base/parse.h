@@ -1,5 +1,5 @@
 /* parse.h - the state of reading a program's options: the rows that hold, and
- * for each the best value so far. Between opt.c and flags.c only. */
+ * for each the best value so far. For opt.c, flags.c and docs.c only. */
 #ifndef BASE_PARSE_H
 #define BASE_PARSE_H
 

@@ -223,7 +223,8 @@ static int set_host(struct opt_addr *addr, const char *p, size_t len,
 
 	if (!len || len >= sizeof(addr->host) || good < len)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "'%.*s' is not a host", (int)(len & 0xff), p);
+			       "'%.*s' is not a host",
+			       (int)(len < 60 ? len : 60), p);
 	memcpy(addr->host, p, len);
 	addr->host[len] = '\0';
 	return 0;
