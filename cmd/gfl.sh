@@ -2,18 +2,23 @@
 # gfl - `gfl list …` runs `gfl-list …`; alone, it lists the programs.
 dir=$(dirname "$(readlink -f "$0")")
 
+# What a program does: a script's second line says it, the others are asked.
+brief_of() {
+	if head -c 2 "$1" | grep -q '#!'; then
+		sed -n '2s/^# [^ ]* - //p' "$1"
+	else
+		"$1" --gfl-docs=brief
+	fi
+}
+
 usage() {
 	echo "Usage: gfl [PROGRAM [ARGUMENT]...]"
 	echo "Run gfl-PROGRAM; without one, list the programs."
 	echo
 	for program in "$dir"/gfl-*; do
 		[ -x "$program" ] || continue
-		brief=
-		# Only a program that knows the option is asked.
-		if grep -q gfl-docs "$program" 2>/dev/null; then
-			brief=$("$program" --gfl-docs=brief)
-		fi
-		printf '  %-12s %s\n' "${program##*/gfl-}" "$brief"
+		printf '  %-12s %s\n' "${program##*/gfl-}" \
+			"$(brief_of "$program")"
 	done
 	echo
 	echo "gfl PROGRAM --help tells more; gfl(7) is an overview."

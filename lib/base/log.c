@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -234,9 +235,9 @@ static void put_line(const struct buf *b)
 	while (done < b->len) {
 		ssize_t n = write(STDERR_FILENO, b->p + done, b->len - done);
 
-		if (n <= 0)
+		if (n < 0 && errno != EINTR)
 			break;
-		done += (size_t)n;
+		done += n > 0 ? (size_t)n : 0;
 	}
 	pthread_mutex_unlock(&log_state.lock);
 }

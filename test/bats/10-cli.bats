@@ -1,0 +1,105 @@
+# What holds for every program, whatever it does.
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	export HOME=$PWD XDG_CONFIG_HOME=$PWD/none
+	bin=$(dirname "$(command -v gfl)")
+}
+
+# Run a function with the name of every program; with `tables`, of those that
+# have a table of options (all but shell scripts).
+each() {
+	for program in "$bin"/gfl-*; do
+		if [ "$2" = tables ] && ! grep -q gfl-docs "$program"; then
+			continue
+		fi
+		"$1" "$program" || { echo "$program"; return 1; }
+	done
+}
+
+help_is_clean() {
+	"$1" -h >out 2>err && [ -s out ] && [ ! -s err ] &&
+		! grep -qE $'^.{81}|\033' out
+}
+
+@test "-h goes to stdout, fits in 80 columns and exits 0" {
+	each help_is_clean
+}
+
+refuses_unknown_option() {
+	status=0
+	"$1" --no-such-option >out 2>err || status=$?
+	[ "$status" = 2 ] && [ ! -s out ] &&
+		grep -q "^${1##*/}: .*--no-such-option" err
+}
+
+@test "an unknown option is one sentence on stderr and exits 2" {
+	each refuses_unknown_option
+}
+
+names_version() {
+	[[ $("$1" --version) == "${1##*/} (gfl) "* ]]
+}
+
+@test "--version names program and version" {
+	each names_version tables
+}
+
+shows_config() {
+	GFL_LOG_LEVEL=debug "$1" --show-config |
+		grep -qx $'log-level\tdebug\tGFL_LOG_LEVEL'
+}
+
+@test "--show-config tells each value and where it came from" {
+	each shows_config tables
+}
+
+refuses_bad_config() {
+	printf '[%s]\nno-such-option = 1\n' "${1##*/}" >gfl.conf
+	status=0
+	"$1" >out 2>err || status=$?
+	[ "$status" = 2 ] && grep -q '\./gfl.conf:2: unknown option' err
+}
+
+@test "an unknown name in the program's section of gfl.conf exits 2" {
+	each refuses_bad_config tables
+}
+
+@test "a full disk is an error of whoever writes to it" {
+	run bash -c '"$0" --show-config >/dev/full' "$bin/gfl-data"
+	[ "$status" = 7 ]
+	[[ $output == "gfl-data: write standard output: No space left"* ]]
+}
+
+@test "a reader that leaves ends the writer by SIGPIPE, silently" {
+	run bash -c '"$0" --show-config 2>err | true; echo "${PIPESTATUS[0]}"' \
+		"$bin/gfl-data"
+	[ "$output" = 141 ] || [ "$output" = 0 ]
+	[ ! -s err ]
+}
+
+@test "gfl alone lists every program with what it does" {
+	gfl >out
+	for program in "$bin"/gfl-*; do
+		name=${program##*/gfl-}
+		grep -qE "^  $name +[^ ]" out || { echo "$name"; return 1; }
+	done
+}
+
+@test "gfl NAME runs gfl-NAME and passes everything on" {
+	mkdir bin
+	cp "$bin/gfl" bin
+	printf '#!/bin/sh\n# gfl-try - a trial\nprintf "<%%s>" "$@"\nexit 3\n' \
+		>bin/gfl-try
+	chmod +x bin/gfl-try
+	run bin/gfl try 'a b' --c
+	[ "$status" = 3 ]
+	[ "$output" = '<a b><--c>' ]
+	ln -s "$PWD/bin/gfl" link
+	run ./link try x
+	[ "$output" = '<x>' ]
+	run bin/gfl
+	[[ $output == *"  try          a trial"* ]]
+	run gfl no-such-program
+	[ "$status" = 2 ]
+}
