@@ -27,6 +27,9 @@ enum rpc_channel {
 	RPC_BULK,
 };
 
+/* A header of this name marks a call as forwarded by a node. */
+#define RPC_FORWARDED "gfl-forwarded"
+
 struct rpc_method {
 	const char *path; /* "/gfl.v1.NodeService/GetStatus" */
 	const ProtobufCMessageDescriptor *in, *out;

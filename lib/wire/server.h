@@ -19,11 +19,14 @@ struct server;
 struct call; /* one request being served */
 
 struct server_opts {
-	const char *listen;    /* "127.0.0.1:0": a free port */
-	const char *advertise; /* URL that others use; NULL: from listen */
-	bool insecure;	       /* may bind what is not loopback */
-	size_t max_message;    /* bytes; 0: 64 MiB */
+	const char *listen;     /* "127.0.0.1:0": a free port */
+	const char *advertise;  /* URL that others use; NULL: from listen */
+	bool insecure;          /* may bind what is not loopback */
+	size_t max_message;     /* bytes; 0: 64 MiB */
 	size_t max_connections; /* 0: from the descriptor limit */
+	int64_t receive_ms;     /* to receive a request; 0: 10 s */
+	int64_t idle_ms; /* between requests, or for a reader that stalls; 0:
+			    60 s */
 };
 
 /* Bind and listen, but serve only once the loop runs. A taken port is
@@ -71,7 +74,10 @@ void call_fail(struct call *call, const struct err *err);
 
 /* A stream: messages, then call_end(). Messages queue while the reader is
  * slow; past the bound of 16 MiB or 10,000 messages the call fails by itself
- * with RESOURCE_EXHAUSTED (its cancel hook runs) and -1 is returned. */
+ * with RESOURCE_EXHAUSTED and -1 is returned, as it is when the client has
+ * gone: with a cancel hook, that has run and the call is no more; without one
+ * the handler still calls call_end(). The drain hook runs when the queue has
+ * become empty, never inside a call_…(). */
 int call_send(struct call *call, const ProtobufCMessage *msg);
 void call_end(struct call *call);
 size_t call_queued(const struct call *call); /* bytes not yet taken */
@@ -80,14 +86,15 @@ void call_on_drain(struct call *call, call_fn *fn, void *arg);
 
 /* Runs once if the client goes away, the deadline passes or the server
  * closes, before the call is freed; not after a reply. Whoever keeps a call
- * past its handler must set it and forget the call there. */
+ * past its handler sets it and forgets the call there; without it the call
+ * lives on until it is answered, to nobody. */
 void call_on_cancel(struct call *call, call_fn *fn, void *arg);
 
 /* Monotonic time (clock_ms) by which to answer; INT64_MAX if the client gave
  * none. */
 int64_t call_deadline_ms(const struct call *call);
 
-const char *call_peer(const struct call *call); /* "127.0.0.1:40312" */
+const char *call_peer(struct call *call); /* "127.0.0.1:40312" */
 bool call_peer_loopback(const struct call *call);
 
 /* The call was forwarded by a node for somebody: do not forward it again. */

@@ -1,0 +1,352 @@
+#include "wire/engine.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+struct call *call_new(struct conn *c)
+{
+	struct call *call = mem_zero(1, sizeof(*call));
+
+	call->s = c->s;
+	call->conn = c;
+	call->route = &c->s->unknown;
+	call->deadline_ms = INT64_MAX;
+	call->peer = c->peer;
+	return call;
+}
+
+static void call_free(struct call *call)
+{
+	timer_stop(&call->deadline);
+	free(call->refused);
+	free(call);
+}
+
+/* No longer among those that are held. */
+static void unhold(struct call *call)
+{
+	call->s->n_held -= call->held;
+	call->s->n_streams -= call->streaming;
+	call->held = call->streaming = false;
+}
+
+/* The connection lets go of the call, which counts as answered. */
+static struct conn *detach(struct call *call, enum err_code code)
+{
+	struct conn *c = call->conn;
+
+	unhold(call);
+	call->route->by_code[(int)code < ENGINE_CODES ? code : ERR_UNKNOWN]++;
+	call->conn = NULL;
+	c->call = NULL;
+	return c;
+}
+
+/* May the handler still say something? If not, the call of a handler that was
+ * not told of its end is freed now. */
+static bool alive(struct call *call)
+{
+	if (call->conn)
+		return true;
+	if (!call->cancelling)
+		call_free(call);
+	return false;
+}
+
+/* Run the cancel hook; without one the call waits for its handler. */
+static void cancelled(struct call *call)
+{
+	call->cancelling = true;
+	if (call->on_cancel) {
+		call->on_cancel(call, call->cancel_arg);
+		call_free(call);
+		return;
+	}
+	call->cancelling = false;
+	timer_stop(&call->deadline);
+}
+
+void call_cancel(struct call *call)
+{
+	bool kept = call->held || call->streaming;
+
+	unhold(call);
+	call->conn = NULL;
+	if (!kept) {
+		call_free(call);
+		return;
+	}
+	call->route->by_code[ERR_CANCELLED]++;
+	cancelled(call);
+}
+
+/* The answer to a call whose head has not been sent. */
+static void answer_error(struct conn *c, const struct dialect *d,
+			 const struct err *err)
+{
+	answer_begin(c, dialect_status(d, err), d->error_type, NULL);
+	dialect_finish(d, &c->out, err);
+	answer_end(c);
+}
+
+/* Put the error on the wire, whatever was sent before. */
+static void send_error(struct call *call, const struct err *err)
+{
+	struct conn *c = detach(call, err->code);
+
+	if (!call->head_sent) {
+		answer_error(c, call->dialect, err);
+		return;
+	}
+	answer_chunk(c);
+	dialect_finish(call->dialect, &c->out, err);
+	answer_chunk_end(c);
+	answer_stream_end(c);
+}
+
+void call_fail(struct call *call, const struct err *err)
+{
+	if (!alive(call))
+		return;
+	send_error(call, err);
+	call_free(call);
+}
+
+/* End a kept call from our side: the client gets err, the handler its hook. */
+static void give_up(struct call *call, enum err_code code, const char *why)
+{
+	struct err err;
+
+	err_set(&err, code, "%s", why);
+	send_error(call, &err);
+	cancelled(call);
+}
+
+static void on_deadline(void *arg)
+{
+	struct call *call = arg;
+
+	give_up(call, ERR_DEADLINE_EXCEEDED, "the deadline has passed");
+}
+
+void call_close(struct call *call)
+{
+	give_up(call, ERR_UNAVAILABLE, "the server is closing");
+}
+
+void call_hold(struct call *call)
+{
+	struct server *s = call->s;
+
+	call->streaming = call->route->method->kind == RPC_SERVER_STREAM;
+	call->held = !call->streaming;
+	s->n_held += call->held;
+	s->n_streams += call->streaming;
+	if (call->deadline_ms != INT64_MAX)
+		timer_set(&call->deadline, s->loop,
+			  call->deadline_ms - clock_ms(), on_deadline, call);
+	if (call->streaming && !call->head_sent) {
+		call->head_sent = true;
+		answer_stream(call->conn, call->dialect->type);
+		conn_later(call->conn);
+	}
+}
+
+void call_refuse(struct call *call)
+{
+	struct conn *c = call->conn;
+
+	if (call->dialect && (!call->status || call->status == 413)) {
+		send_error(call, call->refused);
+	} else {
+		detach(call, call->refused->code);
+		answer_begin(c, call->status, "text/plain; charset=utf-8",
+			     call->allow);
+		if (call->status != 204) {
+			buf_puts(&c->out, call->refused->msg);
+			buf_putc(&c->out, '\n');
+		}
+		answer_end(c);
+	}
+	call_free(call);
+}
+
+void call_reply(struct call *call, const ProtobufCMessage *msg)
+{
+	const struct dialect *d = call->dialect;
+	struct conn *c = call->conn;
+	struct err err;
+
+	if (!alive(call))
+		return;
+	assert(call->route->method->kind == RPC_UNARY);
+	answer_begin(c, 200, d->type, NULL);
+	if (dialect_frame(d, &c->out, msg, call->s->max_message, &err)) {
+		c->out.len = c->head_at;
+		call_fail(call, &err);
+		return;
+	}
+	dialect_finish(d, &c->out, NULL);
+	detach(call, ERR_OK);
+	call_free(call);
+	answer_end(c);
+}
+
+/* Append one frame to the stream, as a chunk. */
+static int add_message(struct call *call, const ProtobufCMessage *msg,
+		       struct err *err)
+{
+	struct conn *c = call->conn;
+	int rc;
+
+	if (!call->head_sent)
+		answer_stream(c, call->dialect->type);
+	call->head_sent = true;
+	answer_chunk(c);
+	rc = dialect_frame(call->dialect, &c->out, msg, call->s->max_message,
+			   err);
+	if (rc)
+		c->out.len = c->mark;
+	else
+		answer_chunk_end(c);
+	return rc;
+}
+
+/* What an HTTP status would have been as a code, for the counters. */
+static enum err_code code_of(int status)
+{
+	if (status < 400)
+		return ERR_OK;
+	for (int code = 1; code < ENGINE_CODES; code++)
+		if (err_http((enum err_code)code) == status)
+			return (enum err_code)code;
+	return ERR_UNKNOWN;
+}
+
+void call_http(struct call *call, int status, const char *content_type,
+	       const char *body, size_t len)
+{
+	struct conn *c = call->conn;
+
+	answer_begin(c, status, content_type, NULL);
+	buf_put(&c->out, body, len);
+	detach(call, code_of(status));
+	call_free(call);
+	answer_end(c);
+}
+
+int call_send(struct call *call, const ProtobufCMessage *msg)
+{
+	struct conn *c = call->conn;
+	struct err err;
+	int rc;
+
+	if (!c)
+		return -1;
+	if (call_queued(call) > ENGINE_QUEUE)
+		rc = err_set(&err, ERR_RESOURCE_EXHAUSTED,
+			     "the reader is more than %d bytes behind",
+			     ENGINE_QUEUE);
+	else if (c->out_msgs + c->flying_msgs >= ENGINE_QUEUE_MSGS)
+		rc = err_set(&err, ERR_RESOURCE_EXHAUSTED,
+			     "the reader is more than %d messages behind",
+			     ENGINE_QUEUE_MSGS);
+	else
+		rc = add_message(call, msg, &err);
+	if (rc) {
+		send_error(call, &err);
+		cancelled(call);
+		return -1;
+	}
+	c->out_msgs++;
+	if (c->out.len >= ENGINE_FLUSH)
+		conn_flush(c);
+	conn_later(c);
+	return 0;
+}
+
+void call_end(struct call *call)
+{
+	struct conn *c = call->conn;
+
+	if (!alive(call))
+		return;
+	if (!call->head_sent)
+		answer_stream(c, call->dialect->type);
+	answer_chunk(c);
+	dialect_finish(call->dialect, &c->out, NULL);
+	answer_chunk_end(c);
+	detach(call, ERR_OK);
+	call_free(call);
+	answer_stream_end(c);
+}
+
+size_t call_queued(const struct call *call)
+{
+	return call->conn ? conn_queued(call->conn) : 0;
+}
+
+void call_on_drain(struct call *call, call_fn *fn, void *arg)
+{
+	call->on_drain = fn;
+	call->drain_arg = arg;
+}
+
+void call_on_cancel(struct call *call, call_fn *fn, void *arg)
+{
+	call->on_cancel = fn;
+	call->cancel_arg = arg;
+}
+
+int64_t call_deadline_ms(const struct call *call)
+{
+	return call->deadline_ms;
+}
+
+const char *call_peer(struct call *call)
+{
+	bool v6 = call->peer.sa.sa_family == AF_INET6;
+	char *text = call->peer_text;
+	size_t room = sizeof(call->peer_text), len;
+
+	if (text[0])
+		return text;
+	if (v6)
+		inet_ntop(AF_INET6, &call->peer.v6.sin6_addr, text + 1,
+			  INET6_ADDRSTRLEN);
+	else
+		inet_ntop(AF_INET, &call->peer.v4.sin_addr, text,
+			  INET_ADDRSTRLEN);
+	text[0] = v6 ? '[' : text[0];
+	len = strlen(text);
+	snprintf(text + len, room - len, "%s:%d", v6 ? "]" : "",
+		 ntohs(call->peer.v4.sin_port));
+	return text;
+}
+
+bool call_peer_loopback(const struct call *call)
+{
+	const struct in6_addr *v6 = &call->peer.v6.sin6_addr;
+
+	if (call->peer.sa.sa_family == AF_INET)
+		return ntohl(call->peer.v4.sin_addr.s_addr) >> 24 == 127;
+	return call->peer.sa.sa_family == AF_INET6 &&
+	       (IN6_IS_ADDR_LOOPBACK(v6) ||
+		(IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127));
+}
+
+bool call_forwarded(const struct call *call)
+{
+	return call->forwarded;
+}
+
+void call_timing(const struct call *call, uint64_t *bytes, int64_t *us)
+{
+	*bytes = call->body_len;
+	*us = call->last_us - call->first_us;
+}

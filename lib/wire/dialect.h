@@ -1,0 +1,59 @@
+/* dialect.h - how one message, and the end of a call, look on the wire.
+ *
+ * A handler sees messages and errors only; what differs between gRPC-web,
+ * Connect unary (plain JSON) and Connect streaming is here, whatever carries
+ * it. Pure. */
+#ifndef WIRE_DIALECT_H
+#define WIRE_DIALECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "wire/rpc.h"
+
+enum dialect_kind {
+	DIALECT_WEB,     /* gRPC-web: frames, the last one holds trailers */
+	DIALECT_UNARY,   /* Connect unary: the body is the message */
+	DIALECT_CONNECT, /* Connect streaming: frames, the last one is JSON */
+};
+
+struct dialect {
+	const char *type;       /* content type of request and answer */
+	const char *error_type; /* of an answer that is an error */
+	enum dialect_kind kind;
+	bool json;
+};
+
+/* By content type (parameters are ignored); NULL if we speak none of it. */
+const struct dialect *dialect_classify(const char *content_type);
+
+/* May a method of this kind be called in this dialect? */
+bool dialect_serves(const struct dialect *d, enum rpc_kind kind);
+
+/* The value of the dialect's timeout header in ms; NULL gives INT64_MAX. */
+int dialect_timeout(const struct dialect *d, const char *value, int64_t *ms,
+		    struct err *err) MUST_CHECK;
+const char *dialect_timeout_name(const struct dialect *d);
+
+/* The one message of a request's body; rpc_free() it. What is compressed is
+ * UNIMPLEMENTED. */
+int dialect_decode(const struct dialect *d,
+		   const ProtobufCMessageDescriptor *type, const char *body,
+		   size_t len, ProtobufCMessage **out,
+		   struct err *err) MUST_CHECK;
+
+/* Append a message as it travels. max bounds its bytes. */
+int dialect_frame(const struct dialect *d, struct buf *out,
+		  const ProtobufCMessage *msg, size_t max,
+		  struct err *err) MUST_CHECK;
+
+/* Append the end of the call: err is NULL if it went well. For Connect unary
+ * that is the whole body of an error, and nothing for success. */
+void dialect_finish(const struct dialect *d, struct buf *out,
+		    const struct err *err);
+
+/* The HTTP status of an answer that begins with this error, or NULL. */
+int dialect_status(const struct dialect *d, const struct err *err);
+
+#endif

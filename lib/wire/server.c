@@ -1,0 +1,211 @@
+#include "wire/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/mem.h"
+
+enum {
+	KEPT_FDS = 64, /* for files and connections of our own */
+	MAX_MESSAGE = 64 << 20,
+	MAX_CONNS = 100000,
+};
+
+static size_t conns_by_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > MAX_CONNS)
+		return MAX_CONNS;
+	if (limit.rlim_cur < 2 * KEPT_FDS)
+		return (size_t)limit.rlim_cur / 2;
+	return (size_t)limit.rlim_cur - KEPT_FDS;
+}
+
+struct route *server_route(struct server *s, const char *path)
+{
+	struct route *r;
+
+	HASH_FIND_STR(s->routes, path, r);
+	if (r)
+		return r;
+	r = mem_zero(1, sizeof(*r));
+	r->path = mem_str(path);
+	HASH_ADD_KEYPTR(hh, s->routes, r->path, strlen(r->path), r);
+	return r;
+}
+
+void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
+		   void *arg)
+{
+	struct route *r = server_route(s, rpc_methods[name].path);
+
+	r->method = &rpc_methods[name];
+	r->fn = fn;
+	r->arg = arg;
+}
+
+void server_http(struct server *s, const char *verb, const char *path,
+		 server_http_fn *fn, void *arg)
+{
+	struct route *r = server_route(s, path);
+	struct plain *p = mem_zero(1, sizeof(*p));
+
+	*p = (struct plain){verb, fn, arg, r->plain};
+	r->plain = p;
+}
+
+void server_metrics(struct server *s, server_metrics_fn *fn, void *arg)
+{
+	struct metrics_hook *m = mem_zero(1, sizeof(*m));
+
+	*m = (struct metrics_hook){fn, arg, s->metrics};
+	s->metrics = m;
+}
+
+void server_ready(struct server *s, bool ready)
+{
+	s->ready = ready;
+}
+
+const char *server_url(const struct server *s)
+{
+	return s->url;
+}
+
+int server_port(const struct server *s)
+{
+	return s->port;
+}
+
+static void server_free(struct server *s)
+{
+	struct route *r, *next;
+
+	HASH_ITER (hh, s->routes, r, next) {
+		HASH_DEL(s->routes, r);
+		while (r->plain) {
+			struct plain *p = r->plain;
+
+			r->plain = p->next;
+			free(p);
+		}
+		free(r->path);
+		free(r);
+	}
+	while (s->metrics) {
+		struct metrics_hook *m = s->metrics;
+
+		s->metrics = m->next;
+		free(m);
+	}
+	for (int i = 0; i < ENGINE_NAMES; i++)
+		free(s->names[i]);
+	free(s->url);
+	buf_release(&s->spare_out);
+	buf_release(&s->spare_body);
+	free(s);
+}
+
+int server_open(struct server **out, struct loop *loop,
+		const struct server_opts *opts, struct err *err)
+{
+	struct server *s = mem_zero(1, sizeof(*s));
+	int rc;
+
+	s->loop = loop;
+	s->uv = loop_uv(loop);
+	s->fd = -1;
+	s->max_message = opts->max_message ? opts->max_message : MAX_MESSAGE;
+	s->max_conns = opts->max_connections ? opts->max_connections
+					     : conns_by_descriptors();
+	s->unknown.path = (char *)"other";
+	TAILQ_INIT(&s->conns);
+	TAILQ_INIT(&s->todo);
+	rc = listen_open(s, opts, err);
+	if (rc) {
+		server_free(s);
+		return rc;
+	}
+	wait_init(s, opts);
+	uv_idle_init(s->uv, &s->idle);
+	s->idle.data = s;
+	s->handles++;
+	plain_serve(s);
+	*out = s;
+	return 0;
+}
+
+static void on_handle_closed(uv_handle_t *h)
+{
+	*(int *)h->data -= 1;
+}
+
+static void close_handle(struct server *s, uv_handle_t *h)
+{
+	h->data = &s->handles;
+	uv_close(h, on_handle_closed);
+}
+
+/* What is held is answered UNAVAILABLE; what is idle goes. */
+static void drain_begin(struct server *s)
+{
+	struct conn *c, *next;
+
+	for (c = TAILQ_FIRST(&s->conns); c; c = next) {
+		next = TAILQ_NEXT(c, all);
+		c->keep = false;
+		if (c->busy && c->call)
+			call_close(c->call);
+		else if (!conn_pending(c))
+			conn_close(c);
+	}
+}
+
+static bool all_sent(const struct server *s)
+{
+	const struct conn *c;
+
+	TAILQ_FOREACH (c, &s->conns, all)
+		if (conn_pending(c))
+			return false;
+	return true;
+}
+
+static void on_drain_over(uv_timer_t *t)
+{
+	*(bool *)t->data = true;
+}
+
+static void drain(struct server *s, int64_t drain_ms)
+{
+	bool over = drain_ms <= 0;
+	uv_timer_t *t = &s->waits[WAIT_NONE].timer;
+
+	t->data = &over;
+	uv_timer_start(t, on_drain_over, (uint64_t)drain_ms, 0);
+	while (!over && !all_sent(s))
+		uv_run(s->uv, UV_RUN_ONCE);
+	uv_timer_stop(t);
+}
+
+void server_close(struct server *s, int64_t drain_ms)
+{
+	struct conn *c;
+
+	if (!s)
+		return;
+	s->closing = true;
+	listen_stop(s);
+	drain_begin(s);
+	drain(s, drain_ms);
+	while ((c = TAILQ_FIRST(&s->conns)))
+		conn_close(c);
+	for (int i = 0; i < WAIT_KINDS; i++)
+		close_handle(s, (uv_handle_t *)&s->waits[i].timer);
+	close_handle(s, (uv_handle_t *)&s->idle);
+	while (s->handles)
+		uv_run(s->uv, UV_RUN_ONCE);
+	server_free(s);
+}
