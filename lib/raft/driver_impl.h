@@ -1,0 +1,44 @@
+/* driver_impl.h - a driver's parts, for the files of driver.h alone. */
+#ifndef RAFT_DRIVER_IMPL_H
+#define RAFT_DRIVER_IMPL_H
+
+#include "base/timer.h"
+#include "raft/applier.h"
+#include "raft/driver.h"
+#include "raft/journal.h"
+#include "raft/transport.h"
+#include "raft/waiting.h"
+
+struct driver {
+	struct driver_config cfg;
+	struct raft *raft;
+	struct journal *journal;
+	struct transport *transport;
+	struct applier *applier;
+	struct waiting *waiting;
+
+	uv_prepare_t turn_end;
+	struct timer timer;
+	int64_t timer_ms; /* when it fires; INT64_MAX: it is not set */
+	bool dirty;       /* there may be outputs */
+	bool working;     /* they are being worked off */
+	bool failed;      /* on_failed was called */
+
+	int64_t applied_term; /* of the last entry applied */
+	int64_t lead_term;    /* in which we led when we looked last, or 0 */
+
+	/* What on_leader was told last. */
+	int64_t leader, term;
+	bool leads;
+};
+
+/* After every input: its outputs are worked off at the end of this turn. */
+void driver_wake(struct driver *d);
+
+/* Work them off now. */
+void driver_work(struct driver *d);
+
+/* Be silent from now on, and tell the host why, once. */
+void driver_fail(struct driver *d, const struct err *err);
+
+#endif

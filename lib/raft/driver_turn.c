@@ -1,0 +1,162 @@
+/* driver_turn.c - the end of a turn of the loop: what the core has to say is
+ * stored, sent, applied and answered. */
+#include "raft/driver_impl.h"
+
+#include "base/clock.h"
+
+/* Rounds of outputs and callbacks that cause new ones, in one turn of the
+ * loop; then others get theirs. */
+enum { ROUNDS = 8 };
+
+/* The term in which we lead, or 0. */
+static int64_t lead_term(const struct driver *d)
+{
+	struct raft_status s;
+
+	raft_status(d->raft, &s);
+	return s.role == RAFT_LEADER && !s.failed ? s.term : 0;
+}
+
+/* A leader knows all that was committed before its time once it has applied an
+ * entry of its own term (Raft 8). */
+bool driver_leads(const struct driver *d)
+{
+	int64_t term = lead_term(d);
+
+	return term && term == d->applied_term;
+}
+
+static void drain_writes(struct driver *d)
+{
+	struct raft_write write;
+
+	if (!journal_retry(d->journal))
+		return;
+	while (journal_room(d->journal) && raft_next_write(d->raft, &write))
+		journal_write(d->journal, &write);
+}
+
+static void drain_msgs(struct driver *d)
+{
+	struct raft_msg msg;
+
+	while (raft_next_msg(d->raft, &msg))
+		transport_send(d->transport, &msg);
+	transport_flush(d->transport);
+}
+
+static void drain_applies(struct driver *d)
+{
+	const struct raft_entry *e;
+
+	while ((e = raft_next_apply(d->raft))) {
+		int64_t index = e->index, term = e->term;
+		struct driver_result result;
+		struct err err;
+		int rc = applier_apply(d->applier, e, &result, &err);
+
+		d->applied_term = term;
+		waiting_applied(d->waiting, index, term, rc ? &err : NULL,
+				&result);
+	}
+}
+
+static void drain_reads(struct driver *d)
+{
+	struct raft_read read;
+	struct err err;
+
+	while (raft_next_read(d->raft, &read)) {
+		if (read.refused)
+			err_set(&err, ERR_UNAVAILABLE,
+				"leadership was lost while reading: read "
+				"again");
+		waiting_read_done(d->waiting, read.ctx,
+				  read.refused ? &err : NULL);
+	}
+}
+
+/* Tell the host of a new leader or term, and those who wait for a leader that
+ * we are no more. */
+static void look_at_leader(struct driver *d)
+{
+	int64_t led = d->lead_term;
+	struct raft_status s;
+	bool leads;
+
+	raft_status(d->raft, &s);
+	d->lead_term = lead_term(d);
+	if (led && led != d->lead_term)
+		waiting_lost(d->waiting, s.failed ? "the disk failed"
+						  : "leadership was lost");
+	leads = driver_leads(d);
+	if (s.leader == d->leader && s.term == d->term && leads == d->leads)
+		return;
+	d->leader = s.leader;
+	d->term = s.term;
+	d->leads = leads;
+	d->cfg.on_leader(s.leader, s.term, leads, d->cfg.arg);
+}
+
+static void on_timer(void *arg)
+{
+	struct driver *d = arg;
+
+	d->timer_ms = INT64_MAX;
+	raft_tick(d->raft, clock_ms());
+	driver_wake(d);
+}
+
+/* A timer that fires too early does no harm, setting it does cost. */
+static void set_timer(struct driver *d)
+{
+	int64_t deadline = d->dirty ? 0 : raft_deadline(d->raft);
+	int64_t wait_ms;
+
+	if (deadline >= d->timer_ms)
+		return;
+	wait_ms = deadline - clock_ms();
+	d->timer_ms = deadline;
+	timer_set(&d->timer, d->cfg.loop, wait_ms > 0 ? wait_ms : 0, on_timer,
+		  d);
+}
+
+void driver_work(struct driver *d)
+{
+	d->working = true;
+	for (int i = 0; d->dirty && i < ROUNDS; i++) {
+		d->dirty = false;
+		drain_writes(d);
+		drain_msgs(d);
+		drain_applies(d);
+		drain_reads(d);
+		waiting_answer_known(d->waiting);
+		look_at_leader(d);
+	}
+	d->working = false;
+	set_timer(d);
+}
+
+/* Prepare handles run last before the loop waits for new events. */
+static void on_turn_end(uv_prepare_t *h)
+{
+	uv_prepare_stop(h);
+	driver_work(h->data);
+}
+
+void driver_wake(struct driver *d)
+{
+	d->dirty = true;
+	if (!d->working)
+		uv_prepare_start(&d->turn_end, on_turn_end);
+}
+
+void driver_fail(struct driver *d, const struct err *err)
+{
+	if (d->failed)
+		return;
+	d->failed = true;
+	raft_write_failed(d->raft, clock_ms());
+	d->cfg.on_failed(err, d->cfg.arg);
+	driver_wake(d);
+}

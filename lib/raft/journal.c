@@ -1,0 +1,151 @@
+#include "raft/journal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/mem.h"
+#include "raft/store.h"
+
+enum { UNDER_WAY_MAX = 16 };
+
+/* One block: this, the entries, their bytes. */
+struct record {
+	struct journal *journal;
+	struct raft_write write;
+	TAILQ_ENTRY(record) next;
+	struct raft_entry entries[];
+};
+
+struct journal {
+	struct journal_config cfg;
+
+	/* Of the writer's thread. */
+	uint32_t last;
+	bool broken; /* a write failed: nothing may follow it */
+
+	/* Of the loop's thread. */
+	bool closed; /* nobody wants to know */
+	bool failed; /* and that was told */
+	int under_way;
+	TAILQ_HEAD(, record) waiting; /* for room in the writer's queue */
+};
+
+struct journal *journal_new(const struct journal_config *cfg)
+{
+	struct journal *j = mem_zero(1, sizeof(*j));
+
+	j->cfg = *cfg;
+	j->last = cfg->last;
+	TAILQ_INIT(&j->waiting);
+	return j;
+}
+
+static void free_unused(struct journal *j)
+{
+	if (j->closed && !j->under_way)
+		free(j);
+}
+
+void journal_free(struct journal *j)
+{
+	struct record *r;
+
+	if (!j)
+		return;
+	j->closed = true;
+	while ((r = TAILQ_FIRST(&j->waiting))) {
+		TAILQ_REMOVE(&j->waiting, r, next);
+		free(r);
+		j->under_way--;
+	}
+	free_unused(j);
+}
+
+bool journal_room(const struct journal *j)
+{
+	return j->under_way < UNDER_WAY_MAX;
+}
+
+static struct record *copy(struct journal *j, const struct raft_write *w)
+{
+	size_t bytes = 0;
+	struct record *r;
+	char *at;
+
+	for (size_t i = 0; i < w->n; i++)
+		bytes += w->entries[i].len + w->entries[i].conf_len;
+	r = mem_zero(1, sizeof(*r) + w->n * sizeof(r->entries[0]) + bytes);
+	r->journal = j;
+	r->write = *w;
+	r->write.entries = r->entries;
+	at = (char *)&r->entries[w->n];
+	for (size_t i = 0; i < w->n; i++) {
+		struct raft_entry *e = &r->entries[i];
+
+		*e = w->entries[i];
+		if (e->len)
+			e->data = memcpy(at, e->data, e->len);
+		at += e->len;
+		if (e->conf_len)
+			e->conf = memcpy(at, e->conf, e->conf_len);
+		at += e->conf_len;
+	}
+	return r;
+}
+
+static int apply(struct db *db, void *arg, struct err *err)
+{
+	struct record *r = arg;
+	struct journal *j = r->journal;
+	int rc;
+
+	if (j->broken)
+		return err_set(err, ERR_ABORTED, "an earlier write failed");
+	rc = raft_store_write(db, &r->write, &j->last, err);
+	j->broken = rc != 0;
+	return rc;
+}
+
+static void on_done(const struct err *err, void *arg)
+{
+	struct record *r = arg;
+	struct journal *j = r->journal;
+	int64_t seq = r->write.seq;
+
+	free(r);
+	j->under_way--;
+	if (j->closed) {
+		free_unused(j);
+		return;
+	}
+	if (j->failed)
+		return;
+	if (err) {
+		j->failed = true;
+		j->cfg.on_failed(err, j->cfg.arg);
+	} else {
+		j->cfg.on_written(seq, j->cfg.arg);
+	}
+}
+
+bool journal_retry(struct journal *j)
+{
+	struct record *r;
+
+	while ((r = TAILQ_FIRST(&j->waiting))) {
+		if (writer_post(j->cfg.writer, apply, on_done, r, NULL))
+			return false;
+		TAILQ_REMOVE(&j->waiting, r, next);
+	}
+	return true;
+}
+
+void journal_write(struct journal *j, const struct raft_write *w)
+{
+	struct record *r = copy(j, w);
+
+	TAILQ_INSERT_TAIL(&j->waiting, r, next);
+	j->under_way++;
+	journal_retry(j);
+}
