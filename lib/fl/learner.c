@@ -1,0 +1,130 @@
+#include "fl/learner.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "nn/eval.h"
+#include "nn/net.h"
+#include "nn/optim.h"
+
+/* What lies between a batch and a step. */
+struct learner_work {
+	struct learner_data data;
+	struct net *net;
+	float *grads;
+	float *x; /* room for batch examples */
+	int32_t *labels;
+	int room;
+};
+
+static int open_net(struct learner *l, struct err *err)
+{
+	struct learner_work *w = l->work;
+	int rc = eval_fits(l->model, w->data.train, err);
+
+	if (!rc && w->data.test)
+		rc = eval_fits(l->model, w->data.test, err);
+	return rc ? rc : net_open(&w->net, l->model, NULL, err);
+}
+
+int learner_open(struct learner **out, const char *model,
+		 const struct learner_data *data, uint64_t run_seed,
+		 uint64_t own_seed, struct err *err)
+{
+	struct learner *l = mem_zero(1, sizeof(*l));
+	int rc;
+
+	l->work = mem_zero(1, sizeof(*l->work));
+	l->work->data = *data;
+	rc = model_open(&l->model, model, err);
+	if (!rc)
+		rc = open_net(l, err);
+	if (rc) {
+		learner_free(l);
+		return rc;
+	}
+	l->params = mem_zero(l->model->n, sizeof(*l->params));
+	l->velocity = mem_zero(l->model->n, sizeof(*l->velocity));
+	l->work->grads = mem_zero(l->model->n, sizeof(*l->work->grads));
+	model_init(l->model, run_seed, l->params);
+	sampler_init(&l->sampler, data->index->i, data->index->n, own_seed);
+	*out = l;
+	return 0;
+}
+
+void learner_free(struct learner *l)
+{
+	struct learner_work *w;
+
+	if (!l)
+		return;
+	w = l->work;
+	net_close(w->net);
+	free(w->grads);
+	free(w->x);
+	free(w->labels);
+	free(w);
+	sampler_release(&l->sampler);
+	model_free(l->model);
+	free(l->params);
+	free(l->velocity);
+	free(l);
+}
+
+static void make_room(struct learner *l, int batch)
+{
+	struct learner_work *w = l->work;
+
+	if (batch <= w->room)
+		return;
+	free(w->x);
+	free(w->labels);
+	w->x = mem_zero((size_t)batch * shape_len(&l->model->in),
+			sizeof(*w->x));
+	w->labels = mem_zero((size_t)batch, sizeof(*w->labels));
+	w->room = batch;
+}
+
+int learner_train(struct learner *l, const struct learner_steps *how,
+		  double *loss, struct err *err)
+{
+	struct sgd sgd = {.lr = (float)how->lr,
+			  .momentum = (float)how->momentum};
+	struct learner_work *w = l->work;
+	struct net_score score = {0};
+	int rc = 0, n;
+
+	make_room(l, how->batch);
+	for (int64_t i = 0; !rc && i < how->steps; i++) {
+		const uint32_t *some =
+			sampler_next(&l->sampler, how->batch, &n);
+
+		data_batch(w->data.train, some, n, w->x, w->labels);
+		rc = net_grad(w->net, l->params, w->x, w->labels, n, w->grads,
+			      &score, err);
+		if (!rc)
+			sgd_step(&sgd, l->params, l->velocity, w->grads,
+				 l->model->n);
+	}
+	*loss = score.n ? score.loss / (double)score.n : 0;
+	if (!rc && !isfinite(*loss))
+		return err_set(err, ERR_ABORTED,
+			       "the loss is not finite: lr %g is too high",
+			       how->lr);
+	return rc;
+}
+
+int learner_evaluate(struct learner *l, double *accuracy, struct err *err)
+{
+	struct learner_work *w = l->work;
+	struct net_score score = {0};
+	int rc;
+
+	if (!w->data.test)
+		return err_set(err, ERR_FAILED_PRECONDITION, "no test set");
+	rc = eval_run(w->net, l->params, w->data.test, NULL, 0, &score, err);
+	if (!rc)
+		*accuracy = (double)score.correct / (double)score.n;
+	return rc;
+}

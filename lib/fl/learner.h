@@ -1,0 +1,56 @@
+/* learner.h - one trainer's model and its local steps.
+ *
+ * Between calls the parameters are the owner's, to exchange or to save; a call
+ * may run on a worker thread, one at a time. */
+#ifndef FL_LEARNER_H
+#define FL_LEARNER_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "nn/data.h"
+#include "nn/index.h"
+#include "nn/model.h"
+#include "nn/sampler.h"
+
+/* The data of a trainer, borrowed by its learners. */
+struct learner_data {
+	const struct data *train;
+	const struct index *index; /* which of train are its own */
+	const struct data *test;   /* NULL: does not evaluate */
+};
+
+/* How it learns: local steps of SGD. */
+struct learner_steps {
+	int64_t steps;
+	int batch;
+	double lr, momentum;
+};
+
+struct learner {
+	struct model *model;
+	float *params;	 /* model->n values */
+	float *velocity; /* momentum, likewise */
+	struct sampler sampler;
+	struct learner_work *work;
+};
+
+/* A learner of the model (text or preset), its parameters made from run_seed,
+ * its order of examples from own_seed. INVALID_ARGUMENT where model and data do
+ * not fit. *out is freed by learner_free(). */
+int learner_open(struct learner **out, const char *model,
+		 const struct learner_data *data, uint64_t run_seed,
+		 uint64_t own_seed, struct err *err) MUST_CHECK;
+void learner_free(struct learner *l); /* NULL is nothing */
+
+/* Take local steps; *loss is the mean over their examples. A loss that is not
+ * finite is ABORTED. */
+int learner_train(struct learner *l, const struct learner_steps *how,
+		  double *loss, struct err *err) MUST_CHECK;
+
+/* The share of the test set that is classified right. FAILED_PRECONDITION
+ * without a test set. */
+int learner_evaluate(struct learner *l, double *accuracy,
+		     struct err *err) MUST_CHECK;
+
+#endif

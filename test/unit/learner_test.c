@@ -1,0 +1,193 @@
+#include "test.h"
+
+#include <unistd.h>
+
+#include "base/loop.h"
+#include "fl/history.h"
+#include "fl/learner.h"
+#include "fl/resume.h"
+
+/* 40 images of 2 x 2 in two classes that are easy to tell apart. */
+enum { IMAGES = 40 };
+
+static uint8_t pixels[IMAGES * 4], labels[IMAGES];
+static struct data set = {.count = IMAGES,
+			  .shape = {1, 2, 2},
+			  .classes = 2,
+			  .pixels = pixels,
+			  .labels = labels,
+			  .images_path = "images",
+			  .labels_path = "labels"};
+static uint32_t all[IMAGES];
+static struct index mine = {all, IMAGES};
+static const struct learner_data data = {&set, &mine, &set};
+static const struct learner_steps steps = {20, 10, 0.5, 0.9};
+static const char MODEL[] = "input 1 2 2; dense 8; relu; dense 2";
+
+static void make_data(void)
+{
+	for (uint32_t i = 0; i < IMAGES; i++) {
+		all[i] = i;
+		labels[i] = i % 2;
+		for (uint32_t j = 0; j < 4; j++)
+			pixels[i * 4 + j] =
+				(uint8_t)((j < 2) == (i % 2) ? 200 + i : i);
+	}
+}
+
+static struct learner *make(uint64_t seed)
+{
+	struct learner *l;
+	struct err err;
+
+	make_data();
+	if (learner_open(&l, MODEL, &data, 1, seed, &err))
+		test_fail(__FILE__, __LINE__, "%s", err.msg);
+	return l;
+}
+
+TEST(learner_learns)
+{
+	struct learner *l = make(1);
+	double first, loss, accuracy;
+	struct err err;
+
+	CHECK(!learner_train(l, &steps, &first, &err));
+	CHECK(!learner_train(l, &steps, &loss, &err));
+	CHECK(loss < first);
+	CHECK(!learner_evaluate(l, &accuracy, &err));
+	CHECK_NEAR(accuracy, 1, 0);
+	learner_free(l);
+}
+
+TEST(learner_says_when_the_loss_explodes)
+{
+	struct learner_steps wild = {200, 10, 1e30, 0.9};
+	struct learner *l = make(1);
+	struct err err;
+	double loss;
+
+	CHECK(learner_train(l, &wild, &loss, &err) == ERR_ABORTED);
+	CHECK_HAS(err.msg, "not finite");
+	learner_free(l);
+}
+
+TEST(learner_refuses_a_model_that_does_not_fit_the_data)
+{
+	struct learner *l = NULL;
+	struct err err;
+
+	make_data();
+	CHECK(learner_open(&l, "mlp", &data, 1, 1, &err) ==
+	      ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "examples of 4 values");
+	CHECK(learner_open(&l, "nonsense 3", &data, 1, 1, &err) ==
+	      ERR_INVALID_ARGUMENT);
+}
+
+TEST(resume_goes_on_exactly_where_it_stopped)
+{
+	struct learner *a = make(7), *b = make(8);
+	struct resume r = {.run = 5, .round = 17}, back;
+	struct err err;
+	double loss;
+
+	CHECK(!learner_train(a, &steps, &loss, &err));
+	r.tally = (struct tally){.bytes_sent = 12,
+				 .misses = 3,
+				 .compute_s = 0.1,
+				 .accuracy = NAN,
+				 .accuracy_alone = 0.25};
+	buf_put(&r.exchange, "\0\1\2ab", 5);
+	CHECK(!resume_save("r.safetensors", a, &r, &err));
+	CHECK(resume_load("r.safetensors", 6, b, &back, &err) == ERR_NOT_FOUND);
+	b->sampler.seed = a->sampler.seed;
+	if (resume_load("r.safetensors", 5, b, &back, &err))
+		test_fail(__FILE__, __LINE__, "%s", err.msg);
+	CHECK_INT(back.round, 17);
+	CHECK_INT(back.tally.bytes_sent, 12);
+	CHECK_INT(back.tally.misses, 3);
+	CHECK_NEAR(back.tally.compute_s, 0.1, 0);
+	CHECK(isnan(back.tally.accuracy));
+	CHECK_NEAR(back.tally.accuracy_alone, 0.25, 0);
+	CHECK_INT(back.exchange.len, 5);
+	CHECK(!memcmp(back.exchange.p, "\0\1\2ab", 5));
+	CHECK(!learner_train(a, &steps, &loss, &err));
+	CHECK(!learner_train(b, &steps, &loss, &err));
+	CHECK(!memcmp(a->params, b->params, a->model->n * sizeof(float)));
+	CHECK(!memcmp(a->velocity, b->velocity, a->model->n * sizeof(float)));
+	buf_release(&back.exchange);
+	buf_release(&r.exchange);
+	learner_free(a);
+	learner_free(b);
+}
+
+TEST(resume_of_a_damaged_or_missing_file_is_an_error_that_names_it)
+{
+	struct learner *l = make(1);
+	struct resume r = {.run = 5};
+	struct err err;
+
+	CHECK(resume_load("none", 5, l, &r, &err) == ERR_NOT_FOUND);
+	CHECK_HAS(err.msg, "none");
+	CHECK(!resume_save("r", l, &r, &err));
+	CHECK(!truncate("r", 200));
+	CHECK(resume_load("r", 5, l, &r, &err) == ERR_INVALID_ARGUMENT);
+	learner_free(l);
+}
+
+/* --- history ------------------------------------------------------------- */
+
+static int count(const struct history_row *row, void *arg)
+{
+	int64_t *n = arg;
+
+	CHECK_INT(row->round, *n);
+	CHECK_INT(row->peer, 2);
+	CHECK(row->round % 2 ? isnan(row->accuracy) : row->accuracy == 0.5);
+	++*n;
+	return 0;
+}
+
+static void last(const char *url, void *arg)
+{
+	str_copy(arg, 64, url);
+}
+
+TEST(history_survives_and_keeps_its_identity)
+{
+	struct history *h;
+	struct loop *loop;
+	struct err err;
+	char id[STR_ID], url[64] = "";
+	int64_t n = 0;
+
+	CHECK(!loop_open(&loop, &err));
+	CHECK(!history_open(&h, loop, "t.db", &err));
+	str_copy(id, STR_ID, history_me(h)->instance_id);
+	CHECK(str_is_id(id));
+	CHECK_INT(history_me(h)->trainer_id, 0);
+	history_attached(h, 4, "0123456789abcdef0123456789abcdef");
+	history_node(h, "http://127.0.0.1:1");
+	for (int64_t t = 0; t < 600; t++) {
+		struct history_row row = {.run = 3,
+					  .round = t,
+					  .peer = 2,
+					  .accuracy = t % 2 ? NAN : 0.5};
+
+		history_add(h, &row);
+	}
+	history_close(h);
+	CHECK(!history_open(&h, loop, "t.db", &err));
+	CHECK_STR(history_me(h)->instance_id, id);
+	CHECK_INT(history_me(h)->trainer_id, 4);
+	CHECK(!history_nodes(h, last, url, &err));
+	CHECK_STR(url, "http://127.0.0.1:1");
+	CHECK(!history_each(h, 0, -1, count, &n, &err));
+	CHECK_INT(n, 600);
+	n = 590;
+	CHECK(!history_each(h, 3, 589, count, &n, &err));
+	CHECK_INT(n, 600);
+	history_close(h);
+	loop_close(loop);
+}

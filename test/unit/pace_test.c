@@ -1,0 +1,81 @@
+#include "test.h"
+
+#include "fl/pace.h"
+
+static void add(struct plans *s, int64_t epoch, int64_t t0)
+{
+	struct plan *p = plan_new(1, epoch, t0, PLAN_ROUNDS);
+
+	for (int i = 0; i < PLAN_ROUNDS; i++)
+		p->rounds[i].c = p->rounds[i].deadline_ms = 1;
+	CHECK(plans_take(s, p));
+}
+
+static struct pace_next ask(const struct plans *s, int64_t epoch, int64_t at,
+			    int64_t fastest)
+{
+	struct pace p = {s, 1, 40, epoch, at, fastest};
+
+	return pace_next(&p);
+}
+
+TEST(pace_waits_for_a_plan_then_goes_round_by_round)
+{
+	struct plans s = {0};
+	struct pace_next next = ask(&s, 3, -1, -1);
+
+	CHECK_INT(next.step, PACE_WAIT);
+	add(&s, 3, 0);
+	next = ask(&s, 3, -1, -1);
+	CHECK_INT(next.step, PACE_EXCHANGE);
+	CHECK_INT(next.t, 0);
+	CHECK_INT(next.epoch, 3);
+	next = ask(&s, 3, 14, -1);
+	CHECK_INT(next.t, 15);
+	CHECK(next.round == &s.all[0]->rounds[15]);
+	CHECK_INT(ask(&s, 3, 15, -1).step, PACE_WAIT);
+	CHECK_INT(ask(&s, 4, 3, -1).step, PACE_WAIT); /* a new epoch */
+	plans_release(&s);
+}
+
+TEST(pace_rests_up_to_where_a_new_epoch_begins)
+{
+	struct plans s = {0};
+
+	add(&s, 3, 0);
+	add(&s, 9, 7);
+	CHECK_INT(ask(&s, 9, 4, -1).step, PACE_REST);
+	CHECK_INT(ask(&s, 9, 4, -1).t, 5);
+	CHECK_INT(ask(&s, 9, 6, -1).step, PACE_EXCHANGE);
+	CHECK_INT(ask(&s, 9, 6, -1).epoch, 9);
+	plans_release(&s);
+}
+
+TEST(pace_jumps_when_more_than_eight_behind)
+{
+	struct plans s = {0};
+
+	add(&s, 3, 0);
+	CHECK_INT(ask(&s, 3, 2, 11).t, 3);
+	CHECK_INT(ask(&s, 3, 2, 12).t, 12);
+	CHECK_INT(ask(&s, 3, 2, 12).skipped, 9);
+	add(&s, 3, 16);
+	CHECK_INT(pace_fastest(&s, 1), 8);
+	add(&s, 3, 32);
+	CHECK_INT(pace_fastest(&s, 1), 24);
+	CHECK_INT(ask(&s, 3, 2, -1).t, 24);
+	CHECK_INT(ask(&s, 3, 2, 100).t, 39); /* not beyond the last */
+	add(&s, 9, 30);
+	CHECK_INT(ask(&s, 9, -1, -1).t, 30);
+	plans_release(&s);
+}
+
+TEST(pace_ends_after_the_last_round)
+{
+	struct plans s = {0};
+
+	add(&s, 3, 32);
+	CHECK_INT(ask(&s, 3, 38, -1).step, PACE_EXCHANGE);
+	CHECK_INT(ask(&s, 3, 39, -1).step, PACE_FINISHED);
+	plans_release(&s);
+}
