@@ -80,6 +80,7 @@ $(BUILD)/gen/test/unit/all.pb-c.c: test/unit/all.proto
 	$(Q)protoc-c --c_out=$(BUILD)/gen $<
 $(BUILD)/test/unit/json_test.o: | $(BUILD)/gen/test/unit/all.pb-c.c
 $(BUILD)/test/unit/json_test: $(BUILD)/gen/test/unit/all.pb-c.o
+$(BUILD)/test/unit/client_test: $(BUILD)/test/unit/peer.o
 $(UNIT:=.o) $(SIM:=.o) $(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN)
 
 # Each suite is TAP on stdout; test/check.sh runs them all and counts.

@@ -1,0 +1,57 @@
+/* transfer.h - one HTTP POST by libcurl that carries one call: its options on
+ * the way out, what its end means on the way back. */
+#ifndef WIRE_TRANSFER_H
+#define WIRE_TRANSFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <curl/curl.h>
+
+#include "base/err.h"
+#include "wire/rpc.h"
+
+enum {
+	TRANSFER_HEADERS = 6,
+	TRANSFER_FOREIGN = 256, /* bytes of a foreign answer that are read */
+};
+
+/* What one attempt of a call needs while it runs. */
+struct transfer {
+	CURL *easy;         /* NULL: none runs */
+	const char *base;   /* URL as the caller wrote it */
+	const char *target; /* with the method's path */
+	const char *bind;   /* source address, or NULL */
+	const void *body;
+	size_t len;
+	int64_t timeout_ms; /* of the whole call, for sentences; 0: none */
+	bool forwarded;
+	struct curl_slist headers[TRANSFER_HEADERS];
+	char timeout_text[32];
+	char why[CURL_ERROR_SIZE];
+};
+
+/* "http://HOST:PORT" with a host, a port of 1..65535 if any, and nothing
+ * after it but one slash; else INVALID_ARGUMENT. */
+int transfer_check_url(const char *url, struct err *err) MUST_CHECK;
+
+/* A handle with all options that calls share, for this channel. write gets
+ * the body with t's owner. */
+CURL *transfer_easy(enum rpc_channel channel, curl_write_callback write);
+
+/* Set what differs between calls on t->easy; left_ms is what remains of the
+ * deadline, 0 for none. owner goes to write and is CURLINFO_PRIVATE. */
+void transfer_prepare(struct transfer *t, int64_t left_ms, void *owner);
+
+/* Is the answer gRPC-web? To ask once its head is there. */
+bool transfer_is_ours(const struct transfer *t);
+
+/* What is wrong with an answer that is not; text is the start of it. */
+int transfer_foreign(const struct transfer *t, const char *text,
+		     struct err *err);
+
+/* Why a transfer that ended by code brought no status. A status in the head
+ * counts: then its code, or 0. */
+int transfer_failed(const struct transfer *t, CURLcode code, struct err *err);
+
+#endif
