@@ -14,8 +14,8 @@ const char raft_store_schema[] = "CREATE TABLE meta ("
 				 " one INTEGER PRIMARY KEY CHECK (one = 1),"
 				 " term INTEGER NOT NULL,"
 				 " vote INTEGER NOT NULL,"
-				 " commit_index INTEGER NOT NULL) STRICT;"
-				 "INSERT INTO hard_state VALUES (1, 0, 0, 0);"
+				 " commit_index INTEGER NOT NULL,"
+				 " crc INTEGER NOT NULL) STRICT;"
 				 "CREATE TABLE log ("
 				 " idx INTEGER PRIMARY KEY,"
 				 " term INTEGER NOT NULL,"
@@ -88,6 +88,13 @@ static uint32_t crc_of(uint32_t prev, const struct raft_entry *e)
 	return crc32c_of(crc, e->data, e->len);
 }
 
+static uint32_t crc_of_hard_state(int64_t term, int64_t vote, int64_t commit)
+{
+	const int64_t all[] = {term, vote, commit};
+
+	return crc32c_of(0, all, sizeof(all));
+}
+
 static void bind_blob(sqlite3_stmt *s, int at, const void *p, size_t len)
 {
 	sqlite3_bind_blob64(s, at, len ? p : "", len, SQLITE_STATIC);
@@ -154,8 +161,9 @@ int raft_store_write(struct db *db, const struct raft_write *w, uint32_t *last,
 {
 	sqlite3_stmt *s;
 	int rc = db_stmt(db, &s,
-			 "UPDATE hard_state"
-			 " SET term = ?, vote = ?, commit_index = ?",
+			 "INSERT OR REPLACE INTO hard_state"
+			 " (one, term, vote, commit_index, crc)"
+			 " VALUES (1, ?, ?, ?, ?)",
 			 err);
 
 	if (rc)
@@ -163,6 +171,8 @@ int raft_store_write(struct db *db, const struct raft_write *w, uint32_t *last,
 	sqlite3_bind_int64(s, 1, w->term);
 	sqlite3_bind_int64(s, 2, w->vote);
 	sqlite3_bind_int64(s, 3, w->commit);
+	sqlite3_bind_int64(s, 4,
+			   crc_of_hard_state(w->term, w->vote, w->commit));
 	rc = db_run(db, s, err);
 	if (!rc && w->truncate_from)
 		rc = truncate_from(db, w->truncate_from, last, err);
@@ -176,21 +186,25 @@ int raft_store_hard_state(struct db *db, struct raft_config *cfg,
 {
 	sqlite3_stmt *s;
 	bool row;
-	int rc = db_stmt(
-		db, &s, "SELECT term, vote, commit_index FROM hard_state", err);
+	int rc = db_stmt(db, &s,
+			 "SELECT term, vote, commit_index, crc FROM hard_state",
+			 err);
 
 	if (!rc)
 		rc = db_next(db, s, &row, err);
-	if (rc)
+	if (rc || !row)
 		return rc;
-	if (!row)
-		return err_set(err, ERR_DATA_LOSS,
-			       "%s is damaged: no hard state", db_path(db));
 	cfg->term = sqlite3_column_int64(s, 0);
 	cfg->vote = sqlite3_column_int64(s, 1);
 	cfg->commit = sqlite3_column_int64(s, 2);
+	if (sqlite3_column_int64(s, 3) !=
+	    crc_of_hard_state(cfg->term, cfg->vote, cfg->commit))
+		rc = err_set(err, ERR_DATA_LOSS,
+			     "%s is damaged: the hard state does not have its "
+			     "checksum",
+			     db_path(db));
 	db_done(s);
-	return 0;
+	return rc;
 }
 
 /* The entry of the row, borrowed until the next step. */

@@ -5,7 +5,7 @@
  * row goes unnoticed: SQLite itself checks no content. The sqlite3 shell can
  * read it all:
  *
- *   hard_state (term, vote, commit_index)                     one row
+ *   hard_state (term, vote, commit_index, crc)                one row
  *   log        (idx, term, type, client, seq, data, config, crc, prev_hash)
  *   meta       (cluster_id, node_id, instance_id)             one row */
 #ifndef RAFT_STORE_H
