@@ -305,3 +305,9 @@ const char *opt_arg(int argc, char **argv, int i, const char *otherwise)
 {
 	return i < argc ? argv[i] : otherwise;
 }
+
+char *opt_addr_text(const struct opt_addr *a)
+{
+	return mem_fmt(strchr(a->host, ':') ? "[%s]:%d" : "%s:%d", a->host,
+		       a->port);
+}

@@ -42,6 +42,9 @@ struct opt_addr {
 	int port;
 };
 
+/* "HOST:PORT", with brackets where they are needed; free() it. */
+char *opt_addr_text(const struct opt_addr *a);
+
 enum { OPT_LIST_MAX = 64 };
 struct opt_list {
 	size_t n;

@@ -1,0 +1,76 @@
+/* gfl-leader - print who leads; exit 5 when nobody does. */
+#include "base/opt.h"
+#include "base/out.h"
+#include "proto/node.pb-c.h"
+#include "registry/directory.h"
+
+struct config {
+	struct client_opts client;
+	struct out_opts out;
+};
+
+static const struct opt opts[] = {
+	OPT_CLIENT(struct config, client),
+	OPT_OUT(struct config, out, OUT_FORMATS),
+	OPT_END,
+};
+
+static const struct prog prog = {
+	.name = "gfl-leader",
+	.args = "",
+	.brief = "print the id of the node that leads",
+	.about = "Asks a node, not the gateway's hint. Prints the id alone "
+		 "unless -o or -F ask for more; exits 5 when the node asked "
+		 "knows of no leader.",
+	.example = "old=$(gfl-leader) && echo \"node $old leads\"\n"
+		   "gfl-leader -o json",
+	.opts = opts,
+};
+
+static const struct out_col cols[] = {
+	{"id", OUT_INT}, {"url", OUT_TEXT}, {"term", OUT_INT},
+};
+
+static int print(const struct config *cfg, const Gfl__V1__NodeStatus *s,
+		 struct err *err)
+{
+	struct out_opts opts_here = cfg->out;
+	struct out *o;
+
+	if (!s->leader_id)
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "node %lld knows of no leader in term %lld",
+			       (long long)s->node_id, (long long)s->term);
+	if (!opts_here.fields && !opts_here.format)
+		opts_here.fields = "id";
+	if (out_begin(&o, &opts_here, cols, 3, false, err))
+		return (int)err->code;
+	out_row(o, out_int(s->leader_id), out_text(s->leader_url),
+		out_int(s->term));
+	return out_end(o, err);
+}
+
+static int run(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__NodeStatusRequest in = GFL__V1__NODE_STATUS_REQUEST__INIT;
+	Gfl__V1__NodeStatus *status;
+	int rc;
+
+	if (directory_call(&cfg->client, RPC_NODE_GET_STATUS, &in.base,
+			   (ProtobufCMessage **)&status, err))
+		return err_wrap(err, "ask for the leader");
+	rc = print(cfg, status, err);
+	rpc_free(&status->base);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct config cfg = {0};
+	struct err err;
+
+	opt_parse(&prog, &cfg, argc, argv);
+	if (run(&cfg, &err))
+		return err_report(&prog, &err);
+	return out_close(&prog);
+}

@@ -1,0 +1,172 @@
+/* gfl-list - print the nodes, trainers or runs of the cluster, one a line. */
+#include <string.h>
+
+#include "base/opt.h"
+#include "base/out.h"
+#include "proto/node.pb-c.h"
+#include "registry/directory.h"
+
+struct config {
+	struct client_opts client;
+	struct out_opts out;
+};
+
+static const struct opt opts[] = {
+	OPT_CLIENT(struct config, client),
+	OPT_OUT(struct config, out, OUT_FORMATS),
+	OPT_END,
+};
+
+static const struct prog prog = {
+	.name = "gfl-list",
+	.args = "[nodes|trainers|runs]",
+	.brief = "list the nodes, trainers or runs of the cluster",
+	.about = "Prints one line per node, trainer or run, by ascending id. "
+		 "Nodes come from the gateways, or from the members seen last "
+		 "when no gateway answers; trainers and runs from a node.",
+	.example = "gfl-list | awk -F'\\t' '$4==\"alive\"{print $1}'\n"
+		   "gfl-list trainers -o json",
+	.opts = opts,
+};
+
+static const struct out_col node_cols[] = {
+	{"id", OUT_INT},	{"url", OUT_TEXT},     {"role", OUT_TEXT},
+	{"status", OUT_TEXT},	{"leader", OUT_BOOL},  {"last_seen", OUT_TIME},
+	{"lease_ms", OUT_INT},	{"joined", OUT_TIME},  {"instance", OUT_TEXT},
+	{"cluster", OUT_TEXT},
+};
+
+static int print_nodes(const struct config *cfg, struct err *err)
+{
+	GetNodesResponse *all;
+	struct out *o;
+
+	if (directory_nodes(&cfg->client, &all, err))
+		return (int)err->code;
+	if (out_begin(&o, &cfg->out, node_cols, 10, false, err)) {
+		rpc_free(&all->base);
+		return (int)err->code;
+	}
+	for (size_t i = 0; i < all->n_nodes; i++) {
+		const NodeInfo *n = all->nodes[i];
+
+		out_row(o, out_int(n->node_id), out_text(n->url),
+			out_text(n->role), out_text(n->status),
+			out_bool(n->node_id == all->leader_id),
+			out_time((int64_t)(n->last_seen * 1000)),
+			out_int(n->lease_ms),
+			out_time((int64_t)(n->join_timestamp * 1000)),
+			out_text(n->instance_id), out_text(n->cluster_id));
+	}
+	rpc_free(&all->base);
+	return out_end(o, err);
+}
+
+static const struct out_col trainer_cols[] = {
+	{"id", OUT_INT},       {"url", OUT_TEXT},      {"node", OUT_INT},
+	{"status", OUT_TEXT},  {"examples", OUT_INT},  {"no_runs", OUT_BOOL},
+	{"instance", OUT_TEXT},
+};
+
+static int print_trainers(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
+	Gfl__V1__State *state;
+	struct out *o;
+
+	if (directory_call(&cfg->client, RPC_NODE_GET_STATE, &in.base,
+			   (ProtobufCMessage **)&state, err))
+		return (int)err->code;
+	if (out_begin(&o, &cfg->out, trainer_cols, 7, false, err)) {
+		rpc_free(&state->base);
+		return (int)err->code;
+	}
+	for (size_t i = 0; i < state->n_trainers; i++) {
+		const Gfl__V1__Trainer *t = state->trainers[i];
+		bool live = t->liveness == GFL__V1__LIVENESS__LIVE;
+
+		out_row(o, out_int(t->id), out_text(t->url),
+			out_int(t->node_id), out_text(live ? "live" : "down"),
+			out_int(t->examples), out_bool(t->no_runs),
+			out_text(t->instance_id));
+	}
+	rpc_free(&state->base);
+	return out_end(o, err);
+}
+
+static const struct out_col run_cols[] = {
+	{"id", OUT_INT},       {"state", OUT_TEXT},   {"model", OUT_TEXT},
+	{"rounds", OUT_INT},   {"round", OUT_INT},    {"trainers", OUT_INT},
+	{"started", OUT_TIME}, {"ended", OUT_TIME},   {"reason", OUT_TEXT},
+};
+
+static int64_t least_round(const Gfl__V1__Run *r)
+{
+	int64_t least = r->n_reports ? INT64_MAX : 0;
+
+	for (size_t i = 0; i < r->n_reports; i++)
+		if (r->reports[i]->round < least)
+			least = r->reports[i]->round;
+	return least;
+}
+
+static int print_runs(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__ListRunsRequest in = GFL__V1__LIST_RUNS_REQUEST__INIT;
+	Gfl__V1__ListRunsResponse *all;
+	struct out *o;
+
+	if (directory_call(&cfg->client, RPC_NODE_LIST_RUNS, &in.base,
+			   (ProtobufCMessage **)&all, err))
+		return (int)err->code;
+	if (out_begin(&o, &cfg->out, run_cols, 9, false, err)) {
+		rpc_free(&all->base);
+		return (int)err->code;
+	}
+	for (size_t i = 0; i < all->n_runs; i++) {
+		const Gfl__V1__Run *r = all->runs[i];
+
+		out_row(o, out_int(r->id), out_text(r->state),
+			out_text(r->spec ? r->spec->model : ""),
+			out_int(r->spec ? r->spec->rounds : 0),
+			out_int(least_round(r)),
+			out_int((int64_t)r->n_reports),
+			out_time(r->started_ms), out_time(r->ended_ms),
+			out_text(r->reason));
+	}
+	rpc_free(&all->base);
+	return out_end(o, err);
+}
+
+static int run(const struct config *cfg, const char *what, struct err *err)
+{
+	static const struct {
+		const char *what;
+		int (*print)(const struct config *cfg, struct err *err);
+	} kinds[] = {
+		{"nodes", print_nodes},
+		{"trainers", print_trainers},
+		{"runs", print_runs},
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		if (strcmp(what, kinds[i].what) != 0)
+			continue;
+		if (kinds[i].print(cfg, err))
+			return err_wrap(err, "list %s", what);
+		return 0;
+	}
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "cannot list \"%s\": nodes, trainers or runs", what);
+}
+
+int main(int argc, char **argv)
+{
+	struct config cfg = {0};
+	struct err err;
+	int rest = opt_parse(&prog, &cfg, argc, argv);
+
+	if (run(&cfg, opt_arg(argc, argv, rest, "nodes"), &err))
+		return err_report(&prog, &err);
+	return out_close(&prog);
+}
