@@ -1,0 +1,181 @@
+/* gfl-log - the replicated log, decoded; and entries appended to it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/out.h"
+#include "base/rand.h"
+#include "proto/node.pb-c.h"
+#include "registry/directory.h"
+#include "wire/json.h"
+
+struct config {
+	struct client_opts client;
+	struct out_opts out;
+	int64_t from, to;
+	bool follow;
+};
+
+static const struct opt opts[] = {
+	OPT_CLIENT(struct config, client),
+	OPT_OUT(struct config, out, OUT_FORMATS),
+	OPT_INT64(0, "from", struct config, from, "INDEX", "0", 0, INT64_MAX,
+		  "the first entry to print"),
+	OPT_INT64(0, "to", struct config, to, "INDEX", "0", 0, INT64_MAX,
+		  "the last entry to print; 0: the last committed"),
+	OPT_BOOL('f', "follow", struct config, follow,
+		 "go on with what is committed later"),
+	OPT_END,
+};
+
+static const struct prog prog = {
+	.name = "gfl-log",
+	.args = "[append] [KIND] [FILE]",
+	.brief = "print the replicated log, or append to it",
+	.about = "Prints one committed entry per line: index, term, kind, and "
+		 "the entry as JSON. `append` proposes an entry of this KIND "
+		 "(topology, bandwidth, coordinator, run ...), read as JSON "
+		 "from FILE or standard input, and prints its index once it is "
+		 "committed and applied.",
+	.example = "diff <(gfl-log --node 1) <(gfl-log --node 2) && "
+		   "echo logs identical\n"
+		   "gfl-log --follow -o jsonl | jq .kind\n"
+		   "echo '{\"nodeId\":0}' | gfl-log append coordinator -",
+	.opts = opts,
+};
+
+static const struct out_col cols[] = {
+	{"index", OUT_INT},
+	{"term", OUT_INT},
+	{"kind", OUT_TEXT},
+	{"entry", OUT_JSON},
+};
+
+/* The name of the field of an entry that is set: its kind. */
+static const char *kind_of(const Gfl__V1__Entry *e)
+{
+	const ProtobufCFieldDescriptor *f;
+
+	if (!e || e->kind_case == GFL__V1__ENTRY__KIND__NOT_SET)
+		return "noop";
+	f = protobuf_c_message_descriptor_get_field(&gfl__v1__entry__descriptor,
+						    e->kind_case);
+	return f ? f->name : "unknown";
+}
+
+static bool print_entry(const ProtobufCMessage *msg, void *arg)
+{
+	const Gfl__V1__LogEntry *e = (const Gfl__V1__LogEntry *)msg;
+	struct buf json = BUF_INIT(0);
+	struct out *o = arg;
+
+	if (!e->entry || json_print(&json, &e->entry->base,
+				    JSON_NUMBERS | JSON_SNAKE, NULL)) {
+		buf_reset(&json);
+		buf_puts(&json, "{}");
+	}
+	out_row(o, out_int(e->index), out_int(e->term),
+		out_text(kind_of(e->entry)), out_json(json.p));
+	buf_release(&json);
+	return true;
+}
+
+static int print(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__ReadLogRequest in = GFL__V1__READ_LOG_REQUEST__INIT;
+	struct out *o;
+	int rc;
+
+	in.from = cfg->from;
+	in.to = cfg->to;
+	in.follow = cfg->follow;
+	if (out_begin(&o, &cfg->out, cols, 4, cfg->follow, err))
+		return (int)err->code;
+	rc = directory_stream(&cfg->client, RPC_NODE_READ_LOG, &in.base,
+			      cfg->follow ? 0 : cfg->client.timeout_ms,
+			      print_entry, o, err);
+	if (rc) {
+		(void)!out_end(o, NULL);
+		return err_wrap(err, "read the log");
+	}
+	return out_end(o, err);
+}
+
+/* An entry of this kind, from the JSON of the kind's own message. */
+static int parse_entry(Gfl__V1__Entry **out, const char *kind,
+		       const char *text, struct err *err)
+{
+	const ProtobufCFieldDescriptor *f =
+		protobuf_c_message_descriptor_get_field_by_name(
+			&gfl__v1__entry__descriptor, kind);
+	char *whole;
+	int rc;
+
+	if (!f)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "no kind of entry is called \"%s\"", kind);
+	whole = mem_fmt("{\"%s\":%s}", kind, text);
+	rc = json_parse((ProtobufCMessage **)out, &gfl__v1__entry__descriptor,
+			whole, strlen(whole), JSON_STRICT, err);
+	free(whole);
+	return rc;
+}
+
+static int append(const struct config *cfg, const char *kind, const char *file,
+		  struct err *err)
+{
+	Gfl__V1__ProposeRequest in = GFL__V1__PROPOSE_REQUEST__INIT;
+	struct buf text = BUF_INIT(4 << 20);
+	Gfl__V1__ProposeResponse *done;
+	int rc;
+
+	if (!kind)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "append needs the KIND of the entry");
+	if (file_read(&text, file ? file : "-", err) ||
+	    parse_entry(&in.entry, kind, text.len ? text.p : "", err)) {
+		buf_release(&text);
+		return err_wrap(err, "entry from %s",
+				file && strcmp(file, "-") != 0
+					? file : "standard input");
+	}
+	buf_release(&text);
+	rand_os(&in.client, sizeof(in.client));
+	in.seq = 1;
+	rc = directory_call(&cfg->client, RPC_NODE_PROPOSE, &in.base,
+			    (ProtobufCMessage **)&done, err);
+	rpc_free(&in.entry->base);
+	if (rc)
+		return err_wrap(err, "append to the log");
+	printf("%lld\n", (long long)done->index);
+	rpc_free(&done->base);
+	return 0;
+}
+
+static int run(const struct config *cfg, int n, char **operands,
+	       struct err *err)
+{
+	if (n == 0)
+		return print(cfg, err);
+	if (!strcmp(operands[0], "append"))
+		return append(cfg, n > 1 ? operands[1] : NULL,
+			      n > 2 ? operands[2] : NULL, err);
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "no command is called \"%s\": append, or none to print",
+		       operands[0]);
+}
+
+int main(int argc, char **argv)
+{
+	struct config cfg = {0};
+	struct err err;
+	int rest = opt_parse(&prog, &cfg, argc, argv);
+
+	if (run(&cfg, argc - rest, argv + rest, &err))
+		return err_report(&prog, &err);
+	return out_close(&prog);
+}

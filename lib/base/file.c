@@ -1,0 +1,40 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STEP = 65536 };
+
+static int read_all(struct buf *out, int fd, const char *name, struct err *err)
+{
+	char some[STEP];
+
+	for (;;) {
+		ssize_t n = read(fd, some, sizeof(some));
+
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, "read %s", name);
+		if (buf_add(out, some, (size_t)n, err))
+			return err_wrap(err, "%s", name);
+	}
+}
+
+int file_read(struct buf *out, const char *path, struct err *err)
+{
+	int fd, rc;
+
+	if (!strcmp(path, "-"))
+		return read_all(out, STDIN_FILENO, "standard input", err);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "open %s", path);
+	rc = read_all(out, fd, path, err);
+	close(fd);
+	return rc;
+}

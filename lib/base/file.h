@@ -1,0 +1,11 @@
+/* file.h - a whole file, or standard input, into memory. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include "base/buf.h"
+
+/* Append what path holds to out; "-" is standard input. A file that does not
+ * exist is NOT_FOUND; more than out's limit RESOURCE_EXHAUSTED. */
+int file_read(struct buf *out, const char *path, struct err *err) MUST_CHECK;
+
+#endif
