@@ -5,6 +5,7 @@
 #include "base/out.h"
 #include "proto/node.pb-c.h"
 #include "registry/directory.h"
+#include "registry/runs.h"
 
 struct config {
 	struct client_opts client;
@@ -94,48 +95,9 @@ static int print_trainers(const struct config *cfg, struct err *err)
 	return out_end(o, err);
 }
 
-static const struct out_col run_cols[] = {
-	{"id", OUT_INT},       {"state", OUT_TEXT},   {"model", OUT_TEXT},
-	{"rounds", OUT_INT},   {"round", OUT_INT},    {"trainers", OUT_INT},
-	{"started", OUT_TIME}, {"ended", OUT_TIME},   {"reason", OUT_TEXT},
-};
-
-static int64_t least_round(const Gfl__V1__Run *r)
-{
-	int64_t least = r->n_reports ? INT64_MAX : 0;
-
-	for (size_t i = 0; i < r->n_reports; i++)
-		if (r->reports[i]->round < least)
-			least = r->reports[i]->round;
-	return least;
-}
-
 static int print_runs(const struct config *cfg, struct err *err)
 {
-	Gfl__V1__ListRunsRequest in = GFL__V1__LIST_RUNS_REQUEST__INIT;
-	Gfl__V1__ListRunsResponse *all;
-	struct out *o;
-
-	if (directory_call(&cfg->client, RPC_NODE_LIST_RUNS, &in.base,
-			   (ProtobufCMessage **)&all, err))
-		return (int)err->code;
-	if (out_begin(&o, &cfg->out, run_cols, 9, false, err)) {
-		rpc_free(&all->base);
-		return (int)err->code;
-	}
-	for (size_t i = 0; i < all->n_runs; i++) {
-		const Gfl__V1__Run *r = all->runs[i];
-
-		out_row(o, out_int(r->id), out_text(r->state),
-			out_text(r->spec ? r->spec->model : ""),
-			out_int(r->spec ? r->spec->rounds : 0),
-			out_int(least_round(r)),
-			out_int((int64_t)r->n_reports),
-			out_time(r->started_ms), out_time(r->ended_ms),
-			out_text(r->reason));
-	}
-	rpc_free(&all->base);
-	return out_end(o, err);
+	return runs_list(&cfg->client, &cfg->out, err);
 }
 
 static int run(const struct config *cfg, const char *what, struct err *err)

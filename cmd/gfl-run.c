@@ -1,0 +1,252 @@
+/* gfl-run - training runs of the cluster: start, stop, list, show. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/opt.h"
+#include "base/out.h"
+#include "base/rand.h"
+#include "nn/model.h"
+#include "proto/node.pb-c.h"
+#include "registry/directory.h"
+#include "registry/runs.h"
+
+struct config {
+	struct client_opts client;
+	struct out_opts out;
+	int command;
+	const char *model, *scheme, *dtype, *policy, *reason;
+	int64_t rounds, steps, batch, seed, min_trainers, eval_every;
+	int64_t deadline_ms, give_up_ms;
+	double keep, lr, momentum, target;
+	bool follow, wait, history;
+};
+
+static const struct opt opts[] = {
+	OPT_CLIENT(struct config, client),
+	OPT_OUT(struct config, out, OUT_FORMATS),
+	OPT_END,
+};
+
+static const struct opt start_opts[] = {
+	OPT_STRING('m', "model", struct config, model, "MODEL", "mlp",
+		   "a preset, or layers: \"dense 128; relu; dense 10\""),
+	OPT_INT64(0, "rounds", struct config, rounds, "N", "100", 1, 1000000,
+		  "rounds of local steps and one exchange"),
+	OPT_INT64(0, "steps", struct config, steps, "N", "5", 1, 100000,
+		  "local steps a round"),
+	OPT_INT64(0, "batch", struct config, batch, "N", "50", 1, 65536,
+		  "examples a step"),
+	OPT_REAL(0, "lr", struct config, lr, "RATE", "0.02", 1e-12, 1e6,
+		 "learning rate"),
+	OPT_REAL(0, "momentum", struct config, momentum, "M", "0.9", 0, 1,
+		 "of SGD"),
+	OPT_REAL(0, "keep", struct config, keep, "SHARE", "0.01", 1e-6, 1,
+		 "share of the parameters that travels in an exchange"),
+	OPT_WORD(0, "scheme", struct config, scheme, "SCHEME", "strat|dense",
+		 "strat", "which parameters travel: strat or dense"),
+	OPT_WORD(0, "dtype", struct config, dtype, "TYPE", "f32", "f32",
+		 "how a value travels"),
+	OPT_WORD(0, "policy", struct config, policy, "POLICY",
+		 "auto|random|ring", "auto", "who exchanges with whom"),
+	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
+		  "of the first model, the masks and the matchings"),
+	OPT_INT64(0, "min-trainers", struct config, min_trainers, "N", "2", 2,
+		  4096, "wait until so many are attached"),
+	OPT_REAL(0, "target-accuracy", struct config, target, "A", "0", 0, 1,
+		 "end when the trainers' mean has it; 0: never"),
+	OPT_SECONDS(0, "round-deadline", struct config, deadline_ms, "10",
+		    "wait no longer than so for the peer of a round"),
+	OPT_INT64(0, "eval-every", struct config, eval_every, "N", "0", 0,
+		  1000000, "rounds between evaluations; 0: each trainer's own"),
+	OPT_SECONDS(0, "give-up", struct config, give_up_ms, "300",
+		    "fail after so long with fewer than two trainers"),
+	OPT_BOOL('f', "follow", struct config, follow,
+		 "print a line of progress every second, until the end"),
+	OPT_BOOL('w', "wait", struct config, wait,
+		 "wait for the end; exit 1 unless it finished"),
+	OPT_END,
+};
+
+static const struct opt stop_opts[] = {
+	OPT_STRING(0, "reason", struct config, reason, "TEXT", "asked to stop",
+		   "why, for the log"),
+	OPT_END,
+};
+
+static const struct opt show_opts[] = {
+	OPT_BOOL(0, "history", struct config, history,
+		 "every round of every trainer, from the trainers"),
+	OPT_BOOL('f', "follow", struct config, follow,
+		 "print a line of progress every second, until the end"),
+	OPT_END,
+};
+
+enum command { START, STOP, LIST, SHOW };
+
+static const struct opt_cmd cmds[] = {
+	[START] = {"start", "", "start a run and print its id", start_opts},
+	[STOP] = {"stop", "ID", "stop a run", stop_opts},
+	[LIST] = {"list", "", "list the runs", NULL},
+	[SHOW] = {"show", "[ID]", "a run's trainers; the newest run's without ID",
+		  show_opts},
+	{NULL, NULL, NULL, NULL},
+};
+
+static const struct prog prog = {
+	.name = "gfl-run",
+	.args = "COMMAND",
+	.brief = "training runs: start, stop, list, show",
+	.about = "A run is an entry in the replicated log: every trainer that "
+		 "is attached to the cluster takes part. One run is under way "
+		 "at a time; others wait in line.",
+	.example = "id=$(gfl-run start --model mlp --rounds 400 --keep 0.1)\n"
+		   "gfl-run show $id\n"
+		   "gfl-run show $id --history -o jsonl | "
+		   "gfl-plot --x round --y accuracy --by trainer",
+	.opts = opts,
+	.cmds = cmds,
+	.command_at = offsetof(struct config, command),
+};
+
+/* The layout hash as the log has it; a model that is none fails here. */
+static int layout_of(const char *model, char hash[17], struct err *err)
+{
+	struct model *m;
+
+	if (model_open(&m, model, err))
+		return err_wrap(err, "model");
+	snprintf(hash, 17, "%016llx", (unsigned long long)m->layout);
+	model_free(m);
+	return 0;
+}
+
+static int propose(const struct config *cfg, int64_t *id, struct err *err)
+{
+	Gfl__V1__StartRunRequest in = GFL__V1__START_RUN_REQUEST__INIT;
+	Gfl__V1__RunSpec spec = GFL__V1__RUN_SPEC__INIT;
+	Gfl__V1__StartRunResponse *done;
+	char hash[17];
+
+	if (layout_of(cfg->model, hash, err))
+		return (int)err->code;
+	spec.model = (char *)cfg->model;
+	spec.rounds = cfg->rounds;
+	spec.keep = strcmp(cfg->scheme, "dense") != 0 ? cfg->keep : 1;
+	spec.scheme = (char *)cfg->scheme;
+	spec.dtype = (char *)cfg->dtype;
+	spec.policy = (char *)cfg->policy;
+	spec.steps = cfg->steps;
+	spec.batch = cfg->batch;
+	spec.lr = cfg->lr;
+	spec.momentum = cfg->momentum;
+	spec.seed = (uint64_t)cfg->seed;
+	spec.min_trainers = cfg->min_trainers;
+	spec.target_accuracy = cfg->target;
+	spec.round_deadline_ms = cfg->deadline_ms;
+	spec.eval_every = cfg->eval_every;
+	spec.give_up_ms = cfg->give_up_ms;
+	spec.layout_hash = hash;
+	in.spec = &spec;
+	rand_os(&in.client, sizeof(in.client));
+	in.seq = 1;
+	if (directory_call(&cfg->client, RPC_NODE_START_RUN, &in.base,
+			   (ProtobufCMessage **)&done, err))
+		return (int)err->code;
+	*id = done->id;
+	rpc_free(&done->base);
+	return 0;
+}
+
+static int follow(const struct config *cfg, int64_t id, struct err *err)
+{
+	struct runs_follow f = {
+		.client = cfg->client, .out = cfg->out, .id = id,
+		.silent = !cfg->follow,
+	};
+
+	return runs_follow(&f, err);
+}
+
+static int start(const struct config *cfg, struct err *err)
+{
+	int64_t id = 0;
+
+	if (propose(cfg, &id, err))
+		return err_wrap(err, "start a run");
+	if (!cfg->follow) {
+		printf("%lld\n", (long long)id);
+		fflush(stdout);
+	}
+	return cfg->follow || cfg->wait ? follow(cfg, id, err) : 0;
+}
+
+static int parse_id(const char *text, int64_t *id, struct err *err)
+{
+	char *end;
+
+	*id = strtoll(text, &end, 10);
+	if (!*text || *end || *id < 1)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a run's id is a number, not \"%s\"", text);
+	return 0;
+}
+
+static int stop(const struct config *cfg, const char *id, struct err *err)
+{
+	Gfl__V1__StopRunRequest in = GFL__V1__STOP_RUN_REQUEST__INIT;
+	ProtobufCMessage *done;
+
+	if (parse_id(id, &in.id, err))
+		return (int)err->code;
+	in.reason = (char *)cfg->reason;
+	if (directory_call(&cfg->client, RPC_NODE_STOP_RUN, &in.base, &done,
+			   err))
+		return err_wrap(err, "stop run %s", id);
+	rpc_free(done);
+	return 0;
+}
+
+static int show(const struct config *cfg, const char *text, struct err *err)
+{
+	Gfl__V1__Run *run;
+	int64_t id = 0;
+	int rc;
+
+	if (text && parse_id(text, &id, err))
+		return (int)err->code;
+	if (cfg->follow)
+		return follow(cfg, id, err);
+	if (runs_get(&cfg->client, id, &run, err))
+		return err_wrap(err, "show run %s", text ? text : "");
+	rc = cfg->history ? runs_history(&cfg->client, &cfg->out, run->id, err)
+			  : runs_table(&cfg->out, run, err);
+	rpc_free(&run->base);
+	return rc;
+}
+
+static int run(const struct config *cfg, const char *operand, struct err *err)
+{
+	switch ((enum command)cfg->command) {
+	case START:
+		return start(cfg, err);
+	case STOP:
+		return stop(cfg, operand, err);
+	case LIST:
+		return runs_list(&cfg->client, &cfg->out, err);
+	case SHOW:
+		return show(cfg, operand, err);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct config cfg = {0};
+	struct err err;
+	int rest = opt_parse(&prog, &cfg, argc, argv);
+
+	if (run(&cfg, opt_arg(argc, argv, rest, NULL), &err))
+		return err_report(&prog, &err);
+	return out_close(&prog);
+}

@@ -1,0 +1,277 @@
+#include "registry/runs.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "proto/trainer.pb-c.h"
+#include "registry/directory.h"
+
+int runs_get(const struct client_opts *c, int64_t id, Gfl__V1__Run **out,
+	     struct err *err)
+{
+	Gfl__V1__ShowRunRequest in = GFL__V1__SHOW_RUN_REQUEST__INIT;
+
+	in.id = id;
+	return directory_call(c, RPC_NODE_SHOW_RUN, &in.base,
+			      (ProtobufCMessage **)out, err);
+}
+
+struct runs_progress runs_progress_of(const Gfl__V1__Run *run)
+{
+	struct runs_progress p = {.round = run->n_reports ? INT64_MAX : 0};
+	double sum = 0;
+	int n = 0;
+
+	for (size_t i = 0; i < run->n_reports; i++) {
+		const Gfl__V1__TrainerReport *r = run->reports[i];
+
+		if (r->round < p.round)
+			p.round = r->round;
+		p.bytes_sent += r->bytes_sent;
+		if (r->_accuracy_case) {
+			sum += r->accuracy;
+			n++;
+		}
+	}
+	p.accuracy = n ? sum / n : NAN;
+	p.trainers = (int64_t)run->n_reports;
+	return p;
+}
+
+bool runs_ended(const Gfl__V1__Run *run, int *rc, struct err *err)
+{
+	*rc = 0;
+	if (!strcmp(run->state, "finished"))
+		return true;
+	if (!strcmp(run->state, "waiting") || !strcmp(run->state, "running"))
+		return false;
+	*rc = err_set(err, ERR_ABORTED, "run %" PRId64 " %s: %s", run->id,
+		      run->state, *run->reason ? run->reason : "no reason given");
+	return true;
+}
+
+static const struct out_col list_cols[] = {
+	{"id", OUT_INT},       {"state", OUT_TEXT},    {"model", OUT_TEXT},
+	{"rounds", OUT_INT},   {"round", OUT_INT},     {"trainers", OUT_INT},
+	{"accuracy", OUT_REAL}, {"bytes_sent", OUT_INT}, {"started", OUT_TIME},
+	{"ended", OUT_TIME},   {"reason", OUT_TEXT},
+};
+
+int runs_list(const struct client_opts *c, const struct out_opts *opts,
+	      struct err *err)
+{
+	Gfl__V1__ListRunsRequest in = GFL__V1__LIST_RUNS_REQUEST__INIT;
+	Gfl__V1__ListRunsResponse *all;
+	struct out *o;
+
+	if (directory_call(c, RPC_NODE_LIST_RUNS, &in.base,
+			   (ProtobufCMessage **)&all, err))
+		return (int)err->code;
+	if (out_begin(&o, opts, list_cols, 11, false, err)) {
+		rpc_free(&all->base);
+		return (int)err->code;
+	}
+	for (size_t i = 0; i < all->n_runs; i++) {
+		const Gfl__V1__Run *r = all->runs[i];
+		struct runs_progress p = runs_progress_of(r);
+
+		out_row(o, out_int(r->id), out_text(r->state),
+			out_text(r->spec ? r->spec->model : ""),
+			out_int(r->spec ? r->spec->rounds : 0),
+			out_int(p.round), out_int(p.trainers),
+			out_real(p.accuracy), out_int(p.bytes_sent),
+			out_time(r->started_ms), out_time(r->ended_ms),
+			out_text(r->reason));
+	}
+	rpc_free(&all->base);
+	return out_end(o, err);
+}
+
+static const struct out_col table_cols[] = {
+	{"trainer", OUT_INT},	    {"round", OUT_INT},
+	{"loss", OUT_REAL},	    {"accuracy", OUT_REAL},
+	{"bytes_sent", OUT_INT},    {"bytes_received", OUT_INT},
+	{"misses", OUT_INT},	    {"state", OUT_TEXT},
+	{"accuracy_alone", OUT_REAL}, {"exchanges", OUT_INT},
+	{"lost_replies", OUT_INT},  {"compute_s", OUT_REAL},
+	{"wait_s", OUT_REAL},	    {"model", OUT_TEXT},
+	{"reason", OUT_TEXT},
+};
+
+int runs_table(const struct out_opts *opts, const Gfl__V1__Run *run,
+	       struct err *err)
+{
+	struct out *o;
+
+	if (out_begin(&o, opts, table_cols, 15, false, err))
+		return (int)err->code;
+	for (size_t i = 0; i < run->n_reports; i++) {
+		const Gfl__V1__TrainerReport *r = run->reports[i];
+
+		out_row(o, out_int(r->trainer_id), out_int(r->round),
+			out_real(r->loss),
+			out_real(r->_accuracy_case ? r->accuracy : NAN),
+			out_int(r->bytes_sent), out_int(r->bytes_received),
+			out_int(r->misses), out_text(r->state),
+			out_real(r->_accuracy_alone_case ? r->accuracy_alone
+							 : NAN),
+			out_int(r->exchanges), out_int(r->lost_replies),
+			out_real(r->compute_s), out_real(r->wait_s),
+			out_text(r->model_path), out_text(r->reason));
+	}
+	return out_end(o, err);
+}
+
+static const struct out_col history_cols[] = {
+	{"trainer", OUT_INT},	 {"round", OUT_INT},
+	{"loss", OUT_REAL},	 {"accuracy", OUT_REAL},
+	{"bytes_sent", OUT_INT}, {"bytes_received", OUT_INT},
+	{"misses", OUT_INT},	 {"peer", OUT_INT},
+	{"compute_s", OUT_REAL}, {"wait_s", OUT_REAL},
+	{"at", OUT_TIME},
+};
+
+struct history {
+	struct out *out;
+	int64_t trainer;
+};
+
+static bool print_row(const ProtobufCMessage *msg, void *arg)
+{
+	const Gfl__V1__HistoryRow *r = (const Gfl__V1__HistoryRow *)msg;
+	struct history *h = arg;
+
+	out_row(h->out, out_int(h->trainer), out_int(r->round),
+		out_real(r->loss),
+		out_real(r->_accuracy_case ? r->accuracy : NAN),
+		out_int(r->bytes_sent), out_int(r->bytes_received),
+		out_int(r->misses), out_int(r->peer), out_real(r->compute_s),
+		out_real(r->wait_s), out_time(r->at_ms));
+	return true;
+}
+
+/* Ask each trainer in turn; *answered counts those that did. */
+static int ask_trainers(const struct client_opts *c, const Gfl__V1__State *s,
+			struct history *h, int64_t run, int *answered,
+			struct err *err)
+{
+	Gfl__V1__HistoryRequest in = GFL__V1__HISTORY_REQUEST__INIT;
+	int rc = 0;
+
+	in.run = run;
+	for (size_t i = 0; i < s->n_trainers; i++) {
+		h->trainer = s->trainers[i]->id;
+		if (!client_stream_now(s->trainers[i]->url,
+				       RPC_TRAINER_GET_HISTORY, &in.base,
+				       c->timeout_ms, print_row, h, err))
+			(*answered)++;
+		else
+			rc = err_wrap(err, "history of trainer %" PRId64,
+				      h->trainer);
+	}
+	return rc;
+}
+
+int runs_history(const struct client_opts *c, const struct out_opts *o,
+		 int64_t run, struct err *err)
+{
+	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
+	struct history h = {0};
+	Gfl__V1__State *state;
+	int answered = 0, rc;
+
+	if (directory_call(c, RPC_NODE_GET_STATE, &in.base,
+			   (ProtobufCMessage **)&state, err))
+		return (int)err->code;
+	rc = out_begin(&h.out, o, history_cols, 11, false, err);
+	if (!rc) {
+		rc = ask_trainers(c, state, &h, run, &answered, err);
+		if (out_end(h.out, rc ? NULL : err) && !rc)
+			rc = (int)err->code;
+	}
+	rpc_free(&state->base);
+	return answered ? 0 : rc;
+}
+
+static const struct out_col follow_cols[] = {
+	{"run", OUT_INT},	{"state", OUT_TEXT},	 {"round", OUT_INT},
+	{"rounds", OUT_INT},	{"trainers", OUT_INT},	 {"accuracy", OUT_REAL},
+	{"bytes_sent", OUT_INT}, {"leader", OUT_INT},
+};
+
+static int64_t leader_of(const struct client_opts *c)
+{
+	Gfl__V1__NodeStatusRequest in = GFL__V1__NODE_STATUS_REQUEST__INIT;
+	Gfl__V1__NodeStatus *status;
+	int64_t id;
+
+	if (directory_call(c, RPC_NODE_GET_STATUS, &in.base,
+			   (ProtobufCMessage **)&status, NULL))
+		return 0;
+	id = status->leader_id;
+	rpc_free(&status->base);
+	return id;
+}
+
+static void print_progress(const struct runs_follow *f, struct out *o,
+			   const Gfl__V1__Run *run)
+{
+	struct runs_progress p = runs_progress_of(run);
+	int64_t leader = leader_of(&f->client);
+
+	out_row(o, out_int(run->id), out_text(run->state), out_int(p.round),
+		out_int(run->spec ? run->spec->rounds : 0),
+		out_int(p.trainers), out_real(p.accuracy),
+		out_int(p.bytes_sent), leader ? out_int(leader) : out_none());
+}
+
+static bool may_pass(const struct err *err)
+{
+	return err->code == ERR_UNAVAILABLE ||
+	       err->code == ERR_DEADLINE_EXCEEDED ||
+	       err->code == ERR_FAILED_PRECONDITION;
+}
+
+static int watch(const struct runs_follow *f, struct out *o, struct err *err)
+{
+	int64_t heard_ms = clock_ms(), patience_ms = 10 * f->client.timeout_ms;
+	int64_t id = f->id;
+	Gfl__V1__Run *run;
+	bool ended;
+	int rc;
+
+	for (;; usleep(1000000)) {
+		if (runs_get(&f->client, id, &run, err)) {
+			if (!may_pass(err) ||
+			    (patience_ms &&
+			     clock_ms() - heard_ms > patience_ms))
+				return (int)err->code;
+			continue;
+		}
+		heard_ms = clock_ms();
+		id = run->id;
+		if (o)
+			print_progress(f, o, run);
+		ended = runs_ended(run, &rc, err);
+		rpc_free(&run->base);
+		if (ended)
+			return rc;
+	}
+}
+
+int runs_follow(const struct runs_follow *f, struct err *err)
+{
+	struct out *o = NULL;
+	int rc;
+
+	if (!f->silent &&
+	    out_begin(&o, &f->out, follow_cols, 8, true, err))
+		return (int)err->code;
+	rc = watch(f, o, err);
+	if (o && out_end(o, rc ? NULL : err) && !rc)
+		rc = (int)err->code;
+	return rc;
+}

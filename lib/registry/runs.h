@@ -1,0 +1,52 @@
+/* runs.h - training runs as a client prints them: list, table, history, and
+ * the progress of one until its end. */
+#ifndef REGISTRY_RUNS_H
+#define REGISTRY_RUNS_H
+
+#include "base/opt.h"
+#include "base/out.h"
+#include "proto/node.pb-c.h"
+
+/* Run id, or the newest for 0, as the leader knows it; rpc_free() it. None is
+ * NOT_FOUND. */
+int runs_get(const struct client_opts *c, int64_t id, Gfl__V1__Run **out,
+	     struct err *err) MUST_CHECK;
+
+/* All runs, one a row. */
+int runs_list(const struct client_opts *c, const struct out_opts *o,
+	      struct err *err) MUST_CHECK;
+
+/* One row per trainer of the run. */
+int runs_table(const struct out_opts *o, const Gfl__V1__Run *run,
+	       struct err *err) MUST_CHECK;
+
+/* Every round of every trainer that can be reached, asked from the trainers
+ * themselves, by trainer and round. Fails if none of them answers. */
+int runs_history(const struct client_opts *c, const struct out_opts *o,
+		 int64_t run, struct err *err) MUST_CHECK;
+
+/* What a run's trainers have reached together. */
+struct runs_progress {
+	int64_t round;	     /* the least of the live ones */
+	double accuracy;     /* mean of those that have one; NaN: none */
+	int64_t bytes_sent;  /* sum */
+	int64_t trainers;
+};
+struct runs_progress runs_progress_of(const Gfl__V1__Run *run);
+
+/* Has it ended? Then *rc is 0, or ABORTED with the reason in err. */
+bool runs_ended(const Gfl__V1__Run *run, int *rc, struct err *err);
+
+struct runs_follow {
+	struct client_opts client;
+	struct out_opts out;
+	int64_t id; /* 0: the newest */
+	bool silent;
+};
+
+/* A record of progress every second until the end of the run, whose outcome is
+ * returned. A cluster that does not answer is asked again for ten times the
+ * client's timeout; 0 for ever. */
+int runs_follow(const struct runs_follow *f, struct err *err) MUST_CHECK;
+
+#endif
