@@ -1,0 +1,252 @@
+/* gfl-plot - draw numbers from JSON Lines in the terminal. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/chart.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/out.h"
+
+enum { LINES_MAX = 64, POINTS_MAX = 10000000 };
+
+struct config {
+	const char *x, *y, *by, *format;
+	int64_t width, height;
+	int color;
+};
+
+static const struct opt opts[] = {
+	OPT_STRING('x', "x", struct config, x, "KEY", NULL,
+		   "what goes right; the record's number without it"),
+	OPT_STRING('y', "y", struct config, y, "KEY", "accuracy",
+		   "what goes up"),
+	OPT_STRING(0, "by", struct config, by, "KEY", NULL,
+		   "a line for each value of this key"),
+	OPT_WORD('o', "format", struct config, format, "FORMAT",
+		 "braille|spark", "braille", "draw braille or spark"),
+	OPT_INT64(0, "width", struct config, width, "COLUMNS", "0", 0, 1000,
+		  "of the chart; 0: the terminal's"),
+	OPT_INT64(0, "height", struct config, height, "ROWS", "14", 2, 500,
+		  "of the chart"),
+	OPT_CHOICE(0, "color", struct config, color, OUT_COLORS, "auto",
+		   "color the lines"),
+	OPT_END,
+};
+
+static const struct prog prog = {
+	.name = "gfl-plot",
+	.args = "[FILE]...",
+	.brief = "draw numbers from JSON Lines in the terminal",
+	.about = "Reads records from the FILEs or standard input and draws one "
+		 "line per value of --by. Records without --y, or with null "
+		 "there, are passed over.",
+	.example = "gfl-run show --history -o jsonl | "
+		   "gfl-plot --x round --y accuracy --by trainer",
+	.opts = opts,
+};
+
+struct plot {
+	const struct config *cfg;
+	struct chart_line lines[LINES_MAX];
+	size_t nlines, npoints;
+	long long records;
+};
+
+static char *text_of(const json_t *v)
+{
+	if (json_is_string(v))
+		return mem_str(json_string_value(v));
+	if (!v || json_is_null(v))
+		return mem_str("");
+	return json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+}
+
+/* The line for this record, or NULL past the bound. */
+static struct chart_line *line_of(struct plot *p, const json_t *record)
+{
+	char *name = p->cfg->by ? text_of(json_object_get(record, p->cfg->by))
+				: mem_str("");
+
+	for (size_t i = 0; i < p->nlines; i++) {
+		if (!strcmp(p->lines[i].name, name)) {
+			free(name);
+			return &p->lines[i];
+		}
+	}
+	if (p->nlines == LINES_MAX) {
+		free(name);
+		return NULL;
+	}
+	p->lines[p->nlines].name = name;
+	return &p->lines[p->nlines++];
+}
+
+static int add_point(struct plot *p, const json_t *record, struct err *err)
+{
+	const json_t *y = json_object_get(record, p->cfg->y);
+	const json_t *x = p->cfg->x ? json_object_get(record, p->cfg->x) : NULL;
+	struct chart_line *l;
+
+	p->records++;
+	if (!json_is_number(y) || (p->cfg->x && !json_is_number(x)))
+		return 0;
+	l = line_of(p, record);
+	if (!l)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "more than %d values of %s", LINES_MAX,
+			       p->cfg->by);
+	if (p->npoints++ == POINTS_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "more than %d points", POINTS_MAX);
+	l->at = mem_grow(l->at, &l->cap, l->n + 1, sizeof(*l->at));
+	l->at[l->n++] = (struct chart_point){
+		x ? json_number_value(x) : (double)p->records,
+		json_number_value(y)};
+	return 0;
+}
+
+static int read_stream(struct plot *p, FILE *f, const char *name,
+		       struct err *err)
+{
+	size_t cap = 0, number = 0;
+	char *line = NULL;
+	int rc = 0;
+
+	while (!rc && getline(&line, &cap, f) > 0) {
+		json_error_t why;
+		json_t *record;
+
+		number++;
+		if (line[strspn(line, " \t\r\n")] == '\0')
+			continue;
+		record = json_loads(line, JSON_REJECT_DUPLICATES, &why);
+		if (!json_is_object(record))
+			rc = err_set(err, ERR_INVALID_ARGUMENT,
+				     "%s line %zu is not a JSON object%s%s",
+				     name, number, record ? "" : ": ",
+				     record ? "" : why.text);
+		else
+			rc = add_point(p, record, err);
+		json_decref(record);
+	}
+	if (!rc && ferror(f))
+		rc = err_sys(err, "read %s", name);
+	free(line);
+	return rc;
+}
+
+static int read_file(struct plot *p, const char *path, struct err *err)
+{
+	FILE *f;
+	int rc;
+
+	if (!strcmp(path, "-"))
+		return read_stream(p, stdin, "standard input", err);
+	f = fopen(path, "re");
+	if (!f)
+		return err_sys(err, "open %s", path);
+	rc = read_stream(p, f, path, err);
+	fclose(f);
+	return rc;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct chart_line *x = a, *y = b;
+
+	return strverscmp(x->name, y->name);
+}
+
+static int by_x(const void *a, const void *b)
+{
+	const struct chart_point *p = a, *q = b;
+
+	return (p->x > q->x) - (p->x < q->x);
+}
+
+static size_t width_of(const struct config *cfg)
+{
+	struct winsize size;
+
+	if (cfg->width)
+		return (size_t)cfg->width;
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col > 30)
+		return size.ws_col - 12u;
+	return 68;
+}
+
+static void label(struct plot *p)
+{
+	for (size_t i = 0; i < p->nlines && p->cfg->by; i++) {
+		char *name = mem_fmt("%s %s", p->cfg->by, p->lines[i].name);
+
+		free(p->lines[i].name);
+		p->lines[i].name = name;
+	}
+}
+
+static void print(struct plot *p)
+{
+	const struct out_opts color = {.color = p->cfg->color};
+	struct chart_opts o = {
+		.width = width_of(p->cfg),
+		.height = (size_t)p->cfg->height,
+		.x_name = p->cfg->x ? p->cfg->x : "record",
+		.y_name = p->cfg->y,
+		.color = out_color(&color),
+	};
+	struct buf text = BUF_INIT(0);
+
+	qsort(p->lines, p->nlines, sizeof(p->lines[0]), by_name);
+	label(p);
+	for (size_t i = 0; i < p->nlines; i++)
+		qsort(p->lines[i].at, p->lines[i].n, sizeof(*p->lines[i].at),
+		      by_x);
+	if (!strcmp(p->cfg->format, "spark"))
+		chart_spark(&text, p->lines, p->nlines, &o);
+	else
+		chart_braille(&text, p->lines, p->nlines, &o);
+	fwrite(text.p, 1, text.len, stdout);
+	buf_release(&text);
+}
+
+static int run(const struct config *cfg, int n, char **paths, struct err *err)
+{
+	struct plot p = {.cfg = cfg};
+	int rc = 0;
+
+	if (!n)
+		rc = read_file(&p, "-", err);
+	for (int i = 0; i < n && !rc; i++)
+		rc = read_file(&p, paths[i], err);
+	if (!rc && !p.npoints)
+		rc = err_set(err, ERR_INVALID_ARGUMENT,
+			     "none of %lld records has a number in %s%s%s",
+			     p.records, cfg->y, cfg->x ? " and " : "",
+			     cfg->x ? cfg->x : "");
+	if (!rc)
+		print(&p);
+	for (size_t i = 0; i < p.nlines; i++) {
+		free(p.lines[i].name);
+		free(p.lines[i].at);
+	}
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct config cfg = {0};
+	struct err err;
+	int rest = opt_parse(&prog, &cfg, argc, argv);
+
+	if (run(&cfg, argc - rest, argv + rest, &err))
+		return err_report(&prog, &err);
+	return out_close(&prog);
+}
