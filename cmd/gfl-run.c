@@ -17,7 +17,7 @@ struct config {
 	int command;
 	const char *model, *scheme, *dtype, *policy, *reason;
 	int64_t rounds, steps, batch, seed, min_trainers, eval_every;
-	int64_t deadline_ms, give_up_ms;
+	int64_t deadline_ms, give_up_ms, every_ms;
 	double keep, lr, momentum, target;
 	bool follow, wait, history;
 };
@@ -27,6 +27,11 @@ static const struct opt opts[] = {
 	OPT_OUT(struct config, out, OUT_FORMATS),
 	OPT_END,
 };
+
+#define OPT_EVERY                                                              \
+	OPT_SECONDS(0, "every", struct config, every_ms, "1",                  \
+		    "time between two lines of progress", .min = 10,           \
+		    .max = 60000)
 
 static const struct opt start_opts[] = {
 	OPT_STRING('m', "model", struct config, model, "MODEL", "mlp",
@@ -62,7 +67,8 @@ static const struct opt start_opts[] = {
 	OPT_SECONDS(0, "give-up", struct config, give_up_ms, "300",
 		    "fail after so long with fewer than two trainers"),
 	OPT_BOOL('f', "follow", struct config, follow,
-		 "print a line of progress every second, until the end"),
+		 "print lines of progress until the end"),
+	OPT_EVERY,
 	OPT_BOOL('w', "wait", struct config, wait,
 		 "wait for the end; exit 1 unless it finished"),
 	OPT_END,
@@ -78,7 +84,8 @@ static const struct opt show_opts[] = {
 	OPT_BOOL(0, "history", struct config, history,
 		 "every round of every trainer, from the trainers"),
 	OPT_BOOL('f', "follow", struct config, follow,
-		 "print a line of progress every second, until the end"),
+		 "print lines of progress until the end"),
+	OPT_EVERY,
 	OPT_END,
 };
 
@@ -161,7 +168,10 @@ static int propose(const struct config *cfg, int64_t *id, struct err *err)
 static int follow(const struct config *cfg, int64_t id, struct err *err)
 {
 	struct runs_follow f = {
-		.client = cfg->client, .out = cfg->out, .id = id,
+		.client = cfg->client,
+		.out = cfg->out,
+		.id = id,
+		.every_ms = cfg->every_ms,
 		.silent = !cfg->follow,
 	};
 

@@ -243,7 +243,7 @@ static int watch(const struct runs_follow *f, struct out *o, struct err *err)
 	bool ended;
 	int rc;
 
-	for (;; usleep(1000000)) {
+	for (;; usleep((useconds_t)f->every_ms * 1000)) {
 		if (runs_get(&f->client, id, &run, err)) {
 			if (!may_pass(err) ||
 			    (patience_ms &&

@@ -41,10 +41,11 @@ struct runs_follow {
 	struct client_opts client;
 	struct out_opts out;
 	int64_t id; /* 0: the newest */
+	int64_t every_ms;
 	bool silent;
 };
 
-/* A record of progress every second until the end of the run, whose outcome is
+/* A record of progress every every_ms until the end of the run, whose outcome is
  * returned. A cluster that does not answer is asked again for ten times the
  * client's timeout; 0 for ever. */
 int runs_follow(const struct runs_follow *f, struct err *err) MUST_CHECK;
