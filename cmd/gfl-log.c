@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
+#include "base/input.h"
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
@@ -136,7 +136,7 @@ static int append(const struct config *cfg, const char *kind, const char *file,
 	if (!kind)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "append needs the KIND of the entry");
-	if (file_read(&text, file ? file : "-", err) ||
+	if (input_read(&text, file ? file : "-", err) ||
 	    parse_entry(&in.entry, kind, text.len ? text.p : "", err)) {
 		buf_release(&text);
 		return err_wrap(err, "entry from %s",

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
+#include "base/input.h"
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/str.h"
@@ -93,7 +93,7 @@ static int run(const struct config *cfg, const char *to, const char *text,
 	int rc;
 
 	rc = text ? buf_add(&payload, text, strlen(text), err)
-		  : file_read(&payload, "-", err);
+		  : input_read(&payload, "-", err);
 	if (!rc)
 		rc = deliver(cfg, to, &payload, err);
 	buf_release(&payload);

@@ -20,6 +20,71 @@ _gfl_data()
 	esac
 }
 complete -o default -F _gfl_data gfl-data
+_gfl_gateway()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --insecure --background --lease --forget-after --grant --no-bootstrap --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_gateway gfl-gateway
+_gfl_leader()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_leader gfl-leader
+_gfl_list()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_list gfl-list
+_gfl_log()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --from --to --follow --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_log gfl-log
 _gfl_model()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]}
@@ -40,4 +105,102 @@ _gfl_model()
 	esac
 }
 complete -o default -F _gfl_model gfl-model
-complete -o default -W 'data model' gfl
+_gfl_plot()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'braille spark' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--x --y --by --format --width --height --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_plot gfl-plot
+_gfl_recv()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --count --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_recv gfl-recv
+_gfl_run()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	--scheme) mapfile -t COMPREPLY < <(compgen -W 'strat dense' -- "$cur");;
+	--dtype) mapfile -t COMPREPLY < <(compgen -W 'f32' -- "$cur");;
+	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto random ring' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W 'start stop list show --gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --batch --lr --momentum --keep --scheme --dtype --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --give-up --follow --every --wait --reason --history' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_run gfl-run
+_gfl_send()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --type --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_send gfl-send
+_gfl_status()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_status gfl-status
+_gfl_wait()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --not --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_wait gfl-wait
+complete -o default -W 'data gateway leader list log model plot recv run send status wait' gfl

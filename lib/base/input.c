@@ -1,4 +1,4 @@
-#include "base/file.h"
+#include "base/input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@ static int read_all(struct buf *out, int fd, const char *name, struct err *err)
 	}
 }
 
-int file_read(struct buf *out, const char *path, struct err *err)
+int input_read(struct buf *out, const char *path, struct err *err)
 {
 	int fd, rc;
 
