@@ -57,7 +57,6 @@ static void on_stop(void *arg)
 {
 	struct app *app = arg;
 
-	log_info("stopping");
 	daemon_stopping(&app->daemon);
 	loop_stop(app->loop);
 }
@@ -110,11 +109,15 @@ static void close_all(struct app *app)
 
 static int serve(struct app *app, struct err *err)
 {
+	char *join;
+
 	loop_signals(app->loop, on_stop, NULL, app);
 	server_ready(app->server, true);
 	if (daemon_ready(&app->daemon, server_port(app->server), err))
 		return (int)err->code;
-	log_info("join with", "gfl-node=-g url=%s", server_url(app->server));
+	join = mem_fmt("gfl-node -g %s", server_url(app->server));
+	log_info("serving", "join_with=%s", join);
+	free(join);
 	loop_run(app->loop);
 	if (!gateway_failed(app->gateway))
 		return 0;
