@@ -20,7 +20,7 @@ task       base proto store wire nn registry node fl
 pure='
 lib/plan/*
 lib/registry/lease.*
-lib/raft/*         -lib/raft/store.* -lib/raft/driver.* -lib/raft/host.* -lib/raft/transport.*
+lib/raft/*         -lib/raft/store.* -lib/raft/driver* -lib/raft/journal.* -lib/raft/transport.* -lib/raft/applier.* -lib/raft/waiting.*
 lib/node/state*
 lib/fl/exchange*
 lib/fl/sparsify.*
