@@ -86,7 +86,7 @@ static void apply(struct world *w, struct server *s, const struct raft_entry *e)
 		       " that its disk does not have",
 		       s->id, e->index);
 	s->machine.index = e->index;
-	if (e->type == RAFT_NORMAL)
+	if (e->type == RAFT_NORMAL && e->client)
 		apply_normal(w, s, e);
 }
 

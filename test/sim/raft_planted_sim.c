@@ -1,0 +1,260 @@
+/* raft_planted_sim - the checkers see a broken rule: the core is compiled a
+ * second time here, with rules that a variable can break (raft/bug.h). Random
+ * runs find some bugs; the rarer ones are shown by the trace that shows them
+ * at once. Each test first sees the rule kept, on the same seeds or trace. */
+#define TEST_SECONDS 120
+#include "test.h"
+
+static int planted; /* enum raft_bug */
+#define RAFT_BUG(which) (planted == (which))
+
+#include "raft/commit.c"
+#include "raft/conf.c"
+#include "raft/election.c"
+#include "raft/heartbeat.c"
+#include "raft/log.c"
+#include "raft/membership.c"
+#include "raft/output.c"
+#include "raft/progress.c"
+#include "raft/raft.c"
+#include "raft/read.c"
+#include "raft/replication.c"
+#include "raft/session.c"
+#include "raft/status.c"
+#include "raft/step.c"
+#include "raft/transfer.c"
+
+#include "raft_trace.h"
+
+/* ---- by seeds ---- */
+
+static void run_seed(int bug, uint64_t seed, char *why)
+{
+	struct world w;
+
+	planted = bug;
+	world_run(&w, seed);
+	memcpy(why, w.broken, sizeof(w.broken));
+	world_release(&w);
+}
+
+/* Some seed up to the last shows the bug; without it that seed is green. */
+static void found_by_seed(int bug, uint64_t last, const char *promise)
+{
+	char why[sizeof(((struct world *)0)->broken)] = "";
+	uint64_t seed = 0;
+
+	while (!why[0] && seed < last)
+		run_seed(bug, ++seed, why);
+	printf("# seed %" PRIu64 ": %s\n", seed, why);
+	CHECK_HAS(why, promise);
+	run_seed(RAFT_BUG_NONE, seed, why);
+	CHECK_STR(why, "");
+}
+
+TEST(an_append_that_truncates_committed_entries_is_seen)
+{
+	found_by_seed(RAFT_BUG_TRUNCATE_ON_STALE, 50, "");
+}
+
+TEST(a_proposal_that_applies_twice_is_seen)
+{
+	found_by_seed(RAFT_BUG_SESSION_REPLAY, 50, "sessions: proposal");
+}
+
+TEST(a_read_without_a_majority_is_seen)
+{
+	found_by_seed(RAFT_BUG_READ_UNCONFIRMED, 200, "linearizability");
+}
+
+TEST(a_write_that_vouches_for_what_replaced_its_entries_is_seen)
+{
+	found_by_seed(RAFT_BUG_ABA, 200, "");
+}
+
+/* ---- by traces ---- */
+
+typedef void trace_fn(struct trace *t);
+
+static void found_by_trace(int bug, trace_fn *run, int voters,
+			   const char *promise)
+{
+	static struct trace t;
+
+	planted = RAFT_BUG_NONE;
+	trace_init(&t, voters);
+	run(&t);
+	trace_end(&t);
+	planted = bug;
+	trace_init(&t, voters);
+	run(&t);
+	printf("# %s\n", t.w.broken);
+	CHECK_HAS(t.w.broken, promise);
+	world_release(&t.w);
+}
+
+/* Raft figure 8: in (c) entry 3 of term 2 is on a majority, and yet server 5
+ * may replace it in (d). */
+static void figure_8(struct trace *t)
+{
+	elect(t, 1);
+	split(t, "12");
+	propose(t, 1, "a");
+	settle(t);
+	crash(t, 1); /* (a) */
+	split(t, "345");
+	elect_quietly(t, 5);
+	crash(t, 5); /* (b) */
+	split(t, "12");
+	t->w.max_append = 1;
+	restart(t, 1);
+	split(t, "");
+	elect_quietly(t, 1);
+	split(t, "12");
+	heartbeat(t, 1);
+	settle(t);
+	split(t, "");
+	heartbeat(t, 1);
+	arrive(t, 1, 3, RAFT_HEARTBEAT, false);
+	arrive(t, 3, 1, RAFT_HEARTBEAT_REPLY, false);
+	for (int i = 0; i < 2; i++) {
+		arrive(t, 1, 3, RAFT_APPEND, false);
+		sync_disk(t, 3);
+		arrive(t, 3, 1, RAFT_APPEND_REPLY, false);
+	} /* (c) */
+	crash(t, 1);
+	lose(t, 0, 0, 0);
+	CHECK_STR(terms(t, 3), "1 2 2");
+	restart(t, 5);
+	elect_quietly(t, 5);
+	heartbeat(t, 5);
+	settle(t); /* (d) */
+	CHECK_INT(status(t, 5).role, RAFT_LEADER);
+	CHECK_STR(terms(t, 3), "1 2 3 5");
+}
+
+TEST(figure_8_a_commit_of_an_older_term_by_counting_is_seen)
+{
+	found_by_trace(RAFT_BUG_COMMIT_OLD_TERM, figure_8, 5,
+		       "leader completeness");
+}
+
+/* Server 3 votes for server 1, forgets it, and votes for server 2. */
+static void forgotten_vote(struct trace *t)
+{
+	t->slow[3] = true;
+	split(t, "13");
+	elect(t, 1);
+	crash(t, 3);
+	t->slow[3] = false;
+	restart(t, 3);
+	split(t, "23");
+	elect(t, 2);
+	CHECK_INT(status(t, 2).role, RAFT_LEADER);
+}
+
+TEST(a_vote_before_it_is_durable_is_seen)
+{
+	found_by_trace(RAFT_BUG_VOTE_BEFORE_SYNC, forgotten_vote, 3,
+		       "election safety");
+}
+
+/* Server 2 says that it has an entry, forgets it, and elects server 3. */
+static void forgotten_entry(struct trace *t)
+{
+	elect(t, 1);
+	split(t, "12");
+	t->slow[2] = true;
+	propose(t, 1, "a");
+	settle(t);
+	crash(t, 2);
+	t->slow[2] = false;
+	restart(t, 2);
+	split(t, "23");
+	elect_quietly(t, 3);
+	CHECK_INT(status(t, 3).role, RAFT_LEADER);
+}
+
+TEST(an_acknowledgement_before_it_is_durable_is_seen)
+{
+	found_by_trace(RAFT_BUG_ACK_BEFORE_SYNC, forgotten_entry, 3,
+		       "leader completeness");
+}
+
+/* Servers 1 and 2 each change one server, starting from the same four voters;
+ * the majorities {1, 4, 5} of five and {2, 3} of three do not meet. */
+static void bug_of_2015(struct trace *t)
+{
+	elect(t, 3);
+	change(t, 3, 5, RAFT_LEARNER);
+	settle(t);
+	heartbeat(t, 3);
+	settle(t);
+	step_down(t, 3);
+	elect_quietly(t, 1);
+	split(t, "15");
+	heartbeat(t, 1);
+	settle(t);
+	change(t, 1, 5, RAFT_VOTER);
+	settle(t);
+	split(t, "23");
+	t->w.cut[2][4] = t->w.cut[4][2] = false;
+	elect_quietly(t, 2);
+	CHECK_INT(status(t, 2).role, RAFT_LEADER);
+	t->w.cut[2][4] = t->w.cut[4][2] = true;
+	change(t, 2, 1, RAFT_NONE);
+	heartbeat(t, 2);
+	settle(t);
+	split(t, "145");
+	step_down(t, 1);
+	elect_quietly(t, 1);
+}
+
+TEST(the_single_server_bug_of_2015_is_seen)
+{
+	found_by_trace(RAFT_BUG_CHANGE_BEFORE_COMMIT, bug_of_2015, 4,
+		       "leader completeness");
+}
+
+/* Server 2 acknowledges entries 3 to 5 of term 2 when its slow disk has them:
+ * by then server 3 has replaced them, and server 1, in term 4, has others. */
+static void late_ack(struct trace *t)
+{
+	elect(t, 1);
+	t->slow[2] = true;
+	split(t, "12");
+	for (int i = 0; i < 3; i++)
+		propose(t, 1, "a");
+	settle(t);
+	split(t, "2345");
+	elect(t, 3);
+	split(t, "");
+	heartbeat(t, 3);
+	settle(t);
+	CHECK_STR(terms(t, 2), "1 2 3");
+	elect_by_votes(t, 1);
+	lose(t, 1, 3, 0);
+	lose(t, 1, 4, 0);
+	propose(t, 1, "b");
+	split(t, "125");
+	heartbeat(t, 1);
+	settle(t);
+	CHECK_STR(terms(t, 2), "1 2 3 4");
+	CHECK_STR(terms(t, 5), "1 2 3 4 4");
+	for (int i = 0; i < 3; i++)
+		sync_one(t, 2);
+	settle(t);
+	step_down(t, 3);
+	crash(t, 2);
+	t->slow[2] = false;
+	restart(t, 2);
+	split(t, "234");
+	elect_quietly(t, 3);
+	CHECK_INT(status(t, 3).role, RAFT_LEADER);
+}
+
+TEST(an_acknowledgement_in_a_later_term_than_its_entries_is_seen)
+{
+	found_by_trace(RAFT_BUG_ACK_AT_NEW_TERM, late_ack, 5,
+		       "leader completeness");
+}
