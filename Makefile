@@ -78,8 +78,9 @@ $(UNIT) $(SIM): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/test/unit/test.o \
 $(BUILD)/gen/test/unit/all.pb-c.c: test/unit/all.proto
 	@mkdir -p $(@D)
 	$(Q)protoc-c --c_out=$(BUILD)/gen $<
-$(BUILD)/test/unit/json_test.o: | $(BUILD)/gen/test/unit/all.pb-c.c
-$(BUILD)/test/unit/json_test: $(BUILD)/gen/test/unit/all.pb-c.o
+CODEC_TESTS := $(BUILD)/test/unit/json_test $(BUILD)/test/unit/rpc_test
+$(CODEC_TESTS:=.o): | $(BUILD)/gen/test/unit/all.pb-c.c
+$(CODEC_TESTS): $(BUILD)/gen/test/unit/all.pb-c.o
 $(BUILD)/test/unit/client_test: $(BUILD)/test/unit/peer.o
 $(UNIT:=.o) $(SIM:=.o) $(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN)
 

@@ -1,14 +1,13 @@
 #include "wire/rpc.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "proto/gateway.pb-c.h"
 #include "proto/node.pb-c.h"
 #include "proto/raft.pb-c.h"
 #include "proto/trainer.pb-c.h"
-#include "wire/utf8.h"
+#include "wire/binary.h"
 
 const struct rpc_method rpc_methods[RPC_COUNT] = {
 #define RPC_ROW(NAME, path, in, out, kind, channel, again)                     \
@@ -18,72 +17,18 @@ const struct rpc_method rpc_methods[RPC_COUNT] = {
 #undef RPC_ROW
 };
 
-static bool strings_ok(const ProtobufCMessage *msg);
-
-/* One value at p, of a field of this descriptor, is sound. */
-static bool value_ok(const ProtobufCFieldDescriptor *f, const void *p)
-{
-	const char *s;
-
-	if (f->type == PROTOBUF_C_TYPE_MESSAGE) {
-		const ProtobufCMessage *sub = *(ProtobufCMessage *const *)p;
-
-		return !sub || strings_ok(sub);
-	}
-	if (f->type != PROTOBUF_C_TYPE_STRING)
-		return true;
-	s = *(const char *const *)p;
-	return !s || utf8_ok(s, strlen(s));
-}
-
-static bool field_ok(const ProtobufCFieldDescriptor *f,
-		     const ProtobufCMessage *msg)
-{
-	const char *at = (const char *)msg + f->offset;
-	const char *quantifier = (const char *)msg + f->quantifier_offset;
-
-	if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-		const void *const *items = *(const void *const *const *)at;
-		size_t n = *(const size_t *)quantifier;
-
-		if (f->type != PROTOBUF_C_TYPE_STRING &&
-		    f->type != PROTOBUF_C_TYPE_MESSAGE)
-			return true;
-		for (size_t i = 0; i < n; i++)
-			if (!value_ok(f, &items[i]))
-				return false;
-		return true;
-	}
-	if ((f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
-	    *(const uint32_t *)quantifier != f->id)
-		return true;
-	return value_ok(f, at);
-}
-
-static bool strings_ok(const ProtobufCMessage *msg)
-{
-	const ProtobufCMessageDescriptor *d = msg->descriptor;
-
-	for (unsigned i = 0; i < d->n_fields; i++)
-		if (!field_ok(&d->fields[i], msg))
-			return false;
-	return true;
-}
-
 int rpc_unpack(ProtobufCMessage **out, const ProtobufCMessageDescriptor *type,
 	       const void *p, size_t len, struct err *err)
 {
-	ProtobufCMessage *msg = protobuf_c_message_unpack(type, NULL, len, p);
+	ProtobufCMessage *msg;
+	int rc = binary_check(type, p, len, err);
 
+	if (rc)
+		return rc;
+	msg = protobuf_c_message_unpack(type, NULL, len, p);
 	if (!msg)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%s: malformed message of %zu bytes", type->name,
-			       len);
-	if (!strings_ok(msg)) {
-		rpc_free(msg);
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%s: a string is not UTF-8", type->name);
-	}
+		return err_set(err, ERR_INVALID_ARGUMENT, "malformed %s",
+			       type->name);
 	*out = msg;
 	return 0;
 }

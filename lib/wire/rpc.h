@@ -146,9 +146,10 @@ enum rpc_name {
 
 extern const struct rpc_method rpc_methods[RPC_COUNT];
 
-/* A message from its binary form, checked as protobuf-c does not: strings are
- * UTF-8 without NUL. The caller frees *out with rpc_free(). Malformed is
- * INVALID_ARGUMENT. */
+/* A message from its binary form, which binary.h checks first for what
+ * protobuf-c lets through: strings are UTF-8 without NUL, depth and number of
+ * fields are bounded (RESOURCE_EXHAUSTED). The caller frees *out with
+ * rpc_free(). Malformed is INVALID_ARGUMENT. */
 int rpc_unpack(ProtobufCMessage **out, const ProtobufCMessageDescriptor *type,
 	       const void *p, size_t len, struct err *err) MUST_CHECK;
 
