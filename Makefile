@@ -35,6 +35,7 @@ CMD := $(patsubst cmd/%.c,$(BUILD)/bin/%,$(wildcard cmd/*.c))
 SH := $(patsubst cmd/%.sh,$(BUILD)/bin/%,$(wildcard cmd/*.sh))
 UNIT := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/unit/*_test.c))
 SIM := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/sim/*_sim.c))
+BENCH := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/bench/*.c))
 
 all: $(CMD) $(SH)
 
@@ -82,7 +83,9 @@ CODEC_TESTS := $(BUILD)/test/unit/json_test $(BUILD)/test/unit/rpc_test
 $(CODEC_TESTS:=.o): | $(BUILD)/gen/test/unit/all.pb-c.c
 $(CODEC_TESTS): $(BUILD)/gen/test/unit/all.pb-c.o
 $(BUILD)/test/unit/client_test: $(BUILD)/test/unit/peer.o
-$(UNIT:=.o) $(SIM:=.o) $(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN)
+$(BENCH): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libgfl.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(UNIT:=.o) $(SIM:=.o) $(BENCH:=.o) $(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN)
 
 # Each suite is TAP on stdout; test/check.sh runs them all and counts.
 check-unit: $(UNIT)
