@@ -107,8 +107,10 @@ size_t state_live(const struct state *s, bool runs);
 
 bool state_run_over(const Gfl__V1__Run *run); /* finished, stopped, failed */
 
-/* The id for a node that asks for none: above all that are or were trainers'
- * or members'. */
+/* Put r in the place of what its trainer said before, in a run's reports. */
+void state_run_note(Gfl__V1__Run *run, const Gfl__V1__TrainerReport *r);
+
+/* The id for a node that asks for none: above all trainers' and members'. */
 int64_t state_next_id(const struct state *s);
 
 /* The settings of a run, completed with defaults where a field is unset, or

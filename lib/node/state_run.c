@@ -184,7 +184,7 @@ static void inherit(Gfl__V1__TrainerReport *now,
 	}
 }
 
-static void note(Gfl__V1__Run *run, const Gfl__V1__TrainerReport *r)
+void state_run_note(Gfl__V1__Run *run, const Gfl__V1__TrainerReport *r)
 {
 	Gfl__V1__TrainerReport *now;
 	void **grown;
@@ -219,7 +219,7 @@ static void note_all(Gfl__V1__Run *run, const Gfl__V1__RunChange *c)
 	for (size_t i = 0; i < c->n_reports; i++)
 		if (c->reports[i]->trainer_id > 0 &&
 		    run->n_reports < STATE_TRAINERS_MAX)
-			note(run, c->reports[i]);
+			state_run_note(run, c->reports[i]);
 }
 
 static void end(struct turn *t, Gfl__V1__Run *run, const char *state,
@@ -253,9 +253,9 @@ void state_apply_run(struct turn *t, const Gfl__V1__RunChange *c)
 		start(t, c);
 	else if (!run)
 		refuse(t, ERR_NOT_FOUND, c->id, "is not known");
-	else if (state_run_over(run))
+	else if (state_run_over(run) && c->action != ACTION(PROGRESS))
 		refuse(t, ERR_FAILED_PRECONDITION, c->id, "is over");
-	else if (c->action != ACTION(STOP) && strcmp(run->state, "running"))
+	else if (c->action != ACTION(STOP) && !strcmp(run->state, "waiting"))
 		refuse(t, ERR_FAILED_PRECONDITION, c->id, "has not begun");
 	else
 		change(t, run, c);

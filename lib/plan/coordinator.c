@@ -300,6 +300,8 @@ static bool look_for_end(struct coordinator *c,
 			 struct coordinator_act *act)
 {
 	double accuracy = mean_accuracy(c, v);
+	int64_t give_up_ms = v->run->give_up_ms ? v->run->give_up_ms
+						: c->opts.give_up_ms;
 
 	act->run = v->run->id;
 	if (all_at_end(c, v)) {
@@ -309,7 +311,7 @@ static bool look_for_end(struct coordinator *c,
 		   accuracy >= v->run->target_accuracy) {
 		because(act, "mean accuracy %.4f reached", accuracy);
 		act->kind = COORDINATOR_RUN_FINISHED;
-	} else if (now_ms - c->enough_ms >= c->opts.give_up_ms) {
+	} else if (now_ms - c->enough_ms >= give_up_ms) {
 		because(act, "fewer than 2 trainers for %lld s",
 			(long long)(now_ms - c->enough_ms) / 1000);
 		act->kind = COORDINATOR_RUN_FAILED;

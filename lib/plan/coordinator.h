@@ -38,6 +38,7 @@ struct coordinator_run {
 	enum topology_policy policy;
 	int min_trainers;       /* at least so many before the first plan */
 	double target_accuracy; /* ends the run; 0 for none */
+	int64_t give_up_ms;     /* instead of the option's; 0: as that */
 };
 
 /* The committed state, borrowed for a call. Plans must go back at least

@@ -38,7 +38,6 @@ struct cluster {
 	bool (*until)(struct cluster *c);
 	bool quiet; /* keep no text of what was applied */
 	const char *cluster_id;
-	const char *url[MEMBERS + 1]; /* of members in other processes */
 };
 
 static inline void cluster_check(struct cluster *c)
@@ -95,9 +94,9 @@ static inline void member_failed(const struct err *err, void *arg)
 
 static inline const char *member_url(int64_t id, void *arg)
 {
-	struct cluster *c = ((struct member *)arg)->c;
+	struct member *m = arg;
 
-	return c->m[id].server ? server_url(c->m[id].server) : c->url[id];
+	return m->c->m[id].server ? server_url(m->c->m[id].server) : NULL;
 }
 
 static inline void must(int rc, const struct err *err)

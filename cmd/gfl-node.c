@@ -1,0 +1,254 @@
+/* gfl-node - a member of the cluster: replicates its log, coordinates when it
+ * leads, and stands between the trainers and the rest. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/daemon.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "node/node.h"
+
+enum { BASE_PORT = 8900, ID_MAX = 1 << 30 };
+
+struct config {
+	struct daemon_opts daemon;
+	struct opt_list gateways, joins;
+	int64_t id;
+	int rank, max_voters;
+	int64_t election_min_ms, election_max_ms, heartbeat_ms;
+	int64_t fail_after_ms, remove_after_ms;
+	bool bootstrap, rejoin, keep_membership;
+};
+
+static const struct opt opts[] = {
+	OPT_INT64(0, "node-id", struct config, id, "N", "0", 0, ID_MAX,
+		  "number in the cluster; 0: the next free one"),
+	OPT_INT(0, "rank", struct config, rank, "N", "-1", -1, ID_MAX - 1,
+		"where a launcher starts the nodes: --node-id is N + 1",
+		.env = "OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK SLURM_PROCID "
+		       "JOB_COMPLETION_INDEX"),
+	OPT_GATEWAY(struct config, gateways),
+	OPT_URLS(0, "join", struct config, joins, NULL,
+		 "join by these members instead of a gateway"),
+	OPT_BOOL(0, "bootstrap", struct config, bootstrap,
+		 "found a new cluster, without a gateway's grant"),
+	OPT_DAEMON(struct config, daemon, NULL),
+	OPT_MILLIS(0, "min-election-timeout", struct config, election_min_ms,
+		   "150", "silence of the leader after which to elect"),
+	OPT_MILLIS(0, "max-election-timeout", struct config, election_max_ms,
+		   "300", "the same, at most; each time one between the two"),
+	OPT_MILLIS(0, "heartbeat", struct config, heartbeat_ms, "50",
+		   "a leader is heard at least so often"),
+	OPT_SECONDS(0, "fail-after", struct config, fail_after_ms, "5",
+		    "a node or trainer silent for so long is down"),
+	OPT_SECONDS(0, "remove-after", struct config, remove_after_ms, "600",
+		    "a node that is down is removed after so long"),
+	OPT_INT(0, "max-voters", struct config, max_voters, "N", "5", 1, 99,
+		"voters at most; further nodes stand by"),
+	OPT_BOOL(0, "keep-membership", struct config, keep_membership,
+		 "stay a member while stopped, for a restart soon"),
+	OPT_BOOL(0, "rejoin", struct config, rejoin,
+		 "when removed by the others, join again as a new member"),
+	OPT_END,
+};
+
+static const struct prog prog = {
+	.name = "gfl-node",
+	.args = "",
+	.brief = "a member of the cluster",
+	.about =
+		"Joins the cluster that the gateway knows, or founds it if the "
+		"gateway grants that; from then on it is a member, and starts "
+		"again from its own database. Members elect a leader among "
+		"them, which plans who trains with whom. Trainers attach to "
+		"any node; requests that only the leader can serve are passed "
+		"on to it. A node that is stopped by TERM leaves the cluster, "
+		"and joins again when it is started; one that is killed stays "
+		"a member until --remove-after. Without --listen it serves on "
+		"port 8900 + node id of 127.0.0.1, or on a free one if it has "
+		"no id of its own.",
+	.example = "gfl-node --node-id 1 -g http://127.0.0.1:8090\n"
+		   "gfl-node --bootstrap --listen 127.0.0.1:8901\n"
+		   "gfl-node --join http://127.0.0.1:8901",
+	.opts = opts,
+	.daemon = true,
+};
+
+/* All that the daemon owns. */
+struct app {
+	const struct config *cfg;
+	struct daemon daemon;
+	struct loop *loop;
+	struct node *node;
+	bool told;      /* ready, once */
+	struct err err; /* why it ended; code 0: it left */
+};
+
+static void on_stop(void *arg)
+{
+	struct app *app = arg;
+
+	log_info("stopping");
+	daemon_stopping(&app->daemon);
+	if (app->node)
+		node_leave(app->node);
+	else
+		loop_stop(app->loop);
+}
+
+/* A line to paste. */
+static void tell_how_to_join(const struct app *app)
+{
+	const struct config *cfg = app->cfg;
+	bool gateway = !cfg->joins.n && !cfg->bootstrap && cfg->gateways.n;
+	char *line = mem_fmt("gfl-node %s %s", gateway ? "-g" : "--join",
+			     gateway ? cfg->gateways.at[0]
+				     : node_url(app->node));
+
+	log_info("serving",
+		 "node=%" PRId64 " cluster=%s url=%s join_with=%s",
+		 node_id(app->node), node_cluster(app->node),
+		 node_url(app->node), line);
+	free(line);
+}
+
+static void on_ready(void *arg)
+{
+	struct app *app = arg;
+
+	if (!app->told &&
+	    daemon_ready(&app->daemon, server_port(node_server(app->node)),
+			 &app->err)) {
+		loop_stop(app->loop);
+		return;
+	}
+	app->told = true;
+	tell_how_to_join(app);
+}
+
+static void on_end(const struct err *err, void *arg)
+{
+	struct app *app = arg;
+
+	app->err.code = ERR_OK;
+	if (err)
+		app->err = *err;
+	loop_stop(app->loop);
+}
+
+static char *listen_at(const struct config *cfg)
+{
+	struct opt_addr at = cfg->daemon.listen;
+
+	if (!at.host[0]) {
+		snprintf(at.host, sizeof(at.host), "127.0.0.1");
+		if (!at.port && cfg->id && cfg->id <= 65535 - BASE_PORT)
+			at.port = BASE_PORT + (int)cfg->id;
+	}
+	return opt_addr_text(&at);
+}
+
+static int open_node(struct app *app, const char *path, const char *at,
+		     struct err *err)
+{
+	const struct config *cfg = app->cfg;
+	const struct node_config node = {
+		.loop = app->loop,
+		.db_path = path,
+		.server = {.listen = at,
+			   .advertise = cfg->daemon.advertise,
+			   .insecure = cfg->daemon.insecure},
+		.node_id = cfg->id,
+		.gateways = cfg->gateways.at,
+		.ngateways = cfg->gateways.n,
+		.joins = cfg->joins.at,
+		.njoins = cfg->joins.n,
+		.bootstrap = cfg->bootstrap,
+		.keep_membership = cfg->keep_membership,
+		.election_min_ms = cfg->election_min_ms,
+		.election_max_ms = cfg->election_max_ms,
+		.heartbeat_ms = cfg->heartbeat_ms,
+		.fail_after_ms = cfg->fail_after_ms,
+		.remove_after_ms = cfg->remove_after_ms,
+		.max_voters = cfg->max_voters,
+		.shutdown_ms = cfg->daemon.shutdown_ms,
+		.bind = cfg->daemon.bind,
+		.on_ready = on_ready,
+		.on_end = on_end,
+		.arg = app,
+	};
+
+	return node_open(&app->node, &node, err);
+}
+
+/* One life as a member; *again: it was removed, and begins another. */
+static int live(struct app *app, const char *path, const char *at, bool *again,
+		struct err *err)
+{
+	*again = false;
+	if (open_node(app, path, at, err))
+		return (int)err->code;
+	loop_run(app->loop);
+	*again = app->cfg->rejoin && node_removed(app->node);
+	node_close(app->node);
+	app->node = NULL;
+	if (!app->err.code)
+		return 0;
+	*err = app->err;
+	return (int)err->code;
+}
+
+static int serve(struct app *app, const char *path, struct err *err)
+{
+	char *at = listen_at(app->cfg);
+	bool again = true;
+	int rc = loop_open(&app->loop, err);
+
+	if (!rc)
+		loop_signals(app->loop, on_stop, NULL, app);
+	while (!rc && again) {
+		rc = live(app, path, at, &again, err);
+		if (again) {
+			log_warn("removed", "error=%s", err->msg);
+			rc = 0;
+		}
+	}
+	if (app->loop)
+		loop_close(app->loop);
+	free(at);
+	return rc;
+}
+
+static int run(const struct config *cfg, struct err *err)
+{
+	struct app app = {.cfg = cfg};
+	char *path = NULL, *file;
+	int rc;
+
+	if (daemon_start(&app.daemon, &cfg->daemon, err))
+		return (int)err->code;
+	file = cfg->id ? mem_fmt("node-%" PRId64 ".db", cfg->id)
+		       : mem_str("node.db");
+	rc = daemon_db(&path, &cfg->daemon, file, err);
+	if (!rc)
+		rc = serve(&app, path, err);
+	free(path);
+	free(file);
+	daemon_end(&app.daemon);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct config cfg = {0};
+	struct err err;
+
+	opt_parse(&prog, &cfg, argc, argv);
+	if (!cfg.id && cfg.rank >= 0)
+		cfg.id = cfg.rank + 1;
+	if (run(&cfg, &err))
+		return err_report(&prog, &err);
+	return 0;
+}

@@ -1,0 +1,263 @@
+/* The gateways know us: registration, heartbeats, and who leads. A gateway that
+ * is lost is tolerated; each is on its own. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "node/node_impl.h"
+
+enum { CALL_MS = 5000, PERIOD_MS = 5000, RETRY_MS = 1000 };
+
+struct gateway_link {
+	struct node *n;
+	const char *url;
+	struct rpc *rpc;
+	struct timer timer;
+	bool registered, warned;
+	bool known; /* it has taken us in before */
+	int64_t period_ms;
+	int64_t told_term; /* of the leadership it was told */
+};
+
+struct announce {
+	size_t n;
+	struct gateway_link links[];
+};
+
+static void step(void *arg);
+
+void announce_open(struct node *n)
+{
+	size_t count = n->cfg.ngateways;
+	struct announce *a =
+		mem_zero(1, sizeof(*a) + count * sizeof(struct gateway_link));
+
+	a->n = count;
+	for (size_t i = 0; i < count; i++) {
+		a->links[i].n = n;
+		a->links[i].url = n->cfg.gateways[i];
+		a->links[i].period_ms = PERIOD_MS;
+	}
+	n->announce = a;
+}
+
+void announce_close(struct node *n)
+{
+	struct announce *a = n->announce;
+
+	if (!a)
+		return;
+	for (size_t i = 0; i < a->n; i++) {
+		client_cancel(a->links[i].rpc);
+		timer_stop(&a->links[i].timer);
+	}
+	free(a);
+	n->announce = NULL;
+}
+
+bool announce_reaches(const struct node *n)
+{
+	for (size_t i = 0; i < n->announce->n; i++)
+		if (n->announce->links[i].registered)
+			return true;
+	return false;
+}
+
+static void call(struct gateway_link *l, enum rpc_name name,
+		 const ProtobufCMessage *in, rpc_done_fn *done)
+{
+	const struct rpc_opts opts = {
+		.timeout_ms = CALL_MS,
+		.bind = l->n->cfg.bind,
+	};
+
+	l->rpc = client_call(l->n->client, l->url, name, in, &opts, done, l);
+}
+
+static void again(struct gateway_link *l, int64_t after_ms)
+{
+	timer_set(&l->timer, l->n->loop, after_ms, step, l);
+}
+
+/* The first answer of all decides whether this is our gateway; later it may
+ * have been set up anew for others, and we go on without it. */
+static void failed(struct gateway_link *l, const struct err *err)
+{
+	l->rpc = NULL;
+	l->registered = false;
+	if (err->code == ERR_FAILED_PRECONDITION && !l->known) {
+		node_end(l->n, err);
+		return;
+	}
+	if (!l->warned)
+		log_warn("gateway lost", "url=%s error=%s", l->url, err->msg);
+	l->warned = true;
+	again(l, RETRY_MS);
+}
+
+static void took(struct gateway_link *l, int64_t lease_ms)
+{
+	if (l->warned)
+		log_info("gateway back", "url=%s", l->url);
+	l->warned = false;
+	l->registered = l->known = true;
+	if (lease_ms > 0)
+		l->period_ms =
+			lease_ms / 3 < PERIOD_MS ? lease_ms / 3 : PERIOD_MS;
+	if (l->period_ms < 10)
+		l->period_ms = 10;
+}
+
+static void registered(const struct err *err, const ProtobufCMessage *msg,
+		       void *arg)
+{
+	const RegisterNodeResponse *out = (const RegisterNodeResponse *)msg;
+	struct gateway_link *l = arg;
+
+	l->rpc = NULL;
+	if (err) {
+		failed(l, err);
+		return;
+	}
+	took(l, out->lease_ms);
+	l->told_term = 0;
+	for (size_t i = 0; i < out->n_nodes; i++)
+		if (!strcmp(out->nodes[i]->cluster_id, l->n->meta.cluster_id))
+			node_hint(l->n, out->nodes[i]->node_id,
+				  out->nodes[i]->url);
+	again(l, l->n->leads ? 0 : l->period_ms);
+}
+
+static void heard(const struct err *err, const ProtobufCMessage *msg, void *arg)
+{
+	const HeartbeatResponse *out = (const HeartbeatResponse *)msg;
+	struct gateway_link *l = arg;
+
+	l->rpc = NULL;
+	if (err) {
+		failed(l, err);
+		return;
+	}
+	l->registered = !strcmp(out->status, "received");
+	if (l->registered)
+		took(l, out->lease_ms);
+	again(l, l->registered ? l->period_ms : 0);
+}
+
+static void led(const struct err *err, const ProtobufCMessage *msg, void *arg)
+{
+	struct gateway_link *l = arg;
+
+	(void)msg;
+	l->rpc = NULL;
+	if (err)
+		failed(l, err);
+	else
+		again(l, 0);
+}
+
+static const char *role(const struct node *n)
+{
+	const Gfl__V1__Member *m = state_member(n->state, n->meta.node_id);
+
+	if (n->leads)
+		return "leader";
+	if (!m || m->role == GFL__V1__ROLE__LEARNER)
+		return "learner";
+	return m->role == GFL__V1__ROLE__VOTER ? "voter" : "standby";
+}
+
+static void enroll(struct gateway_link *l)
+{
+	RegisterNodeRequest in = REGISTER_NODE_REQUEST__INIT;
+	struct node *n = l->n;
+
+	in.node_id = (int32_t)n->meta.node_id;
+	in.url = (char *)node_url(n);
+	in.instance_id = n->meta.instance_id;
+	in.cluster_id = n->meta.cluster_id;
+	in.role = (char *)role(n);
+	call(l, RPC_GATEWAY_REGISTER_NODE, &in.base, registered);
+}
+
+static void tell_leader(struct gateway_link *l)
+{
+	UpdateLeaderRequest in = UPDATE_LEADER_REQUEST__INIT;
+	struct node *n = l->n;
+
+	in.leader_id = (int32_t)n->meta.node_id;
+	in.term = l->told_term = n->term;
+	in.cluster_id = n->meta.cluster_id;
+	in.instance_id = n->meta.instance_id;
+	call(l, RPC_GATEWAY_UPDATE_LEADER, &in.base, led);
+}
+
+static void beat(struct gateway_link *l)
+{
+	HeartbeatRequest in = HEARTBEAT_REQUEST__INIT;
+	struct node *n = l->n;
+
+	in.node_id = (int32_t)n->meta.node_id;
+	in.instance_id = n->meta.instance_id;
+	in.cluster_id = n->meta.cluster_id;
+	in.role = (char *)role(n);
+	call(l, RPC_GATEWAY_HEARTBEAT, &in.base, heard);
+}
+
+static void step(void *arg)
+{
+	struct gateway_link *l = arg;
+
+	if (l->rpc || l->n->leaving)
+		return;
+	if (!l->registered)
+		enroll(l);
+	else if (l->n->leads && l->told_term < l->n->term)
+		tell_leader(l);
+	else
+		beat(l);
+}
+
+void announce_start(struct node *n)
+{
+	for (size_t i = 0; i < n->announce->n; i++)
+		again(&n->announce->links[i], 0);
+}
+
+void announce_leader(struct node *n)
+{
+	for (size_t i = 0; i < n->announce->n; i++)
+		if (n->announce->links[i].registered &&
+		    !n->announce->links[i].rpc)
+			again(&n->announce->links[i], 0);
+}
+
+static void removed(const struct err *err, const ProtobufCMessage *msg,
+		    void *arg)
+{
+	struct gateway_link *l = arg;
+
+	(void)msg;
+	l->rpc = NULL;
+	if (err)
+		log_debug("leave gateway", "error=%s", err->msg);
+}
+
+void announce_leave(struct node *n)
+{
+	RemoveNodeRequest in = REMOVE_NODE_REQUEST__INIT;
+
+	in.node_id = (int32_t)n->meta.node_id;
+	in.instance_id = n->meta.instance_id;
+	for (size_t i = 0; i < n->announce->n; i++) {
+		struct gateway_link *l = &n->announce->links[i];
+
+		timer_stop(&l->timer);
+		client_cancel(l->rpc);
+		l->rpc = NULL;
+		if (l->registered)
+			call(l, RPC_GATEWAY_REMOVE_NODE, &in.base, removed);
+	}
+}

@@ -1,0 +1,278 @@
+/* Requests that only the leader can serve, wherever they come in: one hop to
+ * it, and patience while there is none. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "node/node_impl.h"
+#include "wire/rpc.h"
+
+enum { DEADLINE_MS = 30000, RETRY_MS = 20, FORWARD_MS = 10000 };
+
+static void try(struct ask *a);
+
+static void ask_free(struct ask *a)
+{
+	client_cancel(a->rpc);
+	timer_stop(&a->retry);
+	LIST_REMOVE(a, entry);
+	rpc_free(a->in);
+	free(a);
+}
+
+/* A proposal under way comes back to the ask; then it is freed. */
+static void gone(struct call *call, void *arg)
+{
+	struct ask *a = arg;
+
+	(void)call;
+	a->call = NULL;
+	if (!a->proposing)
+		ask_free(a);
+}
+
+void ask_answer(struct ask *a, const ProtobufCMessage *out)
+{
+	if (a->call)
+		call_reply(a->call, out);
+	ask_free(a);
+}
+
+void ask_fail(struct ask *a, const struct err *err)
+{
+	if (a->call)
+		call_fail(a->call, err);
+	ask_free(a);
+}
+
+struct ask *ask_new(struct node *n, struct call *call, enum rpc_name name,
+		    const ProtobufCMessage *in, ask_lead_fn *lead)
+{
+	struct ask *a = mem_zero(1, sizeof(*a));
+	uint64_t client;
+
+	rand_os(&client, sizeof(client));
+	a->n = n;
+	a->call = call;
+	a->name = name;
+	a->in = rpc_copy(in);
+	a->lead = lead;
+	a->forwarded = call_forwarded(call);
+	a->client = (int64_t)(client >> 1) | 1;
+	a->seq = 1;
+	a->deadline_ms = call_deadline_ms(call);
+	if (a->deadline_ms > clock_ms() + DEADLINE_MS)
+		a->deadline_ms = clock_ms() + DEADLINE_MS;
+	LIST_INSERT_HEAD(&n->asks, a, entry);
+	call_on_cancel(call, gone, a);
+	return a;
+}
+
+static void on_retry(void *arg)
+{
+	try(arg);
+}
+
+static int64_t left_ms(const struct ask *a)
+{
+	return a->deadline_ms - clock_ms();
+}
+
+static void give_up(struct ask *a)
+{
+	const char *waits = membership_waits(a->n);
+	struct err err;
+
+	if (waits)
+		err_set(&err, ERR_UNAVAILABLE,
+			"not a member yet: waiting for %s", waits);
+	else
+		err_set(&err, ERR_FAILED_PRECONDITION,
+			"the cluster has no leader");
+	ask_fail(a, &err);
+}
+
+static void wait(struct ask *a)
+{
+	if (left_ms(a) <= RETRY_MS)
+		give_up(a);
+	else
+		timer_set(&a->retry, a->n->loop, RETRY_MS, on_retry, a);
+}
+
+/* The leader says come back, or was none: so do others who wait. */
+static bool passing(enum err_code code)
+{
+	return code == ERR_UNAVAILABLE;
+}
+
+static void lead(struct ask *a)
+{
+	struct err err;
+	int rc = a->lead(a, &err);
+
+	if (!rc)
+		return;
+	if (passing(rc) && a->call)
+		wait(a);
+	else
+		ask_fail(a, &err);
+}
+
+static void forwarded(const struct err *err, const ProtobufCMessage *out,
+		      void *arg)
+{
+	struct ask *a = arg;
+
+	a->rpc = NULL;
+	if (!err)
+		ask_answer(a, out);
+	else if (passing(err->code) && rpc_methods[a->name].again)
+		wait(a);
+	else
+		ask_fail(a, err);
+}
+
+static void forward(struct ask *a, const char *url)
+{
+	int64_t ms = left_ms(a);
+	struct rpc_opts opts = {
+		.timeout_ms = ms < 1            ? 1
+			      : ms < FORWARD_MS ? ms
+						: FORWARD_MS,
+		.forwarded = true,
+		.bind = a->n->cfg.bind,
+	};
+
+	a->rpc = client_call(a->n->client, url, a->name, a->in, &opts,
+			     forwarded, a);
+}
+
+static void try(struct ask *a)
+{
+	struct node *n = a->n;
+	const char *url = NULL;
+	struct err err;
+
+	if (n->driver && driver_leads(n->driver)) {
+		lead(a);
+		return;
+	}
+	if (a->forwarded && n->driver && n->leader != n->meta.node_id) {
+		err_set(&err, ERR_UNAVAILABLE, "node %" PRId64 " does not lead",
+			n->meta.node_id);
+		ask_fail(a, &err);
+		return;
+	}
+	if (n->leader && n->leader != n->meta.node_id)
+		url = node_url_of(n, n->leader);
+	if (url)
+		forward(a, url);
+	else
+		wait(a);
+}
+
+void ask_begin(struct ask *a)
+{
+	try(a);
+}
+
+void ask_poke(struct node *n)
+{
+	struct ask *a, *next;
+
+	for (a = LIST_FIRST(&n->asks); a; a = next) {
+		next = LIST_NEXT(a, entry);
+		if (!a->rpc && !a->proposing)
+			timer_set(&a->retry, n->loop, 0, on_retry, a);
+	}
+}
+
+static void proposed(const struct err *err, const struct driver_result *result,
+		     void *arg)
+{
+	struct ask *a = arg;
+
+	a->proposing = false;
+	if (!a->call)
+		ask_free(a);
+	else if (err && passing(err->code))
+		wait(a);
+	else if (err)
+		ask_fail(a, err);
+	else if (result->refused.code)
+		ask_fail(a, &result->refused);
+	else
+		a->reply(a, result);
+}
+
+static void *pack(const Gfl__V1__Entry *e, struct driver_proposal *p)
+{
+	uint8_t *bytes = mem_zero(1, gfl__v1__entry__get_packed_size(e) + 1);
+
+	p->len = gfl__v1__entry__pack(e, bytes);
+	p->data = bytes;
+	return bytes;
+}
+
+int ask_propose(struct ask *a, const Gfl__V1__Entry *e, ask_reply_fn *reply,
+		struct err *err)
+{
+	struct driver_proposal p = {.client = a->client, .seq = a->seq};
+	void *bytes = pack(e, &p);
+	int rc = driver_propose(a->n->driver, &p, proposed, a, err);
+
+	free(bytes);
+	a->reply = reply;
+	a->proposing = !rc;
+	return rc;
+}
+
+int ask_change(struct ask *a, int64_t id, enum raft_member_role role,
+	       const Gfl__V1__Entry *e, ask_reply_fn *reply, struct err *err)
+{
+	struct driver_proposal p = {0};
+	void *bytes = pack(e, &p);
+	int rc = driver_change(a->n->driver, id, role, &p, proposed, a, err);
+
+	free(bytes);
+	a->reply = reply;
+	a->proposing = !rc;
+	return rc;
+}
+
+int node_propose(struct node *n, const Gfl__V1__Entry *e, driver_done_fn *done,
+		 void *arg, struct err *err)
+{
+	struct driver_proposal p = {0};
+	void *bytes = pack(e, &p);
+	int rc = driver_propose(n->driver, &p, done, arg, err);
+
+	free(bytes);
+	return rc;
+}
+
+int node_change(struct node *n, int64_t id, enum raft_member_role role,
+		const Gfl__V1__Entry *e, driver_done_fn *done, void *arg,
+		struct err *err)
+{
+	struct driver_proposal p = {0};
+	void *bytes = pack(e, &p);
+	int rc = driver_change(n->driver, id, role, &p, done, arg, err);
+
+	free(bytes);
+	return rc;
+}
+
+void ask_close(struct node *n)
+{
+	struct err err;
+	struct ask *a;
+
+	err_set(&err, ERR_UNAVAILABLE, "node %" PRId64 " stops",
+		n->meta.node_id);
+	while ((a = LIST_FIRST(&n->asks)))
+		ask_fail(a, &err);
+}

@@ -1,0 +1,419 @@
+/* When this node leads, it is the coordinator: it feeds lib/plan's decisions
+ * with what the trainers say, and proposes what they come to. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "node/node_impl.h"
+#include "node/state_impl.h"
+#include "plan/coordinator.h"
+#include "wire/rpc.h"
+
+enum { PAUSE_MS = 200 }; /* after a proposal that came to nothing */
+
+struct conductor {
+	struct coordinator *plan; /* NULL while another node leads */
+	Gfl__V1__Run *table;      /* the last reports, of the run under way */
+	bool fresh;               /* the table is ahead of the log */
+	bool busy;                /* an act is proposed */
+	int64_t pause_until_ms;
+	struct coordinator_trainer *trainers; /* of the view */
+	struct coordinator_run run;
+};
+
+void conductor_open(struct node *n)
+{
+	n->conductor = mem_zero(1, sizeof(*n->conductor));
+}
+
+static void forget_table(struct conductor *c)
+{
+	if (c->table)
+		rpc_free(&c->table->base);
+	c->table = NULL;
+	c->fresh = false;
+}
+
+void conductor_close(struct node *n)
+{
+	struct conductor *c = n->conductor;
+
+	if (!c)
+		return;
+	coordinator_free(c->plan);
+	forget_table(c);
+	free(c->trainers);
+	free(c);
+	n->conductor = NULL;
+}
+
+/* ---- what is known ---- */
+
+static Gfl__V1__Run *table_of(struct conductor *c, const Gfl__V1__Run *run)
+{
+	if (c->table && c->table->id == run->id)
+		return c->table;
+	forget_table(c);
+	c->table = (Gfl__V1__Run *)rpc_copy(&run->base);
+	return c->table;
+}
+
+static const Gfl__V1__TrainerReport *said(const Gfl__V1__Run *run, int64_t id)
+{
+	for (size_t i = 0; i < run->n_reports; i++)
+		if (run->reports[i]->trainer_id == id)
+			return run->reports[i];
+	return NULL;
+}
+
+/* Rounds finished, as lib/plan counts: the last one's number. The last of all
+ * is done only when the trainer says that it has finished: it evaluates yet. */
+static int64_t last_round(const Gfl__V1__Run *run,
+			  const Gfl__V1__TrainerReport *r)
+{
+	if (r->round >= run->spec->rounds && strcmp(r->state, "finished"))
+		return run->spec->rounds - 2;
+	return r->round - 1;
+}
+
+static void tell_round(struct conductor *c, const Gfl__V1__Run *run,
+		       const Gfl__V1__TrainerReport *r)
+{
+	coordinator_reported(c->plan, run->id, r->trainer_id,
+			     last_round(run, r),
+			     r->_accuracy_case ? r->accuracy : NAN);
+}
+
+/* A trainer that completed an exchange has a partner that is well. */
+static void tell_exchange(struct node *n, const Gfl__V1__TrainerReport *r,
+			  int64_t exchanges_before)
+{
+	const struct plan_round *round;
+	int64_t peer;
+
+	if (r->exchanges <= exchanges_before || r->round < 1)
+		return;
+	round = plans_was(&n->state->plans, r->run, r->round - 1);
+	peer = round ? plan_partner(round, r->trainer_id) : 0;
+	if (peer)
+		coordinator_exchanged(n->conductor->plan, r->trainer_id, peer,
+				      false);
+}
+
+static void late(struct node *n, const Gfl__V1__TrainerReport *r);
+
+static void hear_report(struct node *n, const Gfl__V1__TrainerReport *r)
+{
+	struct conductor *c = n->conductor;
+	const Gfl__V1__Run *run = state_running(n->state);
+	const Gfl__V1__TrainerReport *old;
+	Gfl__V1__Run *table;
+
+	coordinator_heard(c->plan, r->trainer_id, clock_ms());
+	if (!run || r->run != run->id) {
+		late(n, r);
+		return;
+	}
+	table = table_of(c, run);
+	old = said(table, r->trainer_id);
+	tell_exchange(n, r, old ? old->exchanges : 0);
+	if (!strcmp(r->state, "failed") &&
+	    (!old || strcmp(old->state, "failed")))
+		log_warn("trainer failed", "trainer=%" PRId64 " reason=%s",
+			 r->trainer_id, r->reason);
+	state_run_note(table, r);
+	c->fresh = true;
+	tell_round(c, run, r);
+}
+
+void conductor_heard(struct node *n, const Gfl__V1__ReportRequest *batch)
+{
+	struct conductor *c = n->conductor;
+
+	if (!c->plan)
+		return;
+	for (size_t i = 0; i < batch->n_alive; i++)
+		if (state_trainer(n->state, batch->alive[i]))
+			coordinator_heard(c->plan, batch->alive[i], clock_ms());
+	for (size_t i = 0; i < batch->n_reports; i++)
+		if (state_trainer(n->state, batch->reports[i]->trainer_id))
+			hear_report(n, batch->reports[i]);
+	for (size_t i = 0; i < batch->n_links; i++)
+		coordinator_measured(
+			c->plan, batch->links[i]->from, batch->links[i]->to,
+			bandwidth_bps(batch->links[i]->half_octaves));
+	for (size_t i = 0; i < batch->n_misses; i++)
+		coordinator_exchanged(c->plan, batch->misses[i]->by,
+				      batch->misses[i]->peer, true);
+	node_settle(n);
+}
+
+void conductor_merge(const struct node *n, Gfl__V1__Run *run)
+{
+	const Gfl__V1__Run *table = n->conductor->table;
+
+	if (!n->leads || !table || table->id != run->id)
+		return;
+	for (size_t i = 0; i < table->n_reports; i++)
+		state_run_note(run, table->reports[i]);
+}
+
+/* Every clock starts anew; the rounds go on from what the log knows. */
+void conductor_leads(struct node *n, bool leads)
+{
+	struct conductor *c = n->conductor;
+	struct coordinator_opts opts = coordinator_defaults;
+	const Gfl__V1__Run *run = state_running(n->state);
+
+	coordinator_free(c->plan);
+	c->plan = NULL;
+	c->busy = false;
+	forget_table(c);
+	if (!leads)
+		return;
+	opts.fail_after_ms = n->cfg.fail_after_ms;
+	c->plan = coordinator_new(&opts, clock_ms());
+	for (size_t i = 0; run && i < run->n_reports; i++)
+		tell_round(c, run, run->reports[i]);
+}
+
+/* ---- what to do ---- */
+
+static const struct coordinator_run *view_run(struct conductor *c,
+					      const Gfl__V1__Run *run)
+{
+	const Gfl__V1__RunSpec *s = run->spec;
+	bool dense = !strcmp(s->scheme, "dense");
+
+	c->run = (struct coordinator_run){
+		.id = run->id,
+		.rounds = s->rounds,
+		.seed = s->seed,
+		.c = dense ? 1 : (uint32_t)lround(1 / s->keep),
+		.deadline_ms = (uint32_t)s->round_deadline_ms,
+		.policy = (enum topology_policy)topology_policy_of(s->policy),
+		.min_trainers = (int)s->min_trainers,
+		.target_accuracy = s->target_accuracy,
+		.give_up_ms = s->give_up_ms,
+	};
+	return &c->run;
+}
+
+static struct coordinator_view view(struct node *n)
+{
+	struct conductor *c = n->conductor;
+	const struct state *s = n->state;
+	const Gfl__V1__Run *run = state_running(s);
+	size_t live = 0;
+
+	free(c->trainers);
+	c->trainers = mem_zero(s->ntrainers + 1, sizeof(*c->trainers));
+	for (size_t i = 0; i < s->ntrainers; i++)
+		if (!s->trainers[i]->liveness)
+			c->trainers[live++] = (struct coordinator_trainer){
+				s->trainers[i]->id, !s->trainers[i]->no_runs};
+	return (struct coordinator_view){
+		.epoch = s->epoch,
+		.trainers = c->trainers,
+		.ntrainers = live,
+		.run = run ? view_run(c, run) : NULL,
+		.plans = &s->plans,
+		.bandwidth = &s->bandwidth,
+	};
+}
+
+static void done(const struct err *err, const struct driver_result *result,
+		 void *arg)
+{
+	struct node *n = arg;
+	struct conductor *c = n->conductor;
+	const struct err *why = err ? err : &result->refused;
+
+	if (!c)
+		return;
+	c->busy = false;
+	if (why->code) {
+		log_debug("refused", "error=%s", why->msg);
+		c->pause_until_ms = clock_ms() + PAUSE_MS;
+	}
+	node_settle(n);
+}
+
+static void propose(struct node *n, const Gfl__V1__Entry *e)
+{
+	struct conductor *c = n->conductor;
+	struct err err;
+
+	if (!node_propose(n, e, done, n, &err)) {
+		c->busy = true;
+		return;
+	}
+	log_debug("not proposed", "error=%s", err.msg);
+	c->pause_until_ms = clock_ms() + PAUSE_MS;
+}
+
+/* The table, as a change of its run; borrows. */
+static void fill_run(struct node *n, Gfl__V1__RunChange *change, int action,
+		     int64_t id)
+{
+	struct conductor *c = n->conductor;
+
+	gfl__v1__run_change__init(change);
+	change->action = action;
+	change->id = id;
+	change->at_ms = clock_wall_ms();
+	if (!c->table || c->table->id != id)
+		return;
+	change->reports = c->table->reports;
+	change->n_reports = c->table->n_reports;
+}
+
+static void do_plan(struct node *n, const struct coordinator_act *act)
+{
+	Gfl__V1__Entry one[2] = {GFL__V1__ENTRY__INIT, GFL__V1__ENTRY__INIT};
+	Gfl__V1__Entry *both[2] = {&one[0], &one[1]};
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+	Gfl__V1__Batch batch = GFL__V1__BATCH__INIT;
+	Gfl__V1__RunChange progress;
+
+	one[0].kind_case = GFL__V1__ENTRY__KIND_TOPOLOGY;
+	one[0].topology = state_plan_encode(act->plan);
+	fill_run(n, &progress, GFL__V1__RUN_CHANGE__ACTION__PROGRESS,
+		 act->plan->run);
+	one[1].kind_case = GFL__V1__ENTRY__KIND_RUN;
+	one[1].run = &progress;
+	batch.entries = both;
+	batch.n_entries = n->conductor->fresh ? 2 : 1;
+	e.kind_case = GFL__V1__ENTRY__KIND_BATCH;
+	e.batch = &batch;
+	log_info("plan",
+		 "run=%" PRId64 " epoch=%" PRId64 " t0=%" PRId64
+		 " rounds=%zu why=%s",
+		 act->plan->run, act->plan->epoch, act->plan->t0,
+		 act->plan->nrounds, act->why);
+	propose(n, &e);
+	n->conductor->fresh = false;
+	rpc_free(&one[0].topology->base);
+}
+
+static void do_bandwidth(struct node *n, const struct coordinator_act *act)
+{
+	Gfl__V1__Bandwidth *b = mem_zero(1, sizeof(*b));
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	gfl__v1__bandwidth__init(b);
+	b->base_version = n->state->bandwidth.version;
+	b->n_links = act->ncells;
+	b->links = mem_zero(act->ncells + 1, sizeof(*b->links));
+	for (size_t i = 0; i < act->ncells; i++) {
+		b->links[i] = mem_zero(1, sizeof(*b->links[i]));
+		gfl__v1__link__init(b->links[i]);
+		b->links[i]->from = act->cells[i].from;
+		b->links[i]->to = act->cells[i].to;
+		b->links[i]->half_octaves = act->cells[i].level;
+	}
+	e.kind_case = GFL__V1__ENTRY__KIND_BANDWIDTH;
+	e.bandwidth = b;
+	propose(n, &e);
+	rpc_free(&b->base);
+}
+
+static void do_down(struct node *n, const struct coordinator_act *act)
+{
+	const Gfl__V1__Trainer *t = state_trainer(n->state, act->trainer);
+	Gfl__V1__TrainerChange change = GFL__V1__TRAINER_CHANGE__INIT;
+	Gfl__V1__Trainer named = GFL__V1__TRAINER__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	named.id = act->trainer;
+	named.attached_index = t ? t->attached_index : 0;
+	change.action = GFL__V1__TRAINER_CHANGE__ACTION__MARK_DOWN;
+	change.trainer = &named;
+	change.reason = (char *)act->why;
+	e.kind_case = GFL__V1__ENTRY__KIND_TRAINER;
+	e.trainer = &change;
+	log_warn("trainer down", "trainer=%" PRId64 " why=%s", act->trainer,
+		 act->why);
+	propose(n, &e);
+}
+
+static void do_end(struct node *n, const struct coordinator_act *act,
+		   int action)
+{
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+	Gfl__V1__RunChange change;
+
+	fill_run(n, &change, action, act->run);
+	change.reason = (char *)act->why;
+	e.kind_case = GFL__V1__ENTRY__KIND_RUN;
+	e.run = &change;
+	log_info("run over", "run=%" PRId64 " why=%s", act->run, act->why);
+	propose(n, &e);
+}
+
+/* Last words about a run that is over. */
+static void late(struct node *n, const Gfl__V1__TrainerReport *r)
+{
+	Gfl__V1__TrainerReport *one = (Gfl__V1__TrainerReport *)r;
+	Gfl__V1__RunChange change = GFL__V1__RUN_CHANGE__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+	const Gfl__V1__Run *run = state_run(n->state, r->run);
+	const Gfl__V1__TrainerReport *old =
+		run ? said(run, r->trainer_id) : NULL;
+	struct err err;
+
+	if (!run || !state_run_over(run) ||
+	    (old && old->round == r->round && !strcmp(old->state, r->state)))
+		return;
+	change.action = GFL__V1__RUN_CHANGE__ACTION__PROGRESS;
+	change.id = r->run;
+	change.reports = &one;
+	change.n_reports = 1;
+	change.at_ms = clock_wall_ms();
+	e.kind_case = GFL__V1__ENTRY__KIND_RUN;
+	e.run = &change;
+	if (node_propose(n, &e, NULL, NULL, &err))
+		log_debug("late report", "error=%s", err.msg);
+}
+
+static void act_upon(struct node *n, const struct coordinator_act *act)
+{
+	switch (act->kind) {
+	case COORDINATOR_PLAN:
+		do_plan(n, act);
+		break;
+	case COORDINATOR_BANDWIDTH:
+		do_bandwidth(n, act);
+		break;
+	case COORDINATOR_TRAINER_DOWN:
+		do_down(n, act);
+		break;
+	case COORDINATOR_RUN_FINISHED:
+		do_end(n, act, GFL__V1__RUN_CHANGE__ACTION__FINISH);
+		break;
+	case COORDINATOR_RUN_FAILED:
+		do_end(n, act, GFL__V1__RUN_CHANGE__ACTION__FAIL);
+		break;
+	case COORDINATOR_NOTHING:
+		break;
+	}
+}
+
+void conductor_look(struct node *n)
+{
+	struct conductor *c = n->conductor;
+	struct coordinator_act act = {0};
+	struct coordinator_view v;
+
+	if (!c->plan || c->busy || !n->leads || !driver_leads(n->driver) ||
+	    clock_ms() < c->pause_until_ms)
+		return;
+	v = view(n);
+	coordinator_next(c->plan, &v, clock_ms(), &act);
+	act_upon(n, &act);
+	coordinator_act_release(&act);
+}

@@ -1,0 +1,367 @@
+/* NodeService: what is neither a trainer's, a watcher's nor a message. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "node/node_impl.h"
+#include "wire/rpc.h"
+
+/* ---- status ---- */
+
+static const char *role(const struct node *n, const struct raft_status *s)
+{
+	const Gfl__V1__Member *m = state_member(n->state, n->meta.node_id);
+
+	if (!n->driver)
+		return "joining";
+	if (s->role != RAFT_FOLLOWER)
+		return raft_role_name(s->role);
+	if (m && m->role == GFL__V1__ROLE__STANDBY)
+		return "standby";
+	return m && m->role == GFL__V1__ROLE__VOTER ? "follower" : "learner";
+}
+
+/* The least round that a live trainer of the run has finished. */
+static int64_t least_round(const struct node *n, const Gfl__V1__Run *run)
+{
+	Gfl__V1__Run *all = (Gfl__V1__Run *)rpc_copy(&run->base);
+	int64_t least = INT64_MAX;
+
+	conductor_merge(n, all);
+	for (size_t i = 0; i < all->n_reports; i++) {
+		const Gfl__V1__Trainer *t =
+			state_trainer(n->state, all->reports[i]->trainer_id);
+
+		if (t && !t->liveness && all->reports[i]->round < least)
+			least = all->reports[i]->round;
+	}
+	rpc_free(&all->base);
+	return least == INT64_MAX ? 0 : least;
+}
+
+static void fill_raft(const struct node *n, Gfl__V1__NodeStatus *out)
+{
+	struct raft_status s = {0};
+	const char *url = NULL;
+
+	if (n->driver)
+		raft_status(driver_raft(n->driver), &s);
+	out->role = (char *)role(n, &s);
+	out->term = s.term;
+	out->leader_id = n->leader;
+	if (n->leader)
+		url = n->leader == n->meta.node_id ? node_url(n)
+						   : node_url_of(n, n->leader);
+	out->leader_url = (char *)(url ? url : "");
+	out->last_index = s.last;
+	out->commit_index = s.commit;
+	out->applied_index = n->state->applied;
+}
+
+static void fill_state(const struct node *n, Gfl__V1__NodeStatus *out)
+{
+	const struct state *s = n->state;
+	const Gfl__V1__Run *run = state_running(s);
+
+	out->members = (int64_t)s->nmembers;
+	for (size_t i = 0; i < s->nmembers; i++)
+		out->voters += s->members[i]->role == GFL__V1__ROLE__VOTER;
+	out->trainers = (int64_t)state_live(s, false);
+	out->attached = (int64_t)reports_attached(n);
+	out->run = run ? run->id : 0;
+	out->round = run ? least_round(n, run) : 0;
+	out->epoch = s->epoch;
+}
+
+static void on_status(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	struct node *n = arg;
+	Gfl__V1__NodeStatus out = GFL__V1__NODE_STATUS__INIT;
+
+	(void)in;
+	out.node_id = n->meta.node_id;
+	out.cluster_id = n->meta.cluster_id;
+	out.instance_id = n->meta.instance_id;
+	out.url = (char *)node_url(n);
+	fill_raft(n, &out);
+	fill_state(n, &out);
+	out.uptime_s = (double)(clock_ms() - n->started_ms) / 1000;
+	out.gateway_reachable = announce_reaches(n);
+	out.inbox = inbox_count(n);
+	out.version = GFL_VERSION;
+	call_reply(call, &out.base);
+}
+
+static void on_state(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	const struct node *n = arg;
+	Gfl__V1__State *out = state_encode(n->state);
+
+	(void)in;
+	call_reply(call, &out->base);
+	rpc_free(&out->base);
+}
+
+/* ---- membership ---- */
+
+static void on_join(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	ask_begin(ask_new(arg, call, RPC_NODE_JOIN, in, steward_join));
+}
+
+static void on_leave(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	ask_begin(ask_new(arg, call, RPC_NODE_LEAVE, in, steward_leave));
+}
+
+static int lead_transfer(struct ask *a, struct err *err)
+{
+	const Gfl__V1__TransferRequest *in =
+		(const Gfl__V1__TransferRequest *)a->in;
+	Gfl__V1__TransferResponse out = GFL__V1__TRANSFER_RESPONSE__INIT;
+	int rc = driver_transfer(a->n->driver, in->to, err);
+
+	if (rc)
+		return rc == ERR_UNAVAILABLE ? ERR_FAILED_PRECONDITION : rc;
+	out.leader_id = in->to;
+	out.term = a->n->term;
+	ask_answer(a, &out.base);
+	return 0;
+}
+
+static void on_transfer(struct call *call, const ProtobufCMessage *in,
+			void *arg)
+{
+	ask_begin(ask_new(arg, call, RPC_NODE_TRANSFER, in, lead_transfer));
+}
+
+/* ---- proposals ---- */
+
+static void reply_proposed(struct ask *a, const struct driver_result *result)
+{
+	Gfl__V1__ProposeResponse out = GFL__V1__PROPOSE_RESPONSE__INIT;
+
+	out.index = result->index;
+	out.term = result->term;
+	ask_answer(a, &out.base);
+}
+
+static int lead_propose(struct ask *a, struct err *err)
+{
+	const Gfl__V1__ProposeRequest *in =
+		(const Gfl__V1__ProposeRequest *)a->in;
+
+	return ask_propose(a, in->entry, reply_proposed, err);
+}
+
+static int bad_session(uint64_t client, uint64_t seq, struct err *err)
+{
+	if (!client == !seq && client <= INT64_MAX && seq <= INT64_MAX)
+		return 0;
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "client and seq go together, below 2^63");
+}
+
+/* The session of the client, if it has one; it goes along when forwarded. */
+static void adopt(struct ask *a, uint64_t *client, uint64_t *seq)
+{
+	if (*client) {
+		a->client = (int64_t)*client;
+		a->seq = (int64_t)*seq;
+	}
+	*client = (uint64_t)a->client;
+	*seq = (uint64_t)a->seq;
+}
+
+static void on_propose(struct call *call, const ProtobufCMessage *msg,
+		       void *arg)
+{
+	const Gfl__V1__ProposeRequest *in =
+		(const Gfl__V1__ProposeRequest *)msg;
+	Gfl__V1__ProposeRequest *own;
+	struct ask *a;
+	struct err err;
+
+	if (!in->entry)
+		err_set(&err, ERR_INVALID_ARGUMENT, "no entry");
+	else if (!bad_session(in->client, in->seq, &err) &&
+		 !state_proposable(in->entry, &err)) {
+		a = ask_new(arg, call, RPC_NODE_PROPOSE, msg, lead_propose);
+		own = (Gfl__V1__ProposeRequest *)a->in;
+		adopt(a, &own->client, &own->seq);
+		ask_begin(a);
+		return;
+	}
+	call_fail(call, &err);
+}
+
+/* ---- runs ---- */
+
+static void reply_started(struct ask *a, const struct driver_result *result)
+{
+	Gfl__V1__StartRunResponse out = GFL__V1__START_RUN_RESPONSE__INIT;
+
+	out.id = result->id;
+	ask_answer(a, &out.base);
+}
+
+static int propose_run(struct ask *a, Gfl__V1__RunChange *c,
+		       ask_reply_fn *reply, struct err *err)
+{
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	c->at_ms = clock_wall_ms();
+	e.kind_case = GFL__V1__ENTRY__KIND_RUN;
+	e.run = c;
+	return ask_propose(a, &e, reply, err);
+}
+
+static int lead_start(struct ask *a, struct err *err)
+{
+	const Gfl__V1__StartRunRequest *in =
+		(const Gfl__V1__StartRunRequest *)a->in;
+	Gfl__V1__RunChange c = GFL__V1__RUN_CHANGE__INIT;
+
+	c.action = GFL__V1__RUN_CHANGE__ACTION__START;
+	c.spec = in->spec;
+	return propose_run(a, &c, reply_started, err);
+}
+
+static void on_start(struct call *call, const ProtobufCMessage *msg, void *arg)
+{
+	Gfl__V1__StartRunRequest *in;
+	struct ask *a = ask_new(arg, call, RPC_NODE_START_RUN, msg, lead_start);
+	struct err err;
+
+	in = (Gfl__V1__StartRunRequest *)a->in;
+	if (!in->spec)
+		err_set(&err, ERR_INVALID_ARGUMENT, "a run without settings");
+	else if (!bad_session(in->client, in->seq, &err) &&
+		 !state_spec_check(in->spec, &err)) {
+		adopt(a, &in->client, &in->seq);
+		ask_begin(a);
+		return;
+	}
+	ask_fail(a, &err);
+}
+
+static void reply_stopped(struct ask *a, const struct driver_result *result)
+{
+	Gfl__V1__StopRunResponse out = GFL__V1__STOP_RUN_RESPONSE__INIT;
+
+	out.index = result->index;
+	ask_answer(a, &out.base);
+}
+
+static int lead_stop(struct ask *a, struct err *err)
+{
+	const Gfl__V1__StopRunRequest *in =
+		(const Gfl__V1__StopRunRequest *)a->in;
+	Gfl__V1__RunChange c = GFL__V1__RUN_CHANGE__INIT;
+
+	c.action = GFL__V1__RUN_CHANGE__ACTION__STOP;
+	c.id = in->id;
+	c.reason = in->reason;
+	return propose_run(a, &c, reply_stopped, err);
+}
+
+static void on_stop(struct call *call, const ProtobufCMessage *msg, void *arg)
+{
+	const Gfl__V1__StopRunRequest *in =
+		(const Gfl__V1__StopRunRequest *)msg;
+	struct err err;
+
+	if (strlen(in->reason) > STATE_TEXT_MAX) {
+		err_set(&err, ERR_INVALID_ARGUMENT, "a reason past %d bytes",
+			STATE_TEXT_MAX);
+		call_fail(call, &err);
+		return;
+	}
+	ask_begin(ask_new(arg, call, RPC_NODE_STOP_RUN, msg, lead_stop));
+}
+
+static Gfl__V1__Run *run_now(const struct node *n, const Gfl__V1__Run *run)
+{
+	Gfl__V1__Run *copy = (Gfl__V1__Run *)rpc_copy(&run->base);
+
+	conductor_merge(n, copy);
+	return copy;
+}
+
+static int list_runs(struct ask *a, struct err *err)
+{
+	const struct state *s = a->n->state;
+	Gfl__V1__ListRunsResponse *out = mem_zero(1, sizeof(*out));
+
+	(void)err;
+	gfl__v1__list_runs_response__init(out);
+	out->runs = mem_zero(s->nruns + 1, sizeof(*out->runs));
+	out->n_runs = s->nruns;
+	for (size_t i = 0; i < s->nruns; i++)
+		out->runs[i] = run_now(a->n, s->runs[i]);
+	ask_answer(a, &out->base);
+	rpc_free(&out->base);
+	return 0;
+}
+
+static int show_run(struct ask *a, struct err *err)
+{
+	const struct state *s = a->n->state;
+	int64_t id = ((const Gfl__V1__ShowRunRequest *)a->in)->id;
+	const Gfl__V1__Run *run = id         ? state_run(s, id)
+				  : s->nruns ? s->runs[s->nruns - 1]
+					     : NULL;
+	Gfl__V1__Run *out;
+
+	if (!run && !id)
+		return err_set(err, ERR_NOT_FOUND, "no run yet");
+	if (!run)
+		return err_set(err, ERR_NOT_FOUND,
+			       "run %" PRId64 " is not known", id);
+	out = run_now(a->n, run);
+	ask_answer(a, &out->base);
+	rpc_free(&out->base);
+	return 0;
+}
+
+/* The leader has the newest reports; without one, what we know must do. */
+static void read_runs(struct node *n, struct call *call, enum rpc_name name,
+		      const ProtobufCMessage *in, ask_lead_fn *fn)
+{
+	struct ask *a = ask_new(n, call, name, in, fn);
+	struct err err;
+
+	if (n->leader || !n->driver)
+		ask_begin(a);
+	else if (fn(a, &err))
+		ask_fail(a, &err);
+}
+
+static void on_list(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	read_runs(arg, call, RPC_NODE_LIST_RUNS, in, list_runs);
+}
+
+static void on_show(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	read_runs(arg, call, RPC_NODE_SHOW_RUN, in, show_run);
+}
+
+static const struct {
+	enum rpc_name name;
+	server_fn *fn;
+} handlers[] = {
+	{RPC_NODE_GET_STATUS, on_status}, {RPC_NODE_GET_STATE, on_state},
+	{RPC_NODE_JOIN, on_join},         {RPC_NODE_LEAVE, on_leave},
+	{RPC_NODE_TRANSFER, on_transfer}, {RPC_NODE_PROPOSE, on_propose},
+	{RPC_NODE_START_RUN, on_start},   {RPC_NODE_STOP_RUN, on_stop},
+	{RPC_NODE_LIST_RUNS, on_list},    {RPC_NODE_SHOW_RUN, on_show},
+};
+
+void handlers_serve(struct node *n)
+{
+	for (size_t i = 0; i < sizeof(handlers) / sizeof(*handlers); i++)
+		server_handle(n->server, handlers[i].name, handlers[i].fn, n);
+}

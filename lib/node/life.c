@@ -1,0 +1,121 @@
+/* What the file knows of this node's life: who it is, in which cluster, and
+ * whether it founded or left it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "node/node_impl.h"
+#include "store/schema.h"
+
+const char life_schema[] = "CREATE TABLE life ("
+			   " one INTEGER PRIMARY KEY CHECK (one = 1),"
+			   " founding INTEGER NOT NULL,"
+			   " parted INTEGER NOT NULL) STRICT;"
+			   "INSERT INTO life VALUES (1, 0, 0);";
+
+/* A copy for the writer's thread. */
+struct job {
+	struct node *n;
+	struct raft_store_meta meta;
+	bool founding;
+	writer_done_fn *done;
+};
+
+/* Another life begins: of the old one only the node's number is kept. */
+static int forget(struct node *n, struct err *err)
+{
+	int rc = db_exec(n->db,
+			 "BEGIN;"
+			 "DELETE FROM log;"
+			 "DELETE FROM meta;"
+			 "UPDATE hard_state SET term = 0, vote = 0,"
+			 " commit_index = 0;"
+			 "UPDATE life SET founding = 0, parted = 0;"
+			 "COMMIT;",
+			 err);
+
+	n->founding = false;
+	n->meta.cluster_id[0] = 0;
+	n->meta.instance_id[0] = 0;
+	return rc;
+}
+
+static int load(struct node *n, struct err *err)
+{
+	int64_t founding = 0, parted = 0;
+
+	if (raft_store_meta(n->db, &n->meta, err) ||
+	    db_number(n->db, "SELECT founding FROM life", 0, &founding, err) ||
+	    db_number(n->db, "SELECT parted FROM life", 0, &parted, err))
+		return (int)err->code;
+	n->founding = founding;
+	return parted ? forget(n, err) : 0;
+}
+
+int life_load(struct node *n, struct err *err)
+{
+	int64_t want = n->cfg.node_id;
+
+	if (load(n, err))
+		return err_wrap(err, "open %s", db_path(n->db));
+	if (want && n->meta.cluster_id[0] && n->meta.node_id != want) {
+		err_set(err, ERR_FAILED_PRECONDITION,
+			"%s is the database of node %lld, not of node %lld",
+			db_path(n->db), (long long)n->meta.node_id,
+			(long long)want);
+		return err_hint(err, "name another file with --db");
+	}
+	if (want)
+		n->meta.node_id = want;
+	if (n->meta.instance_id[0])
+		return 0;
+	node_draw_id(n->meta.instance_id);
+	return raft_store_set_meta(n->db, &n->meta, err);
+}
+
+static int store(struct db *db, void *arg, struct err *err)
+{
+	struct job *j = arg;
+
+	if (raft_store_set_meta(db, &j->meta, err))
+		return (int)err->code;
+	return db_exec(db,
+		       j->founding ? "UPDATE life SET founding = 1"
+				   : "UPDATE life SET founding = 0",
+		       err);
+}
+
+static int part(struct db *db, void *arg, struct err *err)
+{
+	(void)arg;
+	return db_exec(db, "UPDATE life SET parted = 1", err);
+}
+
+static void stored(const struct err *err, void *arg)
+{
+	struct job j = *(struct job *)arg;
+
+	free(arg);
+	if (j.done)
+		j.done(err, j.n);
+}
+
+static void post(struct node *n, writer_fn *fn, writer_done_fn *done)
+{
+	struct job *j = mem_zero(1, sizeof(*j));
+	struct err err;
+
+	*j = (struct job){n, n->meta, n->founding, done};
+	if (writer_post(n->writer, fn, stored, j, &err))
+		stored(&err, j);
+}
+
+void life_store(struct node *n, writer_done_fn *done)
+{
+	post(n, store, done);
+}
+
+void life_part(struct node *n, writer_done_fn *done)
+{
+	post(n, part, done);
+}

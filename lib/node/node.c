@@ -1,0 +1,367 @@
+#include "node/node.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "node/node_impl.h"
+#include "store/schema.h"
+#include "wire/rpc.h"
+
+enum { WRITER_JOBS = 65536, TICK_MS = 200, DRAIN_MS = 1000 };
+
+static const char *const steps[] = {
+	raft_store_schema,
+	life_schema,
+	inbox_schema,
+	tables_schema,
+};
+
+void node_draw_id(char out[RAFT_STORE_ID + 1])
+{
+	unsigned char raw[RAFT_STORE_ID / 2];
+
+	rand_os(raw, sizeof(raw));
+	for (size_t i = 0; i < sizeof(raw); i++)
+		snprintf(out + 2 * i, 3, "%02x", raw[i]);
+}
+
+int64_t node_id(const struct node *n)
+{
+	return n->meta.cluster_id[0] ? n->meta.node_id : 0;
+}
+
+const char *node_url(const struct node *n)
+{
+	return server_url(n->server);
+}
+
+const char *node_cluster(const struct node *n)
+{
+	return n->meta.cluster_id;
+}
+
+struct server *node_server(const struct node *n)
+{
+	return n->server;
+}
+
+bool node_removed(const struct node *n)
+{
+	return n->removed;
+}
+
+/* ---- who is where ---- */
+
+void node_hint(struct node *n, int64_t id, const char *url)
+{
+	struct hint *h = n->hints;
+
+	if (id < 1 || !*url || id == n->meta.node_id)
+		return;
+	for (size_t i = 0; i < n->nhints; i++, h++)
+		if (h->id == id) {
+			free(h->url);
+			h->url = mem_str(url);
+			return;
+		}
+	if (n->nhints >= STATE_MEMBERS_MAX)
+		return;
+	n->hints = mem_grow(n->hints, &n->hints_cap, n->nhints + 1,
+			    sizeof(*n->hints));
+	n->hints[n->nhints++] = (struct hint){id, mem_str(url)};
+}
+
+/* The state is right once we have caught up with a move; until a leader is
+ * heard, what gateways and members said lately is newer. */
+const char *node_url_of(const struct node *n, int64_t id)
+{
+	const Gfl__V1__Member *m = state_member(n->state, id);
+
+	if (m && *m->url && n->leader)
+		return m->url;
+	for (size_t i = 0; i < n->nhints; i++)
+		if (n->hints[i].id == id)
+			return n->hints[i].url;
+	return m && *m->url ? m->url : NULL;
+}
+
+static const char *url_of(int64_t id, void *arg)
+{
+	return node_url_of(arg, id);
+}
+
+/* ---- what Raft tells ---- */
+
+void node_end(struct node *n, const struct err *err)
+{
+	if (n->ended)
+		return;
+	n->ended = true;
+	server_ready(n->server, false);
+	n->cfg.on_end(err, n->cfg.arg);
+}
+
+static void settle(void *arg)
+{
+	struct node *n = arg;
+	unsigned changed = n->changed;
+
+	n->changed = 0;
+	if (n->ended)
+		return;
+	tables_changed(n, changed);
+	node_check_ready(n);
+	steward_look(n);
+	conductor_look(n);
+}
+
+void node_settle(struct node *n)
+{
+	timer_set(&n->settle, n->loop, 0, settle, n);
+}
+
+/* Members that moved are reached at once. */
+static void follow_urls(struct node *n, const Gfl__V1__Entry *e)
+{
+	const Gfl__V1__Membership *m = e ? e->membership : NULL;
+
+	if (!e || e->kind_case != GFL__V1__ENTRY__KIND_MEMBERSHIP ||
+	    m->action != GFL__V1__MEMBERSHIP__ACTION__ADD)
+		return;
+	node_hint(n, m->member->id, m->member->url);
+	if (n->driver)
+		driver_url_changed(n->driver, m->member->id);
+}
+
+static void apply(struct node *n, const struct raft_entry *e,
+		  Gfl__V1__Entry *entry, struct driver_result *result)
+{
+	bool config = e->type == RAFT_CONFIG;
+	struct state_result res;
+	struct err err;
+
+	if (state_apply(n->state, e->index, e->term, config, entry, &res,
+			&err)) {
+		n->stuck = true;
+		node_end(n, &err);
+		return;
+	}
+	result->id = res.id;
+	result->refused = res.refused;
+	n->changed |= res.changed;
+	if (!res.refused.code)
+		follow_urls(n, entry);
+	watch_applied(n, e, entry);
+	node_settle(n);
+}
+
+static void on_apply(const struct raft_entry *e, bool skip,
+		     struct driver_result *result, void *arg)
+{
+	struct node *n = arg;
+	Gfl__V1__Entry *entry = NULL;
+	struct err err;
+
+	if (n->stuck)
+		return;
+	if (!skip && e->type != RAFT_NOOP &&
+	    state_entry(&entry, e->data, e->len, &err)) {
+		err_wrap(&err, "apply entry %" PRId64, e->index);
+		n->stuck = true;
+		node_end(n, &err);
+		return;
+	}
+	apply(n, e, entry, result);
+	if (entry)
+		gfl__v1__entry__free_unpacked(entry, NULL);
+}
+
+static void on_leader(int64_t leader, int64_t term, bool we_lead, void *arg)
+{
+	struct node *n = arg;
+
+	if (leader != n->leader || term != n->term || we_lead != n->leads)
+		log_info("leader", "term=%" PRId64 " node=%" PRId64 " here=%d",
+			 term, leader, we_lead);
+	n->leader = leader;
+	n->term = term;
+	if (we_lead != n->leads) {
+		n->leads = we_lead;
+		conductor_leads(n, we_lead);
+	}
+	watch_leader(n);
+	if (we_lead)
+		announce_leader(n);
+	if (leader)
+		ask_poke(n);
+	membership_leader(n);
+	node_settle(n);
+}
+
+static void on_failed(const struct err *err, void *arg)
+{
+	node_end(arg, err);
+}
+
+int node_become(struct node *n, struct err *err)
+{
+	const struct driver_config cfg = {
+		.loop = n->loop,
+		.reader = n->reader,
+		.writer = n->writer,
+		.client = n->client,
+		.server = n->server,
+		.node_id = n->meta.node_id,
+		.cluster_id = n->meta.cluster_id,
+		.election_min_ms = n->cfg.election_min_ms,
+		.election_max_ms = n->cfg.election_max_ms,
+		.heartbeat_ms = n->cfg.heartbeat_ms,
+		.on_apply = on_apply,
+		.on_leader = on_leader,
+		.on_failed = on_failed,
+		.url_of = url_of,
+		.arg = n,
+	};
+
+	if (driver_open(&n->driver, &cfg, err))
+		return (int)err->code;
+	log_info("member", "cluster=%s node=%" PRId64 " applied=%" PRId64,
+		 n->meta.cluster_id, n->meta.node_id, n->state->applied);
+	return 0;
+}
+
+void node_check_ready(struct node *n)
+{
+	if (n->ready || n->ended || !n->driver)
+		return;
+	if (!n->resumed && !state_member(n->state, n->meta.node_id))
+		return;
+	n->ready = true;
+	server_ready(n->server, true);
+	announce_start(n);
+	n->cfg.on_ready(n->cfg.arg);
+}
+
+/* ---- life ---- */
+
+static void on_tick(void *arg)
+{
+	struct node *n = arg;
+	struct raft_status s;
+
+	if (n->ended || !n->driver)
+		return;
+	raft_status(driver_raft(n->driver), &s);
+	if (s.removed && !n->leaving && !n->removed)
+		membership_removed(n);
+	membership_look(n);
+	steward_look(n);
+	conductor_look(n);
+}
+
+static int open_store(struct node *n, struct err *err)
+{
+	size_t count = sizeof(steps) / sizeof(*steps);
+
+	if (db_open(&n->db, n->cfg.db_path, DB_NODE, err) ||
+	    schema_apply(n->db, steps, count, err) || life_load(n, err) ||
+	    db_open_to_read(&n->reader, n->cfg.db_path, DB_NODE, err) ||
+	    writer_open(&n->writer, n->loop, n->db, WRITER_JOBS, err))
+		return (int)err->code;
+	return 0;
+}
+
+static void open_parts(struct node *n)
+{
+	tables_open(n);
+	steward_open(n);
+	announce_open(n);
+	membership_open(n);
+	reports_open(n);
+	conductor_open(n);
+}
+
+static void serve(struct node *n)
+{
+	handlers_serve(n);
+	registry_serve(n);
+	reports_serve(n);
+	watch_serve(n);
+	inbox_serve(n);
+	server_metrics(n->server, node_metrics, n);
+	timer_every(&n->tick, n->loop, TICK_MS, on_tick, n);
+}
+
+static int start(struct node *n, struct err *err)
+{
+	if (open_store(n, err) || client_open(&n->client, n->loop, err) ||
+	    server_open(&n->server, n->loop, &n->cfg.server, err))
+		return (int)err->code;
+	open_parts(n);
+	if (inbox_open(n, err))
+		return (int)err->code;
+	serve(n);
+	return membership_start(n, err);
+}
+
+int node_open(struct node **out, const struct node_config *cfg, struct err *err)
+{
+	struct node *n = mem_zero(1, sizeof(*n));
+
+	n->cfg = *cfg;
+	n->loop = cfg->loop;
+	n->started_ms = clock_ms();
+	n->state = state_new();
+	if (start(n, err)) {
+		node_close(n);
+		return (int)err->code;
+	}
+	*out = n;
+	return 0;
+}
+
+void node_leave(struct node *n)
+{
+	if (n->leaving || n->ended)
+		return;
+	n->leaving = true;
+	server_ready(n->server, false);
+	membership_leave(n);
+}
+
+/* In reverse; the server first, so that no call comes in any more. */
+void node_close(struct node *n)
+{
+	if (!n)
+		return;
+	n->ended = true;
+	timer_stop(&n->tick);
+	timer_stop(&n->settle);
+	membership_close(n);
+	announce_close(n);
+	steward_close(n);
+	watch_close(n);
+	if (n->server)
+		server_close(n->server, DRAIN_MS);
+	driver_close(n->driver);
+	writer_close(n->writer);
+	ask_close(n);
+	conductor_close(n);
+	reports_close(n);
+	inbox_close(n);
+	tables_close(n);
+	client_close(n->client);
+	db_close(n->reader);
+	db_close(n->db);
+	state_free(n->state);
+	for (size_t i = 0; i < n->nhints; i++)
+		free(n->hints[i].url);
+	free(n->hints);
+	free(n);
+}

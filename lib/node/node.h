@@ -1,0 +1,64 @@
+/* node.h - a member of the cluster: joins, serves, decides when it leads.
+ *
+ * It listens from the start; whoever asks before it is a member is told
+ * UNAVAILABLE, and what it waits for. All on the loop's thread. */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "wire/server.h"
+
+struct node;
+
+struct node_config {
+	struct loop *loop;
+	const char *db_path;
+	struct server_opts server;
+	int64_t node_id;             /* 0: whichever is free */
+	const char *const *gateways; /* URLs, borrowed */
+	size_t ngateways;
+	const char *const *joins; /* URLs of members; none: by a gateway */
+	size_t njoins;
+	bool bootstrap;       /* found a cluster without a gateway's grant */
+	bool keep_membership; /* leaving is a pause: stay a member */
+	int64_t election_min_ms, election_max_ms, heartbeat_ms;
+	int64_t fail_after_ms;   /* silence after which a peer is down */
+	int64_t remove_after_ms; /* and after which it is removed */
+	int max_voters;
+	int64_t shutdown_ms; /* to leave in */
+	const char *bind;    /* source of outgoing connections, or NULL */
+
+	/* Once: it serves, and is a member. */
+	void (*on_ready)(void *arg);
+	/* Once, last: err is NULL after node_leave(), else why it cannot go
+	 * on: another cluster's, removed, a broken disk. Close it then. */
+	void (*on_end)(const struct err *err, void *arg);
+	void *arg;
+};
+
+/* Open the database, listen, and begin to join or to resume. cfg is copied,
+ * its strings are borrowed until node_close(). Fails as db_open() and
+ * server_open() do, and with FAILED_PRECONDITION if the database is of a node
+ * with another id. */
+int node_open(struct node **out, const struct node_config *cfg,
+	      struct err *err) MUST_CHECK;
+
+/* Leave: hand leadership over, be removed, then on_end(NULL). A cluster's last
+ * member, or one that nobody lets go in time, stays a member and resumes at
+ * its next start. */
+void node_leave(struct node *n);
+
+/* NULL is nothing. */
+void node_close(struct node *n);
+
+int64_t node_id(const struct node *n);          /* 0 before it has one */
+const char *node_url(const struct node *n);     /* what others call us */
+const char *node_cluster(const struct node *n); /* 32 hex digits, or empty */
+bool node_removed(const struct node *n); /* by the others, which ended it */
+struct server *node_server(const struct node *n);
+
+#endif

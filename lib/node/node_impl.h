@@ -1,0 +1,193 @@
+/* node_impl.h - what the files of a node share. */
+#ifndef NODE_NODE_IMPL_H
+#define NODE_NODE_IMPL_H
+
+#include <sys/queue.h>
+
+#include "node/node.h"
+#include "node/state.h"
+#include "proto/gateway.pb-c.h"
+#include "proto/node.pb-c.h"
+#include "raft/driver.h"
+#include "raft/store.h"
+#include "store/writer.h"
+#include "wire/client.h"
+
+/* Where a member was seen, beside what the state says. */
+struct hint {
+	int64_t id;
+	char *url;
+};
+
+struct ask;
+struct announce;
+struct conductor;
+struct inbox;
+struct membership;
+struct reports;
+struct steward;
+struct tables;
+struct watcher;
+
+struct node {
+	struct node_config cfg;
+	struct loop *loop;
+	struct db *db, *reader;
+	struct writer *writer;
+	struct client *client;
+	struct server *server;
+	struct driver *driver; /* NULL until it is a member */
+	struct state *state;
+	struct raft_store_meta meta;
+	bool founding; /* drew the cluster id; its first entry is to come */
+	bool resumed;  /* was a member before this start */
+	bool ready, leaving, ended, removed;
+	bool stuck; /* an entry could not be applied: apply no more */
+	int64_t started_ms;
+	int64_t leader, term; /* 0: none known */
+	bool leads;
+	struct hint *hints;
+	size_t nhints, hints_cap;
+	struct timer settle; /* what follows from applied entries */
+	struct timer tick;
+	unsigned changed; /* STATE_…, since the last settling */
+
+	LIST_HEAD(, ask) asks;
+	LIST_HEAD(, watcher) watchers;
+	struct membership *membership;
+	struct announce *announce;
+	struct steward *steward;
+	struct reports *reports;
+	struct conductor *conductor;
+	struct inbox *inbox;
+	struct tables *tables;
+};
+
+/* node.c */
+int node_become(struct node *n, struct err *err) MUST_CHECK; /* open Raft */
+void node_end(struct node *n, const struct err *err);        /* on_end, once */
+void node_check_ready(struct node *n);
+void node_settle(struct node *n); /* let all look at the state, soon */
+const char *node_url_of(const struct node *n, int64_t id); /* or NULL */
+void node_hint(struct node *n, int64_t id, const char *url);
+
+/* A random id of 32 hex digits. */
+void node_draw_id(char out[RAFT_STORE_ID + 1]);
+
+/* Propose without a session, for the leader's own business. e is borrowed;
+ * done may be NULL. */
+int node_propose(struct node *n, const Gfl__V1__Entry *e, driver_done_fn *done,
+		 void *arg, struct err *err) MUST_CHECK;
+int node_change(struct node *n, int64_t id, enum raft_member_role role,
+		const Gfl__V1__Entry *e, driver_done_fn *done, void *arg,
+		struct err *err) MUST_CHECK;
+
+/* ask.c: a request that the leader must serve, wherever it came in. */
+typedef int ask_lead_fn(struct ask *a, struct err *err);
+typedef void ask_reply_fn(struct ask *a, const struct driver_result *result);
+
+struct ask {
+	struct node *n;
+	struct call *call; /* NULL once its client has gone */
+	enum rpc_name name;
+	ProtobufCMessage *in; /* our copy, which may be completed */
+	ask_lead_fn *lead;
+	ask_reply_fn *reply;
+	bool forwarded, proposing;
+	int64_t deadline_ms;
+	int64_t client, seq;
+	struct rpc *rpc;
+	struct timer retry;
+	LIST_ENTRY(ask) entry;
+};
+
+/* Hold the call until the leader, this node or another, has served it: lead()
+ * runs when this node leads, again after a change of leaders. It answers, or
+ * begins one of the two below, or fails: with UNAVAILABLE to be run again,
+ * with anything else for the client. */
+struct ask *ask_new(struct node *n, struct call *call, enum rpc_name name,
+		    const ProtobufCMessage *in, ask_lead_fn *lead);
+void ask_begin(struct ask *a);
+int ask_propose(struct ask *a, const Gfl__V1__Entry *e, ask_reply_fn *reply,
+		struct err *err) MUST_CHECK;
+int ask_change(struct ask *a, int64_t id, enum raft_member_role role,
+	       const Gfl__V1__Entry *e, ask_reply_fn *reply,
+	       struct err *err) MUST_CHECK;
+void ask_answer(struct ask *a, const ProtobufCMessage *out);
+void ask_fail(struct ask *a, const struct err *err);
+void ask_poke(struct node *n);  /* a leader is known: try again now */
+void ask_close(struct node *n); /* drop all */
+
+/* membership.c: to become a member. */
+void membership_open(struct node *n);
+int membership_start(struct node *n, struct err *err) MUST_CHECK;
+void membership_leader(struct node *n);  /* the leader changed */
+void membership_look(struct node *n);    /* does the cluster know our URL? */
+void membership_removed(struct node *n); /* the others removed us */
+void membership_leave(struct node *n);
+const char *membership_waits(const struct node *n); /* for what */
+void membership_close(struct node *n);
+
+/* announce.c: the gateways know us. */
+void announce_open(struct node *n);
+void announce_start(struct node *n); /* we are a member */
+void announce_leader(struct node *n);
+bool announce_reaches(const struct node *n); /* any gateway */
+void announce_leave(struct node *n);
+void announce_close(struct node *n);
+
+/* steward.c: the leader keeps the cluster: up, down, voters, removal. */
+void steward_open(struct node *n);
+void steward_look(struct node *n);
+int steward_join(struct ask *a, struct err *err) MUST_CHECK;
+int steward_leave(struct ask *a, struct err *err) MUST_CHECK;
+void steward_close(struct node *n);
+
+/* reports.c: what trainers say, on its way to the leader. */
+void reports_open(struct node *n);
+void reports_serve(struct node *n);
+void reports_close(struct node *n);
+size_t reports_attached(const struct node *n);
+
+/* conductor.c: the leader plans the runs. */
+void conductor_open(struct node *n);
+void conductor_leads(struct node *n, bool leads);
+void conductor_look(struct node *n);
+void conductor_heard(struct node *n, const Gfl__V1__ReportRequest *batch);
+void conductor_merge(const struct node *n, Gfl__V1__Run *run);
+void conductor_close(struct node *n);
+
+/* watch.c: streams of what is applied. */
+void watch_serve(struct node *n);
+void watch_applied(struct node *n, const struct raft_entry *e,
+		   Gfl__V1__Entry *entry);
+void watch_leader(struct node *n);
+void watch_close(struct node *n);
+
+/* inbox.c: messages, durable before they are acknowledged. */
+extern const char inbox_schema[];
+int inbox_open(struct node *n, struct err *err) MUST_CHECK;
+void inbox_serve(struct node *n);
+int64_t inbox_count(const struct node *n);
+void inbox_close(struct node *n);
+
+/* tables.c: the state as rows, for whoever looks into the file. */
+extern const char tables_schema[];
+void tables_open(struct node *n);
+void tables_changed(struct node *n, unsigned changed);
+void tables_close(struct node *n);
+
+/* life.c: what the file knows of this node's life. */
+extern const char life_schema[];
+int life_load(struct node *n, struct err *err) MUST_CHECK;
+/* Store meta and founding, then done(err, n). */
+void life_store(struct node *n, writer_done_fn *done);
+/* At its next start this node is a new one; then done(err, n). */
+void life_part(struct node *n, writer_done_fn *done);
+
+/* handlers.c, registry.c: the services. */
+void handlers_serve(struct node *n);
+void registry_serve(struct node *n);
+void node_metrics(struct buf *text, void *arg);
+
+#endif

@@ -1,0 +1,381 @@
+/* What the trainers attached here say, gathered and sent on to the leader. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "node/node_impl.h"
+#include "wire/rpc.h"
+
+enum {
+	FLUSH_MS = 100,
+	SEND_MS = 2000,
+	LINKS_MAX = 65536, /* that wait for a leader */
+	REPORT_EVERY = 4,  /* reports in the time after which one is down */
+};
+
+/* A repeated field of a batch, as an array that grows. */
+struct batch {
+	struct node *n;
+	Gfl__V1__ReportRequest msg;
+	size_t cap_reports, cap_alive, cap_links, cap_misses;
+};
+
+struct reports {
+	struct node *n;
+	struct batch next, sent; /* sent: waits for the leader's answer */
+	struct rpc *rpc;
+	struct timer timer;
+	bool waits;
+};
+
+static void batch_reset(struct batch *b)
+{
+	for (size_t i = 0; i < b->msg.n_reports; i++)
+		rpc_free(&b->msg.reports[i]->base);
+	for (size_t i = 0; i < b->msg.n_links; i++)
+		rpc_free(&b->msg.links[i]->base);
+	for (size_t i = 0; i < b->msg.n_misses; i++)
+		rpc_free(&b->msg.misses[i]->base);
+	free(b->msg.reports);
+	free(b->msg.alive);
+	free(b->msg.links);
+	free(b->msg.misses);
+	memset(b, 0, sizeof(*b));
+	gfl__v1__report_request__init(&b->msg);
+}
+
+static bool batch_empty(const struct batch *b)
+{
+	return !b->msg.n_reports && !b->msg.n_alive && !b->msg.n_links &&
+	       !b->msg.n_misses;
+}
+
+/* A later report of the same trainer in the same run stands for both, but what
+ * only the former said is kept. */
+static void merge(Gfl__V1__TrainerReport *now,
+		  const Gfl__V1__TrainerReport *old)
+{
+	if (now->run != old->run)
+		return;
+	if (!now->_accuracy_case && old->_accuracy_case) {
+		now->_accuracy_case = old->_accuracy_case;
+		now->accuracy = old->accuracy;
+	}
+	if (!now->_accuracy_alone_case && old->_accuracy_alone_case) {
+		now->_accuracy_alone_case = old->_accuracy_alone_case;
+		now->accuracy_alone = old->accuracy_alone;
+	}
+}
+
+static void add_report(struct batch *b, const Gfl__V1__TrainerReport *r)
+{
+	Gfl__V1__TrainerReport *now =
+		(Gfl__V1__TrainerReport *)rpc_copy(&r->base);
+
+	for (size_t i = 0; i < b->msg.n_reports; i++)
+		if (b->msg.reports[i]->trainer_id == r->trainer_id &&
+		    b->msg.reports[i]->run == r->run) {
+			merge(now, b->msg.reports[i]);
+			rpc_free(&b->msg.reports[i]->base);
+			b->msg.reports[i] = now;
+			return;
+		}
+	b->msg.reports = mem_grow(b->msg.reports, &b->cap_reports,
+				  b->msg.n_reports + 1, sizeof(void *));
+	b->msg.reports[b->msg.n_reports++] = now;
+}
+
+static void add_alive(struct batch *b, int64_t id)
+{
+	for (size_t i = 0; i < b->msg.n_alive; i++)
+		if (b->msg.alive[i] == id)
+			return;
+	b->msg.alive = mem_grow(b->msg.alive, &b->cap_alive, b->msg.n_alive + 1,
+				sizeof(int64_t));
+	b->msg.alive[b->msg.n_alive++] = id;
+}
+
+static void add_rest(struct batch *b, const Gfl__V1__ReportRequest *in)
+{
+	for (size_t i = 0; i < in->n_links && b->msg.n_links < LINKS_MAX; i++) {
+		b->msg.links = mem_grow(b->msg.links, &b->cap_links,
+					b->msg.n_links + 1, sizeof(void *));
+		b->msg.links[b->msg.n_links++] =
+			(Gfl__V1__Link *)rpc_copy(&in->links[i]->base);
+	}
+	for (size_t i = 0; i < in->n_misses && b->msg.n_misses < LINKS_MAX;
+	     i++) {
+		b->msg.misses = mem_grow(b->msg.misses, &b->cap_misses,
+					 b->msg.n_misses + 1, sizeof(void *));
+		b->msg.misses[b->msg.n_misses++] =
+			(Gfl__V1__Miss *)rpc_copy(&in->misses[i]->base);
+	}
+}
+
+/* ---- to the leader ---- */
+
+static void flush(void *arg);
+
+static void schedule(struct reports *r)
+{
+	if (r->waits || r->n->ended)
+		return;
+	r->waits = true;
+	timer_set(&r->timer, r->n->loop, FLUSH_MS, flush, r);
+}
+
+/* What did not arrive is said again, but who was alive then may not be now. */
+static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
+{
+	struct reports *r = arg;
+	struct batch failed = r->sent;
+
+	(void)out;
+	r->rpc = NULL;
+	memset(&r->sent, 0, sizeof(r->sent));
+	batch_reset(&r->sent);
+	if (err) {
+		struct batch later = r->next;
+
+		r->next = failed;
+		r->next.msg.n_alive = 0;
+		for (size_t i = 0; i < later.msg.n_reports; i++)
+			add_report(&r->next, later.msg.reports[i]);
+		for (size_t i = 0; i < later.msg.n_alive; i++)
+			add_alive(&r->next, later.msg.alive[i]);
+		add_rest(&r->next, &later.msg);
+		batch_reset(&later);
+	} else {
+		batch_reset(&failed);
+	}
+	if (!batch_empty(&r->next))
+		schedule(r);
+}
+
+static void flush(void *arg)
+{
+	const struct rpc_opts opts = {
+		.timeout_ms = SEND_MS,
+		.forwarded = true,
+		.bind = ((struct reports *)arg)->n->cfg.bind,
+	};
+	struct reports *r = arg;
+	struct node *n = r->n;
+	const char *url;
+
+	r->waits = false;
+	if (r->rpc || batch_empty(&r->next))
+		return;
+	if (n->leads) {
+		conductor_heard(n, &r->next.msg);
+		batch_reset(&r->next);
+		return;
+	}
+	url = n->leader && n->leader != n->meta.node_id
+		      ? node_url_of(n, n->leader)
+		      : NULL;
+	if (!url) {
+		schedule(r);
+		return;
+	}
+	r->sent = r->next;
+	memset(&r->next, 0, sizeof(r->next));
+	batch_reset(&r->next);
+	r->rpc = client_call(n->client, url, RPC_NODE_REPORT, &r->sent.msg.base,
+			     &opts, sent, r);
+}
+
+/* ---- from trainers, and from nodes ---- */
+
+/* A batch is for the leader alone. */
+static void on_batch(struct node *n, struct call *call,
+		     const Gfl__V1__ReportRequest *in)
+{
+	Gfl__V1__ReportResponse out = GFL__V1__REPORT_RESPONSE__INIT;
+	struct err err;
+
+	if (!n->leads) {
+		err_set(&err, ERR_UNAVAILABLE, "node %" PRId64 " does not lead",
+			n->meta.node_id);
+		call_fail(call, &err);
+		return;
+	}
+	conductor_heard(n, in);
+	out.attached = true;
+	call_reply(call, &out.base);
+}
+
+/* A trainer that is down, or attached elsewhere, attaches again. */
+static bool attached(const struct node *n, const Gfl__V1__ReportRequest *in)
+{
+	const Gfl__V1__Trainer *t = state_trainer(n->state, in->trainer_id);
+
+	return t && t->node_id == n->meta.node_id && !t->liveness &&
+	       (!*in->instance_id || !strcmp(t->instance_id, in->instance_id));
+}
+
+static void on_report(struct call *call, const ProtobufCMessage *msg, void *arg)
+{
+	const Gfl__V1__ReportRequest *in = (const Gfl__V1__ReportRequest *)msg;
+	struct node *n = arg;
+	struct reports *r = n->reports;
+	Gfl__V1__ReportResponse out = GFL__V1__REPORT_RESPONSE__INIT;
+
+	if (!in->trainer_id) {
+		on_batch(n, call, in);
+		return;
+	}
+	out.attached = attached(n, in);
+	if (out.attached) {
+		add_alive(&r->next, in->trainer_id);
+		for (size_t i = 0; i < in->n_reports; i++)
+			if (in->reports[i]->trainer_id == in->trainer_id)
+				add_report(&r->next, in->reports[i]);
+		add_rest(&r->next, in);
+		schedule(r);
+	}
+	call_reply(call, &out.base);
+}
+
+/* ---- attaching ---- */
+
+static void reply_attached(struct ask *a, const struct driver_result *result)
+{
+	Gfl__V1__AttachTrainerResponse out =
+		GFL__V1__ATTACH_TRAINER_RESPONSE__INIT;
+
+	out.trainer_id = result->id;
+	out.cluster_id = a->n->meta.cluster_id;
+	out.index = result->index;
+	out.heartbeat_ms = a->n->cfg.fail_after_ms / REPORT_EVERY;
+	ask_answer(a, &out.base);
+}
+
+static int lead_attach(struct ask *a, struct err *err)
+{
+	const Gfl__V1__AttachTrainerRequest *in =
+		(const Gfl__V1__AttachTrainerRequest *)a->in;
+	Gfl__V1__TrainerChange c = GFL__V1__TRAINER_CHANGE__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	c.action = GFL__V1__TRAINER_CHANGE__ACTION__ATTACH;
+	c.trainer = in->trainer;
+	e.kind_case = GFL__V1__ENTRY__KIND_TRAINER;
+	e.trainer = &c;
+	return ask_propose(a, &e, reply_attached, err);
+}
+
+static int check_attach(const struct node *n,
+			const Gfl__V1__AttachTrainerRequest *in,
+			struct err *err)
+{
+	const Gfl__V1__Trainer *t = in->trainer;
+
+	if (*in->cluster_id && *n->meta.cluster_id &&
+	    strcmp(in->cluster_id, n->meta.cluster_id))
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "node %" PRId64 " is of cluster %s, not of %s",
+			       n->meta.node_id, n->meta.cluster_id,
+			       in->cluster_id);
+	if (!t || !*t->instance_id || !*t->url ||
+	    strlen(t->instance_id) > 128 || strlen(t->url) > STATE_TEXT_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a trainer has a URL and an instance id");
+	return 0;
+}
+
+static void on_attach(struct call *call, const ProtobufCMessage *msg, void *arg)
+{
+	struct node *n = arg;
+	struct ask *a;
+	struct err err;
+
+	if (check_attach(n, (const Gfl__V1__AttachTrainerRequest *)msg, &err)) {
+		call_fail(call, &err);
+		return;
+	}
+	a = ask_new(n, call, RPC_NODE_ATTACH_TRAINER, msg, lead_attach);
+	if (!a->forwarded)
+		((Gfl__V1__AttachTrainerRequest *)a->in)->trainer->node_id =
+			n->meta.node_id;
+	ask_begin(a);
+}
+
+static void reply_detached(struct ask *a, const struct driver_result *result)
+{
+	Gfl__V1__DetachTrainerResponse out =
+		GFL__V1__DETACH_TRAINER_RESPONSE__INIT;
+
+	out.index = result->index;
+	ask_answer(a, &out.base);
+}
+
+static int lead_detach(struct ask *a, struct err *err)
+{
+	const Gfl__V1__DetachTrainerRequest *in =
+		(const Gfl__V1__DetachTrainerRequest *)a->in;
+	Gfl__V1__TrainerChange c = GFL__V1__TRAINER_CHANGE__INIT;
+	Gfl__V1__Trainer t = GFL__V1__TRAINER__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	t.id = in->trainer_id;
+	t.instance_id = in->instance_id;
+	c.action = GFL__V1__TRAINER_CHANGE__ACTION__DETACH;
+	c.trainer = &t;
+	c.reason = in->reason;
+	e.kind_case = GFL__V1__ENTRY__KIND_TRAINER;
+	e.trainer = &c;
+	return ask_propose(a, &e, reply_detached, err);
+}
+
+static void on_detach(struct call *call, const ProtobufCMessage *msg, void *arg)
+{
+	ask_begin(
+		ask_new(arg, call, RPC_NODE_DETACH_TRAINER, msg, lead_detach));
+}
+
+/* ---- life ---- */
+
+size_t reports_attached(const struct node *n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n->state->ntrainers; i++)
+		count += n->state->trainers[i]->node_id == n->meta.node_id &&
+			 !n->state->trainers[i]->liveness;
+	return count;
+}
+
+void reports_open(struct node *n)
+{
+	struct reports *r = mem_zero(1, sizeof(*r));
+
+	r->n = n;
+	batch_reset(&r->next);
+	batch_reset(&r->sent);
+	n->reports = r;
+}
+
+void reports_serve(struct node *n)
+{
+	server_handle(n->server, RPC_NODE_REPORT, on_report, n);
+	server_handle(n->server, RPC_NODE_ATTACH_TRAINER, on_attach, n);
+	server_handle(n->server, RPC_NODE_DETACH_TRAINER, on_detach, n);
+}
+
+void reports_close(struct node *n)
+{
+	struct reports *r = n->reports;
+
+	if (!r)
+		return;
+	timer_stop(&r->timer);
+	client_cancel(r->rpc);
+	batch_reset(&r->next);
+	batch_reset(&r->sent);
+	free(r);
+	n->reports = NULL;
+}

@@ -1,0 +1,309 @@
+/* The leader keeps the cluster: who is up, who votes, who is gone. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "node/node_impl.h"
+#include "wire/rpc.h"
+
+#define ACTION(name) GFL__V1__MEMBERSHIP__ACTION__##name
+
+enum { BEHIND_MAX = 64 }; /* entries that a new voter may lack */
+
+struct steward {
+	bool busy;       /* a proposal of ours is under way */
+	int64_t lead_ms; /* leader since; 0: not leading */
+};
+
+void steward_open(struct node *n)
+{
+	n->steward = mem_zero(1, sizeof(*n->steward));
+}
+
+void steward_close(struct node *n)
+{
+	free(n->steward);
+	n->steward = NULL;
+}
+
+/* An entry about one member, valid for a call. */
+struct note {
+	Gfl__V1__Member member;
+	Gfl__V1__Membership change;
+	Gfl__V1__Entry entry;
+};
+
+static const Gfl__V1__Entry *note(struct note *out, int action, int64_t id)
+{
+	gfl__v1__member__init(&out->member);
+	gfl__v1__membership__init(&out->change);
+	gfl__v1__entry__init(&out->entry);
+	out->member.id = id;
+	out->change.action = action;
+	out->change.member = &out->member;
+	out->entry.kind_case = GFL__V1__ENTRY__KIND_MEMBERSHIP;
+	out->entry.membership = &out->change;
+	return &out->entry;
+}
+
+static void noted(const struct err *err, const struct driver_result *result,
+		  void *arg)
+{
+	struct node *n = arg;
+
+	(void)result;
+	if (n->steward)
+		n->steward->busy = false;
+	if (err)
+		log_debug("steward", "error=%s", err->msg);
+	node_settle(n);
+}
+
+static void mark(struct node *n, int64_t id, int action, const char *what)
+{
+	struct note e;
+	struct err err;
+
+	if (node_propose(n, note(&e, action, id), noted, n, &err))
+		return;
+	n->steward->busy = true;
+	log_info(what, "node=%" PRId64, id);
+}
+
+static void change(struct node *n, int64_t id, enum raft_member_role role,
+		   int action, const char *what)
+{
+	struct note e;
+	struct err err;
+
+	if (node_change(n, id, role, note(&e, action, id), noted, n, &err)) {
+		log_debug(what, "node=%" PRId64 " error=%s", id, err.msg);
+		return;
+	}
+	n->steward->busy = true;
+	log_info(what, "node=%" PRId64, id);
+}
+
+/* How long a member has been silent; a new leader's clocks start anew. */
+static int64_t silence_ms(const struct node *n, int64_t id)
+{
+	int64_t heard_ms = n->steward->lead_ms;
+	struct raft_peer p;
+	struct err err;
+
+	if (id == n->meta.node_id)
+		return 0;
+	if (!raft_peer(driver_raft(n->driver), id, &p, &err) &&
+	    p.heard_ms > heard_ms)
+		heard_ms = p.heard_ms;
+	return clock_ms() - heard_ms;
+}
+
+static bool caught_up(const struct node *n, int64_t id)
+{
+	struct raft_status s;
+	struct raft_peer p;
+	struct err err;
+
+	raft_status(driver_raft(n->driver), &s);
+	return !raft_peer(driver_raft(n->driver), id, &p, &err) && !p.probing &&
+	       p.match > 0 && p.match + BEHIND_MAX >= s.last;
+}
+
+static int voters(const struct node *n)
+{
+	int count = 0;
+
+	for (size_t i = 0; i < n->state->nmembers; i++)
+		count += n->state->members[i]->role == GFL__V1__ROLE__VOTER;
+	return count;
+}
+
+static bool may_vote(const struct node *n, const Gfl__V1__Member *m)
+{
+	return m->role != GFL__V1__ROLE__VOTER && !m->liveness &&
+	       silence_ms(n, m->id) < n->cfg.fail_after_ms &&
+	       caught_up(n, m->id);
+}
+
+static bool replacement(const struct node *n)
+{
+	for (size_t i = 0; i < n->state->nmembers; i++)
+		if (may_vote(n, n->state->members[i]))
+			return true;
+	return false;
+}
+
+/* At most one step about m. */
+static void look_at(struct node *n, const Gfl__V1__Member *m)
+{
+	int64_t silent_ms = silence_ms(n, m->id);
+	bool voter = m->role == GFL__V1__ROLE__VOTER;
+
+	if (!m->liveness && silent_ms >= n->cfg.fail_after_ms)
+		mark(n, m->id, ACTION(MARK_DOWN), "node down");
+	else if (m->liveness && silent_ms < n->cfg.fail_after_ms / 2)
+		mark(n, m->id, ACTION(MARK_UP), "node up");
+	else if (m->liveness && silent_ms >= n->cfg.remove_after_ms)
+		change(n, m->id, RAFT_NONE, ACTION(REMOVE), "remove");
+	else if (m->liveness && voter && replacement(n))
+		change(n, m->id, RAFT_STANDBY, ACTION(DEMOTE), "demote");
+	else if (!voter && voters(n) < n->cfg.max_voters && may_vote(n, m))
+		change(n, m->id, RAFT_VOTER, ACTION(PROMOTE), "promote");
+	else if (m->role == GFL__V1__ROLE__LEARNER && may_vote(n, m))
+		change(n, m->id, RAFT_STANDBY, ACTION(DEMOTE), "standby");
+}
+
+void steward_look(struct node *n)
+{
+	struct steward *w = n->steward;
+
+	if (!n->leads || !n->driver || !driver_leads(n->driver)) {
+		w->lead_ms = 0;
+		return;
+	}
+	if (!w->lead_ms)
+		w->lead_ms = clock_ms();
+	for (size_t i = 0; i < n->state->nmembers && !w->busy; i++)
+		look_at(n, n->state->members[i]);
+}
+
+/* ---- Join and Leave ---- */
+
+static void reply_joined(struct ask *a, const struct driver_result *result)
+{
+	const struct state *s = a->n->state;
+	Gfl__V1__JoinResponse out = GFL__V1__JOIN_RESPONSE__INIT;
+
+	out.node_id = result->id;
+	out.cluster_id = a->n->meta.cluster_id;
+	out.n_members = s->nmembers;
+	out.members = s->members;
+	ask_answer(a, &out.base);
+}
+
+static void join_again(struct ask *a, const struct driver_result *result)
+{
+	(void)result;
+	ask_begin(a);
+}
+
+static Gfl__V1__Member *by_instance(const struct state *s, const char *instance)
+{
+	for (size_t i = 0; i < s->nmembers; i++)
+		if (!strcmp(s->members[i]->instance_id, instance))
+			return s->members[i];
+	return NULL;
+}
+
+static int check_join(const struct node *n, const Gfl__V1__JoinRequest *in,
+		      struct err *err)
+{
+	if (*in->cluster_id && strcmp(in->cluster_id, n->meta.cluster_id))
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "node %" PRId64 " is of cluster %s, not of %s",
+			       n->meta.node_id, n->meta.cluster_id,
+			       in->cluster_id);
+	if (!in->member || !*in->member->url || !*in->member->instance_id ||
+	    strlen(in->member->url) > STATE_TEXT_MAX ||
+	    strlen(in->member->instance_id) > 64 || in->member->id < 0 ||
+	    in->member->id > STATE_ID_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a member has an id, a URL and an instance");
+	if (n->state->nmembers >= STATE_MEMBERS_MAX)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			       "the cluster has %d members", STATE_MEMBERS_MAX);
+	return 0;
+}
+
+/* A member that is known to us by its instance: it may have moved. */
+static int welcome_back(struct ask *a, const Gfl__V1__Member *old,
+			const Gfl__V1__Member *now, struct err *err)
+{
+	struct driver_result same = {.id = old->id};
+	struct note e;
+
+	if (!strcmp(old->url, now->url) && !old->liveness) {
+		reply_joined(a, &same);
+		return 0;
+	}
+	note(&e, ACTION(ADD), old->id);
+	e.member.url = now->url;
+	e.member.instance_id = now->instance_id;
+	return ask_propose(a, &e.entry, reply_joined, err);
+}
+
+static int admit(struct ask *a, const Gfl__V1__Member *who, int64_t id,
+		 struct err *err)
+{
+	struct note e;
+
+	note(&e, ACTION(ADD), id);
+	e.member.url = who->url;
+	e.member.instance_id = who->instance_id;
+	e.member.role = GFL__V1__ROLE__LEARNER;
+	log_info("join", "node=%" PRId64 " url=%s", id, who->url);
+	return ask_change(a, id, RAFT_LEARNER, &e.entry, reply_joined, err);
+}
+
+int steward_join(struct ask *a, struct err *err)
+{
+	const Gfl__V1__JoinRequest *in = (const Gfl__V1__JoinRequest *)a->in;
+	struct node *n = a->n;
+	const Gfl__V1__Member *who = in->member, *old, *holder;
+	struct note e;
+	int rc = check_join(n, in, err);
+
+	if (rc)
+		return rc;
+	old = by_instance(n->state, who->instance_id);
+	if (old)
+		return welcome_back(a, old, who, err);
+	holder = state_member(n->state, who->id);
+	if (holder && !holder->liveness)
+		return err_set(err, ERR_ALREADY_EXISTS,
+			       "node %" PRId64 " is alive at %s", who->id,
+			       holder->url);
+	if (holder) /* its log may be gone with it: it is another server */
+		return ask_change(a, who->id, RAFT_NONE,
+				  note(&e, ACTION(REMOVE), who->id), join_again,
+				  err);
+	return admit(a, who, who->id ? who->id : state_next_id(n->state), err);
+}
+
+static void reply_left(struct ask *a, const struct driver_result *result)
+{
+	Gfl__V1__LeaveResponse out = GFL__V1__LEAVE_RESPONSE__INIT;
+
+	out.index = result->index;
+	ask_answer(a, &out.base);
+}
+
+int steward_leave(struct ask *a, struct err *err)
+{
+	const Gfl__V1__LeaveRequest *in = (const Gfl__V1__LeaveRequest *)a->in;
+	struct node *n = a->n;
+	const Gfl__V1__Member *m = state_member(n->state, in->node_id);
+	struct driver_result none = {0};
+	struct note e;
+
+	if (m && *in->instance_id && strcmp(m->instance_id, in->instance_id))
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "node %" PRId64 " is another one by now",
+			       in->node_id);
+	if (!m) {
+		reply_left(a, &none);
+		return 0;
+	}
+	if (in->node_id == n->meta.node_id)
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "node %" PRId64 " leads: transfer first",
+			       in->node_id);
+	log_info("leave", "node=%" PRId64, in->node_id);
+	return ask_change(a, in->node_id, RAFT_NONE,
+			  note(&e, ACTION(REMOVE), in->node_id), reply_left,
+			  err);
+}
