@@ -82,6 +82,8 @@ CODEC_TESTS := $(BUILD)/test/unit/json_test $(BUILD)/test/unit/rpc_test
 $(CODEC_TESTS:=.o): | $(BUILD)/gen/test/unit/all.pb-c.c
 $(CODEC_TESTS): $(BUILD)/gen/test/unit/all.pb-c.o
 $(BUILD)/test/unit/client_test: $(BUILD)/test/unit/peer.o
+SERVED := server held stream bounds
+$(SERVED:%=$(BUILD)/test/unit/%_test): $(BUILD)/test/unit/world.o
 $(UNIT:=.o) $(SIM:=.o) $(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN)
 
 # Each suite is TAP on stdout; test/check.sh runs them all and counts.

@@ -1,0 +1,325 @@
+#include "test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/gateway.pb-c.h"
+#include "world.h"
+
+static void open_plain(struct world *w, struct server_opts opts)
+{
+	world_open(w, opts);
+	server_handle(w->server, RPC_GATEWAY_HEARTBEAT, heartbeat, w);
+}
+
+/* Send raw bytes, expect one answer that begins so, then the end. */
+static void check_cut(struct world *w, const char *text, const char *begin)
+{
+	int fd = dial(w);
+	char *got;
+
+	say(fd, text);
+	got = hear_all(w, fd);
+	CHECK_HAS(got, begin);
+	CHECK_HAS(got, "connection: close\r\n");
+	free(got);
+	close(fd);
+}
+
+TEST(server_says_what_is_wrong_with_bytes_and_closes)
+{
+	struct world w;
+
+	open_plain(&w, (struct server_opts){0});
+	check_cut(&w, "GET / HTTP/1.1\n", "HTTP/1.1 400 Bad Request\r\n");
+	check_cut(&w, "GET / HTTP/3.0\r\n", "HTTP/1.1 505 ");
+	check_cut(&w,
+		  "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
+		  "Content-Length: 1\r\n\r\n",
+		  "HTTP/1.1 400 Bad Request\r\n");
+	world_close(&w);
+}
+
+TEST(server_drops_a_call_whose_body_breaks)
+{
+	struct world w;
+	char *text;
+
+	open_plain(&w, (struct server_opts){0});
+	text = mem_fmt("POST " HEARTBEAT " HTTP/1.1\r\nHost: localhost:%d\r\n"
+		       "Content-Type: " JSON "\r\n"
+		       "Transfer-Encoding: chunked\r\n\r\n2\r\n{}x\r\n",
+		       server_port(w.server));
+	check_cut(&w, text, "HTTP/1.1 400 Bad Request\r\n");
+	CHECK_INT(w.calls, 0);
+	free(text);
+	world_close(&w);
+}
+
+/* A body that is announced but does not come. */
+static void check_announced(struct world *w, const char *type, long long len,
+			    const char *more, const char *begin,
+			    const char *part)
+{
+	char *text = mem_fmt("POST " HEARTBEAT " HTTP/1.1\r\n"
+			     "Host: localhost:%d\r\nContent-Type: %s\r\n"
+			     "Content-Length: %lld\r\n%s\r\n",
+			     server_port(w->server), type, len, more);
+	int fd = dial(w);
+	char *got;
+
+	say(fd, text);
+	got = hear_all(w, fd);
+	CHECK_HAS(got, begin);
+	CHECK_HAS(got, part);
+	free(got);
+	free(text);
+	close(fd);
+}
+
+TEST(server_names_the_bound_that_a_body_is_above)
+{
+	struct world w;
+
+	open_plain(&w, (struct server_opts){.max_message = 1 << 20});
+	check_announced(&w, JSON, (4 << 20) + 1, "",
+			"HTTP/1.1 429 Too Many Requests\r\n", "max-json");
+	check_announced(&w, "application/proto", (1 << 20) + 1, "",
+			"HTTP/1.1 429 Too Many Requests\r\n", "max-message");
+	check_announced(&w, JSON, 999999999999, "Expect: 100-continue\r\n",
+			"HTTP/1.1 429 Too Many Requests\r\n", "max-json");
+	CHECK_INT(w.calls, 0);
+	world_close(&w);
+}
+
+TEST(server_bounds_a_body_of_unknown_length)
+{
+	char chunk[1024 + 8] = "400\r\n";
+	struct world w;
+	char *text, *got;
+	int fd;
+
+	open_plain(&w, (struct server_opts){.max_message = 65536});
+	fd = dial(&w);
+	text = mem_fmt("POST " HEARTBEAT " HTTP/1.1\r\nHost: localhost:%d\r\n"
+		       "Content-Type: application/proto\r\n"
+		       "Transfer-Encoding: chunked\r\n\r\n",
+		       server_port(w.server));
+	say(fd, text);
+	memcpy(chunk + 5 + 1024, "\r\n", 2);
+	for (int i = 0; i < 65; i++) {
+		say_bytes(fd, chunk, 5 + 1024 + 2);
+		world_turn(&w);
+	}
+	got = hear_all(&w, fd);
+	CHECK_HAS(got, "max-message (65536 bytes)");
+	free(got);
+	free(text);
+	close(fd);
+	world_close(&w);
+}
+
+TEST(server_says_continue_only_when_it_wants_the_body)
+{
+	struct buf b = BUF_INIT(0);
+	struct world w;
+	char *text;
+	int fd;
+
+	open_plain(&w, (struct server_opts){0});
+	fd = dial(&w);
+	text = mem_fmt("POST " HEARTBEAT " HTTP/1.1\r\nHost: localhost:%d\r\n"
+		       "Content-Type: " JSON "\r\nContent-Length: 2\r\n"
+		       "Expect: 100-continue\r\n\r\n",
+		       server_port(w.server));
+	say(fd, text);
+	CHECK(hear_more(&w, fd, &b));
+	CHECK_STR(b.p, "HTTP/1.1 100 Continue\r\n\r\n");
+	say(fd, "{}");
+	hear_part(&w, fd, "received");
+	check_announced(&w, "text/plain", 2, "Expect: 100-continue\r\n",
+			"HTTP/1.1 415 Unsupported Media Type\r\n", "");
+	check_announced(&w, JSON, 2, "Expect: something\r\n",
+			"HTTP/1.1 417 Expectation Failed\r\n", "");
+	free(text);
+	buf_release(&b);
+	close(fd);
+	world_close(&w);
+}
+
+TEST(server_cuts_off_a_slow_sender)
+{
+	struct world w;
+
+	open_plain(&w, (struct server_opts){.receive_ms = 30});
+	check_cut(&w, "GET / HTT", "HTTP/1.1 408 Request Timeout\r\n");
+	check_announced(&w, JSON, 10, "", "HTTP/1.1 408 Request Timeout\r\n",
+			"too long");
+	world_close(&w);
+}
+
+TEST(server_closes_what_is_idle)
+{
+	struct world w;
+	char *got;
+	int fd;
+
+	open_plain(&w, (struct server_opts){.idle_ms = 30});
+	fd = dial(&w);
+	get(&w, fd, "/healthz");
+	got = hear_all(&w, fd);
+	CHECK_HAS(got, "\r\n\r\nok\n");
+	CHECK(!strstr(got, "408"));
+	free(got);
+	close(fd);
+	world_close(&w);
+}
+
+static void answer_much(struct call *call, const ProtobufCMessage *in,
+			void *arg)
+{
+	GetLeaderResponse out = GET_LEADER_RESPONSE__INIT;
+	size_t len = 20 << 20;
+
+	(void)in, (void)arg;
+	out.message = mem_zero(len + 1, 1);
+	memset(out.message, 'm', len);
+	call_reply(call, &out.base);
+	free(out.message);
+}
+
+TEST(server_sends_a_large_answer_whole)
+{
+	struct world w;
+	char *got;
+	int fd;
+
+	world_open(&w, (struct server_opts){0});
+	server_handle(w.server, RPC_GATEWAY_GET_LEADER, answer_much, &w);
+	fd = dial(&w);
+	post(&w, fd, "/GatewayService/GetLeader", JSON, "{}", "");
+	got = hear(&w, fd);
+	CHECK(strlen(got) > 20 << 20);
+	CHECK_STR(got + strlen(got) - 4, "mm\"}");
+	free(got);
+	get(&w, fd, "/healthz");
+	hear_part(&w, fd, "ok");
+	close(fd);
+	world_close(&w);
+}
+
+TEST(server_cuts_off_a_reader_that_stalls)
+{
+	struct world w;
+	char *got;
+	int fd, other;
+
+	world_open(&w, (struct server_opts){.idle_ms = 40});
+	server_handle(w.server, RPC_GATEWAY_GET_LEADER, answer_much, &w);
+	fd = dial(&w);
+	post(&w, fd, "/GatewayService/GetLeader", JSON, "{}", "");
+	for (bool cut = false; !cut;) {
+		other = dial(&w);
+		get(&w, other, "/metrics");
+		got = hear(&w, other);
+		cut = strstr(got, "gfl_server_connections_cut_total 1\n");
+		free(got);
+		close(other);
+	}
+	got = hear_all(&w, fd);
+	CHECK(strlen(got) < 20 << 20);
+	free(got);
+	close(fd);
+	world_close(&w);
+}
+
+static void register_node(struct call *call, const ProtobufCMessage *in,
+			  void *arg)
+{
+	const RegisterNodeRequest *req = (const RegisterNodeRequest *)in;
+	RegisterNodeResponse out = REGISTER_NODE_RESPONSE__INIT;
+
+	(void)arg;
+	out.node_id = (int32_t)strlen(req->ip_address);
+	call_reply(call, &out.base);
+}
+
+TEST(server_receives_a_large_body)
+{
+	enum { LEN = 8 << 20 };
+	const char head[5] = {0x12, (char)0x80, (char)0x80, (char)0x80, 0x04};
+	char *body = mem_zero(LEN, 1);
+	struct world w;
+	char *text;
+	int fd;
+
+	memset(body, 'b', LEN);
+	world_open(&w, (struct server_opts){0});
+	server_handle(w.server, RPC_GATEWAY_REGISTER_NODE, register_node, &w);
+	fd = dial(&w);
+	text = mem_fmt("POST /GatewayService/RegisterNode HTTP/1.1\r\n"
+		       "Host: localhost:%d\r\nContent-Type: application/proto"
+		       "\r\nContent-Length: %d\r\n\r\n",
+		       server_port(w.server), LEN + 5);
+	say(fd, text);
+	say_bytes(fd, head, 5);
+	for (size_t at = 0; at < LEN;) {
+		ssize_t n = send(fd, body + at, LEN - at,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		at += n > 0 ? (size_t)n : 0;
+		world_turn(&w);
+	}
+	/* node_id = 2, 8 Mi as a varint */
+	hear_part(&w, fd, "\r\n\r\n\x10\x80\x80\x80\x04");
+	free(text);
+	free(body);
+	close(fd);
+	world_close(&w);
+}
+
+TEST(server_lets_newcomers_wait_at_its_bound)
+{
+	struct world w;
+	int a, b, c;
+
+	open_plain(&w, (struct server_opts){.max_connections = 2});
+	a = dial(&w);
+	b = dial(&w);
+	c = dial(&w);
+	get(&w, c, "/healthz");
+	get(&w, a, "/metrics");
+	hear_part(&w, a, "gfl_server_connections 2\n");
+	get(&w, a, "/metrics");
+	hear_part(&w, a, "gfl_server_accept_pauses_total 1\n");
+	close(b);
+	hear_part(&w, c, "ok");
+	close(a);
+	close(c);
+	world_close(&w);
+}
+
+TEST(server_recovers_when_descriptors_run_out)
+{
+	struct rlimit limit = {60, 60};
+	int spare[64], n = 0, fd;
+	struct world w;
+
+	CHECK(!setrlimit(RLIMIT_NOFILE, &limit));
+	open_plain(&w, (struct server_opts){.max_connections = 100});
+	fd = dial(&w);
+	while ((spare[n] = dup(fd)) >= 0)
+		n++;
+	CHECK_INT(errno, EMFILE);
+	get(&w, fd, "/healthz");
+	for (int i = 0; i < 20; i++)
+		world_turn(&w);
+	for (int i = 0; i < n; i++)
+		close(spare[i]);
+	hear_part(&w, fd, "ok");
+	close(fd);
+	world_close(&w);
+}
