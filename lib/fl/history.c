@@ -213,15 +213,19 @@ static int apply_rows(struct db *db, void *arg, struct err *err)
 	return rc;
 }
 
-static void flush(void *arg)
+void history_flush(struct history *h)
 {
-	struct history *h = arg;
 	struct rows *rows = h->rows;
 
 	h->rows = NULL;
 	timer_stop(&h->timer);
 	if (rows)
 		post(h, apply_rows, rows);
+}
+
+static void flush(void *arg)
+{
+	history_flush(arg);
 }
 
 void history_add(struct history *h, const struct history_row *row)
@@ -232,7 +236,7 @@ void history_add(struct history *h, const struct history_row *row)
 	}
 	h->rows->row[h->rows->n++] = *row;
 	if (h->rows->n == FLUSH_ROWS)
-		flush(h);
+		history_flush(h);
 }
 
 static struct history_row row_of(sqlite3_stmt *s)
@@ -321,7 +325,7 @@ void history_close(struct history *h)
 	if (!h)
 		return;
 	if (h->writer)
-		flush(h);
+		history_flush(h);
 	writer_close(h->writer);
 	db_close(h->reader);
 	db_close(h->db);

@@ -16,18 +16,18 @@
 struct history;
 
 struct history_me {
-	int64_t trainer_id;	   /* 0: not given yet */
-	char instance_id[STR_ID];  /* made at the first start, for ever */
-	char cluster_id[STR_ID];   /* empty before the first attachment */
+	int64_t trainer_id;       /* 0: not given yet */
+	char instance_id[STR_ID]; /* made at the first start, for ever */
+	char cluster_id[STR_ID];  /* empty before the first attachment */
 };
 
 struct history_row {
 	int64_t run, round;
 	double loss, accuracy; /* accuracy NAN: did not evaluate */
 	int64_t bytes_sent, bytes_received, misses; /* up to this round */
-	double compute_s, wait_s;		    /* likewise */
-	int64_t peer;				    /* 0: rested */
-	int64_t at_ms;				    /* wall clock */
+	double compute_s, wait_s;                   /* likewise */
+	int64_t peer;                               /* 0: rested */
+	int64_t at_ms;                              /* wall clock */
 };
 
 /* Open or create the file at path for this process alone (see db_open()). */
@@ -48,6 +48,7 @@ int history_nodes(struct history *h, history_node_fn *fn, void *arg,
 		  struct err *err) MUST_CHECK;
 
 void history_add(struct history *h, const struct history_row *row);
+void history_flush(struct history *h); /* give all to the writer now */
 
 /* Call fn with each row of a run (0: the newest) after a round, by round. fn
  * returns 0 to go on. */

@@ -29,7 +29,7 @@ struct learner_steps {
 
 struct learner {
 	struct model *model;
-	float *params;	 /* model->n values */
+	float *params;   /* model->n values */
 	float *velocity; /* momentum, likewise */
 	struct sampler sampler;
 	struct learner_work *work;

@@ -23,16 +23,16 @@ enum pace_step {
 struct pace {
 	const struct plans *plans;
 	int64_t run, rounds;
-	int64_t epoch;	 /* the newest heard of */
-	int64_t at;	 /* the last round done, or -1 */
+	int64_t epoch;   /* the newest heard of */
+	int64_t at;      /* the last round done, or -1 */
 	int64_t fastest; /* the highest round seen in others, or -1 */
 };
 
 struct pace_next {
 	enum pace_step step;
 	int64_t t;
-	int64_t skipped;		/* rounds jumped over */
-	int64_t epoch;			/* of the plan; 0 without one */
+	int64_t skipped;                /* rounds jumped over */
+	int64_t epoch;                  /* of the plan; 0 without one */
 	const struct plan_round *round; /* EXCHANGE: borrowed from plans */
 };
 

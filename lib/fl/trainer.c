@@ -1,0 +1,196 @@
+#include "fl/trainer_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { JOBS = 2 };
+
+const struct err *trainer_failed(const struct trainer *t)
+{
+	return t->failure.code ? &t->failure : NULL;
+}
+
+void trainer_fail(struct trainer *t, const struct err *err)
+{
+	if (t->failure.code)
+		return;
+	t->failure = *err;
+	t->failed(t->failed_arg);
+}
+
+const struct state *trainer_state(const struct trainer *t)
+{
+	return t->link ? link_state(t->link) : NULL;
+}
+
+/* --- what the link says --------------------------------------------------- */
+
+static void attached(int64_t id, const char *cluster_id, const char *node_url,
+		     void *arg)
+{
+	struct trainer *t = arg;
+
+	if (!t->exchange) {
+		t->id = id;
+		t->exchange = exchange_new(id);
+		server_ready(t->server, true);
+	}
+	history_attached(t->history, id, cluster_id);
+	history_node(t->history, node_url);
+}
+
+static void changed(unsigned what, void *arg)
+{
+	struct trainer *t = arg;
+	const struct state *s = trainer_state(t);
+
+	if (!s)
+		return;
+	if (what == STATE_ALL || what & STATE_MEMBER)
+		for (size_t i = 0; i < s->nmembers; i++)
+			if (*s->members[i]->url)
+				history_node(t->history, s->members[i]->url);
+	trainer_look(t);
+}
+
+static void refused(const struct err *err, void *arg)
+{
+	struct err why = *err;
+
+	err_wrap(&why, "attach to a node");
+	trainer_fail(arg, &why);
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+struct urls {
+	char *at[128];
+	size_t n;
+};
+
+static void add_url(const char *url, void *arg)
+{
+	struct urls *u = arg;
+
+	for (size_t i = 0; i < u->n; i++)
+		if (!strcmp(u->at[i], url))
+			return;
+	if (u->n < sizeof(u->at) / sizeof(u->at[0]))
+		u->at[u->n++] = mem_str(url);
+}
+
+/* Those that were named, then those known from before. */
+static int open_link(struct trainer *t, struct err *err)
+{
+	const struct history_me *me = history_me(t->history);
+	struct link_hooks hooks = {.attached = attached,
+				   .changed = changed,
+				   .fill = trainer_fill,
+				   .reported = trainer_reported,
+				   .refused = refused,
+				   .arg = t};
+	struct urls u = {.n = 0};
+	struct link_opts opts = {
+		.nodes = (const char *const *)u.at,
+		.url = t->opts.url,
+		.instance_id = me->instance_id,
+		.cluster_id = me->cluster_id,
+		.trainer_id = t->opts.trainer_id ? t->opts.trainer_id
+						 : me->trainer_id,
+		.examples = (int64_t)t->data.index->n,
+		.no_runs = t->opts.no_runs,
+	};
+	int rc;
+
+	for (size_t i = 0; i < t->opts.nnodes; i++)
+		add_url(t->opts.nodes[i], &u);
+	rc = history_nodes(t->history, add_url, &u, err);
+	opts.nnodes = u.n;
+	if (!rc)
+		t->link = link_open(t->loop, t->client, &opts, &hooks);
+	for (size_t i = 0; i < u.n; i++)
+		free(u.at[i]);
+	return rc;
+}
+
+static int open_all(struct trainer *t, struct err *err)
+{
+	const struct history_me *me;
+	int rc = history_open(&t->history, t->loop, t->opts.db, err);
+
+	if (rc)
+		return rc;
+	me = history_me(t->history);
+	if (t->opts.trainer_id && me->trainer_id &&
+	    me->trainer_id != t->opts.trainer_id)
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "%s is of trainer %lld, not of %lld", t->opts.db,
+			       (long long)me->trainer_id,
+			       (long long)t->opts.trainer_id);
+	rc = client_open(&t->client, t->loop, err);
+	if (!rc)
+		rc = worker_open(&t->worker, t->loop, "learner", JOBS, err);
+	return rc ? rc : open_link(t, err);
+}
+
+int trainer_open(struct trainer **out, struct loop *loop, struct server *s,
+		 const struct learner_data *data,
+		 const struct trainer_opts *opts, loop_fn *failed, void *arg,
+		 struct err *err)
+{
+	struct trainer *t = mem_zero(1, sizeof(*t));
+
+	t->loop = loop;
+	t->server = s;
+	t->data = *data;
+	t->opts = *opts;
+	t->failed = failed;
+	t->failed_arg = arg;
+	if (open_all(t, err)) {
+		trainer_close(t);
+		return (int)err->code;
+	}
+	trainer_serve_exchange(t);
+	trainer_serve_pull(t);
+	trainer_serve_reads(t);
+	*out = t;
+	return 0;
+}
+
+void trainer_stop(struct trainer *t, loop_fn *done, void *arg)
+{
+	if (t->stopped)
+		return;
+	t->stopped = done;
+	t->stopped_arg = arg;
+	trainer_halt(t);
+}
+
+void trainer_close(struct trainer *t)
+{
+	if (!t)
+		return;
+	timer_stop(&t->tick);
+	timer_stop(&t->again);
+	link_close(t->link);
+	t->link = NULL;
+	client_cancel(t->sent);
+	client_cancel(t->probe);
+	trainer_pull_close(t);
+	trainer_forget_calls(t);
+	client_close(t->client);
+	if (t->worker)
+		worker_close(t->worker);
+	exchange_free(t->exchange);
+	learner_free(t->run.learner);
+	free(t->run.model_path);
+	history_close(t->history);
+	trainer_report_close(t);
+	free(t->links);
+	free(t->misses);
+	free(t->peers);
+	free(t);
+}

@@ -1,0 +1,393 @@
+/* The exchange's inputs and outputs as calls of TrainerService, and what they
+ * tell about the speed of links. */
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "fl/trainer_impl.h"
+
+enum {
+	PROBE_BYTES = 256 << 10, /* less says little about a link */
+	PROBE_MS = 60000,        /* how long a measurement is fresh */
+	PROBE_WAIT_MS = 10000,
+	FRAMING = 5, /* bytes before a message */
+};
+
+/* --- speeds --------------------------------------------------------------- */
+
+void trainer_link(struct trainer *t, int64_t from, int64_t to, double bps)
+{
+	enum { MAX = 256 };
+
+	if (!(bps >= 1) || t->nlinks >= MAX || from == to || from < 1)
+		return;
+	t->links = mem_grow(t->links, &t->links_cap, t->nlinks + 1,
+			    sizeof(*t->links));
+	t->links[t->nlinks++] =
+		(struct bandwidth_cell){from, to, bandwidth_level(bps)};
+}
+
+static double speed(uint64_t bytes, int64_t us)
+{
+	return bytes >= PROBE_BYTES && us > 0 ? (double)bytes * 1e6 / (double)us
+					      : 0;
+}
+
+static struct seen_peer *seen_peer(struct trainer *t, int64_t id)
+{
+	for (size_t i = 0; i < t->npeers; i++)
+		if (t->peers[i].id == id)
+			return &t->peers[i];
+	t->peers = mem_grow(t->peers, &t->peers_cap, t->npeers + 1,
+			    sizeof(*t->peers));
+	t->peers[t->npeers] = (struct seen_peer){id, -PROBE_MS};
+	return &t->peers[t->npeers++];
+}
+
+static void probe_done(const struct err *err, const ProtobufCMessage *out,
+		       void *arg)
+{
+	struct trainer *t = arg;
+
+	(void)out;
+	t->probe = NULL;
+	if (err && log_on(LEVEL_DEBUG))
+		log_err("probe", err);
+}
+
+/* The receiver measures and reports; so we only send, now and then. */
+static void probe(struct trainer *t, int64_t peer)
+{
+	Gfl__V1__ProbeRequest in = GFL__V1__PROBE_REQUEST__INIT;
+	const Gfl__V1__Trainer *to = state_trainer(trainer_state(t), peer);
+	struct rpc_opts opts = {.timeout_ms = PROBE_WAIT_MS};
+	struct seen_peer *p = seen_peer(t, peer);
+	int64_t now = clock_ms();
+
+	if (t->probe || !to || now - p->probed_ms < PROBE_MS)
+		return;
+	p->probed_ms = now;
+	in.from = t->id;
+	in.payload.len = PROBE_BYTES;
+	in.payload.data = mem_zero(PROBE_BYTES, 1);
+	t->probe = client_call(t->client, to->url, RPC_TRAINER_PROBE, &in.base,
+			       &opts, probe_done, t);
+	free(in.payload.data);
+}
+
+static void serve_probe(struct call *call, const ProtobufCMessage *in,
+			void *arg)
+{
+	const Gfl__V1__ProbeRequest *r = (const Gfl__V1__ProbeRequest *)in;
+	Gfl__V1__ProbeResponse out = GFL__V1__PROBE_RESPONSE__INIT;
+	struct trainer *t = arg;
+	uint64_t bytes;
+	int64_t us;
+
+	call_timing(call, &bytes, &us);
+	out.bytes_per_s = speed(bytes, us);
+	trainer_link(t, r->from, t->id, out.bytes_per_s);
+	call_reply(call, &out.base);
+}
+
+/* --- our request ---------------------------------------------------------- */
+
+static void got_reply(struct trainer *t, const Gfl__V1__ExchangeResponse *r)
+{
+	struct exchange_message m = t->sent_message;
+	uint64_t bytes;
+	int64_t us;
+
+	client_timing(t->client, &bytes, &us);
+	trainer_link(t, m.key.to, t->id, speed(bytes, us));
+	t->run.tally.bytes_received += (int64_t)bytes;
+	m.k = (uint32_t)(r->values.len / 4);
+	m.crc = r->crc32c;
+	m.values = r->values.data;
+	m.len = r->values.len;
+	exchange_reply(t->exchange, &m, clock_ms());
+}
+
+static void sent_done(const struct err *err, const ProtobufCMessage *out,
+		      void *arg)
+{
+	struct trainer *t = arg;
+
+	t->sent = NULL;
+	if (err) {
+		log_debug("exchange", "round=%lld peer=%lld reason=%s",
+			  (long long)t->sent_message.key.t,
+			  (long long)t->sent_message.key.to, err->msg);
+		exchange_failed(t->exchange, err->code, clock_ms());
+	} else {
+		got_reply(t, (const Gfl__V1__ExchangeResponse *)out);
+	}
+	trainer_drain(t);
+}
+
+static void fill_request(const struct trainer *t,
+			 const struct exchange_message *m,
+			 Gfl__V1__ExchangeRequest *in, char *layout)
+{
+	in->run = m->key.run;
+	in->epoch = m->key.epoch;
+	in->round = m->key.t;
+	in->from = m->key.from;
+	in->to = m->key.to;
+	trainer_layout(t, layout);
+	in->layout_hash = layout;
+	in->parameters = t->run.learner->model->n;
+	in->scheme = GFL__V1__SCHEME__STRAT;
+	in->c = t->round.c;
+	in->seed = t->round.seed;
+	in->dtype = GFL__V1__DTYPE__F32;
+	in->mask_digest = m->digest;
+	in->crc32c = m->crc;
+	in->values.len = m->len;
+	in->values.data = (uint8_t *)(uintptr_t)m->values;
+}
+
+static void send_request(struct trainer *t, const struct exchange_out *out)
+{
+	Gfl__V1__ExchangeRequest in = GFL__V1__EXCHANGE_REQUEST__INIT;
+	const Gfl__V1__Trainer *to = state_trainer(trainer_state(t), out->peer);
+	struct rpc_opts opts = {.timeout_ms = PLAN_DEADLINE_MAX_MS};
+	char layout[17];
+
+	client_cancel(t->sent);
+	t->sent = NULL;
+	t->sent_message = out->message;
+	t->sent_message.values = NULL;
+	if (!to) {
+		exchange_abandon(t->exchange, "the peer is gone");
+		return;
+	}
+	fill_request(t, &out->message, &in, layout);
+	t->run.tally.bytes_sent +=
+		(int64_t)gfl__v1__exchange_request__get_packed_size(&in) +
+		FRAMING;
+	t->sent = client_call(t->client, to->url, RPC_TRAINER_EXCHANGE,
+			      &in.base, &opts, sent_done, t);
+}
+
+/* --- requests of others --------------------------------------------------- */
+
+static struct asked *find_asked(struct trainer *t, uint64_t token)
+{
+	struct asked *a;
+
+	DL_FOREACH(t->asked, a)
+	if (a->token == token)
+		return a;
+	return NULL;
+}
+
+static struct call *take_asked(struct trainer *t, uint64_t token)
+{
+	struct asked *a = find_asked(t, token);
+	struct call *call;
+
+	if (!a)
+		return NULL;
+	call = a->call;
+	DL_DELETE(t->asked, a);
+	free(a);
+	return call;
+}
+
+static void answer(struct trainer *t, const struct exchange_out *out)
+{
+	Gfl__V1__ExchangeResponse r = GFL__V1__EXCHANGE_RESPONSE__INIT;
+	struct call *call = take_asked(t, out->token);
+
+	if (!call)
+		return;
+	r.crc32c = out->message.crc;
+	r.values.len = out->message.len;
+	r.values.data = (uint8_t *)(uintptr_t)out->message.values;
+	t->run.tally.bytes_sent +=
+		(int64_t)gfl__v1__exchange_response__get_packed_size(&r) +
+		FRAMING;
+	call_reply(call, &r.base);
+}
+
+static void refuse(struct trainer *t, const struct exchange_out *out)
+{
+	struct call *call = take_asked(t, out->token);
+	struct err err;
+
+	if (!call)
+		return;
+	err_set(&err, out->code, "trainer %lld: %s", (long long)t->id,
+		out->text);
+	call_fail(call, &err);
+}
+
+static void asked_gone(struct call *call, void *arg)
+{
+	struct asked *a = arg;
+	struct trainer *t = a->trainer;
+
+	(void)call;
+	if (t->exchange)
+		exchange_cancel(t->exchange, a->token);
+	DL_DELETE(t->asked, a);
+	free(a);
+}
+
+static int check_request(const struct trainer *t,
+			 const Gfl__V1__ExchangeRequest *r, struct err *err)
+{
+	if (!t->exchange)
+		return err_set(err, ERR_UNAVAILABLE, "not attached yet");
+	if (r->scheme != GFL__V1__SCHEME__STRAT ||
+	    r->dtype != GFL__V1__DTYPE__F32)
+		return err_set(err, ERR_UNIMPLEMENTED,
+			       "scheme %d, type %d: only STRAT of F32",
+			       (int)r->scheme, (int)r->dtype);
+	if (r->values.len % 4 || r->values.len / 4 > UINT32_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%zu bytes are no float32 values",
+			       r->values.len);
+	return 0;
+}
+
+static void take_request(struct trainer *t, struct call *call,
+			 const Gfl__V1__ExchangeRequest *r)
+{
+	struct exchange_message m = {
+		.key = {r->run, r->epoch, r->round, r->from, r->to},
+		.digest = r->mask_digest,
+		.layout = strtoull(r->layout_hash, NULL, 16),
+		.k = (uint32_t)(r->values.len / 4),
+		.crc = r->crc32c,
+		.values = r->values.data,
+		.len = r->values.len,
+	};
+	struct asked *a = mem_zero(1, sizeof(*a));
+
+	a->trainer = t;
+	a->token = ++t->tokens;
+	a->call = call;
+	DL_APPEND(t->asked, a);
+	call_on_cancel(call, asked_gone, a);
+	if (r->run == t->run.id && r->round > t->run.fastest)
+		t->run.fastest = r->round;
+	exchange_request(t->exchange, &m, a->token, clock_ms());
+	trainer_drain(t);
+}
+
+static void serve_exchange(struct call *call, const ProtobufCMessage *in,
+			   void *arg)
+{
+	const Gfl__V1__ExchangeRequest *r =
+		(const Gfl__V1__ExchangeRequest *)in;
+	struct trainer *t = arg;
+	uint64_t bytes;
+	struct err err;
+	int64_t us;
+
+	if (check_request(t, r, &err)) {
+		call_fail(call, &err);
+		return;
+	}
+	call_timing(call, &bytes, &us);
+	trainer_link(t, r->from, t->id, speed(bytes, us));
+	if (r->run == t->run.id)
+		t->run.tally.bytes_received += (int64_t)bytes;
+	take_request(t, call, r);
+}
+
+void trainer_serve_exchange(struct trainer *t)
+{
+	server_handle(t->server, RPC_TRAINER_EXCHANGE, serve_exchange, t);
+	server_handle(t->server, RPC_TRAINER_PROBE, serve_probe, t);
+}
+
+/* --- outputs -------------------------------------------------------------- */
+
+static void note_miss(struct trainer *t, const struct exchange_out *out)
+{
+	enum { MAX = 256 };
+	const struct state *s = trainer_state(t);
+	Gfl__V1__Miss *m;
+
+	if (t->nmisses >= MAX ||
+	    (out->outcome != EXCHANGE_MISSED && out->outcome != EXCHANGE_LOST))
+		return;
+	if (plans_epoch(&s->plans, t->run.id) < s->epoch)
+		return; /* it was the epoch that ended, not the peer */
+	t->misses = mem_grow(t->misses, &t->misses_cap, t->nmisses + 1,
+			     sizeof(*t->misses));
+	m = &t->misses[t->nmisses++];
+	gfl__v1__miss__init(m);
+	m->peer = out->peer;
+	m->round = out->t;
+	m->by = t->id;
+}
+
+static void done(struct trainer *t, const struct exchange_out *out)
+{
+	client_cancel(t->sent);
+	t->sent = NULL;
+	note_miss(t, out);
+	if (out->outcome == EXCHANGE_MERGED &&
+	    t->sent_message.len < PROBE_BYTES)
+		probe(t, out->peer);
+	trainer_round_done(t, out);
+}
+
+static void tick(void *arg)
+{
+	struct trainer *t = arg;
+
+	exchange_tick(t->exchange, clock_ms());
+	trainer_drain(t);
+}
+
+static void set_tick(struct trainer *t)
+{
+	int64_t at = exchange_deadline(t->exchange), now = clock_ms();
+
+	timer_stop(&t->tick);
+	if (at != INT64_MAX)
+		timer_set(&t->tick, t->loop, at > now ? at - now : 0, tick, t);
+}
+
+void trainer_drain(struct trainer *t)
+{
+	struct exchange_out out;
+
+	if (!t->exchange)
+		return;
+	while (exchange_next(t->exchange, &out)) {
+		switch (out.kind) {
+		case EXCHANGE_SEND:
+			send_request(t, &out);
+			break;
+		case EXCHANGE_ANSWER:
+			answer(t, &out);
+			break;
+		case EXCHANGE_REFUSE:
+			refuse(t, &out);
+			break;
+		case EXCHANGE_DONE:
+			done(t, &out);
+			break;
+		}
+	}
+	set_tick(t);
+}
+
+void trainer_forget_calls(struct trainer *t)
+{
+	struct err err;
+
+	err_set(&err, ERR_UNAVAILABLE, "trainer %lld stops", (long long)t->id);
+	while (t->asked)
+		call_fail(take_asked(t, t->asked->token), &err);
+}

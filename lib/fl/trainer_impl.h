@@ -1,0 +1,173 @@
+/* trainer_impl.h - what the files of trainer.h share. */
+#ifndef FL_TRAINER_IMPL_H
+#define FL_TRAINER_IMPL_H
+
+#include "base/timer.h"
+#include "base/worker.h"
+#include "fl/exchange.h"
+#include "fl/history.h"
+#include "fl/link.h"
+#include "fl/pace.h"
+#include "fl/resume.h"
+#include "fl/trainer.h"
+#include "proto/trainer.pb-c.h"
+
+/* Where a trainer is in a run. */
+enum phase {
+	PHASE_IDLE,     /* no run */
+	PHASE_PULLING,  /* the model from a peer */
+	PHASE_READY,    /* between rounds, perhaps waiting for a plan */
+	PHASE_WORKING,  /* the worker has the model */
+	PHASE_EXCHANGE, /* with the peer of the round */
+	PHASE_ENDED,    /* all rounds done, the run not yet over */
+};
+
+/* What the worker does in one go, in this order. */
+enum { WORK_TRAIN = 1, WORK_EVALUATE = 2, WORK_SAVE = 4, WORK_MODEL = 8 };
+
+struct work {
+	unsigned what;
+	struct learner *learner;
+	struct learner_steps steps;
+	struct resume resume;     /* SAVE */
+	char *save_to, *model_to; /* owned */
+	double loss, accuracy, seconds;
+	struct err err; /* code 0: all went well */
+};
+
+/* The run that this trainer takes part in. */
+struct trainer_run {
+	int64_t id, rounds, eval_every;
+	uint64_t seed;
+	struct learner_steps steps;
+	struct learner *learner;
+	struct tally tally;
+	int64_t at;       /* the last round done, or -1 */
+	int64_t t;        /* the round under way */
+	int64_t peer;     /* in it, 0: none */
+	int64_t fastest;  /* the highest round others were seen in */
+	int64_t since_ms; /* of waiting for plan or peer */
+	int64_t saved_ms; /* the last checkpoint */
+	bool final;       /* evaluated and written after the last round */
+	bool over;        /* ends when the worker is done */
+	char *model_path;
+};
+
+/* A model being given to a peer, or all of them the same snapshot. */
+struct snapshot {
+	int64_t run, round;
+	char *bytes;
+	size_t len;
+	char sha256[65];
+	int users;
+};
+
+struct pull { /* a PullModel being served */
+	struct trainer *trainer;
+	struct call *call;
+	struct snapshot *from; /* NULL: until the model is ours to read */
+	size_t at;
+	uint64_t offset; /* asked for */
+	char sha256[65];
+	struct pull *prev, *next;
+};
+
+struct asked { /* an Exchange being held */
+	struct trainer *trainer;
+	uint64_t token;
+	struct call *call;
+	struct asked *prev, *next;
+};
+
+struct fetch { /* a model being pulled from a peer */
+	struct rpc *rpc;
+	int64_t peer, tried[64]; /* ids that were asked in vain */
+	size_t ntried;
+	char *bytes;
+	size_t len, size;
+	int64_t round;
+	char sha256[65];
+};
+
+struct seen_peer {
+	int64_t id, probed_ms;
+};
+
+struct trainer {
+	struct loop *loop;
+	struct server *server;
+	struct client *client;
+	struct worker *worker;
+	struct history *history;
+	struct link *link;
+	struct exchange *exchange; /* NULL before the id is known */
+	struct learner_data data;
+	struct trainer_opts opts;
+	int64_t id;
+	enum phase phase;
+	struct trainer_run run; /* id 0: none */
+	int64_t out_of;         /* the run that we stay out of, or 0 */
+	char why_out[256];
+	struct work *work;  /* at the worker, or NULL */
+	struct timer tick;  /* of the exchange */
+	struct timer again; /* of a fetch */
+
+	struct rpc *sent; /* our request, and what it said */
+	struct exchange_message sent_message;
+	struct exchange_round round; /* that it is for */
+	struct asked *asked;
+	uint64_t tokens;
+	struct pull *pulls;
+	struct snapshot *snapshot; /* the last, kept for resuming */
+	struct fetch fetch;
+
+	/* for the next report */
+	struct parts *parts;
+	struct bandwidth_cell *links;
+	size_t nlinks, links_cap, links_sent;
+	Gfl__V1__Miss *misses;
+	size_t nmisses, misses_cap, misses_sent;
+	struct seen_peer *peers;
+	size_t npeers, peers_cap;
+	struct rpc *probe;
+
+	struct err failure; /* code 0: none */
+	loop_fn *failed;
+	void *failed_arg;
+	loop_fn *stopped;
+	void *stopped_arg;
+	bool leaving;
+};
+
+/* trainer.c: it cannot go on. */
+void trainer_fail(struct trainer *t, const struct err *err);
+const struct state *trainer_state(const struct trainer *t); /* or NULL */
+
+/* trainer_run.c */
+void trainer_look(struct trainer *t);    /* at the state: runs, epoch, peers */
+void trainer_advance(struct trainer *t); /* if READY: to the next round */
+void trainer_round_done(struct trainer *t, const struct exchange_out *out);
+void trainer_begin_rounds(struct trainer *t, int64_t at); /* model is there */
+void trainer_stay_out(struct trainer *t, const struct err *err);
+void trainer_halt(struct trainer *t); /* end the run here, if there is one */
+
+/* trainer_exchange.c */
+void trainer_serve_exchange(struct trainer *t);
+void trainer_drain(struct trainer *t); /* after each input of the exchange */
+void trainer_link(struct trainer *t, int64_t from, int64_t to, double bps);
+void trainer_forget_calls(struct trainer *t);
+
+/* trainer_pull.c */
+void trainer_serve_pull(struct trainer *t);
+void trainer_give(struct trainer *t); /* the model is ours to read: serve */
+void trainer_fetch(struct trainer *t);
+void trainer_pull_close(struct trainer *t);
+
+/* trainer_report.c */
+void trainer_serve_reads(struct trainer *t);
+void trainer_fill(Gfl__V1__ReportRequest *r, void *trainer);
+void trainer_reported(bool arrived, void *trainer);
+void trainer_report_close(struct trainer *t);
+void trainer_layout(const struct trainer *t, char text[17]);
+
+#endif
