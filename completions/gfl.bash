@@ -188,6 +188,27 @@ _gfl_status()
 	esac
 }
 complete -o default -F _gfl_status gfl-status
+_gfl_trainer()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--data) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--index) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--test) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--model-out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--node --data --index --test --classes --eval-every --checkpoint-every --model-out --trainer-id --no-runs --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --insecure --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_trainer gfl-trainer
 _gfl_wait()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]}
@@ -203,4 +224,4 @@ _gfl_wait()
 	esac
 }
 complete -o default -F _gfl_wait gfl-wait
-complete -o default -W 'data gateway leader list log model plot recv run send status wait' gfl
+complete -o default -W 'data gateway leader list log model plot recv run send status trainer wait' gfl

@@ -1,0 +1,198 @@
+/* gfl-trainer - train on local data, exchange the model with peers. */
+#include <stdlib.h>
+
+#include "base/daemon.h"
+#include "base/log.h"
+#include "base/opt.h"
+#include "fl/trainer.h"
+
+struct config {
+	struct daemon_opts daemon;
+	struct opt_list nodes;
+	const char *data, *index, *test, *model_out;
+	int classes;
+	int64_t trainer_id, eval_every, checkpoint_ms;
+	bool no_runs;
+};
+
+static const struct opt opts[] = {
+	OPT_URLS(0, "node", struct config, nodes, NULL,
+		 "attach to the first of these nodes that answers",
+		 .required = true),
+	OPT_FILE(0, "data", struct config, data, NULL,
+		 "train on this: a file of images (IDX or IDX.gz; its labels "
+		 "are beside it), or a folder with MNIST's names",
+		 .required = true),
+	OPT_FILE(0, "index", struct config, index, NULL,
+		 "only on the examples of this index file (see gfl-data)"),
+	OPT_FILE(0, "test", struct config, test, NULL,
+		 "evaluate on this, a file or a folder likewise"),
+	OPT_INT(0, "classes", struct config, classes, "N", "10", 0, 256,
+		"refuse labels from this on; 0 takes whatever comes"),
+	OPT_INT64(0, "eval-every", struct config, eval_every, "ROUNDS", "20", 1,
+		  INT64_MAX, "evaluate so often, unless the run says"),
+	OPT_SECONDS(0, "checkpoint-every", struct config, checkpoint_ms, "10",
+		    "a crash loses at most so much training", .min = 1,
+		    .max = 86400000),
+	OPT_FILE(0, "model-out", struct config, model_out, NULL,
+		 "write the last model here, not beside the database"),
+	OPT_INT64(0, "trainer-id", struct config, trainer_id, "N", "0", 0,
+		  1 << 30, "the id to ask for; 0 takes what is given"),
+	OPT_BOOL(0, "no-runs", struct config, no_runs,
+		 "attach, but take part in no training run"),
+	OPT_DAEMON(struct config, daemon, "127.0.0.1:0"),
+	OPT_END,
+};
+
+static const struct prog prog = {
+	.name = "gfl-trainer",
+	.args = "",
+	.brief = "train on local data, exchange the model with peers",
+	.about = "Attaches to a node and waits for training runs. In a run it "
+		 "takes a few steps of SGD on its own data, exchanges a part "
+		 "of the parameters with the peer that the committed plan "
+		 "names for the round, averages, and goes on. The data never "
+		 "leave it. When its node dies it attaches to another that it "
+		 "knows; when it is killed and started again with the same "
+		 "--db it goes on from its last checkpoint, beside that file. "
+		 "The last model of a run is written there too.",
+	.example = "gfl-trainer --node http://127.0.0.1:8901 --data "
+		   "/usr/share/datasets/fashion-mnist --test "
+		   "/usr/share/datasets/fashion-mnist --index part-1.idx --db "
+		   "trainer1.db",
+	.opts = opts,
+	.daemon = true,
+};
+
+/* All that the daemon owns. */
+struct app {
+	struct daemon daemon;
+	struct loop *loop;
+	struct server *server;
+	struct data *train, *test;
+	struct index index;
+	struct trainer *trainer;
+};
+
+static void on_end(void *arg)
+{
+	loop_stop(((struct app *)arg)->loop);
+}
+
+static void on_stop(void *arg)
+{
+	struct app *app = arg;
+
+	daemon_stopping(&app->daemon);
+	trainer_stop(app->trainer, on_end, app);
+}
+
+static int open_data(struct app *app, const struct config *cfg, struct err *err)
+{
+	int rc = data_open(&app->train, cfg->data, "train", cfg->classes, err);
+
+	if (!rc && cfg->test)
+		rc = data_open(&app->test, cfg->test, "test", cfg->classes,
+			       err);
+	if (rc)
+		return rc;
+	if (cfg->index)
+		return index_read(&app->index, cfg->index, app->train->count,
+				  err);
+	index_all(&app->index, app->train->count);
+	return 0;
+}
+
+static int open_trainer(struct app *app, const struct config *cfg,
+			const char *db, struct err *err)
+{
+	const struct learner_data data = {app->train, &app->index, app->test};
+	const struct trainer_opts how = {
+		.nodes = cfg->nodes.at,
+		.nnodes = cfg->nodes.n,
+		.trainer_id = cfg->trainer_id,
+		.no_runs = cfg->no_runs,
+		.eval_every = cfg->eval_every,
+		.checkpoint_ms = cfg->checkpoint_ms,
+		.model_out = cfg->model_out,
+		.url = server_url(app->server),
+		.db = db,
+	};
+
+	return trainer_open(&app->trainer, app->loop, app->server, &data, &how,
+			    on_end, app, err);
+}
+
+static int open_all(struct app *app, const struct config *cfg, const char *db,
+		    struct err *err)
+{
+	struct server_opts serve = {
+		.advertise = cfg->daemon.advertise,
+		.insecure = cfg->daemon.insecure,
+	};
+	char *listen = opt_addr_text(&cfg->daemon.listen);
+	int rc;
+
+	serve.listen = listen;
+	rc = open_data(app, cfg, err) || loop_open(&app->loop, err) ||
+	     server_open(&app->server, app->loop, &serve, err) ||
+	     open_trainer(app, cfg, db, err);
+	free(listen);
+	return rc ? (int)err->code : 0;
+}
+
+/* The server first: while it drains, its calls are still the trainer's. */
+static void close_all(struct app *app)
+{
+	if (app->server) {
+		server_ready(app->server, false);
+		server_close(app->server, 1000);
+	}
+	trainer_close(app->trainer);
+	if (app->loop)
+		loop_close(app->loop);
+	index_release(&app->index);
+	data_close(app->test);
+	data_close(app->train);
+}
+
+static int serve(struct app *app, struct err *err)
+{
+	loop_signals(app->loop, on_stop, NULL, app);
+	if (daemon_ready(&app->daemon, server_port(app->server), err))
+		return (int)err->code;
+	log_info("serving", "url=%s examples=%zu", server_url(app->server),
+		 app->index.n);
+	loop_run(app->loop);
+	if (!trainer_failed(app->trainer))
+		return 0;
+	*err = *trainer_failed(app->trainer);
+	return (int)err->code;
+}
+
+static int run(const struct config *cfg, struct err *err)
+{
+	struct app app = {0};
+	char *db = NULL;
+	int rc;
+
+	if (daemon_start(&app.daemon, &cfg->daemon, err) ||
+	    daemon_db(&db, &cfg->daemon, "trainer.db", err))
+		return (int)err->code;
+	rc = open_all(&app, cfg, db, err) || serve(&app, err);
+	close_all(&app);
+	daemon_end(&app.daemon);
+	free(db);
+	return rc ? (int)err->code : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct config cfg = {0};
+	struct err err;
+
+	opt_parse(&prog, &cfg, argc, argv);
+	if (run(&cfg, &err))
+		return err_report(&prog, &err);
+	return 0;
+}
