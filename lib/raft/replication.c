@@ -124,12 +124,28 @@ static void repair(struct raft *r, struct peer *p, const struct raft_msg *m)
 	raft_peer_probe(p, next);
 }
 
+/* A server whose removal committed before it answered: it may know now. */
+static void bid_farewell(struct raft *r, const struct raft_msg *m)
+{
+	struct raft_msg bye = {.type = RAFT_HEARTBEAT, .to = m->from};
+
+	if (m->reject)
+		return;
+	bye.term = r->term;
+	bye.commit = r->commit < m->index ? r->commit : m->index;
+	raft_send(r, &bye, 0);
+}
+
 void raft_on_append_reply(struct raft *r, const struct raft_msg *m)
 {
 	struct peer *p = raft_peer_find(r, m->from);
 
-	if (r->role != RAFT_LEADER || !p || m->index > raft_log_last(&r->log))
+	if (r->role != RAFT_LEADER || m->index > raft_log_last(&r->log))
 		return;
+	if (!p) {
+		bid_farewell(r, m);
+		return;
+	}
 	p->heard_ms = r->now_ms;
 	if (m->reject) {
 		repair(r, p, m);

@@ -180,7 +180,7 @@ static void check_live(struct world *w, const int64_t *done)
 }
 
 /* Run a seed; w->broken says what did not hold. The caller releases w. */
-static void world_run(struct world *w, uint64_t seed)
+static inline void world_run(struct world *w, uint64_t seed)
 {
 	int64_t done[CLIENTS + 1] = {0}, idle = 0;
 

@@ -1,0 +1,462 @@
+/* Replication and commit: Raft 5.3 and 5.4.2; storage beside (Diss. 10.2.1). */
+#include "test.h"
+
+#include "../sim/raft_trace.h"
+
+static struct trace t;
+
+/* A server whose log has entries of these terms ("112") on disk. */
+static void load(int id, const char *log, int64_t term)
+{
+	struct server *s = &t.w.server[id];
+
+	crash(&t, id);
+	for (size_t i = 1; i < strlen(log); i++) {
+		struct raft_entry e = {.index = (int64_t)i + 1,
+				       .term = log[i] - '0',
+				       .type = RAFT_NORMAL};
+		struct raft_write wr = {.term = s->disk.term,
+					.vote = s->disk.vote,
+					.entries = &e,
+					.n = 1};
+
+		disk_store(&t.w, s, &wr);
+	}
+	s->disk.term = term;
+	restart(&t, id);
+}
+
+/* Raft figure 7: whatever the followers have, they end with the leader's log.
+ */
+TEST(figure_7_all_logs_become_the_leaders)
+{
+	trace_init(&t, 7);
+	load(1, "1114455666", 7);
+	load(2, "111445566", 6);
+	load(3, "1114", 4);
+	load(4, "11144556666", 6);
+	load(5, "111445566677", 7);
+	load(6, "1114444", 4);
+	load(7, "11122233333", 3);
+	elect_by_votes(&t, 1);
+	CHECK_INT(status(&t, 1).term, 8);
+	settle(&t);
+	heartbeat(&t, 1);
+	settle(&t);
+	for (int i = 1; i <= 7; i++) {
+		CHECK_STR(terms(&t, i), "1 1 1 4 4 5 5 6 6 6 8");
+		CHECK_INT(status(&t, i).commit, 11);
+	}
+	trace_end(&t);
+}
+
+/* Raft 5.3, end: a term a round trip, not an entry. */
+TEST(a_log_is_repaired_in_few_round_trips)
+{
+	int appends = 0;
+
+	trace_init(&t, 3);
+	load(1, "1111111111222222222244", 4);
+	load(2, "11111111111111111111111133333333333333333", 3);
+	split(&t, "13");
+	elect_by_votes(&t, 1);
+	split(&t, "");
+	heartbeat(&t, 1);
+	arrive(&t, 1, 2, RAFT_HEARTBEAT, false);
+	sync_disk(&t, 2);
+	arrive(&t, 2, 1, RAFT_HEARTBEAT_REPLY, false);
+	while (arrive(&t, 1, 2, RAFT_APPEND, false)) {
+		appends++;
+		sync_disk(&t, 2);
+		arrive(&t, 2, 1, RAFT_APPEND_REPLY, false);
+	}
+	CHECK(appends <= 4);
+	CHECK_INT(status(&t, 2).last, status(&t, 1).last);
+	trace_end(&t);
+}
+
+/* Raft 5.4.2, figure 8 (c) */
+TEST(entries_of_older_terms_do_not_commit_by_counting)
+{
+	struct raft_msg m = {.type = RAFT_APPEND_REPLY,
+			     .from = 2,
+			     .to = 1,
+			     .term = 5,
+			     .index = 3};
+
+	trace_init(&t, 3);
+	load(1, "122", 4);
+	elect_quietly(&t, 1);
+	CHECK_INT(status(&t, 1).term, 5);
+	CHECK(!step(&t, &m));
+	CHECK_INT(status(&t, 1).commit, 0);
+	m.index = 4;
+	CHECK(!step(&t, &m));
+	CHECK_INT(status(&t, 1).commit, 4);
+	trace_end(&t);
+}
+
+/* Raft 5.3: what a follower says to an append, by what it has ("1 2 2"). */
+TEST(a_follower_takes_what_matches_and_refuses_what_does_not)
+{
+	static const struct {
+		int64_t index, term;
+		bool taken;
+	} row[] = {{0, 0, true},  {1, 1, true},  {3, 2, true},
+		   {1, 2, false}, {4, 2, false}, {3, 1, false}};
+
+	for (int i = 0; i < 6; i++) {
+		struct raft_entry e = {.index = row[i].index + 1,
+				       .term = 3,
+				       .type = RAFT_NORMAL};
+		struct raft_msg m = {.type = RAFT_APPEND,
+				     .from = 1,
+				     .to = 2,
+				     .term = 3,
+				     .index = row[i].index,
+				     .log_term = row[i].term,
+				     .entries = &e,
+				     .n = 1};
+		const struct raft_msg *r;
+
+		trace_init(&t, 3);
+		load(2, "122", 2);
+		CHECK(!step(&t, &m));
+		CHECK_INT(mails(&t, 2, 1, RAFT_APPEND_REPLY), 0);
+		sync_disk(&t, 2);
+		r = &mail(&t, 2, 1, RAFT_APPEND_REPLY)->msg;
+		CHECK_INT(r->reject, !row[i].taken);
+		CHECK_INT(r->index, row[i].index + row[i].taken);
+		CHECK_INT(status(&t, 2).last, row[i].taken ? r->index : 3);
+		trace_end(&t);
+	}
+}
+
+TEST(a_late_append_cuts_nothing_that_came_after_it)
+{
+	trace_init(&t, 3);
+	elect(&t, 1);
+	propose(&t, 1, "a");
+	arrive(&t, 1, 2, RAFT_APPEND, true);
+	sync_disk(&t, 2);
+	propose(&t, 1, "b");
+	arrive(&t, 1, 2, RAFT_APPEND, true); /* "a" again */
+	while (mails(&t, 1, 2, RAFT_APPEND) > 1)
+		arrive(&t, 1, 2, RAFT_APPEND, false);
+	arrive(&t, 1, 2, RAFT_APPEND, false);
+	CHECK_INT(status(&t, 2).last, 4);
+	settle(&t);
+	CHECK_INT(status(&t, 1).commit, 4);
+	trace_end(&t);
+}
+
+TEST(an_append_in_the_place_of_a_committed_entry_is_data_loss)
+{
+	struct raft_entry e = {.index = 2, .term = 9, .type = RAFT_NORMAL};
+	struct raft_msg m = {.type = RAFT_APPEND,
+			     .from = 3,
+			     .to = 2,
+			     .term = 9,
+			     .index = 1,
+			     .log_term = 1,
+			     .entries = &e,
+			     .n = 1};
+
+	trace_init(&t, 3);
+	elect(&t, 1);
+	heartbeat(&t, 1);
+	settle(&t);
+	CHECK_INT(status(&t, 2).commit, 2);
+	CHECK_INT(step(&t, &m), ERR_DATA_LOSS);
+	CHECK_STR(terms(&t, 2), "1 2");
+	trace_end(&t);
+}
+
+/* Diss. 10.2.1: the leader writes while its followers do. */
+TEST(a_leader_sends_before_its_own_write_and_counts_itself_after_it)
+{
+	trace_init(&t, 3);
+	elect(&t, 1);
+	split(&t, "12");
+	t.slow[1] = true;
+	propose(&t, 1, "a");
+	CHECK_INT(mails(&t, 1, 2, RAFT_APPEND), 1);
+	settle(&t);
+	CHECK_INT(status(&t, 2).durable, 3);
+	CHECK_INT(status(&t, 1).commit, 2);
+	sync_disk(&t, 1);
+	CHECK_INT(status(&t, 1).commit, 3);
+	trace_end(&t);
+}
+
+TEST(a_majority_without_the_leader_commits_but_it_applies_what_it_has)
+{
+	trace_init(&t, 3);
+	elect(&t, 1);
+	t.slow[1] = true;
+	propose(&t, 1, "a");
+	settle(&t);
+	CHECK_INT(status(&t, 1).commit, 3);
+	CHECK_INT(status(&t, 1).applied, 2);
+	sync_disk(&t, 1);
+	CHECK_INT(status(&t, 1).applied, 3);
+	trace_end(&t);
+}
+
+TEST(acknowledgements_are_held_and_say_together_what_the_last_one_says)
+{
+	trace_init(&t, 3);
+	elect(&t, 1);
+	split(&t, "12");
+	t.slow[2] = true;
+	t.w.max_jobs = 1;
+	for (int i = 0; i < 6; i++)
+		propose(&t, 1, "a");
+	settle(&t);
+	CHECK_INT(status(&t, 1).commit, 2);
+	sync_one(&t, 2);
+	CHECK_INT(mails(&t, 2, 1, RAFT_APPEND_REPLY), 1);
+	CHECK_INT(mail(&t, 2, 1, RAFT_APPEND_REPLY)->msg.index, 3);
+	lose(&t, 2, 1, 0);
+	sync_one(&t, 2);
+	CHECK_INT(mails(&t, 2, 1, RAFT_APPEND_REPLY), 1);
+	CHECK_INT(mail(&t, 2, 1, RAFT_APPEND_REPLY)->msg.index, 8);
+	trace_end(&t);
+}
+
+/* The write under way has entry 3 of term 2; what is there now is another. */
+TEST(a_write_does_not_vouch_for_what_replaced_its_entries)
+{
+	trace_init(&t, 5);
+	elect(&t, 1);
+	t.slow[2] = true;
+	split(&t, "12");
+	propose(&t, 1, "a");
+	settle(&t);
+	split(&t, "2345");
+	elect(&t, 3);
+	CHECK_STR(terms(&t, 2), "1 2 3");
+	sync_one(&t, 2);
+	CHECK_INT(status(&t, 2).durable, 2);
+	CHECK_INT(mails(&t, 2, 3, RAFT_APPEND_REPLY), 0);
+	CHECK_INT(mail(&t, 2, 1, RAFT_APPEND_REPLY)->msg.term, 2);
+	sync_disk(&t, 2);
+	CHECK_INT(status(&t, 2).durable, 3);
+	trace_end(&t);
+}
+
+TEST(a_lost_acknowledgement_is_repaired_by_the_next_heartbeat)
+{
+	trace_init(&t, 3);
+	elect(&t, 1);
+	split(&t, "12");
+	propose(&t, 1, "a");
+	arrive(&t, 1, 2, RAFT_APPEND, false);
+	sync_disk(&t, 1);
+	sync_disk(&t, 2);
+	lose(&t, 2, 1, RAFT_APPEND_REPLY);
+	CHECK_INT(status(&t, 1).commit, 2);
+	heartbeat(&t, 1);
+	arrive(&t, 1, 2, RAFT_HEARTBEAT, false);
+	arrive(&t, 2, 1, RAFT_HEARTBEAT_REPLY, false);
+	CHECK_INT(status(&t, 1).commit, 3);
+	trace_end(&t);
+}
+
+TEST(a_lost_append_is_repaired_by_the_next_heartbeat)
+{
+	trace_init(&t, 3);
+	elect(&t, 1);
+	split(&t, "12");
+	propose(&t, 1, "a");
+	lose(&t, 1, 0, RAFT_APPEND);
+	heartbeat(&t, 1);
+	settle(&t);
+	CHECK_INT(status(&t, 2).last, 3);
+	CHECK_INT(status(&t, 1).commit, 3);
+	trace_end(&t);
+}
+
+TEST(followers_hear_of_a_commit_at_once)
+{
+	trace_init(&t, 3);
+	elect(&t, 1);
+	propose(&t, 1, "a");
+	settle(&t);
+	for (int i = 1; i <= 3; i++)
+		CHECK_INT(status(&t, i).applied, 3);
+	trace_end(&t);
+}
+
+TEST(appends_under_way_are_bounded_and_the_rest_goes_together)
+{
+	trace_init(&t, 3);
+	t.w.max_inflight = 2;
+	crash(&t, 1);
+	restart(&t, 1);
+	elect(&t, 1);
+	for (int i = 0; i < 10; i++)
+		propose(&t, 1, "a");
+	CHECK_INT(mails(&t, 1, 2, RAFT_APPEND), 2);
+	arrive(&t, 1, 2, RAFT_APPEND, false);
+	sync_disk(&t, 2);
+	arrive(&t, 2, 1, RAFT_APPEND_REPLY, false);
+	CHECK_INT(mails(&t, 1, 2, RAFT_APPEND), 2);
+	arrive(&t, 1, 2, RAFT_APPEND, false);
+	CHECK_INT(mail(&t, 1, 2, RAFT_APPEND)->msg.n, 8);
+	trace_end(&t);
+}
+
+TEST(an_append_is_bounded_in_bytes_but_for_one_entry)
+{
+	char big[3000];
+
+	memset(big, 'x', sizeof(big));
+	big[sizeof(big) - 1] = 0;
+	trace_init(&t, 3);
+	t.w.max_append = 1000;
+	crash(&t, 1);
+	restart(&t, 1);
+	elect_quietly(&t, 1);
+	propose(&t, 1, big);
+	for (int i = 0; i < 20; i++)
+		propose(&t, 1, "a");
+	heartbeat(&t, 1);
+	while (!mail(&t, 1, 2, RAFT_APPEND))
+		CHECK(arrive(&t, 0, 0, 0, false));
+	CHECK_INT(mail(&t, 1, 2, RAFT_APPEND)->msg.n, 1);
+	settle(&t);
+	CHECK_INT(status(&t, 2).last, 23);
+	trace_end(&t);
+}
+
+TEST(a_member_that_cannot_be_reached_is_probed)
+{
+	struct raft_peer p;
+	struct err err;
+
+	trace_init(&t, 3);
+	elect(&t, 1);
+	split(&t, "13");
+	propose(&t, 1, "a");
+	settle(&t);
+	raft_unreachable(at(&t, 1), now_ms(&t), 2);
+	CHECK(!raft_peer(at(&t, 1), 2, &p, &err));
+	CHECK(p.probing && p.next == p.match + 1);
+	propose(&t, 1, "b");
+	CHECK_INT(mails(&t, 1, 2, RAFT_APPEND), 0);
+	split(&t, "");
+	heartbeat(&t, 1);
+	settle(&t);
+	CHECK(!raft_peer(at(&t, 1), 2, &p, &err));
+	CHECK(!p.probing && p.match == 4);
+	CHECK_INT(raft_peer(at(&t, 2), 1, &p, &err), ERR_NOT_FOUND);
+	trace_end(&t);
+}
+
+TEST(proposals_are_bounded)
+{
+	char big[4098];
+
+	memset(big, 'x', sizeof(big));
+	big[4097] = 0;
+	trace_init(&t, 3);
+	t.w.max_uncommitted = 8000;
+	crash(&t, 1);
+	restart(&t, 1);
+	CHECK_INT(propose(&t, 1, "a"), ERR_UNAVAILABLE);
+	elect(&t, 1);
+	CHECK_INT(propose(&t, 1, big), ERR_INVALID_ARGUMENT);
+	big[4000] = 0;
+	CHECK(!propose(&t, 1, big));
+	CHECK_INT(propose(&t, 1, big), ERR_RESOURCE_EXHAUSTED);
+	CHECK(!propose(&t, 1, "a"));
+	settle(&t);
+	CHECK_INT(status(&t, 1).uncommitted, 0);
+	CHECK(!propose(&t, 1, big));
+	settle(&t);
+	CHECK_INT(status(&t, 3).applied, 5);
+	trace_end(&t);
+}
+
+TEST(a_stored_log_that_is_damaged_is_refused)
+{
+	struct raft_config c = {.id = 1, .term = 2, .commit = 2};
+	struct raft_entry e = {.index = 1, .term = 1, .type = RAFT_NORMAL};
+	struct raft *r;
+	struct err err;
+
+	CHECK(!raft_open(&r, &c, &err));
+	CHECK(!raft_load(r, &e, &err));
+	CHECK_INT(raft_load(r, &e, &err), ERR_DATA_LOSS);
+	CHECK_INT(raft_start(r, 0, &err), ERR_DATA_LOSS);
+	e.index = 2;
+	e.term = 3;
+	CHECK(!raft_load(r, &e, &err));
+	CHECK_INT(raft_start(r, 0, &err), ERR_DATA_LOSS);
+	e.index = 3;
+	e.type = RAFT_CONFIG;
+	e.conf = "\1bad";
+	e.conf_len = 4;
+	CHECK_INT(raft_load(r, &e, &err), ERR_DATA_LOSS);
+	raft_close(r);
+	c.election_min_ms = 60;
+	CHECK_INT(raft_open(&r, &c, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "election_min_ms");
+}
+
+TEST(what_was_applied_is_not_given_again_after_a_restart)
+{
+	struct raft_config c = {.id = 1, .term = 1, .commit = 1, .applied = 2};
+	struct raft_entry e = {.term = 1, .type = RAFT_NORMAL};
+	struct raft *r;
+	struct err err;
+
+	CHECK(!raft_open(&r, &c, &err));
+	for (e.index = 1; e.index <= 3; e.index++)
+		CHECK(!raft_load(r, &e, &err));
+	CHECK(!raft_start(r, 0, &err));
+	CHECK(!raft_next_apply(r));
+	raft_close(r);
+}
+
+/* What comes from outside is checked; garbage changes nothing. */
+TEST(messages_that_make_no_sense_are_refused)
+{
+	struct raft_entry e[2] = {{.index = 2, .term = 2, .type = RAFT_NORMAL},
+				  {.index = 3, .term = 2, .type = RAFT_NORMAL}};
+	struct raft_msg ok = {.type = RAFT_APPEND,
+			      .from = 1,
+			      .to = 2,
+			      .term = 2,
+			      .index = 1,
+			      .log_term = 1,
+			      .entries = e,
+			      .n = 2};
+	struct raft_msg m[10];
+
+	for (int i = 0; i < 10; i++)
+		m[i] = ok;
+	m[0].from = 2;
+	m[1].from = -1;
+	m[2].type = (enum raft_msg_type)77;
+	m[3].term = INT64_MAX;
+	m[4].index = 2;
+	m[5].log_term = 0;
+	m[6].term = 1;
+	m[7].type = RAFT_HEARTBEAT;
+	m[8].commit = -1;
+	m[9].log_term = 3;
+	trace_init(&t, 3);
+	for (int i = 0; i < 10; i++)
+		CHECK_INT(step(&t, &m[i]), ERR_INVALID_ARGUMENT);
+	e[1].type = RAFT_CONFIG;
+	CHECK_INT(step(&t, &ok), ERR_INVALID_ARGUMENT);
+	e[1].type = RAFT_NORMAL;
+	CHECK_STR(terms(&t, 2), "1");
+	CHECK_INT(status(&t, 2).term, 1);
+	CHECK(!step(&t, &ok));
+	ok.from = 3;
+	CHECK_INT(step(&t, &ok), ERR_INVALID_ARGUMENT); /* second leader */
+	trace_end(&t);
+}
