@@ -5,7 +5,8 @@
 #include <stddef.h>
 
 /* SGD as torch.optim.SGD has it (dampening 0):
- * v = momentum v + (g + weight_decay p); p = p - lr v. */
+ * v = momentum v + (g + weight_decay p); p = p - lr v. A v below 1e-30 is made
+ * zero. */
 struct sgd {
 	float lr, momentum, weight_decay;
 };

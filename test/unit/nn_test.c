@@ -190,3 +190,19 @@ TEST(sgd_is_pytorchs_with_momentum_and_weight_decay)
 	CHECK_NEAR((double)v[0], 3.129, 1e-6);
 	CHECK_NEAR((double)p[0], 0.4771, 1e-6);
 }
+
+TEST(sgd_velocity_without_gradient_ends_at_zero_not_in_denormals)
+{
+	const struct sgd sgd = {0.1F, 0.9F, 0};
+	float p[100], v[100], g[100] = {0};
+
+	for (int i = 0; i < 100; i++)
+		p[i] = v[i] = 1;
+	for (int k = 0; k < 1000; k++) {
+		sgd_step(&sgd, p, v, g, 100);
+		for (int i = 0; i < 100; i++)
+			CHECK(v[i] == 0 || v[i] >= 1e-30F);
+	}
+	CHECK(v[0] == 0 && v[99] == 0);
+	CHECK_NEAR((double)p[99], 0.1, 1e-6);
+}

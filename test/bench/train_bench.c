@@ -1,0 +1,167 @@
+/* train_bench.c - images a second that one thread trains: data to batch,
+ * forward, backward, step. One line of tab-separated values a model and batch
+ * size: engine, model, batch, images per CPU-second. Then, as engine
+ * "accuracy", what the model comes to on the test set after five epochs,
+ * the mean of three runs.
+ *
+ *	train_bench DATA [SECONDS]
+ *
+ * DATA: a folder, as gfl-data's --data. torch_mlp.py prints the same for
+ *PyTorch. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "nn/data.h"
+#include "nn/eval.h"
+#include "nn/index.h"
+#include "nn/model.h"
+#include "nn/net.h"
+#include "nn/optim.h"
+#include "nn/sampler.h"
+
+enum { SEEDS = 3 };
+
+struct trainer {
+	struct model *model;
+	struct net *net;
+	struct sampler sampler;
+	float *params, *velocity, *grads, *x;
+	int32_t *labels;
+};
+
+static int trainer_init(struct trainer *t, const struct data *d,
+			const char *model, const char *engine, int batch,
+			uint64_t seed, struct err *err)
+{
+	struct index all;
+
+	if (model_open(&t->model, model, err) || eval_fits(t->model, d, err) ||
+	    net_open(&t->net, t->model, engine, err))
+		return (int)err->code;
+	index_all(&all, d->count);
+	sampler_init(&t->sampler, all.i, all.n, seed);
+	index_release(&all);
+	t->params = mem_zero(t->model->n, sizeof(float));
+	t->velocity = mem_zero(t->model->n, sizeof(float));
+	t->grads = mem_zero(t->model->n, sizeof(float));
+	t->x = mem_zero((size_t)batch * shape_len(&d->shape), sizeof(float));
+	t->labels = mem_zero((size_t)batch, sizeof(*t->labels));
+	model_init(t->model, seed, t->params);
+	return 0;
+}
+
+static void trainer_release(struct trainer *t)
+{
+	net_close(t->net);
+	model_free(t->model);
+	sampler_release(&t->sampler);
+	free(t->params);
+	free(t->velocity);
+	free(t->grads);
+	free(t->x);
+	free(t->labels);
+}
+
+static int steps(struct trainer *t, const struct data *d, int batch, int count,
+		 struct err *err)
+{
+	const struct sgd sgd = {.lr = 0.02F, .momentum = 0.9F};
+	struct net_score score;
+
+	for (int i = 0; i < count; i++) {
+		int n;
+		const uint32_t *index = sampler_next(&t->sampler, batch, &n);
+
+		data_batch(d, index, n, t->x, t->labels);
+		if (net_grad(t->net, t->params, t->x, t->labels, n, t->grads,
+			     &score, err))
+			return (int)err->code;
+		sgd_step(&sgd, t->params, t->velocity, t->grads, t->model->n);
+	}
+	return 0;
+}
+
+static int bench(const struct data *d, const char *model, const char *engine,
+		 int batch, double seconds, struct err *err)
+{
+	struct trainer t = {0};
+	int64_t from, spent = 0, images = 0;
+
+	if (trainer_init(&t, d, model, engine, batch, 1, err) ||
+	    steps(&t, d, batch, 20, err))
+		return (int)err->code;
+	from = clock_cpu_us();
+	while (spent < (int64_t)(seconds * 1e6)) {
+		if (steps(&t, d, batch, 20, err))
+			return (int)err->code;
+		images += 20 * batch;
+		spent = clock_cpu_us() - from;
+	}
+	printf("%s\t%s\t%d\t%.0f\n", net_engine(t.net), model, batch,
+	       (double)images / ((double)spent / 1e6));
+	trainer_release(&t);
+	return 0;
+}
+
+/* Five epochs of batches of 64, lr 0.02, momentum 0.9; *right: the share of
+ * the test set that is then right. */
+static int learn(const struct data *d, const struct data *test,
+		 const char *model, uint64_t seed, double *right,
+		 struct err *err)
+{
+	const int batch = 64, epochs = 5;
+	const int count = (int)((d->count + (size_t)batch - 1) / (size_t)batch);
+	struct trainer t = {0};
+	struct net_score score;
+
+	if (trainer_init(&t, d, model, NULL, batch, seed, err) ||
+	    steps(&t, d, batch, epochs * count, err) ||
+	    eval_run(t.net, t.params, test, NULL, 0, &score, err))
+		return (int)err->code;
+	*right = (double)score.correct / (double)score.n;
+	trainer_release(&t);
+	return 0;
+}
+
+/* One run says little: the last steps alone move it by a hundredth. */
+static int learn_mean(const struct data *d, const struct data *test,
+		      const char *model, struct err *err)
+{
+	double sum = 0, right = 0;
+
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		if (learn(d, test, model, seed, &right, err))
+			return (int)err->code;
+		sum += right;
+	}
+	printf("accuracy\t%s\t64\t%.4f\n", model, sum / SEEDS);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const double seconds = argc > 2 ? atof(argv[2]) : 2;
+	struct data *d, *test;
+	struct err err;
+
+	if (argc < 2 || data_open(&d, argv[1], "train", 0, &err) ||
+	    data_open(&test, argv[1], "test", 0, &err)) {
+		fprintf(stderr, "train_bench: %s\n",
+			argc < 2 ? "train_bench DATA [SECONDS]" : err.msg);
+		return 1;
+	}
+	if (bench(d, "mlp", NULL, 50, seconds, &err) ||
+	    bench(d, "mlp", NULL, 32, seconds, &err) ||
+	    bench(d, "softmax", NULL, 50, seconds, &err) ||
+	    bench(d, "mlp", "ref", 50, seconds, &err) ||
+	    learn_mean(d, test, "softmax", &err) ||
+	    learn_mean(d, test, "mlp", &err)) {
+		fprintf(stderr, "train_bench: %s\n", err.msg);
+		return 1;
+	}
+	data_close(d);
+	data_close(test);
+	return 0;
+}
