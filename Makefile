@@ -97,6 +97,11 @@ check-bats: all
 check-lint: all $(GEN)
 	@rc=0; for t in test/lint/*.sh; do CC="$(CC)" BUILD=$(BUILD) $$t || rc=1; done; \
 		exit $$rc
+# Training throughput beside PyTorch's.
+bench-train: $(BUILD)/test/bench/train_bench
+	@test/bench/train.sh $<
+$(BUILD)/test/bench/%: $(BUILD)/test/bench/%.o $(BUILD)/libgfl.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 docs: all
 	share/docs.sh $(BUILD)/bin .
 check: deps-check
@@ -111,6 +116,6 @@ clean:
 	rm -rf build
 
 .PHONY: all deps deps-check demo check check-run check-unit check-sim \
-	check-bats check-lint docs clean
+	check-bats check-lint bench-train docs clean
 .SECONDARY:
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

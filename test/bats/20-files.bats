@@ -1,0 +1,153 @@
+# gfl-data and gfl-model: files in, files out, no network.
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	export HOME=$PWD XDG_CONFIG_HOME=$PWD/none XDG_CACHE_HOME=$PWD/cache
+	images=t-images-idx3-ubyte labels=t-labels-idx1-ubyte
+	# 40 images of 2 x 2, and labels 0 to 3 in turn
+	{
+		printf '\0\0\x8\x3\0\0\0\x28\0\0\0\x2\0\0\0\x2'
+		for i in {1..40}; do printf '\x1\x2\xfe\xff'; done
+	} >$images
+	{
+		printf '\0\0\x8\x1\0\0\0\x28'
+		for i in {1..10}; do printf '\0\x1\x2\x3'; done
+	} >$labels
+}
+
+# The last command wrote nothing on stdout and one sentence that has $2, and
+# exited with $1.
+failed() {
+	[ "$status" = "$1" ] && [ ! -s out ] && [ "$(wc -l <err)" -le 2 ] &&
+		grep -qF -- "$2" err
+}
+
+try() {
+	status=0
+	"$@" >out 2>err || status=$?
+}
+
+@test "gfl-data info tells size, shape and labels" {
+	run gfl-data info --data $images
+	[ "$output" = $images$'\tidx\t40\t1x2x2\t10\t[10,10,10,10,0,0,0,0,0,0]' ]
+	gzip $images $labels
+	gfl-data info --data $images.gz --classes 0 -o json |
+		jq -e '.[0] | .classes == 4 and .labels == [10,10,10,10]'
+}
+
+@test "gfl-data split gives each example to one part" {
+	gfl-data split --data $images --parts 3 --by dirichlet:1 --out parts >out
+	[ "$(wc -l <out)" = 3 ]
+	[ "$(cat parts/part-?.idx | grep -v '#' | sort -n)" = "$(seq 0 39)" ]
+	[ "$(ls parts)" = $'part-1.idx\npart-2.idx\npart-3.idx' ]
+	n=$(cut -f 3 out | head -1)
+	gfl-data info --data $images --index parts/part-1.idx -o jsonl |
+		jq -e ".examples == $n"
+}
+
+@test "gfl-data split with the same seed divides the same way" {
+	for to in a b; do
+		gfl-data split --data $images -n 4 --seed 5 --out $to >/dev/null
+	done
+	gfl-data split --data $images -n 4 --seed 6 --out c >/dev/null
+	diff -r a b
+	[ -n "$(diff -r a c)" ]
+}
+
+@test "a malformed data set exits 2, names file and byte, writes nothing" {
+	split="gfl-data split --data $images --parts 2 --out parts"
+	printf '\x9' | dd of=$labels bs=1 seek=12 conv=notrunc status=none
+	try $split --classes 4
+	failed 2 "$labels at byte 12: label 9, expected 0 to 3"
+	truncate -s 30 $labels
+	try $split
+	failed 2 "$labels ends at byte 30, expected 48 bytes"
+	printf '\0\0\x8\x1\0\0\0\x1\0' >$labels
+	try $split
+	failed 2 "$labels at byte 4: 1 labels, expected 40"
+	printf 'hello' >$images
+	try $split
+	failed 2 "$images at byte 0: magic 68656c6c"
+	rm $images
+	try $split
+	failed 1 "open $images: No such file or directory"
+	[ ! -e parts ]
+}
+
+@test "a damaged gzip exits 2 and is not kept" {
+	gzip $images $labels
+	size=$(stat -c %s $images.gz)
+	truncate -s $((size - 5)) $images.gz
+	try gfl-data info --data $images.gz
+	failed 2 "$images.gz ends early, expected gzip's checksum"
+	[ -z "$(ls cache/gfl)" ]
+}
+
+@test "gfl-data refuses what it cannot divide or find" {
+	try gfl-data split --data $images --parts 2 --by size --out parts
+	failed 2 '"size" is no way to divide'
+	try gfl-data split --data $images --parts 41 --out parts
+	failed 2 "41 parts of 40 examples"
+	try gfl-data split --data $images --parts 2 --out no/such/parts
+	failed 1 "no/such/parts: No such file"
+	seq 38 41 >mine.idx
+	try gfl-data info --data $images --index mine.idx
+	failed 2 'mine.idx line 3: "40", expected a number from 0 to 39'
+	[ ! -e parts ]
+}
+
+@test "gfl-data does without oneDNN" {
+	ldd "$(command -v gfl-data)" >libs
+	[ "$(grep -cE 'dnnl|gomp' libs)" = 0 ]
+}
+
+@test "gfl-model makes, shows, compares and averages models" {
+	for s in 1 2; do
+		gfl-model init "input 4; dense 4" --seed $s --out $s.st
+	done
+	gfl-model average 1.st 2.st --out mean.st
+	[ "$(gfl-model info 1.st mean.st -F tensor,shape)" = "$(
+		printf '%s\t%s\n' fc1.weight 4x4 fc1.bias 4 fc1.weight 4x4 \
+			fc1.bias 4)" ]
+	gfl-model diff 1.st 1.st
+	try gfl-model diff 1.st 2.st -F tensor,differs
+	[ "$status" = 1 ]
+	[ "$(cat out)" = $'fc1.weight\ttrue\nfc1.bias\ttrue' ]
+	# the mean is as far from one as from the other
+	near=$(gfl-model diff mean.st 1.st -F l2) || true
+	far=$(gfl-model diff mean.st 2.st -F l2) || true
+	paste <(echo "$near") <(echo "$far") |
+		awk '{ d = $1 - $2; if (d * d > 1e-10) exit 1 }'
+	[ "$(gfl-model info mean.st --meta -F key,value)" = \
+		$'model\tinput 4 1 1; dense 4\naveraged\t2' ]
+}
+
+@test "gfl-model eval scores models on a data set" {
+	gfl-model init "input 4; dense 4" --out m.st
+	gfl-model eval m.st --data $images -o jsonl |
+		jq -e '.examples == 40 and .accuracy == 0.25 and .loss > 1'
+	try gfl-model eval m.st --data $images --model mlp
+	failed 2 'm.st, tensor "fc1.weight": another shape'
+	gfl-model init "input 4; dense 3" --out m3.st
+	try gfl-model eval m3.st --data $images
+	failed 2 "$labels at byte 11: label 3, expected 0 to 2"
+}
+
+@test "gfl-model refuses damaged files and unknown models" {
+	gfl-model init mlp --out m.st
+	[ "$(stat -c %a m.st)" = "$(printf %o $((0666 & ~$(umask))))" ]
+	cp m.st short.st
+	truncate -s -1 short.st
+	try gfl-model info short.st
+	failed 2 'short.st at byte 8 (header), tensor "fc2.bias": ends at byte'
+	try gfl-model average m.st short.st --out mean.st
+	failed 2 "short.st at byte 8"
+	[ ! -e mean.st ]
+	try gfl-model info none.st
+	failed 1 "open none.st: No such file"
+	try gfl-model info $images
+	failed 2 "$images at byte 0: a header of"
+	try gfl-model init mpl --out x.st
+	failed 2 'no preset and no layer is called "mpl" (presets: softmax, mlp'
+	[ ! -e x.st ]
+}
