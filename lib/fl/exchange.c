@@ -368,6 +368,14 @@ static void hold(struct exchange *e, const struct exchange_message *m,
 	h->until_ms = now_ms + e->hold_ms;
 }
 
+/* A request for a later round from whom we wait for: it has given this one up,
+ * and will not come any more. */
+static bool is_past(const struct exchange *e, const struct exchange_key *key)
+{
+	return e->phase == WAITING && key->run == e->run &&
+	       key->from == e->round.peer && key->t > e->round.t;
+}
+
 void exchange_request(struct exchange *e, const struct exchange_message *m,
 		      uint64_t token, int64_t now_ms)
 {
@@ -385,6 +393,8 @@ void exchange_request(struct exchange *e, const struct exchange_message *m,
 		       (long long)e->self);
 	} else if (!deal(e, m, token)) {
 		hold(e, m, token, now_ms);
+		if (is_past(e, key))
+			done(e, EXCHANGE_MISSED, "the peer is past it");
 	}
 }
 

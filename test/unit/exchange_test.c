@@ -228,6 +228,22 @@ TEST(exchange_held_twice_answers_the_newer_connection)
 	teardown(&p);
 }
 
+TEST(exchange_ends_a_round_that_the_peer_has_given_up)
+{
+	struct pair p;
+
+	setup(&p);
+	arrive(p.b, 1, 4, 0);
+	arrive(p.a, 2, 5, 1);
+	expect(&p, p.a, EXCHANGE_SEND);
+	exchange_request(p.b, &p.sent, 8, 2);
+	expect_done(&p, p.b, EXCHANGE_MISSED);
+	arrive(p.b, 1, 5, 3);
+	CHECK_INT(expect(&p, p.b, EXCHANGE_ANSWER)->token, 8);
+	expect_done(&p, p.b, EXCHANGE_MERGED);
+	teardown(&p);
+}
+
 TEST(exchange_too_late_is_refused_and_the_sender_keeps_its_values)
 {
 	struct pair p;
