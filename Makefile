@@ -35,6 +35,8 @@ CMD := $(patsubst cmd/%.c,$(BUILD)/bin/%,$(wildcard cmd/*.c))
 SH := $(patsubst cmd/%.sh,$(BUILD)/bin/%,$(wildcard cmd/*.sh))
 UNIT := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/unit/*_test.c))
 SIM := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/sim/*_sim.c))
+BENCH := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/bench/*.c))
+TEST := $(filter-out %_test.c %_sim.c,$(wildcard test/unit/*.c test/sim/*.c))
 
 all: $(CMD) $(SH)
 
@@ -69,22 +71,22 @@ $(CMD): $(BUILD)/bin/%: $(BUILD)/cmd/%.o $(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(SH): $(BUILD)/bin/%: cmd/%.sh
 	@mkdir -p $(@D)
-	install -m 755 $< $@
-$(UNIT) $(SIM): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/test/unit/test.o \
-		$(BUILD)/test/unit/capture.o \
-		$(BUILD)/libgfl.a
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-# A schema for the codecs' tests alone.
+	$(Q)install -m 755 $< $@
+# What tests share, and a schema for the codecs' tests alone.
 $(BUILD)/gen/test/unit/all.pb-c.c: test/unit/all.proto
 	@mkdir -p $(@D)
 	$(Q)protoc-c --c_out=$(BUILD)/gen $<
-CODEC_TESTS := $(BUILD)/test/unit/json_test $(BUILD)/test/unit/rpc_test
-$(CODEC_TESTS:=.o): | $(BUILD)/gen/test/unit/all.pb-c.c
-$(CODEC_TESTS): $(BUILD)/gen/test/unit/all.pb-c.o
-$(BUILD)/test/unit/client_test: $(BUILD)/test/unit/peer.o
-SERVED := server held stream bounds
-$(SERVED:%=$(BUILD)/test/unit/%_test): $(BUILD)/test/unit/world.o
-$(UNIT:=.o) $(SIM:=.o) $(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN)
+$(BUILD)/libtest.a: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/gen/test/unit/all.pb-c.o
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+$(UNIT) $(SIM): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a \
+		$(BUILD)/libgfl.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(BENCH): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libgfl.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(TEST:%.c=$(BUILD)/%.o) $(UNIT:=.o) $(SIM:=.o) $(BENCH:=.o) \
+	$(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN) \
+	$(BUILD)/gen/test/unit/all.pb-c.c
 
 # Each suite is TAP on stdout; test/check.sh runs them all and counts.
 check-unit: $(UNIT)
@@ -100,8 +102,6 @@ check-lint: all $(GEN)
 # Training throughput beside PyTorch's.
 bench-train: $(BUILD)/test/bench/train_bench
 	@test/bench/train.sh $<
-$(BUILD)/test/bench/%: $(BUILD)/test/bench/%.o $(BUILD)/libgfl.a
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 docs: all
 	share/docs.sh $(BUILD)/bin .
 check: deps-check
@@ -112,10 +112,21 @@ demo: deps
 	@$(MAKE) --no-print-directory -j2 all
 	@PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" gfl-scenario demo
 
+install: all
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 \
+		share/man/man7 share/bash-completion/completions)
+	install -m 755 $(CMD) $(SH) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 share/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 share/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 644 completions/gfl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/gfl
+	for p in $(notdir $(CMD)); do ln -sf gfl \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; done
+
 clean:
 	rm -rf build
 
 .PHONY: all deps deps-check demo check check-run check-unit check-sim \
-	check-bats check-lint bench-train docs clean
+	check-bats check-lint bench-train docs install clean
 .SECONDARY:
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

@@ -37,7 +37,8 @@ struct driver_result {
 typedef void driver_apply_fn(const struct raft_entry *e, bool skip,
 			     struct driver_result *result, void *arg);
 
-/* Leader or term changed; leader 0 is none known. we_lead becomes true when
+/* Leader or term changed, or we are no member any more (raft_status() has
+ * removed then); leader 0 is none known. we_lead becomes true when
  * this leader has applied all that its predecessors committed, so that the
  * state it decides upon is complete. */
 typedef void driver_leader_fn(int64_t leader, int64_t term, bool we_lead,

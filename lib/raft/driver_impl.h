@@ -29,7 +29,7 @@ struct driver {
 
 	/* What on_leader was told last. */
 	int64_t leader, term;
-	bool leads;
+	bool leads, removed;
 };
 
 /* After every input: its outputs are worked off at the end of this turn. */

@@ -90,8 +90,10 @@ static void look_at_leader(struct driver *d)
 		waiting_lost(d->waiting, s.failed ? "the disk failed"
 						  : "leadership was lost");
 	leads = driver_leads(d);
-	if (s.leader == d->leader && s.term == d->term && leads == d->leads)
+	if (s.leader == d->leader && s.term == d->term && leads == d->leads &&
+	    s.removed == d->removed)
 		return;
+	d->removed = s.removed;
 	d->leader = s.leader;
 	d->term = s.term;
 	d->leads = leads;
@@ -121,16 +123,18 @@ static void set_timer(struct driver *d)
 		  d);
 }
 
+/* Applying comes first, since who is answered often proposes at once: that
+ * shares the message that tells the followers of the commit. */
 void driver_work(struct driver *d)
 {
 	d->working = true;
 	for (int i = 0; d->dirty && i < ROUNDS; i++) {
 		d->dirty = false;
-		drain_writes(d);
-		drain_msgs(d);
 		drain_applies(d);
 		drain_reads(d);
 		waiting_answer_known(d->waiting);
+		drain_writes(d);
+		drain_msgs(d);
 		look_at_leader(d);
 	}
 	d->working = false;

@@ -30,6 +30,12 @@ lib/task/task.*
 lib/wire/http1.*
 lib/wire/json*
 lib/wire/dialect.*
+lib/wire/frames.*
+lib/wire/backoff.*
+lib/wire/binary.*
+lib/wire/field.*
+lib/wire/base64.*
+lib/wire/utf8.*
 '
 # What a pure file may not reach, not even through another header …
 never='uv\.h|sqlite3\.h|curl/curl\.h|sys/socket\.h|base/(clock|loop|worker|timer)\.h'

@@ -531,6 +531,63 @@ TEST(done_may_cancel_what_is_done)
 	bed_close(&b);
 }
 
+static void on_shut(uv_shutdown_t *req, int status)
+{
+	(void)status;
+	free(req);
+}
+
+static void answer_and_leave(struct peer_conn *c, int n)
+{
+	answer_well(c, n);
+	if (n == 0)
+		uv_shutdown(mem_zero(1, sizeof(uv_shutdown_t)),
+			    (uv_stream_t *)&c->tcp, on_shut);
+}
+
+TEST(a_kept_connection_that_has_died_is_no_error)
+{
+	struct bed b;
+
+	bed_open(&b, answer_and_leave);
+	for (int i = 0; i < 3; i++) {
+		beat(&b, &soon);
+		run(&b, 1);
+		CHECK_STR(b.err.msg, "");
+	}
+	CHECK_INT(b.peer.accepted, 2);
+	bed_close(&b);
+}
+
+TEST(a_host_may_be_a_name)
+{
+	struct bed b;
+	char url[64];
+
+	bed_open(&b, answer_well);
+	snprintf(url, sizeof(url), "http://localhost%s/",
+		 strrchr(b.peer.url, ':'));
+	strcpy(b.peer.url, url);
+	beat(&b, &soon);
+	run(&b, 1);
+	CHECK_STR(b.err.msg, "");
+	bed_close(&b);
+}
+
+TEST(an_unknown_host_is_unavailable)
+{
+	struct bed b;
+
+	bed_open(&b, answer_well);
+	strcpy(b.peer.url, "http://no.such.host.invalid:80");
+	beat(&b, &soon);
+	run(&b, 1);
+	CHECK_INT(b.err.code, ERR_UNAVAILABLE);
+	CHECK_STR(b.err.msg, "cannot reach http://no.such.host.invalid:80: "
+			     "unknown host");
+	bed_close(&b);
+}
+
 static void stop_loop(struct peer_conn *c, int n)
 {
 	if (n == 9)

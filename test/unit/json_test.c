@@ -493,3 +493,35 @@ TEST(random_messages_survive_the_round_trip)
 					 JSON_NUMBERS);
 		}
 }
+
+/* Sanitisers look on: what is printed, with characters changed and cut. */
+TEST(damaged_text_is_survived)
+{
+	static const char odd[] = "\"\\{}[],:0-9.eE+utnf\xff\0 ";
+	struct rand r = {7};
+
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		Test__All m = TEST__ALL__INIT;
+		ProtobufCMessage *filled = rpc_copy(&m.base), *msg;
+		size_t len;
+		char *text;
+
+		fill(&(struct rand){seed}, filled, 1);
+		text = print(filled, 0);
+		for (int i = 0; i < 100; i++) {
+			char *bad;
+
+			len = rand_below(&r, strlen(text)) + 1;
+			bad = mem_dup(text, len);
+			for (uint64_t n = rand_below(&r, 4); n; n--)
+				bad[rand_below(&r, len)] =
+					odd[rand_below(&r, sizeof(odd))];
+			if (!json_parse(&msg, &test__all__descriptor, bad, len,
+					0, NULL))
+				rpc_free(msg);
+			free(bad);
+		}
+		free(text);
+		rpc_free(filled);
+	}
+}

@@ -86,7 +86,7 @@ void peer_open(struct peer *p, struct loop *loop, peer_fn *on_request)
 	uv_tcp_init(loop_uv(loop), &p->listener);
 	p->listener.data = p;
 	CHECK(!uv_tcp_bind(&p->listener, (struct sockaddr *)&at, 0));
-	CHECK(!uv_listen((uv_stream_t *)&p->listener, 64, on_connection));
+	CHECK(!uv_listen((uv_stream_t *)&p->listener, 256, on_connection));
 	uv_tcp_getsockname(&p->listener, (struct sockaddr *)&at, &len);
 	snprintf(p->url, sizeof(p->url), "http://127.0.0.1:%d",
 		 ntohs(at.sin_port));

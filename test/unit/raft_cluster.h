@@ -38,6 +38,7 @@ struct cluster {
 	bool (*until)(struct cluster *c);
 	bool quiet; /* keep no text of what was applied */
 	const char *cluster_id;
+	const char *url[MEMBERS + 1]; /* of members in other processes */
 };
 
 static inline void cluster_check(struct cluster *c)
@@ -94,9 +95,9 @@ static inline void member_failed(const struct err *err, void *arg)
 
 static inline const char *member_url(int64_t id, void *arg)
 {
-	struct member *m = arg;
+	struct cluster *c = ((struct member *)arg)->c;
 
-	return m->c->m[id].server ? server_url(m->c->m[id].server) : NULL;
+	return c->m[id].server ? server_url(c->m[id].server) : c->url[id];
 }
 
 static inline void must(int rc, const struct err *err)
