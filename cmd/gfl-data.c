@@ -15,7 +15,7 @@
 enum command { INFO, SPLIT };
 
 /* Columns of split before those of the classes. */
-enum { SPLIT_COLS = 3, CLASSES_MAX = 256, KEY_LEN = 8 };
+enum { SPLIT_COLS = 3, CLASSES_MAX = 256, KEY_LEN = 16 };
 
 struct config {
 	struct out_opts out;

@@ -99,6 +99,31 @@ TEST(data_from_plain_files_is_mapped_in_place)
 	CHECK(access("cache", F_OK)); /* nothing to unpack, nothing kept */
 }
 
+/* 150 values: two vector blocks and a rest. */
+TEST(data_batch_is_bytes_over_255)
+{
+	unsigned char file[16 + 150] = {0, 0, 8, 3,  0, 0, 0, 1,
+					0, 0, 0, 10, 0, 0, 0, 15};
+	const unsigned char one[] = {0, 0, 8, 1, 0, 0, 0, 1, 7};
+	const uint32_t index = 0;
+	int32_t label;
+	struct data *d;
+	struct err err;
+	float x[150];
+
+	for (int i = 0; i < 150; i++)
+		file[16 + i] = (unsigned char)(i * 101);
+	put(IMAGES, file, sizeof(file));
+	put(LABELS, one, sizeof(one));
+	CHECK(!data_open(&d, IMAGES, NULL, 0, &err));
+	CHECK_INT(d->classes, 8);
+	data_batch(d, &index, 1, x, &label);
+	CHECK_INT(label, 7);
+	for (int i = 0; i < 150; i++)
+		CHECK(x[i] == (float)file[16 + i] / 255);
+	data_close(d);
+}
+
 TEST(data_from_gzipped_files_is_unpacked_once)
 {
 	use_cache();
