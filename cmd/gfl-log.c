@@ -144,7 +144,7 @@ static int append(const struct config *cfg, const char *kind, const char *file,
 					? file : "standard input");
 	}
 	buf_release(&text);
-	rand_os(&in.client, sizeof(in.client));
+	in.client = rand_id();
 	in.seq = 1;
 	rc = directory_call(&cfg->client, RPC_NODE_PROPOSE, &in.base,
 			    (ProtobufCMessage **)&done, err);

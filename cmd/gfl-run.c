@@ -155,7 +155,7 @@ static int propose(const struct config *cfg, int64_t *id, struct err *err)
 	spec.give_up_ms = cfg->give_up_ms;
 	spec.layout_hash = hash;
 	in.spec = &spec;
-	rand_os(&in.client, sizeof(in.client));
+	in.client = rand_id();
 	in.seq = 1;
 	if (directory_call(&cfg->client, RPC_NODE_START_RUN, &in.base,
 			   (ProtobufCMessage **)&done, err))

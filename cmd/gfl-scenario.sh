@@ -327,8 +327,9 @@ results() {
 }
 
 compare_bytes() {
-	parameters=$(gfl-model info "$dir/average.safetensors" -o tsv \
-		-F parameters) || fail "the average's parameters cannot be counted"
+	gfl-model info "$dir/average.safetensors" -o tsv -F values \
+		>"$dir/values" || fail "the average's parameters cannot be counted"
+	parameters=$(awk '{ n += $1 } END { print n }' "$dir/values")
 	say
 	awk -F'\t' -v n="$parameters" -v r="$rounds" '
 		{ sent += $5; ex += $7 }

@@ -31,7 +31,7 @@ static const struct prog prog = {
 	.args = "leader|nodes|trainers|round|run [N]",
 	.brief = "wait until a condition of the cluster holds",
 	.about = "leader: somebody leads. nodes N: N members of the cluster "
-		 "are up. trainers N: N trainers are attached and live. round "
+		 "are up and have its log. trainers N: N trainers are attached and live. round "
 		 "N: every trainer of the newest run has finished round N. run "
 		 "ID: the run has ended; exit 1 unless it finished. Says on "
 		 "standard error what it waits for; exits 4 when --timeout "
@@ -101,7 +101,8 @@ static int look_nodes(struct look *l, bool *holds, struct err *err)
 	if (get_state(l, &s, err))
 		return (int)err->code;
 	for (size_t i = 0; i < s->n_members && n < 1024; i++)
-		if (s->members[i]->liveness == GFL__V1__LIVENESS__LIVE)
+		if (s->members[i]->liveness == GFL__V1__LIVENESS__LIVE &&
+		    s->members[i]->role != GFL__V1__ROLE__LEARNER)
 			ids[n++] = s->members[i]->id;
 	note_ids(l, "nodes", ids, n);
 	*holds = (int64_t)n >= l->n;

@@ -35,3 +35,11 @@ void rand_os(void *p, size_t len)
 		}
 	}
 }
+
+uint64_t rand_id(void)
+{
+	uint64_t id;
+
+	rand_os(&id, sizeof(id));
+	return id >> 1 | 1;
+}

@@ -31,4 +31,7 @@ double rand_unit(struct rand *r); /* uniform in [0, 1) */
 /* len bytes from the kernel; cannot fail. */
 void rand_os(void *p, size_t len);
 
+/* An identity among strangers: 1 to 2^63 - 1, by the kernel's chance. */
+uint64_t rand_id(void);
+
 #endif
