@@ -105,6 +105,23 @@ _gfl_model()
 	esac
 }
 complete -o default -F _gfl_model gfl-model
+_gfl_node()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --insecure --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --max-voters --keep-membership --rejoin --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+	esac
+}
+complete -o default -F _gfl_node gfl-node
 _gfl_plot()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]}
@@ -224,4 +241,4 @@ _gfl_wait()
 	esac
 }
 complete -o default -F _gfl_wait gfl-wait
-complete -o default -W 'data gateway leader list log model plot recv run send status trainer wait' gfl
+complete -o default -W 'data gateway leader list log model node plot recv run send status trainer wait' gfl
