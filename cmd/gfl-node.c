@@ -90,7 +90,6 @@ static void on_stop(void *arg)
 {
 	struct app *app = arg;
 
-	log_info("stopping");
 	daemon_stopping(&app->daemon);
 	if (app->node)
 		node_leave(app->node);

@@ -19,6 +19,7 @@ struct gateway_link {
 	bool known; /* it has taken us in before */
 	int64_t period_ms;
 	int64_t told_term; /* of the leadership it was told */
+	const char *role;  /* that it was told */
 };
 
 struct announce {
@@ -178,7 +179,7 @@ static void enroll(struct gateway_link *l)
 	in.url = (char *)node_url(n);
 	in.instance_id = n->meta.instance_id;
 	in.cluster_id = n->meta.cluster_id;
-	in.role = (char *)role(n);
+	in.role = (char *)(l->role = role(n));
 	call(l, RPC_GATEWAY_REGISTER_NODE, &in.base, registered);
 }
 
@@ -202,7 +203,7 @@ static void beat(struct gateway_link *l)
 	in.node_id = (int32_t)n->meta.node_id;
 	in.instance_id = n->meta.instance_id;
 	in.cluster_id = n->meta.cluster_id;
-	in.role = (char *)role(n);
+	in.role = (char *)(l->role = role(n));
 	call(l, RPC_GATEWAY_HEARTBEAT, &in.base, heard);
 }
 
@@ -226,12 +227,17 @@ void announce_start(struct node *n)
 		again(&n->announce->links[i], 0);
 }
 
-void announce_leader(struct node *n)
+/* A new leader or a new role is told at once, not with the next heartbeat. */
+void announce_news(struct node *n)
 {
-	for (size_t i = 0; i < n->announce->n; i++)
-		if (n->announce->links[i].registered &&
-		    !n->announce->links[i].rpc)
-			again(&n->announce->links[i], 0);
+	for (size_t i = 0; i < n->announce->n; i++) {
+		struct gateway_link *l = &n->announce->links[i];
+
+		if (l->registered && !l->rpc &&
+		    (l->role != role(n) ||
+		     (n->leads && l->told_term < n->term)))
+			again(l, 0);
+	}
 }
 
 static void removed(const struct err *err, const ProtobufCMessage *msg,

@@ -28,8 +28,7 @@ static int forget(struct node *n, struct err *err)
 			 "BEGIN;"
 			 "DELETE FROM log;"
 			 "DELETE FROM meta;"
-			 "UPDATE hard_state SET term = 0, vote = 0,"
-			 " commit_index = 0;"
+			 "DELETE FROM hard_state;"
 			 "UPDATE life SET founding = 0, parted = 0;"
 			 "COMMIT;",
 			 err);

@@ -116,6 +116,8 @@ static void settle(void *arg)
 	if (n->ended)
 		return;
 	tables_changed(n, changed);
+	if (changed & STATE_MEMBER)
+		announce_news(n);
 	node_check_ready(n);
 	steward_look(n);
 	conductor_look(n);
@@ -196,8 +198,7 @@ static void on_leader(int64_t leader, int64_t term, bool we_lead, void *arg)
 		conductor_leads(n, we_lead);
 	}
 	watch_leader(n);
-	if (we_lead)
-		announce_leader(n);
+	announce_news(n);
 	if (leader)
 		ask_poke(n);
 	membership_leader(n);

@@ -131,7 +131,7 @@ void membership_close(struct node *n);
 /* announce.c: the gateways know us. */
 void announce_open(struct node *n);
 void announce_start(struct node *n); /* we are a member */
-void announce_leader(struct node *n);
+void announce_news(struct node *n);  /* leader or role changed, perhaps */
 bool announce_reaches(const struct node *n); /* any gateway */
 void announce_leave(struct node *n);
 void announce_close(struct node *n);
