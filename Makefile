@@ -35,6 +35,7 @@ CMD := $(patsubst cmd/%.c,$(BUILD)/bin/%,$(wildcard cmd/*.c))
 SH := $(patsubst cmd/%.sh,$(BUILD)/bin/%,$(wildcard cmd/*.sh))
 UNIT := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/unit/*_test.c))
 SIM := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/sim/*_sim.c))
+INTEROP := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/interop/*.c))
 BENCH := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/bench/*.c))
 TEST := $(filter-out %_test.c %_sim.c,$(wildcard test/unit/*.c test/sim/*.c))
 
@@ -49,6 +50,8 @@ PACKAGES_CHECK := $(PACKAGES) bats libubsan1 libasan8
 
 deps:
 	@share/deps.sh $(PACKAGES)
+deps-interop:
+	@share/deps.sh $(PACKAGES_CHECK) python3-protobuf
 deps-check:
 	@share/deps.sh $(PACKAGES_CHECK)
 
@@ -79,12 +82,13 @@ $(BUILD)/gen/test/unit/all.pb-c.c: test/unit/all.proto
 $(BUILD)/libtest.a: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/gen/test/unit/all.pb-c.o
 	@rm -f $@
 	$(Q)ar rcs $@ $^
-$(UNIT) $(SIM): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a \
+$(UNIT) $(SIM) $(INTEROP): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a \
 		$(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BENCH): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(TEST:%.c=$(BUILD)/%.o) $(UNIT:=.o) $(SIM:=.o) $(BENCH:=.o) \
+$(TEST:%.c=$(BUILD)/%.o) $(UNIT:=.o) $(SIM:=.o) $(INTEROP:=.o) \
+	$(BENCH:=.o) \
 	$(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN) \
 	$(BUILD)/gen/test/unit/all.pb-c.c
 
@@ -102,6 +106,11 @@ check-lint: all $(GEN)
 # Training throughput beside PyTorch's.
 bench-train: $(BUILD)/test/bench/train_bench
 	@test/bench/train.sh $<
+# Our codecs beside Python's; apart from check, for the package that it needs.
+check-interop: deps-interop
+	@$(MAKE) --no-print-directory check-interop-run
+check-interop-run: $(INTEROP)
+	@test/interop/codec.py $(BUILD)/test/interop/codec
 docs: all
 	share/docs.sh $(BUILD)/bin .
 check: deps-check
@@ -127,6 +136,7 @@ clean:
 	rm -rf build
 
 .PHONY: all deps deps-check demo check check-run check-unit check-sim \
-	check-bats check-lint bench-train docs install clean
+	check-bats check-lint check-interop check-interop-run \
+	deps-interop bench-train docs install clean
 .SECONDARY:
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

@@ -43,9 +43,11 @@ static void act(struct curl_loop *cl, curl_socket_t fd, int events)
 
 static void on_ready(uv_poll_t *h, int status, int events)
 {
-	int what = status < 0 ? CURL_CSELECT_ERR : 0;
 	uv_os_fd_t fd;
+	int what = 0;
 
+	if (status < 0) /* libcurl finds out by reading what is wrong */
+		events = UV_READABLE | UV_WRITABLE;
 	if (events & UV_READABLE)
 		what |= CURL_CSELECT_IN;
 	if (events & UV_WRITABLE)
