@@ -20,7 +20,7 @@ struct gateway {
 	struct lease lease;
 	struct watchers watchers;
 	struct timer expiry;
-	bool expiring; /* the timer runs */
+	int64_t expiry_ms; /* when it is due; INT64_MAX: it does not run */
 	int64_t started_ms;
 	loop_fn *failed;
 	void *failed_arg;
@@ -114,25 +114,28 @@ static void expired(struct member *who, bool gone, void *arg)
 	answer_after(g, NULL, NULL, event_of(g, kind, who), who->id, 0);
 }
 
-/* The table is walked at most ten times a second, however many leases end. */
+static void on_expiry(void *arg);
+
+/* Wake up when the next lease ends; the table is walked at most ten times a
+ * second, however many there are. */
+static void watch_leases(struct gateway *g)
+{
+	int64_t now_ms = clock_ms(), due_ms = lease_deadline(&g->lease);
+
+	if (due_ms >= g->expiry_ms)
+		return;
+	due_ms = due_ms < now_ms + 100 ? now_ms + 100 : due_ms;
+	g->expiry_ms = due_ms;
+	timer_set(&g->expiry, g->loop, due_ms - now_ms, on_expiry, g);
+}
+
 static void on_expiry(void *arg)
 {
 	struct gateway *g = arg;
-	int64_t now_ms = clock_ms(), next_ms;
 
-	lease_expire(&g->lease, now_ms, expired, g);
-	next_ms = lease_deadline(&g->lease);
-	g->expiring = next_ms != INT64_MAX;
-	if (!g->expiring)
-		return;
-	next_ms = next_ms < now_ms + 100 ? 100 : next_ms - now_ms;
-	timer_set(&g->expiry, g->loop, next_ms, on_expiry, g);
-}
-
-static void watch_leases(struct gateway *g)
-{
-	if (!g->expiring)
-		on_expiry(g);
+	g->expiry_ms = INT64_MAX;
+	lease_expire(&g->lease, clock_ms(), expired, g);
+	watch_leases(g);
 }
 
 static NodeInfo *leader_info(const struct gateway *g)
@@ -155,8 +158,8 @@ static ProtobufCMessage *registered(const struct gateway *g,
 	out->registry_version = (int32_t)g->lease.version;
 	out->nodes = info_all(&g->lease, clock_ms(), &out->n_nodes);
 	out->leader = leader_info(g);
-	out->message = mem_fmt("node %" PRId64 " %s", a->member->id,
-			       out->status);
+	out->message =
+		mem_fmt("node %" PRId64 " %s", a->member->id, out->status);
 	out->cluster_id = mem_str(g->lease.cluster);
 	out->lease_ms = g->lease.config.lease_ms;
 	out->leader_term = g->lease.term;
@@ -433,6 +436,7 @@ int gateway_open(struct gateway **out, struct loop *loop, struct server *s,
 	g->started_ms = clock_ms();
 	g->failed = failed;
 	g->failed_arg = arg;
+	g->expiry_ms = INT64_MAX;
 	lease_init(&g->lease, config);
 	if (members_load(db, &g->lease, g->started_ms, err) ||
 	    writer_open(&g->writer, loop, db, WRITER_JOBS, err)) {
