@@ -6,9 +6,10 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "wire/transfer.h"
 
 enum {
-	LABELS_MAX = 64,   /* capabilities, metadata keys */
+	LABELS_MAX = 64, /* capabilities, metadata keys */
 	TEXT_MAX = 1024, /* bytes of any text a registrant gives */
 };
 
@@ -18,9 +19,8 @@ static void fill_capabilities(NodeInfo *to, const char *json)
 	size_t i;
 
 	to->capabilities = mem_zero(json_array_size(all), sizeof(char *));
-	json_array_foreach(all, i, one)
-		to->capabilities[to->n_capabilities++] =
-			mem_str(json_string_value(one));
+	json_array_foreach(all, i, one) to->capabilities[to->n_capabilities++] =
+		mem_str(json_string_value(one));
 	json_decref(all);
 }
 
@@ -30,7 +30,8 @@ static void fill_metadata(NodeInfo *to, const char *json)
 	const char *key;
 
 	to->metadata = mem_zero(json_object_size(all), sizeof(void *));
-	json_object_foreach(all, key, value) {
+	json_object_foreach(all, key, value)
+	{
 		NodeInfo__MetadataEntry *e = mem_zero(1, sizeof(*e));
 
 		node_info__metadata_entry__init(e);
@@ -78,8 +79,8 @@ static int check_text(const char *what, const char *s, struct err *err)
 {
 	if (strlen(s) <= TEXT_MAX)
 		return 0;
-	return err_set(err, ERR_INVALID_ARGUMENT,
-		       "%s has more than %d bytes", what, TEXT_MAX);
+	return err_set(err, ERR_INVALID_ARGUMENT, "%s has more than %d bytes",
+		       what, TEXT_MAX);
 }
 
 static int check_texts(const RegisterNodeRequest *in, struct err *err)
@@ -113,29 +114,24 @@ static int check_texts(const RegisterNodeRequest *in, struct err *err)
 static int parse_place(struct member *out, const RegisterNodeRequest *in,
 		       struct err *err)
 {
+	bool v6 = strchr(in->ip_address, ':');
 	char host[256];
 	int port;
 
-	if (!*in->url) {
-		if (!*in->ip_address || in->port < 1 || in->port > 65535)
-			return err_set(err, ERR_INVALID_ARGUMENT,
-				       "a node registers with a url, or with "
-				       "ip_address and port");
-		out->url = mem_fmt(strchr(in->ip_address, ':')
-					   ? "http://[%s]:%d"
-					   : "http://%s:%d",
-				   in->ip_address, (int)in->port);
-		out->ip = mem_str(in->ip_address);
-		out->port = in->port;
-		return 0;
-	}
-	if ((sscanf(in->url, "http://[%255[^]]]:%d", host, &port) != 2 &&
-	     sscanf(in->url, "http://%255[^:/]:%d", host, &port) != 2) ||
-	    port < 1 || port > 65535)
+	if (!*in->url && (!*in->ip_address || in->port < 1))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a node registers with a url, or with "
+			       "ip_address and port");
+	out->url = *in->url ? mem_str(in->url)
+			    : mem_fmt(v6 ? "http://[%s]:%d" : "http://%s:%d",
+				      in->ip_address, (int)in->port);
+	if (transfer_check_url(out->url, err))
+		return (int)err->code;
+	if (sscanf(out->url, "http://[%255[^]]]:%d", host, &port) != 2 &&
+	    sscanf(out->url, "http://%255[^:/]:%d", host, &port) != 2)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "a url is http://HOST:PORT, not \"%.100s\"",
 			       in->url);
-	out->url = mem_str(in->url);
 	out->ip = mem_str(*in->ip_address ? in->ip_address : host);
 	out->port = in->port > 0 ? in->port : port;
 	return 0;
