@@ -227,18 +227,18 @@ static int open_sqlite(struct db *d, const char *name, int flags,
 static int set_up_writer(struct db *d, enum db_kind kind, struct err *err)
 {
 	char checkpoint[64];
-	int rc = db_exec(d,
-			 "PRAGMA journal_mode = WAL;"
-			 "PRAGMA synchronous = FULL;"
-			 "PRAGMA foreign_keys = ON",
-			 err);
+	int rc = check_kind(d, kind, true, err); /* before any change to it */
 
+	if (!rc)
+		rc = db_exec(d,
+			     "PRAGMA journal_mode = WAL;"
+			     "PRAGMA synchronous = FULL;"
+			     "PRAGMA foreign_keys = ON",
+			     err);
 	snprintf(checkpoint, sizeof(checkpoint),
 		 "PRAGMA wal_autocheckpoint = %d", CHECKPOINT_PAGES);
 	if (!rc)
 		rc = db_exec(d, checkpoint, err);
-	if (!rc)
-		rc = check_kind(d, kind, true, err);
 	return rc;
 }
 
