@@ -216,7 +216,8 @@ int json_parse(ProtobufCMessage **out, const ProtobufCMessageDescriptor *type,
 	json_t *v = NULL;
 	int rc;
 
-	rc = json_scan(text, len, &exact, p.err);
+	rc = len ? json_scan(text, len, &exact, p.err)
+		 : err_set(p.err, ERR_INVALID_ARGUMENT, "empty, not an object");
 	if (!rc)
 		rc = json_load(&v, exact.p ? exact.p : text,
 			       exact.p ? exact.len : len, JSON_ALLOW_NUL,
