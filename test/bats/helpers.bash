@@ -1,0 +1,157 @@
+# What scenarios are made of: daemons that are ready once start returns, calls
+# by curl, and what a failure has to look like.
+#
+# Nothing here waits for time. A daemon writes a newline to --ready-fd once it
+# serves, into a pipe that breaks if it dies instead.
+
+# No test may hang for ever; one that gets here has failed.
+export BATS_TEST_TIMEOUT=90
+
+declare -A running=() # pid by name, of what this test started
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	export HOME=$PWD XDG_STATE_HOME=$PWD/state XDG_CONFIG_HOME=$PWD/none
+	unset "${!GFL_@}" "${!GOSSIPFL_@}"
+}
+
+# A sanitizer's finding in a daemon fails the test, whatever it has seen.
+teardown() {
+	local name
+	for name in "${!running[@]}"; do
+		if is_child "${running[$name]}" &&
+			kill -KILL "${running[$name]}"; then
+			crashed "$name"
+		fi
+	done
+	if [ -z "$BATS_TEST_COMPLETED" ]; then
+		tail -n 25 ./*.log 2>/dev/null || echo 'no daemon has logged'
+	fi
+	! grep -E 'ERROR: (Address|Leak)Sanitizer|runtime error:' ./*.log \
+		2>/dev/null
+}
+
+is_child() { # PID
+	grep -qsx "PPid:[[:space:]]*$BASHPID" "/proc/$1/status"
+}
+
+# The status of NAME, which has ended or will.
+reap() {
+	local status=0
+	wait "${running[$1]}" 2>/dev/null || status=$?
+	unset "running[$1]"
+	return "$status"
+}
+
+# start NAME PROGRAM ARGUMENT... - returns when it is ready, with its address in
+# $NAME_port and $NAME_url and its pid in $NAME_pid. Its log is NAME.log.
+start() {
+	local -n command_=command_$1
+	command_=("${@:2}")
+	declare -g "$1_port=${port:-0}"
+	again "$1"
+}
+
+# Start NAME once more as before, on the port that it had.
+again() {
+	local name=$1 pipe=$1.ready
+	local -n command_=command_$1 pid_=$1_pid port_=$1_port url_=$1_url
+
+	rm -f "$pipe"
+	mkfifo "$pipe"
+	"${command_[@]}" --listen "127.0.0.1:$port_" --port-file "$name.port" \
+		--ready-fd 9 9>"$pipe" </dev/null >>"$name.out" 2>>"$name.log" \
+		3>&- &
+	pid_=$!
+	running[$name]=$pid_
+	read -r _ <"$pipe" || { echo "$name did not start"; return 1; }
+	port_=$(<"$name.port")
+	url_=http://127.0.0.1:$port_
+}
+
+# TERM: it has to stop in order, with status 0.
+stop() { # NAME...
+	local name
+	for name; do kill -TERM "${running[$name]}"; done
+	for name; do reap "$name"; done
+}
+
+# kill -9: as a power cut, to a process.
+crash() { # NAME
+	kill -KILL "${running[$1]}"
+	crashed "$1"
+}
+
+crashed() { # NAME
+	local status=0
+	reap "$1" || status=$?
+	[ "$status" = 137 ]
+}
+
+# fails STATUS PROGRAM ARGUMENT... - it prints nothing, exits so, and says why
+# in one sentence, which is then in $said. Hints and a daemon's log lines may
+# stand beside it.
+fails() {
+	local want=$1 status=0 word
+	shift
+	for word; do [[ $word != gfl-* ]] || break; done
+	"$@" >stdout 2>stderr || status=$?
+	said=$(grep -v '^time=' stderr)
+	echo "status $status: $said"
+	[ "$status" = "$want" ] && [ ! -s stdout ] &&
+		[[ $(grep -v "^$word: hint: " <<<"$said") == "$word: "* ]] &&
+		[ "$(grep -vc "^$word: hint: " <<<"$said")" = 1 ]
+}
+
+# call URL SERVICE/METHOD JSON - the answer is in $answer, its HTTP status in
+# $code.
+call() {
+	code=$(curl -sS -o answer -w '%{http_code}' -d "$3" \
+		-H 'content-type: application/json' "$1/$2")
+	answer=$(<answer)
+	echo "$2: $code $answer"
+}
+
+# The last answer is as this jq filter says.
+is() { # FILTER [JQ OPTION...]
+	jq -e "${@:2}" "$1" <<<"$answer" >/dev/null
+}
+
+# watch URL SERVICE/METHOD JSON - opens a stream, which event reads.
+watch() {
+	local length
+	printf -v length '\\0\\0\\0\\0\\%03o' "${#3}"
+	exec {stream}< <(printf "$length%s" "$3" | exec curl -sSN --data-binary @- \
+		-H 'content-type: application/connect+json' "$1/$2" 3>&-)
+	running[stream]=$!
+}
+
+# The next message of the stream, in $answer: it begins with the first {", after
+# the frame's length, and ends when its braces do (no test puts any in a text).
+event() {
+	local LC_ALL=C part opened closed
+	answer=
+	while read -r -d '}' -t 30 -u "$stream" part; do
+		if [ -n "$answer" ]; then
+			answer+=$part}
+		elif [[ $part == *'{"'* ]]; then
+			answer={\"${part#*'{"'}}
+		fi
+		opened=${answer//[^\{]/} closed=${answer//[^\}]/}
+		[ -z "$opened" ] || [ ${#opened} != ${#closed} ] || break
+	done
+	echo "event: $answer"
+	[ -n "$opened" ] && [ ${#opened} = ${#closed} ]
+}
+
+# As somebody whom file modes bind: root has to give that power up.
+unprivileged() {
+	if [ "$EUID" = 0 ]; then
+		setpriv --bounding-set -dac_override,-dac_read_search "$@"
+	else
+		"$@"
+	fi
+}
+
+# Milliseconds since some time in the past.
+now_ms() { echo "${EPOCHREALTIME/[.,]/}" | sed 's/...$//'; }
