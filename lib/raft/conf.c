@@ -68,12 +68,22 @@ int raft_conf_decode(struct raft_conf *conf, const void *p, size_t len,
 	return 0;
 }
 
+static int by_id(const void *key, const void *member)
+{
+	int64_t id = *(const int64_t *)key;
+	int64_t other = ((const struct raft_member *)member)->id;
+
+	return id < other ? -1 : id > other;
+}
+
 enum raft_member_role raft_conf_role(const struct raft_conf *conf, int64_t id)
 {
-	for (int i = 0; i < conf->n; i++)
-		if (conf->member[i].id == id)
-			return conf->member[i].role;
-	return RAFT_NONE;
+	const struct raft_member *m = NULL;
+
+	if (conf->n)
+		m = bsearch(&id, conf->member, (size_t)conf->n, sizeof(*m),
+			    by_id);
+	return m ? m->role : RAFT_NONE;
 }
 
 void raft_conf_release(struct raft_conf *conf)

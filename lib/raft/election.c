@@ -68,6 +68,18 @@ static void count(struct raft *r)
 		raft_lead(r);
 }
 
+/* Two who stand at once refuse each other. A whole timeout is there to notice
+ * that a leader is gone; this has been noticed, so wait a random part of one.
+ */
+static void retry_soon(struct raft *r)
+{
+	uint64_t span = (uint64_t)r->cfg.election_min_ms;
+	int64_t soon = r->now_ms + 1 + (int64_t)rand_below(&r->rand, span);
+
+	if (r->role == RAFT_CANDIDATE && soon < r->election_ms)
+		r->election_ms = soon;
+}
+
 static void take_vote(struct raft *r, int64_t from, bool granted)
 {
 	struct peer *p = raft_peer_find(r, from);
@@ -76,7 +88,10 @@ static void take_vote(struct raft *r, int64_t from, bool granted)
 		return;
 	p->voted = true;
 	p->granted = granted;
-	count(r);
+	if (granted)
+		count(r);
+	else
+		retry_soon(r);
 }
 
 /* Ask first whether an election could be won, without a new term; a server

@@ -4,12 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Where id is among the peers, which are in ascending order, or would be. */
+static size_t place(const struct raft *r, int64_t id)
+{
+	size_t low = 0, high = r->n_peers;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (r->peer[mid].id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 struct peer *raft_peer_find(const struct raft *r, int64_t id)
 {
-	for (size_t i = 0; i < r->n_peers; i++)
-		if (r->peer[i].id == id)
-			return &r->peer[i];
-	return NULL;
+	size_t i = place(r, id);
+
+	return i < r->n_peers && r->peer[i].id == id ? &r->peer[i] : NULL;
 }
 
 void raft_peer_probe(struct peer *p, int64_t next)
@@ -23,11 +38,13 @@ void raft_peer_probe(struct peer *p, int64_t next)
 
 static void peer_add(struct raft *r, int64_t id)
 {
+	size_t i = place(r, id);
 	struct peer *p;
 
 	r->peer = mem_grow(r->peer, &r->peers_cap, r->n_peers + 1,
 			   sizeof(*r->peer));
-	p = &r->peer[r->n_peers++];
+	p = &r->peer[i];
+	memmove(p + 1, p, (r->n_peers++ - i) * sizeof(*p));
 	*p = (struct peer){.id = id, .heard_ms = r->now_ms};
 	p->sent = mem_zero((size_t)r->cfg.max_inflight, sizeof(*p->sent));
 	raft_peer_probe(p, raft_log_last(&r->log) + 1);

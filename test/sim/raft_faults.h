@@ -156,9 +156,10 @@ static void fault_transfer(struct world *w)
 static void fault(struct world *w)
 {
 	struct server *s = &w->server[1 + chance(w, SERVERS)];
-	int64_t later = w->now + (10 + (int64_t)chance(w, 600)) * MS;
+	int64_t later =
+		w->now + (1 + (int64_t)chance(w, chance(w, 2) ? 20 : 600)) * MS;
 
-	w->next_fault = w->now + (5 + (int64_t)chance(w, 120)) * MS;
+	w->next_fault = w->now + (1 + (int64_t)chance(w, w->fault_gap_ms)) * MS;
 	switch (chance(w, 12)) {
 	case 0:
 	case 1:

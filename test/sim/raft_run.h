@@ -40,6 +40,7 @@ static void world_init(struct world *w, uint64_t seed)
 	w->max_inflight = w->max_append == 1 || chance(w, 2) ? 16 : 1;
 	w->max_uncommitted = chance(w, 2) ? 4096 : 1 << 20;
 	w->in_order = chance(w, 2);
+	w->fault_gap_ms = 20 + 200 * chance(w, 2);
 	w->max_jobs = 1 + chance(w, 4);
 	voters = (int)(1 + chance(w, 5));
 	w->alone = voters == 1;

@@ -89,6 +89,7 @@ struct world {
 	struct event *event; /* a heap by time */
 	size_t n_events, events_cap;
 	int64_t order, next_fault, next_client;
+	uint64_t fault_gap_ms;
 	bool calm;  /* faults are over */
 	bool alone; /* server 1 founds the cluster */
 

@@ -250,6 +250,21 @@ TEST(votes_go_to_logs_that_are_as_up_to_date)
 	trace_end(&t);
 }
 
+TEST(a_split_vote_is_tried_again_before_a_whole_timeout)
+{
+	trace_init(&t, 3);
+	split(&t, "12");
+	pass(&t, 400);
+	tick(&t, 1);
+	tick(&t, 2);
+	settle(&t);
+	CHECK_INT(status(&t, 1).role, RAFT_CANDIDATE);
+	CHECK_INT(status(&t, 2).role, RAFT_CANDIDATE);
+	CHECK(deadline(1) <= now_ms(&t) + 150);
+	CHECK(deadline(2) <= now_ms(&t) + 150);
+	trace_end(&t);
+}
+
 /* Diss. 6.2 */
 TEST(a_leader_that_hears_from_no_majority_steps_down)
 {
