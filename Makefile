@@ -106,6 +106,9 @@ check-lint: all $(GEN)
 # Training throughput beside PyTorch's.
 bench-train: $(BUILD)/test/bench/train_bench
 	@test/bench/train.sh $<
+# CPU time per small call beside nginx's.
+bench-unary: $(BUILD)/test/bench/unary_bench
+	@test/bench/unary.sh $<
 # Our codecs beside Python's; apart from check, for the package that it needs.
 check-interop: deps-interop
 	@$(MAKE) --no-print-directory check-interop-run
@@ -137,6 +140,6 @@ clean:
 
 .PHONY: all deps deps-check demo check check-run check-unit check-sim \
 	check-bats check-lint check-interop check-interop-run \
-	deps-interop bench-train docs install clean
+	deps-interop bench-train bench-unary docs install clean
 .SECONDARY:
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

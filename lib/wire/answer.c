@@ -103,21 +103,30 @@ void answer_begin(struct conn *c, int status, const char *type,
 	c->body_at = c->out.len;
 }
 
+/* n in decimal, right-aligned in the LENGTH_DIGITS bytes at p. Returns how many
+ * blanks are left before it. */
+static size_t put_digits(char *p, size_t n)
+{
+	size_t at = LENGTH_DIGITS;
+
+	do {
+		p[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	return at;
+}
+
 /* Write the length into its place. Small bodies move up to it; before large
  * ones some blanks stay, which HTTP allows. */
 static void put_length(struct conn *c)
 {
-	size_t len = c->out.len - c->body_at, digits, gap;
-	char text[24], *at = c->out.p + c->mark;
+	size_t len = c->out.len - c->body_at;
+	char *at = c->out.p + c->mark;
+	size_t gap = put_digits(at, len);
 
-	digits = (size_t)snprintf(text, sizeof(text), "%zu", len);
-	gap = LENGTH_DIGITS - digits;
-	if (len > MOVE_MAX) {
-		memcpy(at + gap, text, digits);
+	if (len > MOVE_MAX)
 		return;
-	}
-	memcpy(at, text, digits);
-	memmove(at + digits, at + LENGTH_DIGITS, len + 4);
+	memmove(at, at + gap, LENGTH_DIGITS - gap + 4 + len);
 	c->out.len -= gap;
 	c->body_at -= gap;
 	c->out.p[c->out.len] = '\0';

@@ -120,6 +120,7 @@ static void on_written(uv_write_t *w, int status)
 		conn_close(c);
 		return;
 	}
+	wait_for(c, WAIT_READER);
 	conn_flush(c);
 	drained(c);
 	conn_later(c);
@@ -218,7 +219,7 @@ static void stash(struct conn *c, const char *p, size_t len)
 
 static bool may_parse(const struct conn *c)
 {
-	return !c->closed && !c->lingering && !c->busy &&
+	return !c->closed && !c->lingering && !c->busy && !c->s->closing &&
 	       conn_queued(c) < ENGINE_STASH;
 }
 
@@ -322,7 +323,7 @@ static void on_closed(uv_handle_t *h)
 	struct server *s = c->s;
 
 	http1_release(&c->in);
-	buf_release(&c->body);
+	request_forget(c);
 	buf_release(&c->stash);
 	buf_release(&c->out);
 	buf_release(&c->flying);

@@ -37,6 +37,7 @@ enum {
 	ENGINE_DISCARD = 64 << 10, /* a refused body still read to its end */
 	ENGINE_SPARE = 64 << 10,   /* buffers up to here are kept */
 	ENGINE_NAMES = 8,
+	ENGINE_BODIES = 16, /* of the largest size, being received at once */
 };
 
 union peer {
@@ -111,6 +112,7 @@ struct server {
 	unsigned turn;
 	struct wait_list waits[WAIT_KINDS];
 	size_t n_conns, n_held, n_streams;
+	size_t receiving; /* bytes of all bodies that are not complete */
 	uint64_t accepted, pauses, cut, bytes_in, bytes_out;
 	int handles; /* of libuv, that are not closed yet */
 
@@ -139,7 +141,7 @@ struct conn {
 
 	enum wait_kind wait;
 	int64_t since_ms;
-	size_t seen_queued; /* WAIT_READER: unsent at the last look */
+	size_t seen_unsent; /* WAIT_READER: at the last look */
 	TAILQ_ENTRY(conn) waiting, all, todo;
 
 	unsigned turn; /* of the loop in which it came on todo */
@@ -211,6 +213,7 @@ void request_end(struct conn *c);
 char *request_room(struct conn *c, size_t *len);
 void request_arrived(struct conn *c, size_t len);
 void request_bad(struct conn *c, int status, const char *reason);
+void request_forget(struct conn *c); /* its body */
 
 /* answer.c: begin, append the body to c->out, end. type NULL: no body. */
 void answer_begin(struct conn *c, int status, const char *type,

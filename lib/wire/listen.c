@@ -250,6 +250,14 @@ static bool is_our_address(const struct server *s, const char *name)
 		inet_pton(AF_INET6, host, in) == 1);
 }
 
+static bool is_name(const struct server *s, const char *name)
+{
+	for (int i = 0; i < ENGINE_NAMES && s->names[i]; i++)
+		if (!strcasecmp(s->names[i], name))
+			return true;
+	return is_our_address(s, name);
+}
+
 bool listen_is_us(const struct server *s, const char *host)
 {
 	const char *colon = strrchr(host, ':');
@@ -257,12 +265,10 @@ bool listen_is_us(const struct server *s, const char *host)
 
 	if (strlen(host) > 255)
 		return false;
-	snprintf(name, sizeof(name), "%s%s", host,
-		 colon && !strchr(colon, ']') ? "" : ":80");
-	for (int i = 0; i < ENGINE_NAMES && s->names[i]; i++)
-		if (!strcasecmp(s->names[i], name))
-			return true;
-	return is_our_address(s, name);
+	if (colon && !strchr(colon, ']'))
+		return is_name(s, host);
+	snprintf(name, sizeof(name), "%s:80", host);
+	return is_name(s, name);
 }
 
 static int check_insecure(const struct addrinfo *ai,

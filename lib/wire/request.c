@@ -204,13 +204,19 @@ static void expectation(struct conn *c, struct call *call)
 	conn_flush(c);
 }
 
+void request_forget(struct conn *c)
+{
+	c->s->receiving -= c->body.len;
+	conn_spare(&c->s->spare_body, &c->body);
+}
+
 /* Answer a refused request before its body has arrived; the connection cannot
  * be kept then. */
 static void refuse_now(struct conn *c)
 {
 	c->busy = true;
 	c->keep = false;
-	conn_spare(&c->s->spare_body, &c->body);
+	request_forget(c);
 	call_refuse(c->call);
 }
 
@@ -250,6 +256,19 @@ static void arrived(struct call *call, size_t len)
 	call->body_len += len;
 }
 
+/* Many clients together may not take our memory either. */
+static void receiving(struct call *call, size_t len)
+{
+	struct server *s = call->s;
+
+	s->receiving += len;
+	if (s->receiving / ENGINE_BODIES > s->max_message + MAX_JSON)
+		refuse(call, 413, ERR_RESOURCE_EXHAUSTED,
+		       "all bodies being received are above max-message %d "
+		       "times",
+		       ENGINE_BODIES);
+}
+
 void request_body(struct conn *c, const char *p, size_t len)
 {
 	struct call *call = c->call;
@@ -265,10 +284,12 @@ void request_body(struct conn *c, const char *p, size_t len)
 		b->max = max;
 		c->s->spare_body = (struct buf){0};
 	}
-	if (!buf_add(b, p, len, NULL))
-		return;
-	too_big(call);
-	refuse_now(c);
+	if (buf_add(b, p, len, NULL))
+		too_big(call);
+	else
+		receiving(call, len);
+	if (call->refused)
+		refuse_now(c);
 }
 
 char *request_room(struct conn *c, size_t *len)
@@ -293,6 +314,9 @@ void request_arrived(struct conn *c, size_t len)
 	c->body.len += len;
 	c->body.p[c->body.len] = '\0';
 	http1_skip(&c->in, len);
+	receiving(c->call, len);
+	if (c->call->refused)
+		refuse_now(c);
 }
 
 static void plain_call(struct conn *c, struct call *call)
@@ -316,7 +340,7 @@ static void rpc_call(struct conn *c, struct call *call)
 		call_fail(call, &err);
 		return;
 	}
-	conn_spare(&c->s->spare_body, &c->body);
+	request_forget(c);
 	r->fn(call, in, r->arg);
 	rpc_free(in);
 	if (c->call == call)
@@ -334,7 +358,7 @@ void request_end(struct conn *c)
 		plain_call(c, call);
 	else
 		rpc_call(c, call);
-	conn_spare(&c->s->spare_body, &c->body);
+	request_forget(c);
 	http1_reset(&c->in);
 }
 
@@ -347,7 +371,7 @@ void request_bad(struct conn *c, int status, const char *reason)
 		c->call = call_new(c);
 	c->call->dialect = NULL;
 	c->busy = true;
-	conn_spare(&c->s->spare_body, &c->body);
+	request_forget(c);
 	free(c->call->refused);
 	refuse(c->call, status, ERR_INVALID_ARGUMENT, "%s", reason);
 	call_refuse(c->call);

@@ -1,5 +1,11 @@
 #include "wire/engine.h"
 
+/* Bytes of the write under way that the socket has not taken. */
+static size_t unsent(const struct conn *c)
+{
+	return uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
+}
+
 /* The first connection of a list has had its time. */
 static void expire(struct conn *c)
 {
@@ -9,7 +15,7 @@ static void expire(struct conn *c)
 		request_bad(c, 408, "the request took too long to arrive");
 		break;
 	case WAIT_READER:
-		if (conn_queued(c) < c->seen_queued) {
+		if (unsent(c) < c->seen_unsent) {
 			wait_for(c, WAIT_READER);
 			break;
 		}
@@ -47,7 +53,7 @@ void wait_for(struct conn *c, enum wait_kind kind)
 	if (kind == WAIT_NONE)
 		return;
 	c->since_ms = (int64_t)uv_now(s->uv);
-	c->seen_queued = conn_queued(c);
+	c->seen_unsent = unsent(c);
 	TAILQ_INSERT_TAIL(&w->conns, c, waiting);
 	if (!uv_is_active((uv_handle_t *)&w->timer))
 		uv_timer_start(&w->timer, on_timer, (uint64_t)w->after_ms, 0);

@@ -323,3 +323,49 @@ TEST(server_recovers_when_descriptors_run_out)
 	close(fd);
 	world_close(&w);
 }
+
+/* Let the server take all of these bytes. */
+static void pour(struct world *w, int fd, const char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = send(fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EAGAIN)
+			return;
+		p += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+		world_turn(w);
+	}
+}
+
+TEST(server_bounds_all_bodies_together)
+{
+	enum { LEN = 4 << 20, N = 17 };
+	char *body = mem_zero(LEN, 1), *head, *got;
+	struct world w;
+	int fds[N];
+
+	open_plain(&w, (struct server_opts){.max_message = 65536});
+	head = mem_fmt("POST " HEARTBEAT " HTTP/1.1\r\nHost: localhost:%d\r\n"
+		       "Content-Type: " JSON "\r\nContent-Length: %d\r\n\r\n",
+		       server_port(w.server), LEN);
+	for (int i = 0; i < N; i++) {
+		fds[i] = dial(&w);
+		say(fds[i], head);
+		pour(&w, fds[i], body, LEN - 1);
+	}
+	got = hear_all(&w, fds[N - 1]);
+	CHECK_HAS(got, "HTTP/1.1 429 ");
+	CHECK_HAS(got, "max-message 16 times");
+	free(got);
+	close(fds[0]);
+	close(fds[N - 1]);
+	fds[0] = dial(&w);
+	post(&w, fds[0], HEARTBEAT, JSON, "{}", "");
+	hear_part(&w, fds[0], "received");
+	for (int i = 0; i < N - 1; i++)
+		close(fds[i]);
+	free(head);
+	free(body);
+	world_close(&w);
+}
