@@ -1,6 +1,7 @@
 #include "store/db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,6 +251,18 @@ static struct db *new_db(const char *path)
 	return d;
 }
 
+/* A new file is ours to read alone; SQLite would follow the umask, and gives
+ * what lies beside the file the file's mode. */
+static int make_file(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return errno == EEXIST ? 0 : err_sys(err, "make %s", path);
+	close(fd);
+	return 0;
+}
+
 int db_open(struct db **out, const char *path, enum db_kind kind,
 	    struct err *err)
 {
@@ -257,9 +270,9 @@ int db_open(struct db **out, const char *path, enum db_kind kind,
 	int rc = lock_open(&d->lock, path, err);
 
 	if (!rc)
-		rc = open_sqlite(d, path,
-				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
-				 err);
+		rc = make_file(path, err);
+	if (!rc)
+		rc = open_sqlite(d, path, SQLITE_OPEN_READWRITE, err);
 	if (!rc)
 		rc = set_up_writer(d, kind, err);
 	if (rc) {

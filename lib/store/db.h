@@ -27,7 +27,8 @@ enum db_kind {
  * exist. */
 int db_make_dir(const char *dir, struct err *err) MUST_CHECK;
 
-/* Open or create the file at path for writing, and lock it for this process.
+/* Open or create the file at path (mode 0600) for writing, and lock it for this
+ * process.
  *   RESOURCE_EXHAUSTED   in use by another process (its pid is named), disk
  *                        full, directory or file cannot be written
  *   NOT_FOUND            its directory does not exist

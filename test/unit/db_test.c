@@ -169,6 +169,20 @@ TEST(db_in_a_missing_or_read_only_directory_is_one_sentence)
 	as_nobody(open_read_only);
 }
 
+TEST(db_and_what_lies_beside_it_are_for_us_alone)
+{
+	static const char *const names[] = {"a.db", "a.db-wal", "a.db-shm",
+					    "a.db.lock"};
+	struct db *d = open_with_table("a.db");
+	struct stat st;
+
+	for (int i = 0; i < 4; i++) {
+		CHECK(!stat(names[i], &st));
+		CHECK_INT(st.st_mode & 0777, 0600);
+	}
+	db_close(d);
+}
+
 TEST(db_make_dir_is_for_us_alone)
 {
 	struct stat st;
