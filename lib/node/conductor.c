@@ -105,6 +105,25 @@ static void tell_exchange(struct node *n, const Gfl__V1__TrainerReport *r,
 }
 
 static void late(struct node *n, const Gfl__V1__TrainerReport *r);
+static void propose(struct node *n, const Gfl__V1__Entry *e);
+
+/* A new epoch, so that its partners wait for it no more. */
+static void mark_down(struct node *n, int64_t id, const char *why)
+{
+	const Gfl__V1__Trainer *t = state_trainer(n->state, id);
+	Gfl__V1__TrainerChange change = GFL__V1__TRAINER_CHANGE__INIT;
+	Gfl__V1__Trainer named = GFL__V1__TRAINER__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	named.id = id;
+	named.attached_index = t ? t->attached_index : 0;
+	change.action = GFL__V1__TRAINER_CHANGE__ACTION__MARK_DOWN;
+	change.trainer = &named;
+	change.reason = (char *)why;
+	e.kind_case = GFL__V1__ENTRY__KIND_TRAINER;
+	e.trainer = &change;
+	propose(n, &e);
+}
 
 static void hear_report(struct node *n, const Gfl__V1__TrainerReport *r)
 {
@@ -122,9 +141,11 @@ static void hear_report(struct node *n, const Gfl__V1__TrainerReport *r)
 	old = said(table, r->trainer_id);
 	tell_exchange(n, r, old ? old->exchanges : 0);
 	if (!strcmp(r->state, "failed") &&
-	    (!old || strcmp(old->state, "failed")))
+	    (!old || strcmp(old->state, "failed"))) {
 		log_warn("trainer failed", "trainer=%" PRId64 " reason=%s",
 			 r->trainer_id, r->reason);
+		mark_down(n, r->trainer_id, r->reason);
+	}
 	state_run_note(table, r);
 	c->fresh = true;
 	tell_round(c, run, r);
@@ -203,6 +224,21 @@ static const struct coordinator_run *view_run(struct conductor *c,
 	return &c->run;
 }
 
+/* A trainer that failed in this run takes no part in it until it says that it
+ * goes on, even if it has attached again. */
+static bool has_failed(const struct node *n, const Gfl__V1__Run *run,
+		       int64_t id)
+{
+	const Gfl__V1__Run *table = n->conductor->table;
+	const Gfl__V1__TrainerReport *r = NULL;
+
+	if (run && table && table->id == run->id)
+		r = said(table, id);
+	if (run && !r)
+		r = said(run, id);
+	return r && !strcmp(r->state, "failed");
+}
+
 static struct coordinator_view view(struct node *n)
 {
 	struct conductor *c = n->conductor;
@@ -215,7 +251,10 @@ static struct coordinator_view view(struct node *n)
 	for (size_t i = 0; i < s->ntrainers; i++)
 		if (!s->trainers[i]->liveness)
 			c->trainers[live++] = (struct coordinator_trainer){
-				s->trainers[i]->id, !s->trainers[i]->no_runs};
+				s->trainers[i]->id,
+				!s->trainers[i]->no_runs &&
+					!has_failed(n, run,
+						    s->trainers[i]->id)};
 	return (struct coordinator_view){
 		.epoch = s->epoch,
 		.trainers = c->trainers,
@@ -322,25 +361,6 @@ static void do_bandwidth(struct node *n, const struct coordinator_act *act)
 	rpc_free(&b->base);
 }
 
-static void do_down(struct node *n, const struct coordinator_act *act)
-{
-	const Gfl__V1__Trainer *t = state_trainer(n->state, act->trainer);
-	Gfl__V1__TrainerChange change = GFL__V1__TRAINER_CHANGE__INIT;
-	Gfl__V1__Trainer named = GFL__V1__TRAINER__INIT;
-	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
-
-	named.id = act->trainer;
-	named.attached_index = t ? t->attached_index : 0;
-	change.action = GFL__V1__TRAINER_CHANGE__ACTION__MARK_DOWN;
-	change.trainer = &named;
-	change.reason = (char *)act->why;
-	e.kind_case = GFL__V1__ENTRY__KIND_TRAINER;
-	e.trainer = &change;
-	log_warn("trainer down", "trainer=%" PRId64 " why=%s", act->trainer,
-		 act->why);
-	propose(n, &e);
-}
-
 static void do_end(struct node *n, const struct coordinator_act *act,
 		   int action)
 {
@@ -390,7 +410,9 @@ static void act_upon(struct node *n, const struct coordinator_act *act)
 		do_bandwidth(n, act);
 		break;
 	case COORDINATOR_TRAINER_DOWN:
-		do_down(n, act);
+		log_warn("trainer down", "trainer=%" PRId64 " why=%s",
+			 act->trainer, act->why);
+		mark_down(n, act->trainer, act->why);
 		break;
 	case COORDINATOR_RUN_FINISHED:
 		do_end(n, act, GFL__V1__RUN_CHANGE__ACTION__FINISH);

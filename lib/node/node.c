@@ -125,7 +125,8 @@ static void settle(void *arg)
 
 void node_settle(struct node *n)
 {
-	timer_set(&n->settle, n->loop, 0, settle, n);
+	if (!n->ended)
+		timer_set(&n->settle, n->loop, 0, settle, n);
 }
 
 /* Members that moved are reached at once. */
@@ -170,8 +171,11 @@ static void on_apply(const struct raft_entry *e, bool skip,
 	Gfl__V1__Entry *entry = NULL;
 	struct err err;
 
-	if (n->stuck)
+	if (n->stuck || n->ended) {
+		err_set(&result->refused, ERR_UNAVAILABLE,
+			"node %" PRId64 " stops", n->meta.node_id);
 		return;
+	}
 	if (!skip && e->type != RAFT_NOOP &&
 	    state_entry(&entry, e->data, e->len, &err)) {
 		err_wrap(&err, "apply entry %" PRId64, e->index);
@@ -187,10 +191,15 @@ static void on_apply(const struct raft_entry *e, bool skip,
 static void on_leader(int64_t leader, int64_t term, bool we_lead, void *arg)
 {
 	struct node *n = arg;
+	bool other = false;
 
+	if (n->ended)
+		return;
 	if (leader != n->leader || term != n->term || we_lead != n->leads)
 		log_info("leader", "term=%" PRId64 " node=%" PRId64 " here=%d",
 			 term, leader, we_lead);
+	if (leader && (leader != n->leader || we_lead != n->leads))
+		other = true;
 	n->leader = leader;
 	n->term = term;
 	if (we_lead != n->leads) {
@@ -201,6 +210,8 @@ static void on_leader(int64_t leader, int64_t term, bool we_lead, void *arg)
 	announce_news(n);
 	if (leader)
 		ask_poke(n);
+	if (other)
+		reports_leader(n);
 	membership_leader(n);
 	node_settle(n);
 }

@@ -146,6 +146,7 @@ void steward_close(struct node *n);
 /* reports.c: what trainers say, on its way to the leader. */
 void reports_open(struct node *n);
 void reports_serve(struct node *n);
+void reports_leader(struct node *n); /* another leads: repeat */
 void reports_close(struct node *n);
 size_t reports_attached(const struct node *n);
 

@@ -13,6 +13,7 @@ enum {
 	FLUSH_MS = 100,
 	SEND_MS = 2000,
 	LINKS_MAX = 65536, /* that wait for a leader */
+	LAST_MAX = 8192,   /* reports kept for the next leader */
 	REPORT_EVERY = 4,  /* reports in the time after which one is down */
 };
 
@@ -26,6 +27,7 @@ struct batch {
 struct reports {
 	struct node *n;
 	struct batch next, sent; /* sent: waits for the leader's answer */
+	struct batch last;       /* the last report of each trainer here */
 	struct rpc *rpc;
 	struct timer timer;
 	bool waits;
@@ -115,6 +117,15 @@ static void add_rest(struct batch *b, const Gfl__V1__ReportRequest *in)
 	}
 }
 
+static void add_all(struct batch *b, const Gfl__V1__ReportRequest *in)
+{
+	for (size_t i = 0; i < in->n_reports; i++)
+		add_report(b, in->reports[i]);
+	for (size_t i = 0; i < in->n_alive; i++)
+		add_alive(b, in->alive[i]);
+	add_rest(b, in);
+}
+
 /* ---- to the leader ---- */
 
 static void flush(void *arg);
@@ -142,11 +153,7 @@ static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
 
 		r->next = failed;
 		r->next.msg.n_alive = 0;
-		for (size_t i = 0; i < later.msg.n_reports; i++)
-			add_report(&r->next, later.msg.reports[i]);
-		for (size_t i = 0; i < later.msg.n_alive; i++)
-			add_alive(&r->next, later.msg.alive[i]);
-		add_rest(&r->next, &later.msg);
+		add_all(&r->next, &later.msg);
 		batch_reset(&later);
 	} else {
 		batch_reset(&failed);
@@ -217,6 +224,50 @@ static bool attached(const struct node *n, const Gfl__V1__ReportRequest *in)
 	       (!*in->instance_id || !strcmp(t->instance_id, in->instance_id));
 }
 
+/* Runs that are over need no repeating. */
+static void forget_old(struct reports *r)
+{
+	struct batch kept;
+
+	memset(&kept, 0, sizeof(kept));
+	batch_reset(&kept);
+	for (size_t i = 0; i < r->last.msg.n_reports; i++) {
+		const Gfl__V1__Run *run =
+			state_run(r->n->state, r->last.msg.reports[i]->run);
+
+		if (run && !state_run_over(run))
+			add_report(&kept, r->last.msg.reports[i]);
+	}
+	batch_reset(&r->last);
+	r->last = kept;
+}
+
+static void keep(struct reports *r, const Gfl__V1__TrainerReport *report)
+{
+	add_report(&r->next, report);
+	if (r->last.msg.n_reports >= LAST_MAX)
+		forget_old(r);
+	if (r->last.msg.n_reports < LAST_MAX)
+		add_report(&r->last, report);
+}
+
+/* What only the old leader knew, the new one shall know. */
+void reports_leader(struct node *n)
+{
+	struct reports *r = n->reports;
+	struct batch later = r->next;
+
+	forget_old(r);
+	memset(&r->next, 0, sizeof(r->next));
+	batch_reset(&r->next);
+	for (size_t i = 0; i < r->last.msg.n_reports; i++)
+		add_report(&r->next, r->last.msg.reports[i]);
+	add_all(&r->next, &later.msg);
+	batch_reset(&later);
+	if (!batch_empty(&r->next))
+		schedule(r);
+}
+
 static void on_report(struct call *call, const ProtobufCMessage *msg, void *arg)
 {
 	const Gfl__V1__ReportRequest *in = (const Gfl__V1__ReportRequest *)msg;
@@ -233,7 +284,7 @@ static void on_report(struct call *call, const ProtobufCMessage *msg, void *arg)
 		add_alive(&r->next, in->trainer_id);
 		for (size_t i = 0; i < in->n_reports; i++)
 			if (in->reports[i]->trainer_id == in->trainer_id)
-				add_report(&r->next, in->reports[i]);
+				keep(r, in->reports[i]);
 		add_rest(&r->next, in);
 		schedule(r);
 	}
@@ -356,6 +407,7 @@ void reports_open(struct node *n)
 	r->n = n;
 	batch_reset(&r->next);
 	batch_reset(&r->sent);
+	batch_reset(&r->last);
 	n->reports = r;
 }
 
@@ -376,6 +428,7 @@ void reports_close(struct node *n)
 	client_cancel(r->rpc);
 	batch_reset(&r->next);
 	batch_reset(&r->sent);
+	batch_reset(&r->last);
 	free(r);
 	n->reports = NULL;
 }

@@ -555,6 +555,63 @@ TEST(a_silent_trainer_is_down_and_the_rest_are_planned_anew)
 	close_fix(&f);
 }
 
+TEST(a_new_leader_hears_what_only_the_old_one_knew)
+{
+	struct fix f;
+	int64_t run;
+
+	open_fix(&f);
+	f.fail_after_ms = 120000;
+	start(&f, 1, true);
+	start(&f, 2, false);
+	start(&f, 3, false);
+	UNTIL_STATUS(&f, 1, st, st->voters == 3);
+	rpc_free(&attach(&f, 2, "two")->base);
+	rpc_free(&attach(&f, 3, "three")->base);
+	run = start_run(&f, 3, 10);
+	UNTIL(&f, planned(&f, 2) == 10);
+	CHECK(report(&f, 2, 2, run, 10, "finished"));
+	UNTIL_STATUS(&f, 1, st, st->round == 10);
+	stop(&f, 1);
+	UNTIL(&f, leader(&f, 2) > 1);
+	CHECK(report(&f, 3, 3, run, 10, "finished"));
+	UNTIL_STATUS(&f, 2, st, !st->run);
+	close_fix(&f);
+}
+
+TEST(a_trainer_that_failed_is_planned_for_no_more)
+{
+	struct fix f;
+	int64_t run;
+	bool out = false;
+
+	open_fix(&f);
+	start(&f, 1, true);
+	rpc_free(&attach(&f, 1, "one")->base);
+	rpc_free(&attach(&f, 1, "two")->base);
+	rpc_free(&attach(&f, 1, "three")->base);
+	run = start_run(&f, 1, 400);
+	UNTIL(&f, planned(&f, 1) > 0);
+	CHECK(report(&f, 1, 2, run, 1, "failed"));
+	UNTIL(&f, !report(&f, 1, 2, 0, 0, ""));
+	rpc_free(&attach(&f, 1, "two")->base);
+	while (!out) {
+		Gfl__V1__State *s = state_of(&f, 1);
+		struct state *all = NULL;
+		struct err err;
+
+		CHECK_INT(state_decode(&all, s, &err), 0);
+		out = plans_epoch(&all->plans, run) == all->epoch;
+		for (size_t i = 0; out && i < s->n_plans; i++)
+			if (s->plans[i]->epoch == s->epoch)
+				CHECK(!plan_partner(
+					&all->plans.all[i]->rounds[0], 2));
+		state_free(all);
+		rpc_free(&s->base);
+	}
+	close_fix(&f);
+}
+
 static int64_t send_text(struct fix *f, int via, int64_t to, const char *id,
 			 const char *text)
 {
