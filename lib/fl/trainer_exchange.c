@@ -14,6 +14,8 @@ enum {
 	PROBE_BYTES = 256 << 10, /* less says little about a link */
 	PROBE_MS = 60000,        /* how long a measurement is fresh */
 	PROBE_WAIT_MS = 10000,
+	PATIENCE_MS = 100, /* without a word from the peer, then ask it */
+	ASK_WAIT_MS = 1000,
 	FRAMING = 5, /* bytes before a message */
 };
 
@@ -118,6 +120,8 @@ static void sent_done(const struct err *err, const ProtobufCMessage *out,
 	struct trainer *t = arg;
 
 	t->sent = NULL;
+	t->heard_peer |= !err || err->code == ERR_FAILED_PRECONDITION ||
+			 err->code == ERR_DEADLINE_EXCEEDED;
 	if (err) {
 		log_debug("exchange", "round=%lld peer=%lld reason=%s",
 			  (long long)t->sent_message.key.t,
@@ -172,6 +176,60 @@ static void send_request(struct trainer *t, const struct exchange_out *out)
 		FRAMING;
 	t->sent = client_call(t->client, to->url, RPC_TRAINER_EXCHANGE,
 			      &in.base, &opts, sent_done, t);
+}
+
+/* --- waiting for one -------------------------------------------------------
+ */
+
+static void ask(void *arg);
+
+/* The peer that we wait for is alive, and may be past this round: it had given
+ * it up before we came. */
+static void ask_done(const struct err *err, const ProtobufCMessage *out,
+		     void *arg)
+{
+	const Gfl__V1__TrainerStatus *s = (const Gfl__V1__TrainerStatus *)out;
+	struct trainer *t = arg;
+
+	t->asking = NULL;
+	if (!err && s->run == t->run.id && s->trainer_id == t->round.peer) {
+		t->heard_peer = true;
+		if (s->round > t->round.t) {
+			exchange_abandon(t->exchange, "the peer is past it");
+			trainer_drain(t);
+			return;
+		}
+	}
+	timer_set(&t->patience, t->loop, PATIENCE_MS, ask, t);
+}
+
+static void ask(void *arg)
+{
+	Gfl__V1__TrainerStatusRequest in =
+		GFL__V1__TRAINER_STATUS_REQUEST__INIT;
+	struct rpc_opts opts = {.timeout_ms = ASK_WAIT_MS};
+	struct trainer *t = arg;
+	const Gfl__V1__Trainer *peer =
+		state_trainer(trainer_state(t), t->round.peer);
+
+	if (peer)
+		t->asking = client_call(t->client, peer->url,
+					RPC_TRAINER_GET_STATUS, &in.base, &opts,
+					ask_done, t);
+}
+
+void trainer_wait_for_peer(struct trainer *t)
+{
+	t->heard_peer = false;
+	if (exchange_busy(t->exchange) && t->round.peer < t->id)
+		timer_set(&t->patience, t->loop, PATIENCE_MS, ask, t);
+}
+
+static void stop_waiting(struct trainer *t)
+{
+	timer_stop(&t->patience);
+	client_cancel(t->asking);
+	t->asking = NULL;
 }
 
 /* --- requests of others --------------------------------------------------- */
@@ -310,6 +368,7 @@ void trainer_serve_exchange(struct trainer *t)
 
 /* --- outputs -------------------------------------------------------------- */
 
+/* A peer that was heard in the round is no suspect, however it went. */
 static void note_miss(struct trainer *t, const struct exchange_out *out)
 {
 	enum { MAX = 256 };
@@ -334,6 +393,7 @@ static void done(struct trainer *t, const struct exchange_out *out)
 {
 	client_cancel(t->sent);
 	t->sent = NULL;
+	stop_waiting(t);
 	note_miss(t, out);
 	if (out->outcome == EXCHANGE_MERGED &&
 	    t->sent_message.len < PROBE_BYTES)
@@ -387,6 +447,7 @@ void trainer_forget_calls(struct trainer *t)
 {
 	struct err err;
 
+	stop_waiting(t);
 	err_set(&err, ERR_UNAVAILABLE, "trainer %lld stops", (long long)t->id);
 	while (t->asked)
 		call_fail(take_asked(t, t->asked->token), &err);

@@ -112,7 +112,10 @@ struct trainer {
 	struct timer tick;  /* of the exchange */
 	struct timer again; /* of a fetch */
 
-	struct rpc *sent; /* our request, and what it said */
+	struct timer patience; /* with a peer that has not come */
+	struct rpc *asking;    /* how far it is */
+	bool heard_peer;       /* in this round */
+	struct rpc *sent;      /* our request, and what it said */
 	struct exchange_message sent_message;
 	struct exchange_round round; /* that it is for */
 	struct asked *asked;
@@ -155,6 +158,7 @@ void trainer_halt(struct trainer *t); /* end the run here, if there is one */
 void trainer_serve_exchange(struct trainer *t);
 void trainer_drain(struct trainer *t); /* after each input of the exchange */
 void trainer_link(struct trainer *t, int64_t from, int64_t to, double bps);
+void trainer_wait_for_peer(struct trainer *t); /* just arrived */
 void trainer_forget_calls(struct trainer *t);
 
 /* trainer_pull.c */

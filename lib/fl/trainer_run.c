@@ -443,6 +443,7 @@ static void arrive(struct trainer *t)
 	t->phase = PHASE_EXCHANGE;
 	trainer_give(t);
 	exchange_arrive(t->exchange, &at, clock_ms());
+	trainer_wait_for_peer(t);
 	trainer_drain(t);
 }
 
