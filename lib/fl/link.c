@@ -16,7 +16,8 @@ enum {
 	HEARTBEAT_MS = 1000, /* unless the node says otherwise */
 	RETRY_MS = 100,      /* between attempts at all URLs, doubling */
 	RETRY_MAX_MS = 1000,
-	SAY_MS = 5000, /* between lines about the same trouble */
+	SAY_MS = 5000,    /* between lines about the same trouble */
+	SETTLE_MS = 1000, /* until a node must know what its leader committed */
 };
 
 struct link {
@@ -34,7 +35,7 @@ struct link {
 	bool attached;
 	size_t at;    /* number of attempts ever: which URL is next */
 	size_t tried; /* attempts since a node's state came */
-	int64_t retry_ms, said_ms, heartbeat_ms;
+	int64_t retry_ms, said_ms, heartbeat_ms, attached_ms;
 	struct rpc *attach, *watch, *report, *leave;
 	bool more; /* to report */
 	struct timer retry, heartbeat;
@@ -205,7 +206,8 @@ static void report_done(const struct err *err, const ProtobufCMessage *out,
 	if (err && err->code != ERR_FAILED_PRECONDITION &&
 	    err->code != ERR_ABORTED)
 		lose(l, err->msg);
-	else if (!err && !r->attached)
+	else if (!err && !r->attached &&
+		 clock_ms() - l->attached_ms > SETTLE_MS)
 		lose(l, "it says we are not attached");
 	else if (l->more && !err)
 		link_poke(l);
@@ -275,6 +277,7 @@ static void attach_done(const struct err *err, const ProtobufCMessage *out,
 	l->id = r->trainer_id;
 	str_copy(l->cluster_id, sizeof(l->cluster_id), r->cluster_id);
 	l->attached = true;
+	l->attached_ms = clock_ms();
 	l->said_ms = 0;
 	l->heartbeat_ms = r->heartbeat_ms > 0 ? r->heartbeat_ms : HEARTBEAT_MS;
 	log_info("attached", "trainer=%lld node=%s", (long long)l->id, l->node);
