@@ -16,16 +16,18 @@
 struct client;
 struct rpc; /* one call under way */
 
-int client_open(struct client **out, struct loop *loop, struct err *err)
-	MUST_CHECK;
+int client_open(struct client **out, struct loop *loop,
+		struct err *err) MUST_CHECK;
 
-/* Cancels what is under way; no callback runs. NULL is nothing. */
+/* Cancels what is under way; no callback runs. Not from within a callback of
+ * this client. NULL is nothing. */
 void client_close(struct client *c);
 
 struct rpc_opts {
-	int64_t timeout_ms; /* for the whole call; streams: 0 is none */
-	bool retry;
-	bool forwarded;	  /* marks the call as forwarded by a node */
+	int64_t timeout_ms; /* for the whole call; 0 is none */
+	bool retry; /* needs a timeout; a stream's ends with its first message
+		     */
+	bool forwarded;   /* marks the call as forwarded by a node */
 	const char *bind; /* source address, or NULL */
 };
 
@@ -39,16 +41,16 @@ typedef void rpc_done_fn(const struct err *err, const ProtobufCMessage *out,
  * call. Unreachable is UNAVAILABLE: "cannot reach URL: Connection refused".
  * Never NULL. */
 struct rpc *client_call(struct client *c, const char *url, enum rpc_name name,
-			const ProtobufCMessage *in,
-			const struct rpc_opts *opts, rpc_done_fn *done,
-			void *arg);
+			const ProtobufCMessage *in, const struct rpc_opts *opts,
+			rpc_done_fn *done, void *arg);
 
 /* A server stream: each per message (borrowed), then done, with err NULL at
  * an orderly end. A message on a stream resets no deadline; a connection that
- * dies ends it with UNAVAILABLE. each may cancel the rpc. */
+ * dies ends it with UNAVAILABLE. Callbacks may cancel any rpc, their own too,
+ * and begin new ones. */
 typedef void rpc_each_fn(const ProtobufCMessage *out, void *arg);
-struct rpc *client_stream(struct client *c, const char *url,
-			  enum rpc_name name, const ProtobufCMessage *in,
+struct rpc *client_stream(struct client *c, const char *url, enum rpc_name name,
+			  const ProtobufCMessage *in,
 			  const struct rpc_opts *opts, rpc_each_fn *each,
 			  rpc_done_fn *done, void *arg);
 
@@ -62,8 +64,8 @@ void client_timing(const struct client *c, uint64_t *bytes, int64_t *us);
 /* For programs without a loop of their own: call and wait. *out is freed by
  * the caller with rpc_free(). timeout_ms 0 waits for ever. */
 int client_now(const char *url, enum rpc_name name, const ProtobufCMessage *in,
-	       int64_t timeout_ms, ProtobufCMessage **out, struct err *err)
-	MUST_CHECK;
+	       int64_t timeout_ms, ProtobufCMessage **out,
+	       struct err *err) MUST_CHECK;
 
 /* The same for a stream, until its end or until each returns false. */
 typedef bool rpc_more_fn(const ProtobufCMessage *out, void *arg);

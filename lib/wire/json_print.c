@@ -2,6 +2,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,24 +48,34 @@ static const char *escape(unsigned char c, char room[8])
 	return room;
 }
 
+/* Stands for itself, as nearly all does. */
+static bool is_plain(char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 /* What is not UTF-8 becomes U+FFFD, byte by byte. */
 static void print_string(struct printer *p, const char *s, size_t len)
 {
-	size_t from = 0, i = 0;
+	size_t from = 0, i = 0, n;
 
 	print(p, "\"");
-	while (i < len) {
-		size_t n = utf8_one(s + i, len - i);
+	for (; i < len; i += n) {
+		const char *instead;
 		char room[8];
-		const char *instead =
-			n ? escape((unsigned char)s[i], room) : "\xef\xbf\xbd";
 
+		n = 1;
+		if (is_plain(s[i]))
+			continue;
+		n = utf8_one(s + i, len - i);
+		instead = n ? escape((unsigned char)s[i], room)
+			    : "\xef\xbf\xbd";
+		n += !n;
 		if (instead) {
 			put(p, s + from, i - from);
 			print(p, instead);
 			from = i + 1;
 		}
-		i += n ? n : 1;
 	}
 	put(p, s + from, len - from);
 	print(p, "\"");

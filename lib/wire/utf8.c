@@ -40,7 +40,7 @@ size_t utf8_one(const char *text, size_t len)
 bool utf8_ok(const char *s, size_t len)
 {
 	while (len) {
-		size_t n = utf8_one(s, len);
+		size_t n = *s & 0x80 ? utf8_one(s, len) : 1;
 
 		if (!n)
 			return false;
