@@ -165,7 +165,9 @@ void call_refuse(struct call *call)
 		send_error(call, call->refused);
 	} else {
 		detach(call, call->refused->code);
-		answer_begin(c, call->status, "text/plain; charset=utf-8",
+		answer_begin(c, call->status,
+			     call->status == 204 ? NULL
+						 : "text/plain; charset=utf-8",
 			     call->allow);
 		if (call->status != 204) {
 			buf_puts(&c->out, call->refused->msg);

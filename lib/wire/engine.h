@@ -9,9 +9,14 @@
  *	call.c    what a handler does with a call
  *	plain.c   /healthz, /readyz, /metrics and other plain HTTP
  *
- * A connection carries one call at a time. Whatever runs handlers or hooks is
- * called from libuv only, never from inside a handler's call_…(): those leave
- * what is to be done in the server's todo list. */
+ * A connection carries one call at a time. A handler may answer any call at any
+ * time, so nothing that a call_…() does runs another handler or closes a
+ * connection: it leaves that to the server's todo list, worked off in the
+ * loop's next turn. (One hook does run there: call_send()'s own, when the
+ * stream fails.)
+ *
+ * Bytes come in by on_read() and leave by conn_flush(); calls know neither, and
+ * the wire's shape only by answer.c and dialect.c. */
 #ifndef WIRE_ENGINE_H
 #define WIRE_ENGINE_H
 

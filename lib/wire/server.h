@@ -3,8 +3,10 @@
  *
  * A handler answers at once or keeps the call and answers later: a held call
  * costs little, and ends by itself when its client goes away or its deadline
- * passes. Limits: head 16 KiB, 100 headers, JSON body 4 MiB, message 64 MiB,
- * 10 s to receive a unary request. */
+ * passes. Limits: head 16 KiB, 100 headers, JSON body 4 MiB, message 64 MiB (16
+ * times that for all that are being received), 10 s to receive a request.
+ * Past one of them: RESOURCE_EXHAUSTED with its name. At the bound of
+ * connections newcomers wait until one closes. */
 #ifndef WIRE_SERVER_H
 #define WIRE_SERVER_H
 

@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proto/gateway.pb-c.h"
@@ -158,4 +159,82 @@ TEST(server_answers_what_is_held_when_it_closes)
 	free(got);
 	close(fd);
 	loop_close(w.loop);
+}
+
+TEST(server_cancels_a_held_call_when_its_connection_is_reset)
+{
+	struct linger hard = {1, 0};
+	struct world w;
+	int fd;
+
+	world_open(&w, (struct server_opts){0});
+	server_handle(w.server, RPC_GATEWAY_HEARTBEAT, hold, &w);
+	fd = dial(&w);
+	post(&w, fd, HEARTBEAT, JSON, "{}", "Connect-Timeout-Ms: 9000\r\n");
+	UNTIL(&w, w.kept);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	close(fd);
+	UNTIL(&w, w.cancels);
+	world_close(&w);
+}
+
+TEST(server_forgets_a_request_whose_client_goes_before_its_end)
+{
+	struct world w;
+	char *text;
+	int fd;
+
+	world_open(&w, (struct server_opts){0});
+	server_handle(w.server, RPC_GATEWAY_HEARTBEAT, hold, &w);
+	fd = dial(&w);
+	text = mem_fmt("POST " HEARTBEAT " HTTP/1.1\r\nHost: localhost:%d\r\n"
+		       "Content-Type: " JSON "\r\nContent-Length: 5\r\n\r\n{",
+		       server_port(w.server));
+	say(fd, text);
+	free(text);
+	for (int i = 0; i < 5; i++)
+		world_turn(&w);
+	close(fd);
+	fd = dial(&w);
+	free(metrics_until(&w, fd, "gfl_server_connections 1\n"));
+	CHECK_INT(w.calls, 0);
+	close(fd);
+	world_close(&w);
+}
+
+static void answer_anyway(struct call *call, void *arg)
+{
+	struct world *w = arg;
+	struct err err;
+
+	err_set(&err, ERR_ABORTED, "too late");
+	call_fail(call, &err);
+	w->cancels++;
+}
+
+static void hold_and_answer_anyway(struct call *call,
+				   const ProtobufCMessage *in, void *arg)
+{
+	(void)in;
+	call_on_cancel(call, answer_anyway, arg);
+}
+
+TEST(server_bears_an_answer_from_a_cancel_hook)
+{
+	struct world w;
+	int fd;
+
+	world_open(&w, (struct server_opts){0});
+	server_handle(w.server, RPC_GATEWAY_HEARTBEAT, hold_and_answer_anyway,
+		      &w);
+	fd = dial(&w);
+	post(&w, fd, HEARTBEAT, JSON, "{}", "Connect-Timeout-Ms: 1\r\n");
+	hear_part(&w, fd, "deadline_exceeded");
+	CHECK_INT(w.cancels, 1);
+	post(&w, fd, HEARTBEAT, JSON, "{}", "");
+	for (int i = 0; i < 5; i++)
+		world_turn(&w);
+	close(fd);
+	UNTIL(&w, w.cancels == 2);
+	world_close(&w);
 }
