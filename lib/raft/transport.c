@@ -16,17 +16,29 @@ enum {
 	BACKOFF_MAX_MS = 200, /* about an election: a peer that is back is
 			       * heard from soon */
 	URL_MAX_LEN = 512,
+	/* A request of so many bytes may take long enough for an election;
+	 * heartbeats do not wait for it. */
+	LARGE_BYTES = 256 << 10,
+	/* Slower than 1 MB/s is as good as away. */
+	BYTES_PER_MS = 1000,
+};
+
+/* Requests to a peer, one after the other. */
+struct lane {
+	struct peer *peer;
+	struct rpc *rpc; /* under way, or NULL */
+	size_t bytes_under_way;
+	Gfl__V1__RaftMessage **queue;
+	size_t n, cap, bytes;
 };
 
 struct peer {
 	int64_t id;
 	struct transport *t;
-	char *heard_url; /* from which it last spoke to us, or NULL */
-	bool distrust;   /* that one failed: ask url_of() */
-	struct rpc *rpc; /* under way, or NULL */
-	Gfl__V1__RaftMessage **queue;
-	size_t n, cap, bytes;
-	int failures; /* in a row */
+	char *heard_url;          /* from which it last spoke to us, or NULL */
+	bool distrust;            /* that one failed: ask url_of() */
+	struct lane main, beside; /* beside: while main is at a large one */
+	int failures;             /* in a row */
 	int64_t silent_until_ms;
 	UT_hash_handle hh;
 };
@@ -47,16 +59,18 @@ static struct peer *peer_of(struct transport *t, int64_t id)
 	p = mem_zero(1, sizeof(*p));
 	p->id = id;
 	p->t = t;
+	p->main.peer = p;
+	p->beside.peer = p;
 	HASH_ADD(hh, t->peers, id, sizeof(p->id), p);
 	return p;
 }
 
-static void drop_queue(struct peer *p)
+static void drop_queue(struct lane *l)
 {
-	for (size_t i = 0; i < p->n; i++)
-		free(p->queue[i]);
-	p->n = 0;
-	p->bytes = 0;
+	for (size_t i = 0; i < l->n; i++)
+		free(l->queue[i]);
+	l->n = 0;
+	l->bytes = 0;
 }
 
 /* ---- out ---- */
@@ -72,7 +86,7 @@ static const char *url_of(struct peer *p)
 	return known ? known : p->heard_url;
 }
 
-static void flush(struct peer *p);
+static void flush(struct lane *l);
 
 /* The error is the event of a peer that went away, so said once. */
 static void failed(struct peer *p, const struct err *err)
@@ -87,17 +101,20 @@ static void failed(struct peer *p, const struct err *err)
 		wait_ms = BACKOFF_MAX_MS;
 	p->silent_until_ms = clock_ms() + wait_ms;
 	p->distrust = !p->distrust;
-	drop_queue(p);
+	drop_queue(&p->main);
+	drop_queue(&p->beside);
 	cfg->on_lost(p->id, cfg->arg);
 }
 
 static void on_answer(const struct err *err, const ProtobufCMessage *out,
 		      void *arg)
 {
-	struct peer *p = arg;
+	struct lane *l = arg;
+	struct peer *p = l->peer;
 
 	(void)out;
-	p->rpc = NULL;
+	l->rpc = NULL;
+	l->bytes_under_way = 0;
 	if (err) {
 		failed(p, err);
 		return;
@@ -105,45 +122,55 @@ static void on_answer(const struct err *err, const ProtobufCMessage *out,
 	if (p->failures)
 		log_info("peer_back", "peer=%lld", (long long)p->id);
 	p->failures = 0;
-	flush(p);
+	flush(l);
 }
 
-static void flush(struct peer *p)
+static void flush(struct lane *l)
 {
-	const struct transport_config *cfg = &p->t->cfg;
+	const struct transport_config *cfg = &l->peer->t->cfg;
 	Gfl__V1__RaftStepRequest req = GFL__V1__RAFT_STEP_REQUEST__INIT;
 	struct rpc_opts opts = {.timeout_ms = cfg->timeout_ms};
 	const char *url;
 
-	if (p->rpc || !p->n)
+	if (l->rpc || !l->n)
 		return;
-	url = url_of(p);
+	url = url_of(l->peer);
 	if (url) {
-		req.cluster_id = p->t->cluster_id;
+		opts.timeout_ms += (int64_t)(l->bytes / BYTES_PER_MS);
+		req.cluster_id = l->peer->t->cluster_id;
 		req.from = cfg->node_id;
 		req.from_url = (char *)server_url(cfg->server);
-		req.messages = p->queue;
-		req.n_messages = p->n;
-		p->rpc = client_call(cfg->client, url, RPC_RAFT_STEP, &req.base,
-				     &opts, on_answer, p);
+		req.messages = l->queue;
+		req.n_messages = l->n;
+		l->bytes_under_way = l->bytes;
+		l->rpc = client_call(cfg->client, url, RPC_RAFT_STEP, &req.base,
+				     &opts, on_answer, l);
 	}
-	drop_queue(p);
+	drop_queue(l);
+}
+
+/* Appends stay in order among themselves; the rest may overtake them. */
+static struct lane *lane_for(struct peer *p, const struct raft_msg *msg)
+{
+	bool large = p->main.bytes_under_way + p->main.bytes >= LARGE_BYTES;
+
+	return large && msg->type != RAFT_APPEND ? &p->beside : &p->main;
 }
 
 void transport_send(struct transport *t, const struct raft_msg *msg)
 {
 	struct peer *p = peer_of(t, msg->to);
-	Gfl__V1__RaftMessage *copy;
+	struct lane *l;
 	size_t size;
 
-	if (!p || p->n >= QUEUE_MESSAGES || p->bytes >= QUEUE_BYTES)
+	if (!p || (p->failures && clock_ms() < p->silent_until_ms))
 		return;
-	if (p->failures && clock_ms() < p->silent_until_ms)
+	l = lane_for(p, msg);
+	if (l->n >= QUEUE_MESSAGES || l->bytes >= QUEUE_BYTES)
 		return;
-	copy = raft_encode(msg, &size);
-	p->queue = mem_grow(p->queue, &p->cap, p->n + 1, sizeof(*p->queue));
-	p->queue[p->n++] = copy;
-	p->bytes += size;
+	l->queue = mem_grow(l->queue, &l->cap, l->n + 1, sizeof(*l->queue));
+	l->queue[l->n++] = raft_encode(msg, &size);
+	l->bytes += size;
 }
 
 void transport_flush(struct transport *t)
@@ -151,7 +178,8 @@ void transport_flush(struct transport *t)
 	struct peer *p, *next;
 
 	HASH_ITER (hh, t->peers, p, next) {
-		flush(p);
+		flush(&p->main);
+		flush(&p->beside);
 	}
 }
 
@@ -249,6 +277,13 @@ void transport_open(struct transport **out, const struct transport_config *cfg)
 	*out = t;
 }
 
+static void release_lane(struct lane *l)
+{
+	client_cancel(l->rpc);
+	drop_queue(l);
+	free(l->queue);
+}
+
 void transport_close(struct transport *t)
 {
 	struct peer *p, *next;
@@ -257,9 +292,8 @@ void transport_close(struct transport *t)
 		return;
 	HASH_ITER (hh, t->peers, p, next) {
 		HASH_DEL(t->peers, p);
-		client_cancel(p->rpc);
-		drop_queue(p);
-		free(p->queue);
+		release_lane(&p->main);
+		release_lane(&p->beside);
 		free(p->heard_url);
 		free(p);
 	}

@@ -2,8 +2,9 @@
  *
  * Per peer one request is under way, and all that comes up meanwhile travels
  * in the next one, so a slow peer holds up nobody and a fast one gets large
- * batches. Messages may be lost (a full queue, a peer that cannot be reached):
- * Raft asks again. */
+ * batches. Only beside a large request another may be under way, with what
+ * shows that we are there. Messages may be lost (a full queue, a peer that
+ * cannot be reached): Raft asks again. */
 #ifndef RAFT_TRANSPORT_H
 #define RAFT_TRANSPORT_H
 

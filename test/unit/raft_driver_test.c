@@ -234,6 +234,29 @@ TEST(driver_of_three_replicates)
 	cluster_close(&c);
 }
 
+TEST(driver_replicates_entries_of_almost_a_megabyte)
+{
+	static char large[(1 << 20) + 1];
+	struct driver_proposal p = {.data = large, .len = 1000000};
+	struct cluster c;
+	struct err err;
+
+	start_three(&c);
+	c.quiet = true;
+	for (int i = 0; i < 8; i++)
+		must(driver_propose(cluster_leader(&c)->driver, &p, on_answer,
+				    next_answer(&c), &err),
+		     &err);
+	run_answers(&c);
+	for (int i = 0; i < 8; i++)
+		CHECK_INT(answers[i].err.code, 0);
+	cluster_run(&c, all_equal);
+	p.len = (1 << 20) + 1;
+	CHECK(driver_propose(cluster_leader(&c)->driver, &p, on_answer, NULL,
+			     &err) == ERR_INVALID_ARGUMENT);
+	cluster_close(&c);
+}
+
 TEST(driver_that_does_not_lead_says_who_does)
 {
 	struct driver_proposal p = text_of("a");
