@@ -271,6 +271,16 @@ bool listen_is_us(const struct server *s, const char *host)
 	return is_name(s, name);
 }
 
+/* localhost is ::1 first, where a client that was told 127.0.0.1 finds nobody:
+ * IPv4 where there is a choice. */
+static const struct addrinfo *choose(const struct addrinfo *all)
+{
+	for (const struct addrinfo *ai = all; ai; ai = ai->ai_next)
+		if (ai->ai_family == AF_INET)
+			return ai;
+	return all;
+}
+
 static int check_insecure(const struct addrinfo *ai,
 			  const struct server_opts *opts, struct err *err)
 {
@@ -286,14 +296,16 @@ static int check_insecure(const struct addrinfo *ai,
 int listen_open(struct server *s, const struct server_opts *opts,
 		struct err *err)
 {
+	const struct addrinfo *at;
 	struct addrinfo *ai;
 	int rc = resolve(&ai, opts->listen, err);
 
 	if (rc)
 		return rc;
-	rc = check_insecure(ai, opts, err);
+	at = choose(ai);
+	rc = check_insecure(at, opts, err);
 	if (!rc)
-		rc = bind_to(s, ai, opts->listen, err);
+		rc = bind_to(s, at, opts->listen, err);
 	freeaddrinfo(ai);
 	if (rc)
 		return rc;

@@ -213,6 +213,20 @@ TEST(server_knows_its_names)
 	world_close(&w);
 }
 
+TEST(server_on_localhost_is_on_127_0_0_1)
+{
+	struct world w;
+	int fd;
+
+	world_open(&w, (struct server_opts){.listen = "localhost:0"});
+	CHECK_HAS(server_url(w.server), "http://127.0.0.1:");
+	fd = dial(&w);
+	get(&w, fd, "/healthz");
+	hear_part(&w, fd, "ok");
+	close(fd);
+	world_close(&w);
+}
+
 TEST(server_on_all_addresses_takes_addresses_for_names)
 {
 	struct server_opts opts = {.listen = "0.0.0.0:0", .insecure = true};
