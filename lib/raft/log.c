@@ -1,6 +1,7 @@
 /* log.c - the entries in memory, and how far the disk has them. */
 #include "core.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,15 +93,17 @@ int64_t raft_log_hard_need(const struct raft_log *l)
 int64_t raft_log_need(const struct raft_log *l, int64_t index)
 {
 	int64_t hard = raft_log_hard_need(l);
+	size_t i = 0;
 
 	if (index <= l->durable)
 		return hard;
 	if (index > l->given_last)
 		return l->given_seq + 1;
-	for (size_t i = 0; i < l->n_marks; i++)
-		if (l->mark[i].last >= index)
-			return l->mark[i].seq > hard ? l->mark[i].seq : hard;
-	return l->given_seq + 1;
+	while (l->mark[i].last < index) {
+		i++;
+		assert(i < l->n_marks); /* given, so some write has it */
+	}
+	return l->mark[i].seq > hard ? l->mark[i].seq : hard;
 }
 
 void raft_log_written(struct raft_log *l, int64_t seq)

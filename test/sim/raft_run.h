@@ -28,10 +28,10 @@ static void found(struct world *w, struct server *s, int n)
 	free(bytes);
 }
 
-static void world_init(struct world *w, uint64_t seed)
+/* voters 0: as the seed says. */
+static void world_init(struct world *w, uint64_t seed, int voters)
 {
 	static const size_t append[] = {1, 400, 1 << 20};
-	int voters;
 
 	*w = (struct world){.rand = {seed}};
 	w->max_append = append[chance(w, 3)];
@@ -42,7 +42,8 @@ static void world_init(struct world *w, uint64_t seed)
 	w->in_order = chance(w, 2);
 	w->fault_gap_ms = 20 + 200 * chance(w, 2);
 	w->max_jobs = 1 + chance(w, 4);
-	voters = (int)(1 + chance(w, 5));
+	if (!voters)
+		voters = (int)(1 + chance(w, 5));
 	w->alone = voters == 1;
 	heal(w);
 	w->end = (STORM_MS + CALM_MS) * MS;
@@ -185,7 +186,7 @@ static inline void world_run(struct world *w, uint64_t seed)
 {
 	int64_t done[CLIENTS + 1] = {0}, idle = 0;
 
-	world_init(w, seed);
+	world_init(w, seed, 0);
 	while (w->now < STORM_MS * MS && !w->broken[0])
 		world_step(w);
 	calm_down(w);

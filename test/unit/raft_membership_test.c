@@ -294,3 +294,65 @@ TEST(a_configuration_survives_its_bytes_and_damage_does_not)
 		  ERR_INVALID_ARGUMENT);
 	free(bytes);
 }
+
+static void feed(struct raft *r, enum raft_msg_type type, int from,
+		 int64_t term, int64_t index)
+{
+	struct raft_msg m = {.type = type,
+			     .from = from,
+			     .to = 1,
+			     .term = term,
+			     .index = index};
+	struct err err;
+
+	CHECK(!raft_step(r, 400, &m, &err));
+}
+
+static void store(struct raft *r)
+{
+	for (struct raft_write wr; raft_next_write(r, &wr);)
+		raft_written(r, 400, wr.seq);
+}
+
+TEST(of_forty_voters_twenty_one_are_a_majority)
+{
+	struct raft_member m[40];
+	struct raft_conf conf = {m, 40};
+	struct raft_config c = {.id = 1, .term = 1};
+	struct raft_entry e = {.index = 1, .term = 1, .type = RAFT_CONFIG};
+	struct raft_status st;
+	struct raft *r;
+	struct err err;
+	void *bytes;
+
+	for (int i = 0; i < 40; i++)
+		m[i] = (struct raft_member){i + 1, RAFT_VOTER};
+	e.conf_len = raft_conf_encode(&conf, &bytes);
+	e.conf = bytes;
+	CHECK(!raft_open(&r, &c, &err));
+	CHECK(!raft_load(r, &e, &err));
+	CHECK(!raft_start(r, 0, &err));
+	free(bytes);
+	raft_tick(r, 400);
+	for (int i = 2; i <= 21; i++) {
+		raft_status(r, &st);
+		CHECK_INT(st.role, RAFT_PRECANDIDATE);
+		feed(r, RAFT_PREVOTE_REPLY, i, 2, 0);
+	}
+	store(r);
+	for (int i = 40; i > 20; i--) {
+		raft_status(r, &st);
+		CHECK_INT(st.role, RAFT_CANDIDATE);
+		feed(r, RAFT_VOTE_REPLY, i, 2, 0);
+	}
+	store(r);
+	for (int i = 2; i <= 21; i++) {
+		raft_status(r, &st);
+		CHECK_INT(st.role, RAFT_LEADER);
+		CHECK_INT(st.commit, 0);
+		feed(r, RAFT_APPEND_REPLY, i, 2, 2);
+	}
+	raft_status(r, &st);
+	CHECK_INT(st.commit, 2);
+	raft_close(r);
+}
