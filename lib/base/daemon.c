@@ -74,7 +74,9 @@ int daemon_start(struct daemon *d, const struct daemon_opts *opts,
 		 struct err *err)
 {
 	*d = (struct daemon){.opts = opts, .parent_fd = -1};
-	if (!opts->insecure && !is_loopback(opts->listen.host)) {
+	/* Without a host the program has a default of its own, on loopback. */
+	if (!opts->insecure && opts->listen.host[0] &&
+	    !is_loopback(opts->listen.host)) {
 		err_set(err, ERR_INVALID_ARGUMENT,
 			"refusing to serve on %s without TLS",
 			opts->listen.host);

@@ -29,6 +29,9 @@ TEST(a_daemon_serves_this_machine_only_unless_told)
 		CHECK(daemon_start(&d, &o, &err) == ERR_INVALID_ARGUMENT);
 		CHECK_HAS(err.msg, outside[i]);
 	}
+	o.listen.host[0] = '\0'; /* the program's own choice */
+	CHECK(!daemon_start(&d, &o, &err));
+	strcpy(o.listen.host, outside[0]);
 	o.insecure = true;
 	CHECK(!daemon_start(&d, &o, &err));
 }
