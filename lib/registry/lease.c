@@ -90,22 +90,24 @@ static int64_t next_free_id(const struct lease *l)
 	return id;
 }
 
-/* A registrant of another cluster is refused; the first cluster presented to
- * a gateway that knows none is adopted, which spends the grant. */
-static int check_cluster(struct lease *l, const char *theirs, struct err *err)
+static int check_cluster(const struct lease *l, const char *theirs,
+			 struct err *err)
 {
-	if (!*theirs)
-		return 0;
-	if (!*l->cluster) {
-		str_copy(l->cluster, sizeof(l->cluster), theirs);
-		l->grantee = 0;
-		return 0;
-	}
-	if (!strcmp(l->cluster, theirs))
+	if (!*theirs || !*l->cluster || !strcmp(l->cluster, theirs))
 		return 0;
 	return err_set(err, ERR_FAILED_PRECONDITION,
 		       "this gateway serves cluster %s, not cluster %s",
 		       l->cluster, theirs);
+}
+
+/* The first cluster presented to a gateway that knows none becomes its own,
+ * which spends the grant. */
+static void adopt_cluster(struct lease *l, const char *theirs)
+{
+	if (!*theirs || *l->cluster)
+		return;
+	str_copy(l->cluster, sizeof(l->cluster), theirs);
+	l->grantee = 0;
 }
 
 /* Exactly one instance at a time may found the cluster; the grant passes to
@@ -175,14 +177,13 @@ int lease_register(struct lease *l, const struct member *who, int64_t now_ms,
 	if (!id)
 		id = same ? same->id : next_free_id(l);
 	m = lease_find(l, id);
-	if (check_holder(m, who, err))
+	if (check_cluster(l, who->cluster, err) || check_holder(m, who, err))
 		return (int)err->code;
 	if (!m && HASH_COUNT(l->members) >= LEASE_MEMBERS_MAX)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
 			       "the registry is full: %d nodes",
 			       LEASE_MEMBERS_MAX);
-	if (check_cluster(l, who->cluster, err))
-		return (int)err->code;
+	adopt_cluster(l, who->cluster);
 	if (same && same->id != id) { /* one instance, one row */
 		out->dropped = same->id;
 		drop(l, same);

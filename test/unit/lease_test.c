@@ -38,6 +38,19 @@ TEST(lease_gives_the_lowest_free_id_and_keeps_an_instance_to_one)
 	lease_release(&l);
 }
 
+TEST(lease_names_the_foreign_cluster_rather_than_the_id_that_is_taken)
+{
+	struct lease_admission a;
+	struct lease l;
+
+	lease_init(&l, &config);
+	CHECK(!put(&l, 1, one, ours, 0, &a));
+	CHECK(put(&l, 1, two, other, 0, &a) == ERR_FAILED_PRECONDITION);
+	CHECK_HAS(err.msg, ours);
+	CHECK_HAS(err.msg, other);
+	lease_release(&l);
+}
+
 TEST(lease_refuses_the_id_of_a_live_other_instance_until_it_is_dead)
 {
 	struct lease_admission a;
