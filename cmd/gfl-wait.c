@@ -31,7 +31,8 @@ static const struct prog prog = {
 	.args = "leader|nodes|trainers|round|run [N]",
 	.brief = "wait until a condition of the cluster holds",
 	.about = "leader: somebody leads. nodes N: N members of the cluster "
-		 "are up and have its log. trainers N: N trainers are attached and live. round "
+		 "are up and have its log. trainers N: N trainers are attached "
+		 "and live. round "
 		 "N: every trainer of the newest run has finished round N. run "
 		 "ID: the run has ended; exit 1 unless it finished. Says on "
 		 "standard error what it waits for; exits 4 when --timeout "
@@ -166,7 +167,7 @@ static const struct {
 	look_fn *fn;
 	bool number; /* needs N */
 } conditions[] = {
-	{"leader", look_leader, false},	  {"nodes", look_nodes, true},
+	{"leader", look_leader, false},    {"nodes", look_nodes, true},
 	{"trainers", look_trainers, true}, {"round", look_round, true},
 	{"run", look_run, true},
 };
@@ -195,46 +196,57 @@ static void say(const struct look *l, int64_t since_ms, int64_t *said_ms)
 static int timed_out(const struct look *l, const struct err *last,
 		     struct err *err)
 {
+	double waited_s = (double)l->cfg->client.timeout_ms / 1000;
+
 	if (last->code)
 		return err_set(err,
 			       last->code == ERR_UNAVAILABLE
 				       ? ERR_UNAVAILABLE
 				       : ERR_DEADLINE_EXCEEDED,
-			       "gave up after %" PRId64 " s: %s",
-			       l->cfg->client.timeout_ms / 1000, last->msg);
-	return err_set(err, ERR_DEADLINE_EXCEEDED,
-		       "waited %" PRId64 " s for %s",
-		       l->cfg->client.timeout_ms / 1000, l->note.p);
+			       "gave up after %g s: %s", waited_s, last->msg);
+	return err_set(err, ERR_DEADLINE_EXCEEDED, "waited %g s for %s",
+		       waited_s, l->note.p);
+}
+
+/* One look; a failure that may pass is noted, as what is waited for. */
+static int take(struct look *l, look_fn *fn, bool *holds, struct err *last)
+{
+	int rc;
+
+	buf_reset(&l->note);
+	*holds = false;
+	rc = fn(l, holds, last);
+	if (!rc) {
+		last->code = ERR_OK; /* a gateway may have failed on the way */
+		return 0;
+	}
+	buf_reset(&l->note);
+	buf_puts(&l->note, last->msg);
+	return may_pass(last) ? 0 : rc;
 }
 
 static int wait_for(struct look *l, look_fn *fn, struct err *err)
 {
 	int64_t since_ms = clock_ms(), said_ms = since_ms;
 	int64_t limit_ms = l->cfg->client.timeout_ms;
-	bool holds = false;
 	struct err last;
+	bool holds;
 
 	for (;; usleep(POLL_US)) {
-		last.code = ERR_OK;
-		buf_reset(&l->note);
-		if (fn(l, &holds, &last) && !may_pass(&last)) {
+		if (take(l, fn, &holds, &last)) {
 			*err = last;
 			return (int)err->code;
 		}
-		if (!last.code && holds)
+		if (holds)
 			return 0;
-		if (last.code) {
-			buf_reset(&l->note);
-			buf_puts(&l->note, last.msg);
-		}
 		if (limit_ms && clock_ms() - since_ms >= limit_ms)
 			return timed_out(l, &last, err);
 		say(l, since_ms, &said_ms);
 	}
 }
 
-static int parse(const char *name, const char *number, look_fn **fn,
-		 int64_t *n, struct err *err)
+static int parse(const char *name, const char *number, look_fn **fn, int64_t *n,
+		 struct err *err)
 {
 	size_t i = 0, all = sizeof(conditions) / sizeof(conditions[0]);
 	char *end = NULL;
@@ -244,7 +256,8 @@ static int parse(const char *name, const char *number, look_fn **fn,
 	if (i == all)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "cannot wait for \"%s\": leader, nodes N, "
-			       "trainers N, round N or run ID", name);
+			       "trainers N, round N or run ID",
+			       name);
 	*n = number ? strtoll(number, &end, 10) : 0;
 	if (conditions[i].number && (!number || !*number || *end || *n < 0))
 		return err_set(err, ERR_INVALID_ARGUMENT,
