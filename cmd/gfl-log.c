@@ -38,13 +38,13 @@ static const struct prog prog = {
 	.brief = "print the replicated log, or append to it",
 	.about = "Prints one committed entry per line: index, term, kind, and "
 		 "the entry as JSON. `append` proposes an entry of this KIND "
-		 "(topology, bandwidth, coordinator, run ...), read as JSON "
+		 "(topology, bandwidth, run, noop, batch), read as JSON "
 		 "from FILE or standard input, and prints its index once it is "
 		 "committed and applied.",
 	.example = "diff <(gfl-log --node 1) <(gfl-log --node 2) && "
 		   "echo logs identical\n"
 		   "gfl-log --follow -o jsonl | jq .kind\n"
-		   "echo '{\"nodeId\":0}' | gfl-log append coordinator -",
+		   "echo '{}' | gfl-log append noop -",
 	.opts = opts,
 };
 
