@@ -7,7 +7,7 @@
 # No test may hang for ever; one that gets here has failed.
 export BATS_TEST_TIMEOUT=90
 
-declare -A running=() # pid by name, of what this test started
+declare -gA running=() # pid by name, of what this test started
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
@@ -54,18 +54,27 @@ start() {
 
 # Start NAME once more as before, on the port that it had.
 again() {
-	local name=$1 pipe=$1.ready
-	local -n command_=command_$1 pid_=$1_pid port_=$1_port url_=$1_url
+	launch "$1"
+	ready "$1"
+}
 
-	rm -f "$pipe"
-	mkfifo "$pipe"
-	"${command_[@]}" --listen "127.0.0.1:$port_" --port-file "$name.port" \
-		--ready-fd 9 9>"$pipe" </dev/null >>"$name.out" 2>>"$name.log" \
+launch() { # NAME - without waiting for it
+	local -n command_=command_$1 pid_=$1_pid port_=$1_port
+
+	rm -f "$1.ready" "$1.port"
+	mkfifo "$1.ready"
+	"${command_[@]}" --listen "127.0.0.1:$port_" --port-file "$1.port" \
+		--ready-fd 9 9>"$1.ready" </dev/null >>"$1.out" 2>>"$1.log" \
 		3>&- &
 	pid_=$!
-	running[$name]=$pid_
-	read -r _ <"$pipe" || { echo "$name did not start"; return 1; }
-	port_=$(<"$name.port")
+	running[$1]=$pid_
+}
+
+ready() { # NAME
+	local -n port_=$1_port url_=$1_url
+
+	read -r _ <"$1.ready" || { echo "$1 did not start"; return 1; }
+	port_=$(<"$1.port")
 	url_=http://127.0.0.1:$port_
 }
 
@@ -142,6 +151,70 @@ event() {
 	done
 	echo "event: $answer"
 	[ -n "$opened" ] && [ ${#opened} = ${#closed} ]
+}
+
+unwatch() {
+	kill "${running[stream]}"
+	reap stream || [ $? = 143 ]
+}
+
+# Read events until one is as this jq filter says.
+await() { # FILTER
+	while event; do
+		if is "$1"; then return 0; fi
+	done
+	return 1
+}
+
+# cluster N [OPTION...] - a gateway gw and nodes n1 to nN, all of them voters.
+cluster() {
+	local id nodes=$1
+	shift
+	start gw gfl-gateway --db gw.db --lease "${lease:-15}"
+	export GFL_GATEWAY=$gw_url
+	for ((id = 1; id <= nodes; id++)); do
+		node "$id" "$@"
+	done
+	watch "$n1_url" gfl.v1.NodeService/ReadLog '{"follow":true}'
+	for ((id = 2; id <= nodes; id++)); do
+		await '.entry.membership.action == "PROMOTE"'
+	done
+	unwatch
+	gfl-wait leader -t 30 2>>wait.err
+}
+
+node() { # ID [OPTION...]
+	start "n$1" gfl-node --node-id "$1" --db "n$1.db" "${@:2}"
+}
+
+# The committed entries of node ID, as text that can be compared.
+entries() { # ID LAST
+	local -n url_=n$1_url
+	gfl-log --node "$url_" --to "$2" -o tsv
+}
+
+# Node ID has committed all up to INDEX.
+committed() { # ID INDEX
+	local -n url_=n$1_url
+	watch "$url_" gfl.v1.NodeService/ReadLog \
+		"{\"from\":\"$2\",\"follow\":true}"
+	event
+	unwatch
+}
+
+# What every one of these nodes has committed is the same.
+same_logs() { # ID...
+	local id commit least=''
+	for id; do
+		local -n url_=n${id}_url
+		commit=$(gfl-status "$url_" -o tsv -F commit_index)
+		[ -n "$least" ] && [ "$least" -le "$commit" ] || least=$commit
+	done
+	for id; do
+		entries "$id" "$least" >"entries.$id"
+		[ "$(wc -l <"entries.$id")" = "$least" ]
+		cmp "entries.$1" "entries.$id"
+	done
 }
 
 # As somebody whom file modes bind: root has to give that power up.
