@@ -82,7 +82,7 @@ struct app {
 	struct daemon daemon;
 	struct loop *loop;
 	struct node *node;
-	bool told;      /* ready, once */
+	int port;       /* that it had when it first was ready, or 0 */
 	struct err err; /* why it ended; code 0: it left */
 };
 
@@ -102,12 +102,11 @@ static void tell_how_to_join(const struct app *app)
 {
 	const struct config *cfg = app->cfg;
 	bool gateway = !cfg->joins.n && !cfg->bootstrap && cfg->gateways.n;
-	char *line = mem_fmt("gfl-node %s %s", gateway ? "-g" : "--join",
-			     gateway ? cfg->gateways.at[0]
-				     : node_url(app->node));
+	char *line =
+		mem_fmt("gfl-node %s %s", gateway ? "-g" : "--join",
+			gateway ? cfg->gateways.at[0] : node_url(app->node));
 
-	log_info("serving",
-		 "node=%" PRId64 " cluster=%s url=%s join_with=%s",
+	log_info("serving", "node=%" PRId64 " cluster=%s url=%s join_with=%s",
 		 node_id(app->node), node_cluster(app->node),
 		 node_url(app->node), line);
 	free(line);
@@ -116,14 +115,13 @@ static void tell_how_to_join(const struct app *app)
 static void on_ready(void *arg)
 {
 	struct app *app = arg;
+	int port = server_port(node_server(app->node));
 
-	if (!app->told &&
-	    daemon_ready(&app->daemon, server_port(node_server(app->node)),
-			 &app->err)) {
+	if (!app->port && daemon_ready(&app->daemon, port, &app->err)) {
 		loop_stop(app->loop);
 		return;
 	}
-	app->told = true;
+	app->port = port;
 	tell_how_to_join(app);
 }
 
@@ -137,8 +135,9 @@ static void on_end(const struct err *err, void *arg)
 	loop_stop(app->loop);
 }
 
-static char *listen_at(const struct config *cfg)
+static char *listen_at(const struct app *app)
 {
+	const struct config *cfg = app->cfg;
 	struct opt_addr at = cfg->daemon.listen;
 
 	if (!at.host[0]) {
@@ -146,6 +145,8 @@ static char *listen_at(const struct config *cfg)
 		if (!at.port && cfg->id && cfg->id <= 65535 - BASE_PORT)
 			at.port = BASE_PORT + (int)cfg->id;
 	}
+	if (app->port) /* another life, at the same place */
+		at.port = app->port;
 	return opt_addr_text(&at);
 }
 
@@ -183,14 +184,17 @@ static int open_node(struct app *app, const char *path, const char *at,
 }
 
 /* One life as a member; *again: it was removed, and begins another. */
-static int live(struct app *app, const char *path, const char *at, bool *again,
-		struct err *err)
+static int live(struct app *app, const char *path, bool *again, struct err *err)
 {
+	char *at = listen_at(app);
+	int rc = open_node(app, path, at, err);
+
+	free(at);
 	*again = false;
-	if (open_node(app, path, at, err))
-		return (int)err->code;
+	if (rc)
+		return rc;
 	loop_run(app->loop);
-	*again = app->cfg->rejoin && node_removed(app->node);
+	*again = node_removed(app->node, app->cfg->rejoin);
 	node_close(app->node);
 	app->node = NULL;
 	if (!app->err.code)
@@ -201,14 +205,13 @@ static int live(struct app *app, const char *path, const char *at, bool *again,
 
 static int serve(struct app *app, const char *path, struct err *err)
 {
-	char *at = listen_at(app->cfg);
 	bool again = true;
 	int rc = loop_open(&app->loop, err);
 
 	if (!rc)
 		loop_signals(app->loop, on_stop, NULL, app);
 	while (!rc && again) {
-		rc = live(app, path, at, &again, err);
+		rc = live(app, path, &again, err);
 		if (again) {
 			log_warn("removed", "error=%s", err->msg);
 			rc = 0;
@@ -216,7 +219,6 @@ static int serve(struct app *app, const char *path, struct err *err)
 	}
 	if (app->loop)
 		loop_close(app->loop);
-	free(at);
 	return rc;
 }
 

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "node/node_impl.h"
 
-enum { CALL_MS = 5000, PERIOD_MS = 5000, RETRY_MS = 1000 };
+enum { CALL_MS = 5000, LEAVE_MS = 1000, PERIOD_MS = 5000, RETRY_MS = 1000 };
 
 struct gateway_link {
 	struct node *n;
@@ -23,7 +23,8 @@ struct gateway_link {
 };
 
 struct announce {
-	size_t n;
+	size_t n, leaving; /* links; those that have yet to let us go */
+	void (*on_left)(struct node *n);
 	struct gateway_link links[];
 };
 
@@ -128,7 +129,7 @@ static void registered(const struct err *err, const ProtobufCMessage *msg,
 		if (!strcmp(out->nodes[i]->cluster_id, l->n->meta.cluster_id))
 			node_hint(l->n, out->nodes[i]->node_id,
 				  out->nodes[i]->url);
-	again(l, l->n->leads ? 0 : l->period_ms);
+	again(l, l->n->leads ? 0 : l->n->leader ? l->period_ms : RETRY_MS);
 }
 
 static void heard(const struct err *err, const ProtobufCMessage *msg, void *arg)
@@ -213,7 +214,7 @@ static void step(void *arg)
 
 	if (l->rpc || l->n->leaving)
 		return;
-	if (!l->registered)
+	if (!l->registered || !l->n->leader) /* where are the others? */
 		enroll(l);
 	else if (l->n->leads && l->told_term < l->n->term)
 		tell_leader(l);
@@ -240,6 +241,12 @@ void announce_news(struct node *n)
 	}
 }
 
+static void left(struct node *n)
+{
+	if (n->announce->on_left)
+		n->announce->on_left(n);
+}
+
 static void removed(const struct err *err, const ProtobufCMessage *msg,
 		    void *arg)
 {
@@ -249,21 +256,34 @@ static void removed(const struct err *err, const ProtobufCMessage *msg,
 	l->rpc = NULL;
 	if (err)
 		log_debug("leave gateway", "error=%s", err->msg);
+	if (!--l->n->announce->leaving)
+		left(l->n);
 }
 
-void announce_leave(struct node *n)
+static void leave(struct gateway_link *l)
 {
+	const struct rpc_opts opts = {
+		.timeout_ms = LEAVE_MS,
+		.bind = l->n->cfg.bind,
+	};
 	RemoveNodeRequest in = REMOVE_NODE_REQUEST__INIT;
 
-	in.node_id = (int32_t)n->meta.node_id;
-	in.instance_id = n->meta.instance_id;
-	for (size_t i = 0; i < n->announce->n; i++) {
-		struct gateway_link *l = &n->announce->links[i];
+	timer_stop(&l->timer);
+	client_cancel(l->rpc);
+	in.node_id = (int32_t)l->n->meta.node_id;
+	in.instance_id = l->n->meta.instance_id;
+	l->rpc = client_call(l->n->client, l->url, RPC_GATEWAY_REMOVE_NODE,
+			     &in.base, &opts, removed, l);
+	l->n->announce->leaving++;
+}
 
-		timer_stop(&l->timer);
-		client_cancel(l->rpc);
-		l->rpc = NULL;
-		if (l->registered)
-			call(l, RPC_GATEWAY_REMOVE_NODE, &in.base, removed);
-	}
+void announce_leave(struct node *n, void (*on_left)(struct node *n))
+{
+	struct announce *a = n->announce;
+
+	a->on_left = on_left;
+	for (size_t i = 0; i < a->n; i++)
+		leave(&a->links[i]);
+	if (!a->leaving)
+		left(n);
 }

@@ -7,6 +7,9 @@
 #include "node/node_impl.h"
 #include "store/schema.h"
 
+/* life.parted: may have been removed at its own wish, or was. */
+enum { ASKED = 2, PARTED = 1 };
+
 const char life_schema[] = "CREATE TABLE life ("
 			   " one INTEGER PRIMARY KEY CHECK (one = 1),"
 			   " founding INTEGER NOT NULL,"
@@ -48,7 +51,8 @@ static int load(struct node *n, struct err *err)
 	    db_number(n->db, "SELECT parted FROM life", 0, &parted, err))
 		return (int)err->code;
 	n->founding = founding;
-	return parted ? forget(n, err) : 0;
+	n->asked = parted == ASKED;
+	return parted == PARTED ? forget(n, err) : 0;
 }
 
 int life_load(struct node *n, struct err *err)
@@ -79,8 +83,8 @@ static int store(struct db *db, void *arg, struct err *err)
 	if (raft_store_set_meta(db, &j->meta, err))
 		return (int)err->code;
 	return db_exec(db,
-		       j->founding ? "UPDATE life SET founding = 1"
-				   : "UPDATE life SET founding = 0",
+		       j->founding ? "UPDATE life SET founding = 1, parted = 0"
+				   : "UPDATE life SET founding = 0, parted = 0",
 		       err);
 }
 
@@ -112,6 +116,17 @@ static void post(struct node *n, writer_fn *fn, writer_done_fn *done)
 void life_store(struct node *n, writer_done_fn *done)
 {
 	post(n, store, done);
+}
+
+static int ask(struct db *db, void *arg, struct err *err)
+{
+	(void)arg;
+	return db_exec(db, "UPDATE life SET parted = 2", err);
+}
+
+void life_ask(struct node *n)
+{
+	post(n, ask, NULL);
 }
 
 void life_part(struct node *n, writer_done_fn *done)

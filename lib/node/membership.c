@@ -18,12 +18,13 @@ enum {
 	BACKOFF_MS = 100, /* doubles up to the next, jittered by half */
 	BACKOFF_MAX_MS = 5000,
 	LOOK_MS = 1000,
+	PATIENCE_MS = 2000, /* to be let go: several elections */
 };
 
 struct membership {
 	struct node *n;
 	struct rpc *rpc;
-	struct timer timer;
+	struct timer timer, patience;
 	int tries;
 	char waits[256];
 	int64_t id;                      /* to ask for, 0: any */
@@ -63,6 +64,7 @@ void membership_close(struct node *n)
 		return;
 	client_cancel(m->rpc);
 	timer_stop(&m->timer);
+	timer_stop(&m->patience);
 	forget_urls(m);
 	free(m);
 	n->membership = NULL;
@@ -529,10 +531,21 @@ static void parted(const struct err *err, void *arg)
 	node_end(n, &why);
 }
 
+static void unlisted(struct node *n)
+{
+	life_part(n, parted);
+}
+
+/* The gateways forget this life first: the next has another instance. */
 void membership_removed(struct node *n)
 {
 	n->removed = true;
-	life_part(n, parted);
+	announce_leave(n, unlisted);
+}
+
+static void ask_again(void *arg)
+{
+	membership_leader(((struct membership *)arg)->n);
 }
 
 static void left(const struct err *err, const ProtobufCMessage *out, void *arg)
@@ -541,10 +554,12 @@ static void left(const struct err *err, const ProtobufCMessage *out, void *arg)
 
 	(void)out;
 	m->rpc = NULL;
-	if (!err)
+	if (!err) {
 		life_part(m->n, parted);
-	else
-		log_info("leaving", "error=%s", err->msg);
+		return;
+	}
+	log_debug("leaving", "error=%s", err->msg);
+	timer_set(&m->timer, m->n->loop, BACKOFF_MS / 2, ask_again, m);
 }
 
 static void give_up(void *arg)
@@ -569,13 +584,15 @@ static void ask_to_go(struct node *n, const char *url)
 void membership_leader(struct node *n)
 {
 	struct membership *m = n->membership;
+	struct raft_status s;
 	const char *url;
 	struct err err;
 
 	if (!n->leaving || !n->driver || m->rpc || n->ended)
 		return;
-	if (n->leader == n->meta.node_id) {
-		if (driver_transfer(n->driver, 0, &err))
+	raft_status(driver_raft(n->driver), &s);
+	if (s.role == RAFT_LEADER) {
+		if (!s.transfer_to && driver_transfer(n->driver, 0, &err))
 			node_end(n, NULL);
 		return;
 	}
@@ -589,8 +606,7 @@ void membership_leader(struct node *n)
 void membership_leave(struct node *n)
 {
 	struct membership *m = n->membership;
-	int64_t patience_ms =
-		n->cfg.shutdown_ms ? n->cfg.shutdown_ms / 2 : 5000;
+	int64_t patience_ms = n->cfg.shutdown_ms / 2;
 
 	client_cancel(m->rpc);
 	m->rpc = NULL;
@@ -599,10 +615,13 @@ void membership_leave(struct node *n)
 		return;
 	}
 	log_info("leaving", "node=%" PRId64, n->meta.node_id);
-	if (patience_ms > 5000)
-		patience_ms = 5000;
-	timer_set(&m->timer, n->loop, patience_ms, give_up, m);
-	if (!n->cfg.keep_membership)
-		announce_leave(n);
+	if (!patience_ms || patience_ms > PATIENCE_MS)
+		patience_ms = PATIENCE_MS;
+	timer_stop(&m->timer);
+	timer_set(&m->patience, n->loop, patience_ms, give_up, m);
+	if (!n->cfg.keep_membership) {
+		life_ask(n);
+		announce_leave(n, NULL);
+	}
 	membership_leader(n);
 }

@@ -51,12 +51,22 @@ struct server *node_server(const struct node *n)
 	return n->server;
 }
 
-bool node_removed(const struct node *n)
+bool node_removed(const struct node *n, bool anyhow)
 {
-	return n->removed;
+	return n->removed && (anyhow || n->asked);
 }
 
 /* ---- who is where ---- */
+
+static void move(struct node *n, struct hint *h, const char *url)
+{
+	if (!strcmp(h->url, url))
+		return;
+	free(h->url);
+	h->url = mem_str(url);
+	if (n->driver)
+		driver_url_changed(n->driver, h->id);
+}
 
 void node_hint(struct node *n, int64_t id, const char *url)
 {
@@ -66,8 +76,7 @@ void node_hint(struct node *n, int64_t id, const char *url)
 		return;
 	for (size_t i = 0; i < n->nhints; i++, h++)
 		if (h->id == id) {
-			free(h->url);
-			h->url = mem_str(url);
+			move(n, h, url);
 			return;
 		}
 	if (n->nhints >= STATE_MEMBERS_MAX)
@@ -75,6 +84,8 @@ void node_hint(struct node *n, int64_t id, const char *url)
 	n->hints = mem_grow(n->hints, &n->hints_cap, n->nhints + 1,
 			    sizeof(*n->hints));
 	n->hints[n->nhints++] = (struct hint){id, mem_str(url)};
+	if (n->driver)
+		driver_url_changed(n->driver, id);
 }
 
 /* The state is right once we have caught up with a move; until a leader is
@@ -138,8 +149,6 @@ static void follow_urls(struct node *n, const Gfl__V1__Entry *e)
 	    m->action != GFL__V1__MEMBERSHIP__ACTION__ADD)
 		return;
 	node_hint(n, m->member->id, m->member->url);
-	if (n->driver)
-		driver_url_changed(n->driver, m->member->id);
 }
 
 static void apply(struct node *n, const struct raft_entry *e,
@@ -212,6 +221,10 @@ static void on_leader(int64_t leader, int64_t term, bool we_lead, void *arg)
 		ask_poke(n);
 	if (other)
 		reports_leader(n);
+	if (leader && n->asked && !n->leaving) { /* still a member */
+		n->asked = false;
+		life_store(n, NULL);
+	}
 	membership_leader(n);
 	node_settle(n);
 }

@@ -58,7 +58,9 @@ void node_close(struct node *n);
 int64_t node_id(const struct node *n);          /* 0 before it has one */
 const char *node_url(const struct node *n);     /* what others call us */
 const char *node_cluster(const struct node *n); /* 32 hex digits, or empty */
-bool node_removed(const struct node *n); /* by the others, which ended it */
+/* It ended because the others removed it, as it had asked them to in an earlier
+ * life (with anyhow: even unasked). Opened again, it joins as a new member. */
+bool node_removed(const struct node *n, bool anyhow);
 struct server *node_server(const struct node *n);
 
 #endif

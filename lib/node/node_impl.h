@@ -42,6 +42,7 @@ struct node {
 	bool founding; /* drew the cluster id; its first entry is to come */
 	bool resumed;  /* was a member before this start */
 	bool ready, leaving, ended, removed;
+	bool asked; /* to be removed, by an earlier life that had no answer */
 	bool stuck; /* an entry could not be applied: apply no more */
 	int64_t started_ms;
 	int64_t leader, term; /* 0: none known */
@@ -133,7 +134,8 @@ void announce_open(struct node *n);
 void announce_start(struct node *n); /* we are a member */
 void announce_news(struct node *n);  /* leader or role changed, perhaps */
 bool announce_reaches(const struct node *n); /* any gateway */
-void announce_leave(struct node *n);
+/* Have the gateways forget us, then on_left, unless NULL, within a second. */
+void announce_leave(struct node *n, void (*on_left)(struct node *n));
 void announce_close(struct node *n);
 
 /* steward.c: the leader keeps the cluster: up, down, voters, removal. */
@@ -183,6 +185,8 @@ extern const char life_schema[];
 int life_load(struct node *n, struct err *err) MUST_CHECK;
 /* Store meta and founding, then done(err, n). */
 void life_store(struct node *n, writer_done_fn *done);
+/* Note that we ask to be removed. */
+void life_ask(struct node *n);
 /* At its next start this node is a new one; then done(err, n). */
 void life_part(struct node *n, writer_done_fn *done);
 

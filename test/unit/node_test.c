@@ -339,7 +339,7 @@ TEST(a_silent_node_is_marked_down_and_removed_and_told_so)
 	UNTIL(&f, f.at[3].ended);
 	CHECK_INT(f.at[3].end.code, ERR_FAILED_PRECONDITION);
 	CHECK_HAS(f.at[3].end.msg, "was removed from cluster");
-	CHECK(node_removed(f.at[3].n));
+	CHECK(node_removed(f.at[3].n, true));
 	stop(&f, 3);
 	start(&f, 3, false);
 	UNTIL_STATUS(&f, 1, st, st->members == 3);
