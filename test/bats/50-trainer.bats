@@ -1,0 +1,187 @@
+# Trainers in a cluster: runs, deaths, joins, and what they refuse.
+
+load helpers
+
+data=/usr/share/datasets/fashion-mnist
+
+cluster() { # NODES
+	local i
+	start gw gfl-gateway --db gw.db
+	export GFL_GATEWAY=$gw_url
+	for ((i = 1; i <= $1; i++)); do
+		start "n$i" gfl-node --db "n$i.db"
+	done
+	gfl-wait nodes "$1" -t 20
+	gfl-data split --data $data --parts 4 --by dirichlet:0.5 --out parts \
+		>/dev/null
+}
+
+trainer() { # NUMBER [OPTION...]
+	start "t$1" gfl-trainer --db "t$1.db" --node "$n1_url" --data $data \
+		--test $data --index "parts/part-$1.idx" --eval-every 1000 \
+		--checkpoint-every 0.2 "${@:2}"
+}
+
+run_of() { # ROUNDS [OPTION...]
+	id=$(gfl-run start --model softmax --rounds "$1" --steps 1 --batch 10 \
+		--keep 0.1 --round-deadline 1s "${@:2}")
+}
+
+# Until trainer NAME has done that many rounds; its own stream tells.
+status_of() { # NAME
+	local -n at=$1_url
+	call "$at" gfl.v1.TrainerService/GetStatus '{}' >/dev/null
+}
+
+reaches() { # NAME ROUND
+	local tries
+	for ((tries = 0; tries < 5000; tries++)); do
+		status_of "$1"
+		if is ".round // 0 | tonumber >= $2"; then return; fi
+	done
+	echo "$1: $answer"
+	return 1
+}
+
+# The run's table as FIELD,... of each trainer.
+table() {
+	gfl-run show "$id" -o tsv -F "$1"
+}
+
+@test "three trainers finish a run, and their models differ little" {
+	cluster 1
+	for i in 1 2 3; do trainer $i; done
+	gfl-wait trainers 3 -t 20
+	run_of 60 --min-trainers 3 --keep 1
+	gfl-wait run "$id" -t 60
+	[ "$(table state | sort -u)" = finished ]
+	[ "$(table misses | sort -u)" = 0 ]
+	[ "$(table exchanges | sort -u)" = 40 ] # of 60, a third are byes
+	for i in 1 2 3; do
+		gfl-model eval "t$i.run$id.safetensors" --data $data \
+			--part test -o tsv -F accuracy >>accuracies
+	done
+	awk '$1 < 0.3 { exit 1 }' accuracies
+}
+
+@test "bytes on the wire are those of the mask and little more" {
+	cluster 1
+	for i in 1 2; do trainer $i; done
+	gfl-wait trainers 2 -t 20
+	run_of 30 --min-trainers 2
+	gfl-wait run "$id" -t 60
+	# softmax has 7,850 parameters: 785 values of 4 bytes a round
+	for sent in $(table bytes_sent); do
+		[ "$sent" -ge $((30 * 785 * 4)) ]
+		[ "$sent" -le $((30 * (785 * 4 + 128))) ]
+	done
+}
+
+@test "a killed trainer costs the others its rounds only, and comes back" {
+	cluster 1
+	for i in 1 2 3; do trainer $i; done
+	gfl-wait trainers 3 -t 20
+	run_of 3000 --min-trainers 3
+	reaches t1 150
+	crash t2
+	reaches t1 400
+	again t2
+	gfl-wait run "$id" -t 80
+	grep -q event=resumed t2.log
+	[ "$(table state | sort -u)" = finished ]
+	for missed in $(table trainer,misses | awk '{ print $2 }'); do
+		[ "$missed" -le 60 ]
+	done
+}
+
+@test "a trainer that joins a run begins with a peer's model" {
+	cluster 1
+	for i in 1 2; do trainer $i; done
+	gfl-wait trainers 2 -t 20
+	run_of 2000 --min-trainers 2
+	reaches t1 200
+	trainer 3
+	gfl-wait run "$id" -t 80
+	grep -q 'event=pulled.*bytes=31400' t3.log
+	[ "$(table state | sort -u)" = finished ]
+	[ "$(table trainer | wc -l)" = 3 ]
+}
+
+@test "trainers go on with another node when theirs is killed" {
+	cluster 3
+	for i in 1 2; do trainer $i; done
+	gfl-wait trainers 2 -t 20
+	run_of 1500 --min-trainers 2
+	reaches t1 200
+	crash n1
+	gfl-wait run "$id" -t 80
+	grep -c 'event=attached' t1.log | grep -qv '^1$'
+	[ "$(table state | sort -u)" = finished ]
+}
+
+@test "a run that is stopped leaves models, and another can follow" {
+	cluster 1
+	for i in 1 2; do trainer $i; done
+	gfl-wait trainers 2 -t 20
+	run_of 1000000 --min-trainers 2
+	reaches t1 50
+	first=$id
+	gfl-run stop "$id"
+	run_of 20 --min-trainers 2
+	gfl-wait run "$id" -t 60
+	gfl-model info "t1.run$first.safetensors" >/dev/null
+	gfl-model info "t1.run$id.safetensors" >/dev/null
+}
+
+@test "TERM in the middle of a run leaves in order, and is taken up again" {
+	cluster 1
+	for i in 1 2 3; do trainer $i; done
+	gfl-wait trainers 3 -t 20
+	run_of 3000 --min-trainers 3
+	reaches t1 100
+	stop t3
+	gfl-wait trainers 2 -t 10
+	again t3
+	gfl-wait run "$id" -t 80
+	grep -q event=resumed t3.log
+}
+
+@test "a model that does not fit the data is refused with the reason" {
+	cluster 1
+	for i in 1 2; do trainer $i; done
+	gfl-wait trainers 2 -t 20
+	id=$(gfl-run start --model 'input 5; dense 10' --rounds 10 \
+		--min-trainers 2)
+	for ((tries = 0; tries < 2000; tries++)); do
+		if grep -q 'stays out' t1.log; then break; fi
+		status_of t1
+	done
+	grep -q 'stays out of the run.*takes 5' t1.log
+}
+
+@test "bad data, index, database or port is one sentence" {
+	trainer=(gfl-trainer --node http://127.0.0.1:1 --listen 127.0.0.1:0)
+	fails 1 "${trainer[@]}" --db t.db --data /none
+	[[ $said == *"/none"* ]]
+	head -c 1000 $data/train-images-idx3-ubyte.gz >train-images-idx3-ubyte.gz
+	cp $data/train-labels-idx1-ubyte.gz .
+	fails 2 "${trainer[@]}" --db t.db --data .
+	[[ $said == *"train-images-idx3-ubyte"* ]]
+	echo 60000 >i.idx
+	fails 2 "${trainer[@]}" --db t.db --data $data --index i.idx
+	[[ $said == *"i.idx"* ]]
+	fails 1 "${trainer[@]}" --db none/t.db --data $data
+	fails 2 gfl-trainer --data $data
+}
+
+@test "a database in use, or of another program, is named" {
+	start gw gfl-gateway --db gw.db
+	start t1 gfl-trainer --node http://127.0.0.1:1 --db t1.db --data $data
+	fails 7 gfl-trainer --node http://127.0.0.1:1 --data $data --db t1.db \
+		--listen 127.0.0.1:0
+	[[ $said == *"t1.db"*"$t1_pid"* ]]
+	stop gw
+	fails 5 gfl-trainer --node http://127.0.0.1:1 --data $data --db gw.db \
+		--listen 127.0.0.1:0
+	stop t1
+}
