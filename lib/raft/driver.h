@@ -109,7 +109,7 @@ struct driver_proposal {
 	size_t len;
 };
 
-/* Propose an entry. Fails at once, and done does not run, with
+/* Propose an entry; done may be NULL. Fails at once, and done does not run, with
  *   FAILED_PRECONDITION  not the leader: the hint names it if it is known,
  *			  raft_leader() too
  *   UNAVAILABLE	  leadership is being handed over

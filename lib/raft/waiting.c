@@ -69,7 +69,8 @@ static void end(struct waiting *w, struct proposal *p, const struct err *err,
 		const struct driver_result *result)
 {
 	HASH_DEL(w->proposals, p);
-	p->done(err, result, p->arg);
+	if (p->done)
+		p->done(err, result, p->arg);
 	free(p);
 }
 
