@@ -75,6 +75,7 @@ bool raft_next_read(struct raft *r, struct raft_read *out)
 
 	if (r->read_head == r->n_reads)
 		return false;
+	raft_reads_ask(r); /* a cluster of one need not wait to be answered */
 	w = &r->read[r->read_head];
 	if (!w->refused &&
 	    (r->applied < w->index || raft_confirmed_round(r) < w->round))
