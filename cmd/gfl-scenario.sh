@@ -257,72 +257,95 @@ start_trainer() { # ID
 
 show_progress() { # ROUND LEADER ACCURACY BYTES
 	progress "$(printf 'round %3s/%s  leader %s  mean test accuracy %s  sent %s MB' \
-		"$1" "$rounds" "${2:--}" \
+		"$1" "$rounds" "$2" \
 		"$(awk -v a="$3" 'BEGIN { if (a == "") print "-"; else printf "%.3f", a }')" \
 		"$(awk -v b="$4" 'BEGIN { printf "%.1f", b / 1e6 }')")"
 }
 
-# Show the run until its end; at half of it kill the leader, once it has moved
-# on start it again.
+# start_run OPTION... - the same training each time; its id in $id
+start_run() {
+	id=$(gfl-run start --model mlp --rounds "$rounds" --steps 5 --batch 50 \
+		--lr 0.02 --momentum 0.9 --keep 0.1 --min-trainers 4 \
+		--seed "$seed" "$@") || fail "the run cannot be started"
+}
+
+# Kill the leader in the middle; once another leads, start it again.
+disturb() { # ROUND
+	if [ -z "$killed" ] && [ "$1" -ge $((rounds / 2)) ]; then
+		killed=$(gfl-leader) || fail "no node leads at round $1"
+		kill_hard "node$killed"
+		clear_line
+		say "killed the leader, node $killed, at round $1"
+	elif [ -n "$killed" ] && [ -z "$back" ]; then
+		gfl-wait leader --not "$killed" -t 10 2>>"$dir/wait.log" ||
+			fail "nobody took over from node $killed"
+		back=$(gfl-leader) || fail "no node leads after node $killed"
+		clear_line
+		say "node $back leads; starting node $killed again"
+		restart_node "$killed"
+	fi
+}
+
+# watch_run [DISTURBANCE] - show the run until its end.
 watch_run() {
+	rm -f "$dir/progress"
 	mkfifo "$dir/progress"
-	gfl-run show "$id" --follow --every 0.1 -o tsv -t 10 \
+	# read takes tabs in a row as one, so what may be empty comes last.
+	gfl-run show "$id" --follow --every 0.1 -t 10 -o tsv \
+		-F state,round,leader,bytes_sent,accuracy \
 		>"$dir/progress" 2>>"$dir/wait.log" &
 	follower=$!
-	shown=-1 killed='' back=''
+	shown=-$rounds
 	tab=$(printf '\t')
-	while IFS="$tab" read -r _ state round _ _ accuracy sent leader; do
+	while IFS="$tab" read -r state round leader sent accuracy; do
 		if [ -t 1 ] || [ "$round" -ge $((shown + rounds / 20)) ] ||
-			[ "$state" != running ]; then
+			[ "$state" = finished ]; then
 			show_progress "$round" "$leader" "$accuracy" "$sent"
 			shown=$round
 		fi
-		if [ -z "$killed" ] && [ "$round" -ge $((rounds / 2)) ] &&
-			[ "$state" = running ]; then
-			killed=$(gfl-leader) || fail "no node leads at round $round"
-			kill_hard "node$killed"
-			clear_line
-			say "killed the leader, node $killed, at round $round"
-		elif [ -n "$killed" ] && [ -z "$back" ]; then
-			gfl-wait leader --not "$killed" -t 10 2>>"$dir/wait.log" ||
-				fail "nobody took over from node $killed"
-			back=$(gfl-leader)
-			clear_line
-			say "node $back leads; starting node $killed again"
-			restart_node "$killed"
+		if [ "$state" = running ] && [ $# -gt 0 ]; then
+			"$1" "$round"
 		fi
 	done <"$dir/progress"
 	clear_line
 	wait "$follower" || {
-		follower=
-		fail "the run did not finish: $(tail -n 1 "$dir/wait.log")"
+		follower=''
+		fail "run $id did not finish: $(tail -n 1 "$dir/wait.log")"
 	}
-	follower=
+	follower=''
 }
 
-percent() { awk -v a="$1" 'BEGIN { printf "%.4f", a }'; }
+# The table of run $id in the file; every trainer must have finished.
+table_of_run() { # FILE
+	gfl-run show "$id" -o tsv -F \
+		trainer,state,accuracy_alone,accuracy,bytes_sent,misses,exchanges,model \
+		>"$1" || fail "the table of run $id cannot be read"
+	[ "$(wc -l <"$1")" = 4 ] || fail "not all 4 trainers reported on run $id"
+	awk -F'\t' '$2 != "finished" { exit 1 }' "$1" ||
+		fail "not every trainer finished: $(cut -f1,2 "$1" | tr '\t\n' '  ')"
+}
+
+mean_of() { awk -F'\t' '{ s += $4 } END { printf "%.4f", s / NR }' "$1"; }
 
 # The table per trainer, and the checks on it.
 results() {
-	gfl-run show "$id" -o tsv -F \
-		trainer,state,accuracy_alone,accuracy,bytes_sent,misses,exchanges,model \
-		>"$dir/trainers.tsv" || fail "the run's table cannot be read"
-	[ "$(wc -l <"$dir/trainers.tsv")" = 4 ] || fail "not all 4 trainers reported"
-	awk -F'\t' '$2 != "finished" { exit 1 }' "$dir/trainers.tsv" ||
-		fail "not every trainer finished: $(cut -f1,2 "$dir/trainers.tsv" | tr '\t\n' '  ')"
+	table_of_run "$dir/together.tsv"
 	# shellcheck disable=SC2046 # one word a model; the directory is ours
 	gfl-model average --out "$dir/average.safetensors" \
-		$(cut -f8 "$dir/trainers.tsv") >"$dir/average.log" ||
+		$(cut -f8 "$dir/together.tsv") >"$dir/average.log" ||
 		fail "the models cannot be averaged"
 	average=$(gfl-model eval "$dir/average.safetensors" --data "$data" \
 		--part test -o tsv -F accuracy) || fail "the average cannot be scored"
+	mean=$(mean_of "$dir/together.tsv")
 	say
-	say 'trainer  alone before     now  MB sent  missed  exchanges'
-	awk -F'\t' '{ printf "%7d  %12.4f  %6.4f  %7.2f  %6d  %9d\n",
-		$1, $3, $4, $5 / 1e6, $6, $7 }' "$dir/trainers.tsv"
-	mean=$(awk -F'\t' '{ s += $4 } END { print s / NR }' "$dir/trainers.tsv")
-	say "   mean                $(percent "$mean")"
-	say "average of the models  $(percent "$average")"
+	say "accuracy on the whole test set"
+	say 'trainer  before exchange   alone  together  MB sent  missed  exchanges'
+	cut -f4 "$dir/alone.tsv" | paste "$dir/together.tsv" - | awk -F'\t' '{
+		printf "%7d  %15.4f  %6.4f  %8.4f  %7.2f  %6d  %9d\n",
+			$1, $3, $9, $4, $5 / 1e6, $6, $7 }'
+	printf '   mean                   %6.4f  %8.4f\n' \
+		"$(mean_of "$dir/alone.tsv")" "$mean"
+	printf 'average of the models             %8.4f\n\n' "$average"
 	compare_bytes
 }
 
@@ -330,7 +353,6 @@ compare_bytes() {
 	gfl-model info "$dir/average.safetensors" -o tsv -F values \
 		>"$dir/values" || fail "the average's parameters cannot be counted"
 	parameters=$(awk '{ n += $1 } END { print n }' "$dir/values")
-	say
 	awk -F'\t' -v n="$parameters" -v r="$rounds" '
 		{ sent += $5; ex += $7 }
 		END {
@@ -339,7 +361,7 @@ compare_bytes() {
 				"%.1f MB (%.1f x), FedAvg %.1f MB (%.1f x)\n",
 				sent / 1e6, dense / 1e6, dense / sent,
 				fedavg / 1e6, fedavg / sent
-		}' "$dir/trainers.tsv"
+		}' "$dir/together.tsv"
 }
 
 at_least() { # VALUE LEAST
@@ -360,12 +382,15 @@ demo() {
 	done
 	gfl-wait trainers 4 -t 30 2>>"$dir/wait.log" ||
 		fail "the 4 trainers did not all attach"
-	first=$(gfl-leader) || fail "no node leads"
-	id=$(gfl-run start --model mlp --rounds "$rounds" --steps 5 --batch 50 \
-		--lr 0.02 --momentum 0.9 --keep 0.1 --min-trainers 4 \
-		--seed "$seed") || fail "the run cannot be started"
-	say "run $id: mlp, $rounds rounds, 1 parameter in 10 travels; node $first leads"
+	say "first each alone, with as many steps, to compare:"
+	start_run --policy none
 	watch_run
+	table_of_run "$dir/alone.tsv"
+	first=$(gfl-leader) || fail "no node leads"
+	say "now together: 1 parameter in 10 travels, planned by node $first, which leads"
+	killed='' back=''
+	start_run
+	watch_run disturb
 	[ -n "$back" ] || fail "the run ended before the leader was killed"
 	results
 	say

@@ -168,7 +168,7 @@ _gfl_run()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--scheme) mapfile -t COMPREPLY < <(compgen -W 'strat dense' -- "$cur");;
 	--dtype) mapfile -t COMPREPLY < <(compgen -W 'f32' -- "$cur");;
-	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto random ring' -- "$cur");;
+	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto random ring none' -- "$cur");;
 	*) mapfile -t COMPREPLY < <(compgen -W 'start stop list show --gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --batch --lr --momentum --keep --scheme --dtype --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --give-up --follow --every --wait --reason --history' -- "$cur");;
 	esac
 }

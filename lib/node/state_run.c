@@ -94,7 +94,7 @@ int state_spec_check(Gfl__V1__RunSpec *spec, struct err *err)
 	if (strcmp(spec->dtype, "f32"))
 		return wrong(err, "dtype", "f32");
 	if (topology_policy_of(spec->policy) < 0)
-		return wrong(err, "policy", "auto, random or ring");
+		return wrong(err, "policy", "auto, random, ring or none");
 	return check_numbers(spec, err);
 }
 

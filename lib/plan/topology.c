@@ -13,6 +13,7 @@ static const char *const names[] = {
 	[TOPOLOGY_AUTO] = "auto",
 	[TOPOLOGY_RANDOM] = "random",
 	[TOPOLOGY_RING] = "ring",
+	[TOPOLOGY_NONE] = "none",
 };
 
 enum { POLICIES = sizeof(names) / sizeof(names[0]) };
@@ -399,6 +400,8 @@ void topology_match(enum topology_policy policy, size_t n, const double *bps,
 		break;
 	case TOPOLOGY_RING:
 		match_ring(n, t, mate);
+		break;
+	case TOPOLOGY_NONE:
 		break;
 	}
 }

@@ -18,6 +18,7 @@ enum topology_policy {
 	TOPOLOGY_AUTO,
 	TOPOLOGY_RANDOM, /* a uniform perfect matching */
 	TOPOLOGY_RING,   /* neighbours by turns */
+	TOPOLOGY_NONE,   /* everyone rests: each learns alone, to compare */
 };
 
 /* The policy called name ("auto", ...); -1 if there is none. */

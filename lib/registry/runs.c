@@ -206,10 +206,11 @@ static int64_t leader_of(const struct client_opts *c)
 {
 	Gfl__V1__NodeStatusRequest in = GFL__V1__NODE_STATUS_REQUEST__INIT;
 	Gfl__V1__NodeStatus *status;
+	struct err err;
 	int64_t id;
 
 	if (directory_call(c, RPC_NODE_GET_STATUS, &in.base,
-			   (ProtobufCMessage **)&status, NULL))
+			   (ProtobufCMessage **)&status, &err))
 		return 0;
 	id = status->leader_id;
 	rpc_free(&status->base);
@@ -220,12 +221,11 @@ static void print_progress(const struct runs_follow *f, struct out *o,
 			   const Gfl__V1__Run *run)
 {
 	struct runs_progress p = runs_progress_of(run);
-	int64_t leader = leader_of(&f->client);
 
 	out_row(o, out_int(run->id), out_text(run->state), out_int(p.round),
 		out_int(run->spec ? run->spec->rounds : 0),
 		out_int(p.trainers), out_real(p.accuracy),
-		out_int(p.bytes_sent), leader ? out_int(leader) : out_none());
+		out_int(p.bytes_sent), out_int(leader_of(&f->client)));
 }
 
 static bool may_pass(const struct err *err)

@@ -242,6 +242,20 @@ TEST(one_trainer_alone_rests)
 	topology_past_release(&h.past);
 }
 
+TEST(with_none_everyone_rests)
+{
+	struct topology_past past;
+	double bps[16] = {0};
+	struct rand r = {1};
+	int mate[4];
+
+	topology_past_init(&past, 4);
+	topology_match(TOPOLOGY_NONE, 4, bps, 0, &past, 0, &r, mate);
+	for (int i = 0; i < 4; i++)
+		CHECK_INT(mate[i], MATCHING_NONE);
+	topology_past_release(&past);
+}
+
 TEST(policies_have_names)
 {
 	CHECK_INT(topology_policy_of("ring"), TOPOLOGY_RING);
