@@ -56,6 +56,28 @@ struct exchange {
 	struct exchange_counts counts;
 };
 
+/* A new output, the last; the round under way is over, so. */
+struct exchange_out *exchange_push(struct exchange *e,
+				   enum exchange_out_kind kind);
+void exchange_done(struct exchange *e, enum exchange_outcome outcome,
+		   const char *why);
+
+/* The key of the exchange of the round we are at. */
+struct exchange_key exchange_key_now(const struct exchange *e);
+
+/* Whether values that came agree with ours. DATA_LOSS was damaged on the way
+ * and is worth repeating; anything else is not. */
+int exchange_check(const struct exchange *e, const struct exchange_message *m,
+		   struct err *err) MUST_CHECK;
+
+/* Held requests: forget number i; deal with those that are due; refuse those
+ * held for too long; refuse those of runs before run, and forget what was
+ * answered in others. */
+void exchange_held_drop(struct exchange *e, size_t i);
+void exchange_held_look(struct exchange *e);
+void exchange_held_expire(struct exchange *e, int64_t now_ms);
+void exchange_held_of_runs(struct exchange *e, int64_t run);
+
 bool exchange_same_key(const struct exchange_key *a,
 		       const struct exchange_key *b);
 

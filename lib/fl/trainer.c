@@ -154,6 +154,7 @@ int trainer_open(struct trainer **out, struct loop *loop, struct server *s,
 		return (int)err->code;
 	}
 	trainer_serve_exchange(t);
+	trainer_serve_probe(t);
 	trainer_serve_pull(t);
 	trainer_serve_reads(t);
 	*out = t;

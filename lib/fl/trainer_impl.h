@@ -154,12 +154,30 @@ void trainer_begin_rounds(struct trainer *t, int64_t at); /* model is there */
 void trainer_stay_out(struct trainer *t, const struct err *err);
 void trainer_halt(struct trainer *t); /* end the run here, if there is one */
 
+/* trainer_work.c: hand the model to the worker for what (WORK_...), which is
+ * then WORKING; in done, the work is taken back, looked at and freed. */
+void trainer_submit(struct trainer *t, unsigned what, worker_fn *done);
+struct work *trainer_take_work(struct trainer *t);
+void trainer_free_work(struct work *w);
+
+/* PATH/t.db has PATH/t.checkpoint.safetensors and, unless told otherwise, the
+ * model PATH/t.run7.safetensors. To be freed. */
+char *trainer_beside_db(const struct trainer *t, const char *what);
+char *trainer_model_path(const struct trainer *t);
+
 /* trainer_exchange.c */
 void trainer_serve_exchange(struct trainer *t);
 void trainer_drain(struct trainer *t); /* after each input of the exchange */
-void trainer_link(struct trainer *t, int64_t from, int64_t to, double bps);
 void trainer_wait_for_peer(struct trainer *t); /* just arrived */
 void trainer_forget_calls(struct trainer *t);
+
+/* trainer_speed.c: bytes/s, 0 when that many bytes say little; a link that was
+ * measured, to be reported; measure ours to peer, unless that is fresh. */
+enum { TRAINER_PROBE_BYTES = 256 << 10 };
+void trainer_serve_probe(struct trainer *t);
+double trainer_speed(uint64_t bytes, int64_t us);
+void trainer_link(struct trainer *t, int64_t from, int64_t to, double bps);
+void trainer_probe(struct trainer *t, int64_t peer);
 
 /* trainer_pull.c */
 void trainer_serve_pull(struct trainer *t);

@@ -16,111 +16,6 @@
 
 enum { LEAVE_MS = 2000 };
 
-/* --- on the worker's thread ----------------------------------------------- */
-
-static int write_model(const struct work *w, struct err *err)
-{
-	struct tensors ts = {0};
-	char text[32];
-	int rc;
-
-	checkpoint_put(&ts, w->learner->model, "", w->learner->params);
-	snprintf(text, sizeof(text), "%" PRId64, w->resume.run);
-	tensors_set(&ts, "run", text);
-	snprintf(text, sizeof(text), "%" PRId64, w->resume.round + 1);
-	tensors_set(&ts, "rounds", text);
-	snprintf(text, sizeof(text), "%.6f", w->resume.tally.accuracy);
-	if (!isnan(w->resume.tally.accuracy))
-		tensors_set(&ts, "accuracy", text);
-	rc = tensors_write(&ts, w->model_to, err);
-	tensors_release(&ts);
-	return rc;
-}
-
-static void work(void *arg)
-{
-	struct trainer *t = arg;
-	struct work *w = t->work;
-	int64_t from = clock_us();
-	int rc = 0;
-
-	if (w->what & WORK_TRAIN)
-		rc = learner_train(w->learner, &w->steps, &w->loss, &w->err);
-	w->seconds = (double)(clock_us() - from) / 1e6;
-	if (!rc && w->what & WORK_EVALUATE) {
-		rc = learner_evaluate(w->learner, &w->accuracy, &w->err);
-		w->resume.tally.accuracy = w->accuracy;
-	}
-	if (!rc && w->what & WORK_SAVE)
-		rc = resume_save(w->save_to, w->learner, &w->resume, &w->err);
-	if (!rc && w->what & WORK_MODEL)
-		rc = write_model(w, &w->err);
-	if (!rc)
-		w->err.code = ERR_OK;
-}
-
-/* --- on the loop's -------------------------------------------------------- */
-
-static void free_work(struct work *w)
-{
-	buf_release(&w->resume.exchange);
-	free(w->save_to);
-	free(w->model_to);
-	free(w);
-}
-
-/* PATH/t.db has PATH/t.checkpoint.safetensors and PATH/t.run7.safetensors. */
-static char *beside_db(const struct trainer *t, const char *what)
-{
-	size_t len = strlen(t->opts.db);
-
-	if (len > 3 && !strcmp(t->opts.db + len - 3, ".db"))
-		len -= 3;
-	return mem_fmt("%.*s.%s.safetensors", (int)len, t->opts.db, what);
-}
-
-static char *model_path(const struct trainer *t)
-{
-	char name[40];
-
-	if (t->opts.model_out)
-		return mem_str(t->opts.model_out);
-	snprintf(name, sizeof(name), "run%" PRId64, t->run.id);
-	return beside_db(t, name);
-}
-
-static void submit(struct trainer *t, unsigned what, worker_fn *done)
-{
-	struct work *w = mem_zero(1, sizeof(*w));
-	struct err err;
-
-	w->what = what;
-	w->learner = t->run.learner;
-	w->steps = t->run.steps;
-	w->resume.run = t->run.id;
-	w->resume.round = t->run.at;
-	w->resume.tally = t->run.tally;
-	if (what & WORK_SAVE) {
-		exchange_dump(t->exchange, &w->resume.exchange);
-		w->save_to = beside_db(t, "checkpoint");
-		t->run.saved_ms = clock_ms();
-	}
-	if (what & WORK_MODEL)
-		w->model_to = model_path(t);
-	t->work = w;
-	t->phase = PHASE_WORKING;
-	if (worker_submit(t->worker, work, done, t, &err))
-		trainer_fail(t, &err);
-}
-
-static struct work *take_work(struct trainer *t)
-{
-	struct work *w = t->work;
-
-	t->work = NULL;
-	return w;
-}
-
 /* --- beginning ------------------------------------------------------------ */
 
 void trainer_stay_out(struct trainer *t, const struct err *err)
@@ -181,7 +76,7 @@ static int64_t fastest_reported(const Gfl__V1__Run *run)
 
 static bool resume_run(struct trainer *t)
 {
-	char *path = beside_db(t, "checkpoint");
+	char *path = trainer_beside_db(t, "checkpoint");
 	struct resume r;
 	struct err err;
 	int rc = resume_load(path, t->run.id, t->run.learner, &r, &err);
@@ -274,11 +169,11 @@ static void close_run(struct trainer *t)
 static void ended(void *arg)
 {
 	struct trainer *t = arg;
-	struct work *w = take_work(t);
+	struct work *w = trainer_take_work(t);
 
 	if (w->err.code)
 		log_err("save", &w->err);
-	free_work(w);
+	trainer_free_work(w);
 	close_run(t);
 }
 
@@ -292,7 +187,7 @@ static void end_run(struct trainer *t)
 	    t->out_of == t->run.id)
 		close_run(t);
 	else
-		submit(t, what, ended);
+		trainer_submit(t, what, ended);
 }
 
 void trainer_halt(struct trainer *t)
@@ -345,7 +240,7 @@ static void add_history(struct trainer *t, bool evaluated)
 static void finish(struct trainer *t)
 {
 	t->run.final = true;
-	t->run.model_path = model_path(t);
+	t->run.model_path = trainer_model_path(t);
 	t->phase = PHASE_ENDED;
 	log_info("finished", "run=%lld accuracy=%.4f misses=%lld model=%s",
 		 (long long)t->run.id, t->run.tally.accuracy,
@@ -358,7 +253,7 @@ static void finish(struct trainer *t)
 static void settled(void *arg)
 {
 	struct trainer *t = arg;
-	struct work *w = take_work(t);
+	struct work *w = trainer_take_work(t);
 	bool model = w->what & WORK_MODEL;
 	bool evaluated = !w->err.code && w->what & WORK_EVALUATE;
 
@@ -366,7 +261,7 @@ static void settled(void *arg)
 		log_err("after the round", &w->err);
 	if (evaluated)
 		t->run.tally.accuracy = w->accuracy;
-	free_work(w);
+	trainer_free_work(w);
 	t->phase = PHASE_READY;
 	t->run.since_ms = clock_ms();
 	add_history(t, evaluated);
@@ -397,7 +292,7 @@ static void next_round(struct trainer *t)
 	else if (clock_ms() - t->run.saved_ms >= t->opts.checkpoint_ms)
 		what |= WORK_SAVE;
 	if (what) {
-		submit(t, what, settled);
+		trainer_submit(t, what, settled);
 	} else {
 		add_history(t, false);
 		trainer_advance(t);
@@ -450,7 +345,7 @@ static void arrive(struct trainer *t)
 static void trained(void *arg)
 {
 	struct trainer *t = arg;
-	struct work *w = take_work(t);
+	struct work *w = trainer_take_work(t);
 	struct err err = w->err;
 
 	t->run.tally.compute_s += w->seconds;
@@ -461,7 +356,7 @@ static void trained(void *arg)
 		log_info("alone", "round=%lld accuracy=%.4f",
 			 (long long)t->run.t, w->accuracy);
 	}
-	free_work(w);
+	trainer_free_work(w);
 	t->phase = PHASE_READY;
 	if (t->run.over)
 		end_run(t);
@@ -497,7 +392,7 @@ static void train(struct trainer *t, const struct pace_next *next)
 	    plan_partner(next->round, t->id))
 		what |= WORK_EVALUATE;
 	trainer_give(t);
-	submit(t, what, trained);
+	trainer_submit(t, what, trained);
 }
 
 void trainer_advance(struct trainer *t)
@@ -514,8 +409,9 @@ void trainer_advance(struct trainer *t)
 	else if (t->run.final)
 		t->phase = PHASE_ENDED;
 	else
-		submit(t, WORK_MODEL | (t->data.test ? WORK_EVALUATE : 0),
-		       settled);
+		trainer_submit(t,
+			       WORK_MODEL | (t->data.test ? WORK_EVALUATE : 0),
+			       settled);
 }
 
 /* --- the state has changed ------------------------------------------------ */

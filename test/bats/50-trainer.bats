@@ -81,7 +81,7 @@ table() {
 	cluster 1
 	for i in 1 2 3; do trainer $i; done
 	gfl-wait trainers 3 -t 20
-	run_of 3000 --min-trainers 3
+	run_of 1200 --min-trainers 3
 	reaches t1 150
 	crash t2
 	reaches t1 400
@@ -98,7 +98,7 @@ table() {
 	cluster 1
 	for i in 1 2; do trainer $i; done
 	gfl-wait trainers 2 -t 20
-	run_of 2000 --min-trainers 2
+	run_of 800 --min-trainers 2
 	reaches t1 200
 	trainer 3
 	gfl-wait run "$id" -t 80
@@ -111,7 +111,7 @@ table() {
 	cluster 3
 	for i in 1 2; do trainer $i; done
 	gfl-wait trainers 2 -t 20
-	run_of 1500 --min-trainers 2
+	run_of 800 --min-trainers 2
 	reaches t1 200
 	crash n1
 	gfl-wait run "$id" -t 80
@@ -137,7 +137,7 @@ table() {
 	cluster 1
 	for i in 1 2 3; do trainer $i; done
 	gfl-wait trainers 3 -t 20
-	run_of 3000 --min-trainers 3
+	run_of 1200 --min-trainers 3
 	reaches t1 100
 	stop t3
 	gfl-wait trainers 2 -t 10

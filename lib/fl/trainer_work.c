@@ -1,0 +1,117 @@
+/* What the worker does with a trainer's model: local steps, evaluation, files.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "fl/trainer_impl.h"
+#include "nn/checkpoint.h"
+#include "nn/tensors.h"
+
+/* --- on the worker's thread ----------------------------------------------- */
+
+static int write_model(const struct work *w, struct err *err)
+{
+	struct tensors ts = {0};
+	char text[32];
+	int rc;
+
+	checkpoint_put(&ts, w->learner->model, "", w->learner->params);
+	snprintf(text, sizeof(text), "%" PRId64, w->resume.run);
+	tensors_set(&ts, "run", text);
+	snprintf(text, sizeof(text), "%" PRId64, w->resume.round + 1);
+	tensors_set(&ts, "rounds", text);
+	snprintf(text, sizeof(text), "%.6f", w->resume.tally.accuracy);
+	if (!isnan(w->resume.tally.accuracy))
+		tensors_set(&ts, "accuracy", text);
+	rc = tensors_write(&ts, w->model_to, err);
+	tensors_release(&ts);
+	return rc;
+}
+
+static void work(void *arg)
+{
+	struct trainer *t = arg;
+	struct work *w = t->work;
+	int64_t from = clock_us();
+	int rc = 0;
+
+	if (w->what & WORK_TRAIN)
+		rc = learner_train(w->learner, &w->steps, &w->loss, &w->err);
+	w->seconds = (double)(clock_us() - from) / 1e6;
+	if (!rc && w->what & WORK_EVALUATE) {
+		rc = learner_evaluate(w->learner, &w->accuracy, &w->err);
+		w->resume.tally.accuracy = w->accuracy;
+	}
+	if (!rc && w->what & WORK_SAVE)
+		rc = resume_save(w->save_to, w->learner, &w->resume, &w->err);
+	if (!rc && w->what & WORK_MODEL)
+		rc = write_model(w, &w->err);
+	if (!rc)
+		w->err.code = ERR_OK;
+}
+
+/* --- on the loop's -------------------------------------------------------- */
+
+void trainer_free_work(struct work *w)
+{
+	buf_release(&w->resume.exchange);
+	free(w->save_to);
+	free(w->model_to);
+	free(w);
+}
+
+char *trainer_beside_db(const struct trainer *t, const char *what)
+{
+	size_t len = strlen(t->opts.db);
+
+	if (len > 3 && !strcmp(t->opts.db + len - 3, ".db"))
+		len -= 3;
+	return mem_fmt("%.*s.%s.safetensors", (int)len, t->opts.db, what);
+}
+
+char *trainer_model_path(const struct trainer *t)
+{
+	char name[40];
+
+	if (t->opts.model_out)
+		return mem_str(t->opts.model_out);
+	snprintf(name, sizeof(name), "run%" PRId64, t->run.id);
+	return trainer_beside_db(t, name);
+}
+
+void trainer_submit(struct trainer *t, unsigned what, worker_fn *done)
+{
+	struct work *w = mem_zero(1, sizeof(*w));
+	struct err err;
+
+	w->what = what;
+	w->learner = t->run.learner;
+	w->steps = t->run.steps;
+	w->resume.run = t->run.id;
+	w->resume.round = t->run.at;
+	w->resume.tally = t->run.tally;
+	if (what & WORK_SAVE) {
+		exchange_dump(t->exchange, &w->resume.exchange);
+		w->save_to = trainer_beside_db(t, "checkpoint");
+		t->run.saved_ms = clock_ms();
+	}
+	if (what & WORK_MODEL)
+		w->model_to = trainer_model_path(t);
+	t->work = w;
+	t->phase = PHASE_WORKING;
+	if (worker_submit(t->worker, work, done, t, &err))
+		trainer_fail(t, &err);
+}
+
+struct work *trainer_take_work(struct trainer *t)
+{
+	struct work *w = t->work;
+
+	t->work = NULL;
+	return w;
+}
