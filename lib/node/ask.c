@@ -9,7 +9,7 @@
 #include "node/node_impl.h"
 #include "wire/rpc.h"
 
-enum { DEADLINE_MS = 30000, RETRY_MS = 20, FORWARD_MS = 10000 };
+enum { DEADLINE_MS = 30000, RETRY_MS = 20, MARGIN_MS = 50, FORWARD_MS = 10000 };
 
 static void try(struct ask *a);
 
@@ -18,6 +18,7 @@ static void ask_free(struct ask *a)
 	client_cancel(a->rpc);
 	timer_stop(&a->retry);
 	LIST_REMOVE(a, entry);
+	rpc_free(a->held);
 	rpc_free(a->in);
 	free(a);
 }
@@ -121,6 +122,57 @@ static void lead(struct ask *a)
 		ask_fail(a, &err);
 }
 
+/* The entry that an answer speaks of, or 0. */
+static int64_t entry_of(enum rpc_name name, const ProtobufCMessage *out)
+{
+	switch (name) {
+	case RPC_NODE_PROPOSE:
+		return ((const Gfl__V1__ProposeResponse *)out)->index;
+	case RPC_NODE_ATTACH_TRAINER:
+		return ((const Gfl__V1__AttachTrainerResponse *)out)->index;
+	case RPC_NODE_DETACH_TRAINER:
+		return ((const Gfl__V1__DetachTrainerResponse *)out)->index;
+	case RPC_NODE_START_RUN:
+		return ((const Gfl__V1__StartRunResponse *)out)->id;
+	case RPC_NODE_STOP_RUN:
+		return ((const Gfl__V1__StopRunResponse *)out)->index;
+	default:
+		return 0;
+	}
+}
+
+static void answer_held(void *arg)
+{
+	struct ask *a = arg;
+
+	ask_answer(a, a->held);
+}
+
+/* Whoever is answered here shall find it done here, too, unless we are so far
+ * behind the leader that the answer would come too late. */
+static void hold(struct ask *a, const ProtobufCMessage *out)
+{
+	a->until = entry_of(a->name, out);
+	if (a->until <= a->n->state->applied || left_ms(a) <= MARGIN_MS) {
+		ask_answer(a, out);
+		return;
+	}
+	a->held = rpc_copy(out);
+	timer_set(&a->retry, a->n->loop, left_ms(a) - MARGIN_MS, answer_held,
+		  a);
+}
+
+void ask_applied(struct node *n)
+{
+	struct ask *a, *next;
+
+	for (a = LIST_FIRST(&n->asks); a; a = next) {
+		next = LIST_NEXT(a, entry);
+		if (a->held && a->until <= n->state->applied)
+			answer_held(a);
+	}
+}
+
 static void forwarded(const struct err *err, const ProtobufCMessage *out,
 		      void *arg)
 {
@@ -128,7 +180,7 @@ static void forwarded(const struct err *err, const ProtobufCMessage *out,
 
 	a->rpc = NULL;
 	if (!err)
-		ask_answer(a, out);
+		hold(a, out);
 	else if (passing(err->code) && rpc_methods[a->name].again)
 		wait(a);
 	else
@@ -185,7 +237,7 @@ void ask_poke(struct node *n)
 
 	for (a = LIST_FIRST(&n->asks); a; a = next) {
 		next = LIST_NEXT(a, entry);
-		if (!a->rpc && !a->proposing)
+		if (!a->rpc && !a->proposing && !a->held)
 			timer_set(&a->retry, n->loop, 0, on_retry, a);
 	}
 }

@@ -127,6 +127,7 @@ static void settle(void *arg)
 	if (n->ended)
 		return;
 	tables_changed(n, changed);
+	ask_applied(n);
 	if (changed & STATE_MEMBER)
 		announce_news(n);
 	node_check_ready(n);

@@ -99,6 +99,9 @@ struct ask {
 	int64_t client, seq;
 	struct rpc *rpc;
 	struct timer retry;
+	ProtobufCMessage
+		*held; /* the leader's answer, until this is applied: */
+	int64_t until;
 	LIST_ENTRY(ask) entry;
 };
 
@@ -116,8 +119,9 @@ int ask_change(struct ask *a, int64_t id, enum raft_member_role role,
 	       struct err *err) MUST_CHECK;
 void ask_answer(struct ask *a, const ProtobufCMessage *out);
 void ask_fail(struct ask *a, const struct err *err);
-void ask_poke(struct node *n);  /* a leader is known: try again now */
-void ask_close(struct node *n); /* drop all */
+void ask_applied(struct node *n); /* the state went on */
+void ask_poke(struct node *n);    /* a leader is known: try again now */
+void ask_close(struct node *n);   /* drop all */
 
 /* membership.c: to become a member. */
 void membership_open(struct node *n);
