@@ -233,6 +233,17 @@ static int check_request(const struct trainer *t,
 	return 0;
 }
 
+/* A peer that is further on: it can be so only as far as plans go. */
+static void note_round(struct trainer *t, const Gfl__V1__ExchangeRequest *r)
+{
+	const struct state *s = trainer_state(t);
+
+	if (s && r->run == t->run.id && r->round > t->run.fastest &&
+	    state_trainer(s, r->from) &&
+	    r->round < plans_end(&s->plans, r->run))
+		t->run.fastest = r->round;
+}
+
 static void take_request(struct trainer *t, struct call *call,
 			 const Gfl__V1__ExchangeRequest *r)
 {
@@ -252,8 +263,7 @@ static void take_request(struct trainer *t, struct call *call,
 	a->call = call;
 	DL_APPEND(t->asked, a);
 	call_on_cancel(call, asked_gone, a);
-	if (r->run == t->run.id && r->round > t->run.fastest)
-		t->run.fastest = r->round;
+	note_round(t, r);
 	exchange_request(t->exchange, &m, a->token, clock_ms());
 	trainer_drain(t);
 }

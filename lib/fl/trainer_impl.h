@@ -83,6 +83,7 @@ struct fetch { /* a model being pulled from a peer */
 	struct rpc *rpc;
 	int64_t peer, tried[64]; /* ids that were asked in vain */
 	size_t ntried;
+	bool perhaps; /* one of them may have it: it did not say no */
 	char *bytes;
 	size_t len, size;
 	int64_t round;

@@ -246,12 +246,13 @@ static void fetch_next(void *arg)
 	trainer_fetch(arg);
 }
 
-static void fetch_failed(struct trainer *t, const char *why)
+static void fetch_failed(struct trainer *t, enum err_code code, const char *why)
 {
 	struct fetch *f = &t->fetch;
 
 	log_warn("pull failed", "peer=%lld reason=%s", (long long)f->peer, why);
 	forget_bytes(f);
+	f->perhaps |= code != ERR_FAILED_PRECONDITION;
 	if (f->ntried < sizeof(f->tried) / sizeof(f->tried[0]))
 		f->tried[f->ntried++] = f->peer;
 	timer_set(&t->again, t->loop, 0, fetch_next, t);
@@ -274,7 +275,7 @@ static void take_chunk(const ProtobufCMessage *out, void *arg)
 	    c->data.len > size - f->len || strcmp(c->sha256, f->sha256)) {
 		client_cancel(f->rpc);
 		f->rpc = NULL;
-		fetch_failed(t, "chunks that do not fit");
+		fetch_failed(t, ERR_DATA_LOSS, "chunks that do not fit");
 		return;
 	}
 	memcpy(f->bytes + f->len, c->data.data, c->data.len);
@@ -298,6 +299,7 @@ static void use_model(struct trainer *t)
 		 (long long)round, f->len);
 	forget_bytes(f);
 	f->ntried = 0;
+	f->perhaps = false;
 	t->run.tally.accuracy_alone = -1; /* it never was */
 	trainer_begin_rounds(t, round);
 }
@@ -314,17 +316,45 @@ static void fetch_done(const struct err *err, const ProtobufCMessage *out,
 	if (!err && f->bytes && f->len == f->size)
 		sha256_of(f->bytes, f->len, sum);
 	if (err)
-		fetch_failed(t, err->msg);
+		fetch_failed(t, err->code, err->msg);
 	else if (!*sum || strcmp(sum, f->sha256))
-		fetch_failed(t, "the sum does not match");
+		fetch_failed(t, ERR_DATA_LOSS, "the sum does not match");
 	else if (!sparsify_finite(f->bytes, (uint32_t)(f->len / 4)))
-		fetch_failed(t, "values that are not finite");
+		fetch_failed(t, ERR_DATA_LOSS, "values that are not finite");
 	else
 		use_model(t);
 }
 
-/* From one peer after the other; when none has it, all over again: a model
- * from chance would undo what the others have learnt. */
+static bool is_lowest(const struct trainer *t)
+{
+	const struct state *s = trainer_state(t);
+
+	for (size_t i = 0; i < s->ntrainers && s->trainers[i]->id < t->id; i++)
+		if (s->trainers[i]->liveness == GFL__V1__LIVENESS__LIVE &&
+		    !s->trainers[i]->no_runs)
+			return false;
+	return true;
+}
+
+/* Everybody was asked in vain. A model from chance would undo what the others
+ * have learnt, so ask again, and again; but when all of them said that they
+ * have none either, one has to begin. */
+static void fetch_again(struct trainer *t)
+{
+	struct fetch *f = &t->fetch;
+	bool begin = f->ntried && !f->perhaps && is_lowest(t);
+
+	f->ntried = 0;
+	f->perhaps = false;
+	if (!begin) {
+		timer_set(&t->again, t->loop, FETCH_AGAIN_MS, fetch_next, t);
+		return;
+	}
+	log_warn("begins anew", "run=%lld reason=%s", (long long)t->run.id,
+		 "no trainer has the model");
+	trainer_begin_rounds(t, -1);
+}
+
 void trainer_fetch(struct trainer *t)
 {
 	Gfl__V1__PullModelRequest in = GFL__V1__PULL_MODEL_REQUEST__INIT;
@@ -334,8 +364,7 @@ void trainer_fetch(struct trainer *t)
 
 	t->phase = PHASE_PULLING;
 	if (!peer) {
-		t->fetch.ntried = 0;
-		timer_set(&t->again, t->loop, FETCH_AGAIN_MS, fetch_next, t);
+		fetch_again(t);
 		return;
 	}
 	trainer_layout(t, layout);

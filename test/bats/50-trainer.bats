@@ -107,6 +107,22 @@ table() {
 	[ "$(table trainer | wc -l)" = 3 ]
 }
 
+@test "when all are killed before a checkpoint, one begins and others pull" {
+	cluster 1
+	for i in 1 2; do trainer $i --checkpoint-every 1000; done
+	gfl-wait trainers 2 -t 20
+	run_of 800 --min-trainers 2
+	reaches t1 100
+	crash t1
+	crash t2
+	again t1
+	again t2
+	gfl-wait run "$id" -t 80
+	grep -q 'event=.*begins anew' t?.log
+	grep -q 'event=pulled' t?.log
+	[ "$(table state | sort -u)" = finished ]
+}
+
 @test "trainers go on with another node when theirs is killed" {
 	cluster 3
 	for i in 1 2; do trainer $i; done
