@@ -13,7 +13,14 @@
 
 enum { BEHIND_MAX = 64 }; /* entries that a new voter may lack */
 
+/* A trainer that is down: since when, as far as this leader knows. */
+struct lost {
+	int64_t id, attached_index, since_ms;
+};
+
 struct steward {
+	struct lost *lost;
+	size_t nlost, lost_cap;
 	bool busy;       /* a proposal of ours is under way */
 	int64_t lead_ms; /* leader since; 0: not leading */
 };
@@ -25,6 +32,8 @@ void steward_open(struct node *n)
 
 void steward_close(struct node *n)
 {
+	if (n->steward)
+		free(n->steward->lost);
 	free(n->steward);
 	n->steward = NULL;
 }
@@ -157,18 +166,85 @@ static void look_at(struct node *n, const Gfl__V1__Member *m)
 		change(n, m->id, RAFT_STANDBY, ACTION(DEMOTE), "standby");
 }
 
+static bool still_lost(const struct node *n, const struct lost *l)
+{
+	const Gfl__V1__Trainer *t = state_trainer(n->state, l->id);
+
+	return t && t->liveness && t->attached_index == l->attached_index;
+}
+
+static struct lost *find_lost(const struct steward *w, int64_t id)
+{
+	for (size_t i = 0; i < w->nlost; i++)
+		if (w->lost[i].id == id)
+			return &w->lost[i];
+	return NULL;
+}
+
+/* Start the clock of who went down, forget who came back. */
+static void count_lost(struct node *n)
+{
+	struct steward *w = n->steward;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->nlost; i++)
+		if (still_lost(n, &w->lost[i]))
+			w->lost[kept++] = w->lost[i];
+	w->nlost = kept;
+	for (size_t i = 0; i < n->state->ntrainers; i++) {
+		const Gfl__V1__Trainer *t = n->state->trainers[i];
+
+		if (!t->liveness || find_lost(w, t->id))
+			continue;
+		w->lost = mem_grow(w->lost, &w->lost_cap, w->nlost + 1,
+				   sizeof(*w->lost));
+		w->lost[w->nlost++] =
+			(struct lost){t->id, t->attached_index, clock_ms()};
+	}
+}
+
+/* A trainer that does not come back gives its place and its number free. */
+static void detach_lost(struct node *n)
+{
+	struct steward *w = n->steward;
+	Gfl__V1__TrainerChange c = GFL__V1__TRAINER_CHANGE__INIT;
+	Gfl__V1__Trainer t = GFL__V1__TRAINER__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+	struct err err;
+
+	count_lost(n);
+	c.action = GFL__V1__TRAINER_CHANGE__ACTION__DETACH;
+	c.trainer = &t;
+	c.reason = "down for too long";
+	e.kind_case = GFL__V1__ENTRY__KIND_TRAINER;
+	e.trainer = &c;
+	for (size_t i = 0; i < w->nlost && !w->busy; i++) {
+		if (clock_ms() - w->lost[i].since_ms < n->cfg.remove_after_ms)
+			continue;
+		t.id = w->lost[i].id;
+		t.attached_index = w->lost[i].attached_index;
+		log_info("detach", "trainer=%" PRId64, t.id);
+		if (node_propose(n, &e, noted, n, &err))
+			log_debug("detach", "error=%s", err.msg);
+		else
+			w->busy = true;
+	}
+}
+
 void steward_look(struct node *n)
 {
 	struct steward *w = n->steward;
 
 	if (!n->leads || !n->driver || !driver_leads(n->driver)) {
 		w->lead_ms = 0;
+		w->nlost = 0;
 		return;
 	}
 	if (!w->lead_ms)
 		w->lead_ms = clock_ms();
 	for (size_t i = 0; i < n->state->nmembers && !w->busy; i++)
 		look_at(n, n->state->members[i]);
+	detach_lost(n);
 }
 
 /* ---- Join and Leave ---- */

@@ -612,6 +612,24 @@ TEST(a_trainer_that_failed_is_planned_for_no_more)
 	close_fix(&f);
 }
 
+TEST(a_trainer_that_is_down_for_long_is_detached)
+{
+	struct fix f;
+
+	open_fix(&f);
+	f.fail_after_ms = 200;
+	f.remove_after_ms = 500;
+	start(&f, 1, true);
+	rpc_free(&attach(&f, 1, "one")->base);
+	for (bool gone = false; !gone;) {
+		Gfl__V1__State *s = state_of(&f, 1);
+
+		gone = !s->n_trainers;
+		rpc_free(&s->base);
+	}
+	close_fix(&f);
+}
+
 static int64_t send_text(struct fix *f, int via, int64_t to, const char *id,
 			 const char *text)
 {
