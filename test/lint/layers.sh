@@ -24,6 +24,7 @@ lib/raft/*         -lib/raft/store.* -lib/raft/driver* -lib/raft/journal.* -lib/
 lib/node/state*
 lib/fl/exchange*
 lib/fl/sparsify.*
+lib/fl/pace.*
 lib/fl/aggregate.*
 lib/fl/strategy*
 lib/task/task.*
