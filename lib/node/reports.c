@@ -10,7 +10,7 @@
 #include "wire/rpc.h"
 
 enum {
-	FLUSH_MS = 100,
+	FLUSH_MS = 10,
 	SEND_MS = 2000,
 	LINKS_MAX = 65536, /* that wait for a leader */
 	LAST_MAX = 8192,   /* reports kept for the next leader */
