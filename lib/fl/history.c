@@ -213,7 +213,7 @@ static int apply_rows(struct db *db, void *arg, struct err *err)
 	return rc;
 }
 
-void history_flush(struct history *h)
+static void give_to_writer(struct history *h)
 {
 	struct rows *rows = h->rows;
 
@@ -225,7 +225,41 @@ void history_flush(struct history *h)
 
 static void flush(void *arg)
 {
-	history_flush(arg);
+	give_to_writer(arg);
+}
+
+struct settled {
+	loop_fn *fn;
+	void *arg;
+};
+
+static int apply_nothing(struct db *db, void *arg, struct err *err)
+{
+	(void)db, (void)arg, (void)err;
+	return 0;
+}
+
+static void settled(const struct err *err, void *arg)
+{
+	struct settled s = *(struct settled *)arg;
+
+	finished(err, arg);
+	s.fn(s.arg);
+}
+
+void history_settle(struct history *h, loop_fn *fn, void *arg)
+{
+	struct settled s = {fn, arg}, *job;
+	struct err err;
+
+	give_to_writer(h);
+	if (!writer_pending(h->writer)) {
+		fn(arg);
+		return;
+	}
+	job = mem_dup(&s, sizeof(s));
+	if (writer_post(h->writer, apply_nothing, settled, job, &err))
+		settled(&err, job);
 }
 
 void history_add(struct history *h, const struct history_row *row)
@@ -236,7 +270,7 @@ void history_add(struct history *h, const struct history_row *row)
 	}
 	h->rows->row[h->rows->n++] = *row;
 	if (h->rows->n == FLUSH_ROWS)
-		history_flush(h);
+		give_to_writer(h);
 }
 
 static struct history_row row_of(sqlite3_stmt *s)
@@ -325,7 +359,7 @@ void history_close(struct history *h)
 	if (!h)
 		return;
 	if (h->writer)
-		history_flush(h);
+		give_to_writer(h);
 	writer_close(h->writer);
 	db_close(h->reader);
 	db_close(h->db);

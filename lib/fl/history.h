@@ -22,7 +22,7 @@ struct history_me {
 };
 
 struct history_row {
-	int64_t run, round;
+	int64_t run, round;    /* round: finished so far, so from 1 */
 	double loss, accuracy; /* accuracy NAN: did not evaluate */
 	int64_t bytes_sent, bytes_received, misses; /* up to this round */
 	double compute_s, wait_s;                   /* likewise */
@@ -48,7 +48,10 @@ int history_nodes(struct history *h, history_node_fn *fn, void *arg,
 		  struct err *err) MUST_CHECK;
 
 void history_add(struct history *h, const struct history_row *row);
-void history_flush(struct history *h); /* give all to the writer now */
+
+/* Write what was added, then run fn on the loop's thread: at once if all is
+ * written, by history_close() at the latest. */
+void history_settle(struct history *h, loop_fn *fn, void *arg);
 
 /* Call fn with each row of a run (0: the newest) after a round, by round. fn
  * returns 0 to go on. */

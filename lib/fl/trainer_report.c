@@ -227,20 +227,45 @@ static int send_some(const struct history_row *row, void *arg)
 	return r->failed || --r->left == 0;
 }
 
+/* A reader that waits until the rounds so far are written. */
+struct history_reader {
+	struct trainer *t;
+	struct call *call; /* NULL once its client has gone */
+	int64_t run, after;
+};
+
+static void reader_gone(struct call *call, void *arg)
+{
+	(void)call;
+	((struct history_reader *)arg)->call = NULL;
+}
+
+static void send_history(void *arg)
+{
+	struct history_reader r = *(struct history_reader *)arg;
+	struct rows_sent rows = {r.call, 5000, false};
+	struct err err;
+
+	if (r.call)
+		call_on_cancel(r.call, NULL, NULL);
+	free(arg);
+	if (!r.call)
+		return;
+	if (history_each(r.t->history, r.run, r.after, send_some, &rows, &err))
+		call_fail(r.call, &err);
+	else if (!rows.failed)
+		call_end(r.call);
+}
+
 static void serve_history(struct call *call, const ProtobufCMessage *in,
 			  void *arg)
 {
-	const Gfl__V1__HistoryRequest *r = (const Gfl__V1__HistoryRequest *)in;
-	struct rows_sent rows = {call, 5000, false};
-	struct trainer *t = arg;
-	struct err err;
+	const Gfl__V1__HistoryRequest *q = (const Gfl__V1__HistoryRequest *)in;
+	struct history_reader *r = mem_zero(1, sizeof(*r));
 
-	history_flush(t->history);
-	if (history_each(t->history, r->run, r->after_round, send_some, &rows,
-			 &err))
-		call_fail(call, &err);
-	else if (!rows.failed)
-		call_end(call);
+	*r = (struct history_reader){arg, call, q->run, q->after_round};
+	call_on_cancel(call, reader_gone, r);
+	history_settle(r->t->history, send_history, r);
 }
 
 static void metrics(struct buf *text, void *arg)

@@ -222,7 +222,7 @@ static void add_history(struct trainer *t, bool evaluated)
 	const struct tally *y = &t->run.tally;
 	struct history_row row = {
 		.run = t->run.id,
-		.round = t->run.at,
+		.round = t->run.at + 1,
 		.loss = y->loss,
 		.accuracy = evaluated ? y->accuracy : (double)NAN,
 		.bytes_sent = y->bytes_sent,

@@ -21,14 +21,14 @@ int runs_get(const struct client_opts *c, int64_t id, Gfl__V1__Run **out,
 
 struct runs_progress runs_progress_of(const Gfl__V1__Run *run)
 {
-	struct runs_progress p = {.round = run->n_reports ? INT64_MAX : 0};
+	struct runs_progress p = {.round = INT64_MAX};
 	double sum = 0;
 	int n = 0;
 
 	for (size_t i = 0; i < run->n_reports; i++) {
 		const Gfl__V1__TrainerReport *r = run->reports[i];
 
-		if (r->round < p.round)
+		if (r->round < p.round && strcmp(r->state, "failed") != 0)
 			p.round = r->round;
 		p.bytes_sent += r->bytes_sent;
 		if (r->_accuracy_case) {
@@ -36,6 +36,8 @@ struct runs_progress runs_progress_of(const Gfl__V1__Run *run)
 			n++;
 		}
 	}
+	if (p.round == INT64_MAX)
+		p.round = 0;
 	p.accuracy = n ? sum / n : NAN;
 	p.trainers = (int64_t)run->n_reports;
 	return p;
@@ -137,6 +139,7 @@ static const struct out_col history_cols[] = {
 struct history {
 	struct out *out;
 	int64_t trainer;
+	int64_t last; /* round printed of it; it sends so many at a time */
 };
 
 static bool print_row(const ProtobufCMessage *msg, void *arg)
@@ -144,6 +147,7 @@ static bool print_row(const ProtobufCMessage *msg, void *arg)
 	const Gfl__V1__HistoryRow *r = (const Gfl__V1__HistoryRow *)msg;
 	struct history *h = arg;
 
+	h->last = r->round;
 	out_row(h->out, out_int(h->trainer), out_int(r->round),
 		out_real(r->loss),
 		out_real(r->_accuracy_case ? r->accuracy : NAN),
@@ -153,24 +157,37 @@ static bool print_row(const ProtobufCMessage *msg, void *arg)
 	return true;
 }
 
+/* All rounds of one trainer, page by page. */
+static int ask_trainer(const struct client_opts *c, const char *url,
+		       struct history *h, int64_t run, struct err *err)
+{
+	Gfl__V1__HistoryRequest in = GFL__V1__HISTORY_REQUEST__INIT;
+
+	in.run = run;
+	h->last = 0;
+	do {
+		in.after_round = h->last;
+		if (client_stream_now(url, RPC_TRAINER_GET_HISTORY, &in.base,
+				      c->timeout_ms, print_row, h, err))
+			return err_wrap(err, "history of trainer %" PRId64,
+					h->trainer);
+	} while (h->last > in.after_round);
+	return 0;
+}
+
 /* Ask each trainer in turn; *answered counts those that did. */
 static int ask_trainers(const struct client_opts *c, const Gfl__V1__State *s,
 			struct history *h, int64_t run, int *answered,
 			struct err *err)
 {
-	Gfl__V1__HistoryRequest in = GFL__V1__HISTORY_REQUEST__INIT;
 	int rc = 0;
 
-	in.run = run;
 	for (size_t i = 0; i < s->n_trainers; i++) {
 		h->trainer = s->trainers[i]->id;
-		if (!client_stream_now(s->trainers[i]->url,
-				       RPC_TRAINER_GET_HISTORY, &in.base,
-				       c->timeout_ms, print_row, h, err))
-			(*answered)++;
+		if (ask_trainer(c, s->trainers[i]->url, h, run, err))
+			rc = (int)err->code;
 		else
-			rc = err_wrap(err, "history of trainer %" PRId64,
-				      h->trainer);
+			(*answered)++;
 	}
 	return rc;
 }
