@@ -5,7 +5,7 @@
 # serves, into a pipe that breaks if it dies instead.
 
 # No test may hang for ever; one that gets here has failed.
-export BATS_TEST_TIMEOUT=90
+export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-90}
 
 declare -gA running=() # pid by name, of what this test started
 

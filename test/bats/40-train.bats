@@ -1,0 +1,239 @@
+# Trainers that learn together, while what they rest on dies around them.
+
+load helpers
+
+full=/usr/share/datasets/fashion-mnist
+
+# cut KIND COUNT - the first COUNT examples of the real set, as IDX files
+cut_set() {
+	local count
+	printf -v count '\\x%02x\\x%02x' $(($2 / 256)) $(($2 % 256))
+	{
+		printf '\0\0\10\3\0\0%b\0\0\0\34\0\0\0\34' "$count"
+		zcat "$full/$1-images-idx3-ubyte.gz" | tail -c +17 |
+			head -c $(($2 * 784))
+	} >"$small/$1-images-idx3-ubyte"
+	{
+		printf '\0\0\10\1\0\0%b' "$count"
+		zcat "$full/$1-labels-idx1-ubyte.gz" | tail -c +9 |
+			head -c "$2"
+	} >"$small/$1-labels-idx1-ubyte"
+}
+
+setup_file() {
+	export small=$BATS_FILE_TMPDIR/small
+	mkdir "$small"
+	cut_set train 2000
+	cut_set t10k 500
+	gfl-data split --data "$small" --parts 3 --by dirichlet:0.5 --seed 1 \
+		--out "$small/parts"
+}
+
+trainer() { # ID NODE... [-- OPTION...]
+	local id=$1 urls='' node
+	shift
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		node=n${1}_url
+		urls+=${urls:+,}${!node}
+		shift
+	done
+	start "t$id" gfl-trainer --db "t$id" --node "$urls" --data "$small" \
+		--test "$small" --index "$small/parts/part-$id.idx" \
+		--eval-every 10 "${@:2}"
+}
+
+# federation NODES [OPTION...] - as many nodes, and three trainers on them
+federation() {
+	local id
+	cluster "$@"
+	for id in 1 2 3; do
+		trainer "$id" $((id <= $1 ? id : 1))
+	done
+	gfl-wait trainers 3 -t 20 2>>wait.err
+}
+
+run() { # ROUNDS [OPTION...] - its id is in $id
+	id=$(gfl-run start --model mlp --rounds "$1" --steps 1 --batch 10 \
+		--keep 0.1 --min-trainers 3 --round-deadline 2 "${@:2}")
+}
+
+at_round() { # ROUND
+	gfl-wait round "$1" -t 40 2>>wait.err
+}
+
+over() {
+	gfl-wait run "$id" -t 60 2>>wait.err
+}
+
+# The run's table is as this jq filter says.
+table() { # FILTER
+	answer=$(gfl-run show "$id" -o json)
+	jq -r '.[] | [.trainer, .round, .state, .misses, .exchanges,
+		.accuracy_alone, .accuracy, .reason] | @tsv' <<<"$answer"
+	is "$1"
+}
+
+finished_by() { # IDS, as JSON
+	table '[.[] | select(.state == "finished").trainer] == '"$1"
+}
+
+@test "three trainers finish a run, one resting each round, and each is better for it" {
+	federation 1
+	run 60 --steps 5
+	over
+	finished_by '[1,2,3]'
+	table 'all(.round == 60 and .misses == 0 and .exchanges == 40)'
+	table 'all(.accuracy > .accuracy_alone)'
+	# 40 times a tenth of 101770 values of 4 bytes, and some framing
+	table 'all(.bytes_sent > 1628320 and .bytes_sent < 1640000)'
+	gfl-run show "$id" -F model -o tsv >models
+	gfl-model average --out mean.safetensors $(<models)
+	gfl-model eval mean.safetensors --data "$small" -o json |
+		jq -e '.[0] | .accuracy > 0.4 and .examples == 500'
+}
+
+@test "a dense exchange leaves both partners with the same model" {
+	cluster 1
+	trainer 1 1
+	trainer 2 1
+	run 10 --scheme dense --min-trainers 2
+	over
+	finished_by '[1,2]'
+	gfl-run show "$id" -F model -o tsv >models
+	gfl-model diff $(<models)
+}
+
+@test "every round of every trainer is in the history, and can be drawn" {
+	federation 1
+	run 30
+	over
+	gfl-run show "$id" --history -o jsonl >history
+	jq -es 'group_by(.trainer) | map(map(.round)) |
+		. == [[range(1; 31)], [range(1; 31)], [range(1; 31)]]' history
+	gfl-plot --x round --y loss --by trainer history >drawn
+	[ "$(wc -l <drawn)" -ge 14 ]
+}
+
+@test "while the gateway is down, and then the leader too, training goes on" {
+	federation 3
+	run 400
+	at_round 20
+	stop gw
+	old=$(gfl-leader)
+	crash "n$old"
+	gfl-wait leader --not "$old" -t 10
+	over
+	finished_by '[1,2,3]'
+}
+
+@test "a trainer whose node is killed goes on with another node, as the same trainer" {
+	federation 3
+	run 400
+	at_round 20
+	node=$(gfl-list trainers -o json | jq '.[] | select(.id == 2).node')
+	crash "n$node"
+	over
+	finished_by '[1,2,3]'
+	gfl-list trainers -o json |
+		jq -e 'map(.id) == [1,2,3] and all(.node != '"$node"')'
+}
+
+@test "a trainer killed mid-run costs the others only rounds with it, and the run finishes" {
+	federation 1 --fail-after 1
+	run 300
+	at_round 20
+	crash t2
+	over
+	finished_by '[1,3]'
+	table '.[0].round == 300 and .[2].round == 300'
+	table '.[0].exchanges > 60 and .[2].exchanges > 60'
+	# 16 rounds are planned ahead, of which it had at most each
+	table '.[0].misses <= 40 and .[2].misses <= 40'
+}
+
+@test "a killed trainer that comes back resumes from its checkpoint and finishes" {
+	federation 1
+	run 600 --round-deadline 1
+	at_round 40
+	crash t2
+	again t2
+	over
+	finished_by '[1,2,3]'
+	gfl-list trainers -o json | jq -e 'map(.id) == [1,2,3]'
+}
+
+@test "a run outlives kill -9 of every node" {
+	federation 3
+	run 400
+	at_round 20
+	for node in 1 2 3; do crash "n$node"; done
+	for node in 1 2 3; do launch "n$node"; done
+	for node in 1 2 3; do ready "n$node"; done
+	over
+	finished_by '[1,2,3]'
+}
+
+@test "a trainer stopped by TERM leaves with status 0, and the others finish" {
+	federation 1
+	run 200
+	at_round 10
+	stop t3
+	gfl-list trainers -o json | jq -e 'map(.id) == [1,2]'
+	over
+	table 'map(select(.trainer < 3)) | all(.state == "finished")'
+}
+
+@test "a run is stopped by its id, with the reason, and the next in line begins" {
+	federation 1
+	run 100000
+	first=$id
+	run 20
+	gfl-run list -o json | jq -e 'map(.state) == ["running", "waiting"]'
+	gfl-run stop "$first" --reason 'enough is enough'
+	over
+	finished_by '[1,2,3]'
+	fails 1 gfl-wait run "$first"
+	[[ $said == *"run $first stopped: enough is enough" ]]
+	fails 1 gfl-run stop 9999
+	fails 1 gfl-run show 9999
+}
+
+@test "a run ends when its target accuracy is reached" {
+	federation 1
+	run 5000 --eval-every 5 --steps 5 --target-accuracy 0.4
+	over
+	table 'all(.round < 5000) and (map(.accuracy) | add / 3 >= 0.4)'
+}
+
+@test "a run whose model fits nobody's data fails, and names the reason" {
+	federation 1
+	run 10 --model 'dense 5' --give-up 0.5
+	fails 1 gfl-wait run "$id" -t 20
+	[[ $said == *"run $id failed: "* ]]
+	table 'all(.state == "failed" and (.reason | contains("5 classes")))'
+	run 10 # and the trainers are there for the next one
+	over
+	finished_by '[1,2,3]'
+}
+
+@test "gfl-run start refuses what is no run" {
+	cluster 1
+	fails 2 gfl-run start --model resnet
+	[[ $said == *resnet* ]]
+	fails 2 gfl-run start --rounds 0
+	fails 2 gfl-run start --keep 2
+	fails 2 gfl-run start --scheme dark
+	fails 2 gfl-run
+	fails 2 gfl-run stop one
+	[ -z "$(gfl-run list)" ]
+}
+
+@test "a trainer that comes before its node attaches once that is there" {
+	cluster 1
+	crash n1
+	command_t1=(gfl-trainer --db t1 --node "$n1_url" --data "$small") t1_port=0
+	launch t1
+	again n1
+	ready t1
+	gfl-wait trainers 1 -t 20
+}
