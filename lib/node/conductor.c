@@ -329,11 +329,11 @@ static void do_plan(struct node *n, const struct coordinator_act *act)
 	batch.n_entries = n->conductor->fresh ? 2 : 1;
 	e.kind_case = GFL__V1__ENTRY__KIND_BATCH;
 	e.batch = &batch;
-	log_info("plan",
-		 "run=%" PRId64 " epoch=%" PRId64 " t0=%" PRId64
-		 " rounds=%zu why=%s",
-		 act->plan->run, act->plan->epoch, act->plan->t0,
-		 act->plan->nrounds, act->why);
+	log_write(plans_epoch(&n->state->plans, act->plan->run) ==
+				  act->plan->epoch
+			  ? LEVEL_DEBUG
+			  : LEVEL_INFO,
+		  "plan", " run=%" PRId64 " why=%s", act->plan->run, act->why);
 	propose(n, &e);
 	n->conductor->fresh = false;
 	rpc_free(&one[0].topology->base);
