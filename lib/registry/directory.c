@@ -105,15 +105,22 @@ static char *ids_of(const GetNodesResponse *nodes)
 	return buf_take(&ids);
 }
 
-static int url_of_id(const GetNodesResponse *nodes, const char *text,
-		     char **out, struct err *err)
+static int parse_id(const char *text, int64_t *id, struct err *err)
 {
-	char *end, *ids;
-	long long id = strtoll(text, &end, 10);
+	char *end;
 
-	if (*end || id < 1)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "a node is an id or a URL, not \"%s\"", text);
+	*id = strtoll(text, &end, 10);
+	if (!*end && *id >= 1)
+		return 0;
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "a node is an id or a URL, not \"%s\"", text);
+}
+
+static int url_of_id(const GetNodesResponse *nodes, int64_t id, char **out,
+		     struct err *err)
+{
+	char *ids;
+
 	for (size_t i = 0; i < nodes->n_nodes; i++) {
 		if (nodes->nodes[i]->node_id == id) {
 			*out = mem_str(nodes->nodes[i]->url);
@@ -121,8 +128,9 @@ static int url_of_id(const GetNodesResponse *nodes, const char *text,
 		}
 	}
 	ids = ids_of(nodes);
-	err_set(err, ERR_NOT_FOUND, "no node %s in the cluster, which has: %s",
-		text, *ids ? ids : "none");
+	err_set(err, ERR_NOT_FOUND,
+		"no node %" PRId64 " in the cluster, which has: %s", id,
+		*ids ? ids : "none");
 	free(ids);
 	return ERR_NOT_FOUND;
 }
@@ -131,15 +139,17 @@ int directory_url(const struct client_opts *o, const char *text, char **out,
 		  struct err *err)
 {
 	GetNodesResponse *nodes;
+	int64_t id;
 	int rc;
 
 	if (is_url(text)) {
 		*out = mem_str(text);
 		return 0;
 	}
-	if (nodes_by(o, end_of(o->timeout_ms), &nodes, err))
+	if (parse_id(text, &id, err) ||
+	    nodes_by(o, end_of(o->timeout_ms), &nodes, err))
 		return (int)err->code;
-	rc = url_of_id(nodes, text, out, err);
+	rc = url_of_id(nodes, id, out, err);
 	rpc_free((ProtobufCMessage *)nodes);
 	return rc;
 }
