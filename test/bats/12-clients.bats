@@ -1,0 +1,213 @@
+# What holds for every program that asks a cluster for something.
+
+load helpers
+
+nobody=http://127.0.0.1:1
+
+# Three members that a gateway was told of, one of them dead long ago.
+registry() {
+	start gw gfl-gateway --db gw.db
+	export GFL_GATEWAY=$gw_url
+	for id in 1 2 10; do
+		call "$gw_url" GatewayService/RegisterNode "{\"nodeId\":$id,
+			\"url\":\"http://127.0.0.1:$((8900 + id))\",
+			\"role\":\"a\\tb\\nc\",
+			\"clusterId\":\"cccccccccccccccccccccccccccccccc\"}"
+	done
+}
+
+unreachable() { # PROGRAM ARGUMENT...
+	local began=${EPOCHREALTIME/[.,]/}
+	fails 3 "$@" -g $nobody
+	[ $((${EPOCHREALTIME/[.,]/} - began)) -lt 1000000 ]
+	[[ $said == *"cannot reach $nobody: Connection refused"* ]]
+}
+
+@test "without a peer each program says within a second whom it cannot reach, and exits 3" {
+	unreachable gfl-list
+	unreachable gfl-list trainers
+	unreachable gfl-list runs
+	unreachable gfl-leader
+	unreachable gfl-status
+	unreachable gfl-status 1
+	unreachable gfl-log
+	unreachable gfl-log --follow
+	echo '{}' >entry
+	unreachable gfl-log append noop entry
+	unreachable gfl-run start
+	unreachable gfl-run stop 1
+	unreachable gfl-run list
+	unreachable gfl-run show
+	unreachable gfl-send 1 hello
+	unreachable gfl-recv --node 1
+	unreachable gfl-recv --node $nobody
+	unreachable gfl-wait leader -t 0.2
+}
+
+@test "the hint says what to do about it" {
+	fails 3 gfl-list -g $nobody
+	[[ $said == *"gfl-list: hint: start gfl-gateway, or name one with -g or GFL_GATEWAY" ]]
+}
+
+@test "a peer that does not answer is named after --timeout, with status 4" {
+	registry
+	kill -STOP "$gw_pid"
+	fails 4 gfl-list -t 0.2
+	[[ $said == *"$gw_url"* ]]
+	fails 4 gfl-send 1 hello -t 0.2
+	kill -CONT "$gw_pid"
+	gfl-list
+}
+
+@test "a peer that does not know the method is no crash" {
+	registry
+	fails 1 gfl-status "$gw_url"
+	[[ $said == *"/gfl.v1.NodeService/GetStatus"* ]]
+}
+
+@test "the first of several gateways that answers is taken" {
+	registry
+	[ "$(gfl-list -g "$nobody,$gw_url" -F id)" = $'1\n2\n10' ]
+}
+
+@test "an address that is none exits 2, naming it" {
+	for bad in nonsense http:// ftp://127.0.0.1:1 http://127.0.0.1:99999 \
+		http://127.0.0.1:1/path; do
+		fails 2 gfl-list -g "$bad"
+		[[ $said == *"$bad"* ]]
+	done
+	fails 2 gfl-status seven
+}
+
+@test "the gateway may be named by environment, file and the old options" {
+	registry
+	unset GFL_GATEWAY
+	echo "gateway = $gw_url" >gfl.conf
+	[ "$(gfl-list | wc -l)" = 3 ]
+	rm gfl.conf
+	export GOSSIPFL_GATEWAY_HOST=127.0.0.1 GOSSIPFL_GATEWAY_PORT=$gw_port
+	[ "$(gfl-list | wc -l)" = 3 ]
+	unset GOSSIPFL_GATEWAY_HOST GOSSIPFL_GATEWAY_PORT
+	gfl-list --gateway-host 127.0.0.1 --gateway_port "$gw_port" >list
+	[ "$(wc -l <list)" = 3 ]
+}
+
+@test "a pipe gets tab-separated values: no header, no color, nothing cut off, tabs escaped" {
+	registry
+	gfl-list -F id,role >list
+	printf '1\ta\\tb\\nc\n2\ta\\tb\\nc\n10\ta\\tb\\nc\n' | cmp - list
+	gfl-list >list
+	[ "$(awk -F'\t' '{ print NF }' list | sort -u)" = 10 ]
+	! grep $'\033' list
+}
+
+@test "json is one document, jsonl one object a line" {
+	registry
+	gfl-list -o json | jq -e 'map(.id) == [1, 2, 10] and
+		all(.role == "a\tb\nc" and .lease_ms > 0 and .leader == false)'
+	gfl-list -o jsonl >lines
+	[ "$(wc -l <lines)" = 3 ]
+	jq -es 'map(.id) == [1, 2, 10]' lines
+	gfl-list -o json -F url,id |
+		jq -e '.[0] | keys_unsorted == ["url", "id"]'
+}
+
+@test "an empty list is nothing, or an empty document" {
+	start gw gfl-gateway --db gw.db
+	export GFL_GATEWAY=$gw_url
+	[ -z "$(gfl-list)" ]
+	[ "$(gfl-list -o json | jq -c .)" = '[]' ]
+	[ -z "$(gfl-list -o jsonl)" ]
+}
+
+@test "a field or format that is not there exits 2, naming those that are" {
+	registry
+	fails 2 gfl-list -F id,colour
+	[[ $said == *colour*url* ]]
+	fails 2 gfl-list -o yaml
+	[[ $said == *yaml*json* ]]
+	fails 2 gfl-list things
+	[[ $said == *things*trainers* ]]
+}
+
+@test "a terminal gets an aligned table with a header" {
+	registry
+	TERM=xterm script -qec 'gfl-list -F id,url' /dev/null >screen
+	head -n 1 screen | grep -q 'ID.*URL'
+	[ "$(wc -l <screen)" = 4 ]
+	NO_COLOR=1 TERM=xterm script -qec 'gfl-list -F id,url' /dev/null >plain
+	! grep $'\033' plain
+}
+
+@test "a reader that leaves ends the program by SIGPIPE, silently" {
+	registry
+	mkfifo gate
+	{
+		status=0
+		read -r _ <gate
+		gfl-list 2>err || status=$?
+		echo $status >status
+		: >done
+	} | {
+		exec <&-
+		echo >gate
+	}
+	[ "$(<status)" = 141 ]
+	[ ! -s err ]
+}
+
+@test "a full disk is an error" {
+	registry
+	status=0
+	gfl-list >/dev/full 2>err || status=$?
+	[ "$status" = 7 ]
+	grep -q 'No space left' err
+}
+
+@test "who was seen is kept, and a place to keep it that is damaged or closed is no error" {
+	registry
+	gfl-list >before
+	seen=state/gfl/members/cccccccccccccccccccccccccccccccc.json
+	jq -e '.members | map(.id) == [1, 2, 10]' $seen
+	echo '{"members":[{"url":7}' >$seen
+	gfl-list -F id | cmp - <(cut -f 1 before)
+	jq -e . $seen
+	echo '[1' >$seen
+	fails 3 gfl-list -g $nobody
+	XDG_STATE_HOME=/dev/null/state gfl-list -F id |
+		cmp - <(cut -f 1 before)
+}
+
+@test "members that were seen through another gateway are not asked" {
+	registry
+	gfl-list
+	fails 3 gfl-list -g $nobody
+	[[ $said != *8901* ]]
+}
+
+@test "gfl-plot draws lines of numbers, and nothing else to the pipe" {
+	for i in 1 2 3 4 5 6 7 8; do
+		echo "{\"round\":$i,\"accuracy\":0.$i,\"trainer\":$((i % 2))}"
+	done >points
+	gfl-plot --x round --by trainer points >drawn
+	! grep $'\033' drawn
+	grep -q 0.8 drawn
+	gfl-plot -o spark <points >spark
+	[ "$(wc -l <spark)" = 1 ]
+	[ "$(LC_ALL=C.UTF-8 wc -L <drawn)" -le 80 ]
+}
+
+@test "gfl-plot passes over what has no number, and refuses what is no record" {
+	printf '%s\n' '{"accuracy":1}' '{"accuracy":null}' '{"loss":3}' \
+		'{"accuracy":2}' | gfl-plot -o spark
+	echo '{"accuracy":1' >half
+	fails 2 gfl-plot half
+	[[ $said == *half*1* ]]
+	echo '{"loss":3}' >other
+	fails 2 gfl-plot other
+	[[ $said == *accuracy* ]]
+	fails 1 gfl-plot missing.jsonl
+	[[ $said == *missing.jsonl* ]]
+	: >empty
+	fails 2 gfl-plot empty
+}
