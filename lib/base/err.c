@@ -48,16 +48,22 @@ enum err_code err_by_name(const char *name)
 	return ERR_UNKNOWN;
 }
 
+static void record(struct err *err, enum err_code code, const char *fmt,
+		   va_list ap)
+{
+	if (!err)
+		return;
+	err->code = code;
+	err->hint[0] = '\0';
+	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+}
+
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (!err)
-		return (int)code;
-	err->code = code;
-	err->hint[0] = '\0';
 	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	record(err, code, fmt, ap);
 	va_end(ap);
 	return (int)code;
 }
@@ -98,47 +104,42 @@ static enum err_code code_of_errno(int number)
 	}
 }
 
-/* Append ": WHY" to err->msg, cutting where the room ends. */
-static void append_errno(struct err *err, int number)
+/* The sentence, then ": WHY", cut where the room ends. */
+static int record_errno(struct err *err, int number, const char *fmt,
+			va_list ap)
 {
-	size_t len = strlen(err->msg);
 	char why[128];
+	size_t len;
 
-	snprintf(err->msg + len, sizeof(err->msg) - len, ": %s",
-		 strerror_r(number, why, sizeof(why)));
+	record(err, code_of_errno(number), fmt, ap);
+	if (err) {
+		len = strlen(err->msg);
+		snprintf(err->msg + len, sizeof(err->msg) - len, ": %s",
+			 strerror_r(number, why, sizeof(why)));
+	}
+	return (int)code_of_errno(number);
 }
 
 int err_errno(struct err *err, int number, const char *fmt, ...)
 {
-	enum err_code code = code_of_errno(number);
 	va_list ap;
+	int code;
 
-	if (!err)
-		return (int)code;
-	err->code = code;
-	err->hint[0] = '\0';
 	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	code = record_errno(err, number, fmt, ap);
 	va_end(ap);
-	append_errno(err, number);
-	return (int)code;
+	return code;
 }
 
 int err_sys(struct err *err, const char *fmt, ...)
 {
-	int number = errno;
-	enum err_code code = code_of_errno(number);
+	int number = errno, code;
 	va_list ap;
 
-	if (!err)
-		return (int)code;
-	err->code = code;
-	err->hint[0] = '\0';
 	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	code = record_errno(err, number, fmt, ap);
 	va_end(ap);
-	append_errno(err, number);
-	return (int)code;
+	return code;
 }
 
 int err_wrap(struct err *err, const char *fmt, ...)
