@@ -235,6 +235,10 @@ static int run(const struct config *cfg, struct err *err)
 	rc = daemon_db(&path, &cfg->daemon, file, err);
 	if (!rc)
 		rc = serve(&app, path, err);
+	if (rc && err->code == ERR_RESOURCE_EXHAUSTED && !cfg->id &&
+	    !cfg->daemon.db)
+		err_hint(err, "another node of this machine is told apart by "
+			      "--node-id or --db");
 	free(path);
 	free(file);
 	daemon_end(&app.daemon);

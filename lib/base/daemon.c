@@ -124,13 +124,11 @@ static void detach(struct daemon *d)
 int daemon_ready(struct daemon *d, int port, struct err *err)
 {
 	const struct daemon_opts *o = d->opts;
-	bool v6 = strchr(o->listen.host, ':');
 
 	if (o->port_file && write_port(o->port_file, port, err))
 		return (int)err->code;
 	d->ready = true;
-	log_info("ready", "pid=%d listen=%s%s%s:%d", (int)getpid(),
-		 v6 ? "[" : "", o->listen.host, v6 ? "]" : "", port);
+	log_info("ready", "pid=%d port=%d", (int)getpid(), port);
 	notify_send("READY=1");
 	if (o->ready_fd >= 0) {
 		if (write(o->ready_fd, "\n", 1) != 1)

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "node/node_impl.h"
+#include "node/state_impl.h"
 #include "wire/rpc.h"
 
 /* ---- status ---- */
@@ -23,21 +24,35 @@ static const char *role(const struct node *n, const struct raft_status *s)
 	return m && m->role == GFL__V1__ROLE__VOTER ? "follower" : "learner";
 }
 
+/* The run with what the leader knows beyond the log; a trainer of it that is
+ * not live any more is "down". */
+static Gfl__V1__Run *run_now(const struct node *n, const Gfl__V1__Run *run)
+{
+	Gfl__V1__Run *copy = (Gfl__V1__Run *)rpc_copy(&run->base);
+
+	conductor_merge(n, copy);
+	for (size_t i = 0; i < copy->n_reports && !copy->ended_ms; i++) {
+		Gfl__V1__TrainerReport *r = copy->reports[i];
+		const Gfl__V1__Trainer *t =
+			state_trainer(n->state, r->trainer_id);
+
+		if (!t || t->liveness != GFL__V1__LIVENESS__LIVE)
+			state_text(&r->state, "down");
+	}
+	return copy;
+}
+
 /* The least round that a live trainer of the run has finished. */
 static int64_t least_round(const struct node *n, const Gfl__V1__Run *run)
 {
-	Gfl__V1__Run *all = (Gfl__V1__Run *)rpc_copy(&run->base);
+	Gfl__V1__Run *now = run_now(n, run);
 	int64_t least = INT64_MAX;
 
-	conductor_merge(n, all);
-	for (size_t i = 0; i < all->n_reports; i++) {
-		const Gfl__V1__Trainer *t =
-			state_trainer(n->state, all->reports[i]->trainer_id);
-
-		if (t && !t->liveness && all->reports[i]->round < least)
-			least = all->reports[i]->round;
-	}
-	rpc_free(&all->base);
+	for (size_t i = 0; i < now->n_reports; i++)
+		if (strcmp(now->reports[i]->state, "down") != 0 &&
+		    now->reports[i]->round < least)
+			least = now->reports[i]->round;
+	rpc_free(&now->base);
 	return least == INT64_MAX ? 0 : least;
 }
 
@@ -280,14 +295,6 @@ static void on_stop(struct call *call, const ProtobufCMessage *msg, void *arg)
 		return;
 	}
 	ask_begin(ask_new(arg, call, RPC_NODE_STOP_RUN, msg, lead_stop));
-}
-
-static Gfl__V1__Run *run_now(const struct node *n, const Gfl__V1__Run *run)
-{
-	Gfl__V1__Run *copy = (Gfl__V1__Run *)rpc_copy(&run->base);
-
-	conductor_merge(n, copy);
-	return copy;
 }
 
 static int list_runs(struct ask *a, struct err *err)

@@ -39,7 +39,8 @@ struct runs_progress runs_progress_of(const Gfl__V1__Run *run)
 	if (p.round == INT64_MAX)
 		p.round = 0;
 	p.accuracy = n ? sum / n : NAN;
-	p.trainers = (int64_t)run->n_reports;
+	if (!p.trainers)
+		p.round = 0;
 	return p;
 }
 

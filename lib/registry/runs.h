@@ -30,7 +30,7 @@ struct runs_progress {
 	int64_t round;	     /* the least of the live ones */
 	double accuracy;     /* mean of those that have one; NaN: none */
 	int64_t bytes_sent;  /* sum */
-	int64_t trainers;
+	int64_t trainers;    /* that are live */
 };
 struct runs_progress runs_progress_of(const Gfl__V1__Run *run);
 
