@@ -28,19 +28,20 @@ struct runs_progress runs_progress_of(const Gfl__V1__Run *run)
 	for (size_t i = 0; i < run->n_reports; i++) {
 		const Gfl__V1__TrainerReport *r = run->reports[i];
 
-		if (r->round < p.round && strcmp(r->state, "failed") != 0)
-			p.round = r->round;
 		p.bytes_sent += r->bytes_sent;
+		if (!strcmp(r->state, "down") || !strcmp(r->state, "failed"))
+			continue;
+		p.trainers++;
+		if (r->round < p.round)
+			p.round = r->round;
 		if (r->_accuracy_case) {
 			sum += r->accuracy;
 			n++;
 		}
 	}
-	if (p.round == INT64_MAX)
-		p.round = 0;
-	p.accuracy = n ? sum / n : NAN;
 	if (!p.trainers)
 		p.round = 0;
+	p.accuracy = n ? sum / n : NAN;
 	return p;
 }
 
