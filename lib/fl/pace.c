@@ -40,7 +40,7 @@ struct pace_next pace_next(const struct pace *p)
 		next.step = PACE_EXCHANGE;
 		next.epoch = of->epoch;
 	} else if (planned && planned >= p->epoch &&
-		   next.t < plans_start(p->plans, p->run)) {
+		   next.t < plans_end(p->plans, p->run)) {
 		next.step = PACE_REST;
 	}
 	return next;

@@ -15,7 +15,7 @@ enum { PACE_BEHIND = 8 };
 enum pace_step {
 	PACE_WAIT,     /* for a plan */
 	PACE_EXCHANGE, /* local steps, then as the plan says */
-	PACE_REST,     /* local steps only: the epoch began later */
+	PACE_REST,     /* local steps only: the plans begin or go on later */
 	PACE_FINISHED,
 };
 

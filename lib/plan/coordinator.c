@@ -429,7 +429,8 @@ struct plan *coordinator_plan(const struct coordinator_view *v, int64_t t0)
 	return p;
 }
 
-/* The first round that needs a plan now, or -1. */
+/* The first round that needs a plan now, or -1. Where the fastest has finished,
+ * the last is planned for those who have not. */
 static int64_t round_to_plan(const struct coordinator *c,
 			     const struct coordinator_view *v)
 {
@@ -437,13 +438,15 @@ static int64_t round_to_plan(const struct coordinator *c,
 	int64_t next = coordinator_fastest(c, v) + 1;
 	int64_t end = plans_end(v->plans, run);
 
+	if (next >= v->run->rounds)
+		next = v->run->rounds - 1;
 	if (!planned)
 		return runners(v) >= 2 && runners(v) >=
 						  (size_t)v->run->min_trainers
 			       ? next
 			       : -1;
 	if (planned < v->epoch)
-		return runners(v) > 0 && next < v->run->rounds ? next : -1;
+		return runners(v) > 0 ? next : -1;
 	if (end >= v->run->rounds || next < end - PLAN_ROUNDS / 2)
 		return -1;
 	return end > next ? end : next;
@@ -455,7 +458,7 @@ static bool look_for_plan(struct coordinator *c,
 {
 	int64_t t0 = round_to_plan(c, v);
 
-	if (t0 < 0 || t0 >= v->run->rounds)
+	if (t0 < 0)
 		return false;
 	act->plan = coordinator_plan(v, t0);
 	act->run = v->run->id;

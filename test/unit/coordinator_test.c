@@ -106,6 +106,27 @@ TEST(coordinator_cuts_over_to_a_new_epoch_after_the_highest_report)
 	teardown(&w);
 }
 
+/* Who is still on the way must not wait for a plan that never comes. */
+TEST(coordinator_plans_the_last_round_again_when_the_fastest_has_finished)
+{
+	struct world w;
+
+	setup(&w, 4);
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	coordinator_reported(w.c, 1, 1, 39, NAN);
+	coordinator_reported(w.c, 1, 4, 30, NAN);
+	CHECK_INT(next(&w), COORDINATOR_PLAN); /* rounds 16 to 38: rests */
+	CHECK_INT(plans_end(&w.plans, 1), 40);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	w.v.epoch = 20;
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	CHECK_INT(plans_epoch(&w.plans, 1), 20);
+	CHECK_INT(plans_start(&w.plans, 1), 39);
+	CHECK_INT(plans_end(&w.plans, 1), 40);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	teardown(&w);
+}
+
 TEST(a_new_leader_plans_as_the_old_one_would)
 {
 	struct world a, b;

@@ -51,6 +51,20 @@ TEST(pace_rests_up_to_where_a_new_epoch_begins)
 	plans_release(&s);
 }
 
+TEST(pace_rests_in_rounds_that_the_plans_left_out)
+{
+	struct plans s = {0};
+
+	add(&s, 3, 0);
+	add(&s, 3, 20);
+	CHECK_INT(ask(&s, 3, 15, 19).step, PACE_REST);
+	CHECK_INT(ask(&s, 3, 15, 19).t, 16);
+	CHECK_INT(ask(&s, 3, 18, 19).step, PACE_REST);
+	CHECK_INT(ask(&s, 3, 19, 19).step, PACE_EXCHANGE);
+	CHECK_INT(ask(&s, 3, 35, 19).step, PACE_WAIT);
+	plans_release(&s);
+}
+
 TEST(pace_jumps_when_more_than_eight_behind)
 {
 	struct plans s = {0};
