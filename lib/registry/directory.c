@@ -57,19 +57,36 @@ static int ask_nodes(const struct opt_list *urls, int64_t end_ms,
 			  (ProtobufCMessage **)out, err);
 }
 
+static void free_urls(struct opt_list *urls)
+{
+	for (size_t i = 0; i < urls->n; i++)
+		free((char *)urls->at[i]);
+}
+
+/* The members seen last are asked when no gateway answers. */
+static int ask_seen(const struct opt_list *gateways, int64_t end_ms,
+		    GetNodesResponse **out)
+{
+	struct opt_list urls;
+	struct err unread;
+	int rc = ERR_UNAVAILABLE;
+
+	seen_get(gateways, &urls);
+	if (urls.n)
+		rc = ask_nodes(&urls, end_ms, out, &unread);
+	free_urls(&urls);
+	return rc;
+}
+
 static int nodes_by(const struct client_opts *o, int64_t end_ms,
 		    GetNodesResponse **out, struct err *err)
 {
-	struct opt_list seen;
-	struct err later;
-
 	if (!o->gateways.n)
 		return err_set(err, ERR_INVALID_ARGUMENT, "no gateway named");
 	if (ask_nodes(&o->gateways, end_ms, out, err)) {
 		if (!next_may(err))
 			return (int)err->code;
-		seen_get(&o->gateways, &seen);
-		if (!seen.n || ask_nodes(&seen, end_ms, out, &later))
+		if (ask_seen(&o->gateways, end_ms, out))
 			return err_hint(err,
 					"start gfl-gateway, or name one with "
 					"-g or GFL_GATEWAY");
@@ -194,12 +211,6 @@ static int candidates(const struct client_opts *o, int64_t end_ms,
 		return 0;
 	err_set(err, ERR_FAILED_PRECONDITION, "no node is alive");
 	return err_hint(err, "start one: gfl-node -g %s", o->gateways.at[0]);
-}
-
-static void free_urls(struct opt_list *urls)
-{
-	for (size_t i = 0; i < urls->n; i++)
-		free((char *)urls->at[i]);
 }
 
 int directory_call(const struct client_opts *o, enum rpc_name name,

@@ -10,7 +10,7 @@
 void seen_put(const struct opt_list *gateways, const GetNodesResponse *nodes);
 
 /* URLs of the live members of the newest list that was found through one of
- * these gateways; the strings live as long as the process. */
+ * these gateways; free() each. */
 void seen_get(const struct opt_list *gateways, struct opt_list *out);
 
 #endif
