@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -34,9 +35,13 @@ struct history {
 	struct db *reader; /* ours */
 	struct writer *writer;
 	struct history_me me;
-	struct rows *rows; /* not yet given to the writer, or NULL */
-	struct timer timer;
+	struct rows *rows;  /* not yet given to the writer, or NULL */
+	struct node *nodes; /* likewise */
+	struct timer timer; /* until both are given */
+	bool awaited;
 };
+
+static void flush_soon(struct history *h);
 
 /* A job for the writer. */
 struct rows {
@@ -45,6 +50,7 @@ struct rows {
 };
 
 struct node {
+	struct node *next;
 	int64_t seen_ms;
 	char url[];
 };
@@ -134,28 +140,71 @@ void history_attached(struct history *h, int64_t trainer_id,
 	post(h, apply_me, mem_dup(&h->me, sizeof(h->me)));
 }
 
-static int apply_node(struct db *db, void *arg, struct err *err)
+static void free_nodes(struct node *list)
 {
-	struct node *n = arg;
+	struct node *n, *next;
+
+	LL_FOREACH_SAFE(list, n, next)
+	free(n);
+}
+
+static int apply_node(struct db *db, const struct node *n, struct err *err)
+{
 	sqlite3_stmt *s;
 	int rc = db_stmt(db, &s, "REPLACE INTO node VALUES (?, ?)", err);
 
-	if (!rc) {
-		sqlite3_bind_text(s, 1, n->url, -1, SQLITE_STATIC);
-		sqlite3_bind_int64(s, 2, n->seen_ms);
-		rc = db_run(db, s, err);
+	if (rc)
+		return rc;
+	sqlite3_bind_text(s, 1, n->url, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(s, 2, n->seen_ms);
+	return db_run(db, s, err);
+}
+
+static int apply_nodes(struct db *db, void *arg, struct err *err)
+{
+	const struct node *n;
+	int rc = 0;
+
+	LL_FOREACH((struct node *)arg, n)
+	{
+		rc = rc ? rc : apply_node(db, n, err);
 	}
 	return rc;
+}
+
+static void nodes_finished(const struct err *err, void *arg)
+{
+	if (err)
+		log_err("history", err);
+	free_nodes(arg);
+}
+
+static void give_nodes(struct history *h)
+{
+	struct node *nodes = h->nodes;
+	struct err err;
+
+	h->nodes = NULL;
+	if (nodes &&
+	    writer_post(h->writer, apply_nodes, nodes_finished, nodes, &err))
+		nodes_finished(&err, nodes);
 }
 
 void history_node(struct history *h, const char *url)
 {
 	size_t size = strlen(url) + 1;
-	struct node *n = mem_zero(1, sizeof(*n) + size);
+	struct node *n;
 
+	LL_FOREACH(h->nodes, n)
+	if (!strcmp(n->url, url))
+		break;
+	if (!n) {
+		n = mem_zero(1, sizeof(*n) + size);
+		memcpy(n->url, url, size);
+		LL_PREPEND(h->nodes, n);
+	}
 	n->seen_ms = clock_wall_ms();
-	memcpy(n->url, url, size);
-	post(h, apply_node, n);
+	flush_soon(h);
 }
 
 int history_nodes(struct history *h, history_node_fn *fn, void *arg,
@@ -213,19 +262,34 @@ static int apply_rows(struct db *db, void *arg, struct err *err)
 	return rc;
 }
 
-static void give_to_writer(struct history *h)
+static void give_rows(struct history *h)
 {
 	struct rows *rows = h->rows;
 
 	h->rows = NULL;
-	timer_stop(&h->timer);
 	if (rows)
 		post(h, apply_rows, rows);
+}
+
+static void give_to_writer(struct history *h)
+{
+	timer_stop(&h->timer);
+	h->awaited = false;
+	give_nodes(h);
+	give_rows(h);
 }
 
 static void flush(void *arg)
 {
 	give_to_writer(arg);
+}
+
+static void flush_soon(struct history *h)
+{
+	if (h->awaited)
+		return;
+	h->awaited = true;
+	timer_set(&h->timer, h->loop, FLUSH_MS, flush, h);
 }
 
 struct settled {
@@ -264,13 +328,13 @@ void history_settle(struct history *h, loop_fn *fn, void *arg)
 
 void history_add(struct history *h, const struct history_row *row)
 {
-	if (!h->rows) {
+	if (!h->rows)
 		h->rows = mem_zero(1, sizeof(*h->rows));
-		timer_set(&h->timer, h->loop, FLUSH_MS, flush, h);
-	}
 	h->rows->row[h->rows->n++] = *row;
 	if (h->rows->n == FLUSH_ROWS)
-		give_to_writer(h);
+		give_rows(h);
+	else
+		flush_soon(h);
 }
 
 static struct history_row row_of(sqlite3_stmt *s)

@@ -168,7 +168,8 @@ TEST(history_survives_and_keeps_its_identity)
 	CHECK(str_is_id(id));
 	CHECK_INT(history_me(h)->trainer_id, 0);
 	history_attached(h, 4, "0123456789abcdef0123456789abcdef");
-	history_node(h, "http://127.0.0.1:1");
+	for (int i = 0; i < 1000; i++) /* a log that is replayed tells often */
+		history_node(h, "http://127.0.0.1:1");
 	for (int64_t t = 0; t < 600; t++) {
 		struct history_row row = {.run = 3,
 					  .round = t,
