@@ -122,6 +122,10 @@ static void take_state(struct link *l, const Gfl__V1__State *msg)
 	}
 	l->tried = 0;
 	l->retry_ms = RETRY_MS;
+	if (l->state && s->applied < l->state->applied) {
+		state_free(s); /* what it lacks it will send: keep ours */
+		return;
+	}
 	state_free(l->state);
 	l->state = s;
 	l->hooks.changed(STATE_ALL, l->hooks.arg);

@@ -428,7 +428,7 @@ static void look_at_run(struct trainer *t, const struct state *s)
 {
 	const Gfl__V1__Run *run = state_running(s);
 
-	if (t->run.id && (!run || run->id != t->run.id)) {
+	if (t->run.id && !t->run.over && (!run || run->id != t->run.id)) {
 		const Gfl__V1__Run *old = state_run(s, t->run.id);
 
 		log_info("run over", "id=%lld state=%s", (long long)t->run.id,
