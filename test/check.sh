@@ -28,6 +28,7 @@ suite build -j2 DEV=1 all
 suite lint DEV=1 check-lint
 suite unit -j2 DEV=1 check-unit
 suite sim -j2 DEV=1 check-sim
+suite interop -j2 DEV=1 check-interop
 suite unit-sanitized -j2 SAN=address,undefined check-unit
 suite sim-sanitized -j2 SAN=address,undefined check-sim
 suite bats check-bats

@@ -251,7 +251,7 @@ def verdict(number, name, bad):
 
 def main():
     codec = sys.argv[1]
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 10000
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     failed = verdict(1, "%d random messages, seed %d" % (count, seed),
                      check_both_ways(codec, count, seed))
