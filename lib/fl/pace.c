@@ -19,12 +19,15 @@ int64_t pace_fastest(const struct plans *plans, int64_t run)
 struct pace_next pace_next(const struct pace *p)
 {
 	int64_t planned = plans_epoch(p->plans, p->run);
+	int64_t planned_to = plans_horizon(p->plans, p->run);
 	int64_t fastest = pace_fastest(p->plans, p->run);
 	struct pace_next next = {.t = p->at + 1};
 	const struct plan *of = NULL;
 
 	if (p->fastest > fastest)
 		fastest = p->fastest;
+	if (fastest >= planned_to) /* nobody has been where no plan was */
+		fastest = planned_to - 1;
 	if (fastest >= p->rounds)
 		fastest = p->rounds - 1;
 	if (fastest - next.t > PACE_BEHIND) {

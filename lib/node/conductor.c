@@ -71,20 +71,25 @@ static const Gfl__V1__TrainerReport *said(const Gfl__V1__Run *run, int64_t id)
 }
 
 /* Rounds finished, as lib/plan counts: the last one's number. The last of all
- * is done only when the trainer says that it has finished: it evaluates yet. */
-static int64_t last_round(const Gfl__V1__Run *run,
+ * is done only when the trainer says that it has finished: it evaluates yet.
+ * Whatever it says, it has not been where no plan was: others would follow. */
+static int64_t last_round(const struct node *n, const Gfl__V1__Run *run,
 			  const Gfl__V1__TrainerReport *r)
 {
+	int64_t planned = plans_horizon(&n->state->plans, run->id);
+
+	if (r->round > planned)
+		return planned - 1;
 	if (r->round >= run->spec->rounds && strcmp(r->state, "finished"))
 		return run->spec->rounds - 2;
 	return r->round - 1;
 }
 
-static void tell_round(struct conductor *c, const Gfl__V1__Run *run,
+static void tell_round(struct node *n, const Gfl__V1__Run *run,
 		       const Gfl__V1__TrainerReport *r)
 {
-	coordinator_reported(c->plan, run->id, r->trainer_id,
-			     last_round(run, r),
+	coordinator_reported(n->conductor->plan, run->id, r->trainer_id,
+			     last_round(n, run, r),
 			     r->_accuracy_case ? r->accuracy : NAN);
 }
 
@@ -148,7 +153,7 @@ static void hear_report(struct node *n, const Gfl__V1__TrainerReport *r)
 	}
 	state_run_note(table, r);
 	c->fresh = true;
-	tell_round(c, run, r);
+	tell_round(n, run, r);
 }
 
 void conductor_heard(struct node *n, const Gfl__V1__ReportRequest *batch)
@@ -161,15 +166,20 @@ void conductor_heard(struct node *n, const Gfl__V1__ReportRequest *batch)
 		if (state_trainer(n->state, batch->alive[i]))
 			coordinator_heard(c->plan, batch->alive[i], clock_ms());
 	for (size_t i = 0; i < batch->n_reports; i++)
-		if (state_trainer(n->state, batch->reports[i]->trainer_id))
+		if (state_report_ok(batch->reports[i]) &&
+		    state_trainer(n->state, batch->reports[i]->trainer_id))
 			hear_report(n, batch->reports[i]);
 	for (size_t i = 0; i < batch->n_links; i++)
-		coordinator_measured(
-			c->plan, batch->links[i]->from, batch->links[i]->to,
-			bandwidth_bps(batch->links[i]->half_octaves));
+		if (state_link_ok(n->state, batch->links[i]))
+			coordinator_measured(
+				c->plan, batch->links[i]->from,
+				batch->links[i]->to,
+				bandwidth_bps(batch->links[i]->half_octaves));
 	for (size_t i = 0; i < batch->n_misses; i++)
-		coordinator_exchanged(c->plan, batch->misses[i]->by,
-				      batch->misses[i]->peer, true);
+		if (state_trainer(n->state, batch->misses[i]->by) &&
+		    state_trainer(n->state, batch->misses[i]->peer))
+			coordinator_exchanged(c->plan, batch->misses[i]->by,
+					      batch->misses[i]->peer, true);
 	node_settle(n);
 }
 
@@ -199,7 +209,7 @@ void conductor_leads(struct node *n, bool leads)
 	opts.fail_after_ms = n->cfg.fail_after_ms;
 	c->plan = coordinator_new(&opts, clock_ms());
 	for (size_t i = 0; run && i < run->n_reports; i++)
-		tell_round(c, run, run->reports[i]);
+		tell_round(n, run, run->reports[i]);
 }
 
 /* ---- what to do ---- */

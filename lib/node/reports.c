@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "node/node_impl.h"
 #include "wire/rpc.h"
+#include "wire/transfer.h"
 
 enum {
 	FLUSH_MS = 10,
@@ -268,6 +269,14 @@ void reports_leader(struct node *n)
 		schedule(r);
 }
 
+/* Of the trainer that reports, and of a run that there is. */
+static bool sound(const struct node *n, const Gfl__V1__ReportRequest *in,
+		  const Gfl__V1__TrainerReport *r)
+{
+	return r->trainer_id == in->trainer_id && state_report_ok(r) &&
+	       state_run(n->state, r->run);
+}
+
 static void on_report(struct call *call, const ProtobufCMessage *msg, void *arg)
 {
 	const Gfl__V1__ReportRequest *in = (const Gfl__V1__ReportRequest *)msg;
@@ -283,7 +292,7 @@ static void on_report(struct call *call, const ProtobufCMessage *msg, void *arg)
 	if (out.attached) {
 		add_alive(&r->next, in->trainer_id);
 		for (size_t i = 0; i < in->n_reports; i++)
-			if (in->reports[i]->trainer_id == in->trainer_id)
+			if (sound(n, in, in->reports[i]))
 				keep(r, in->reports[i]);
 		add_rest(&r->next, in);
 		schedule(r);
@@ -331,11 +340,10 @@ static int check_attach(const struct node *n,
 			       "node %" PRId64 " is of cluster %s, not of %s",
 			       n->meta.node_id, n->meta.cluster_id,
 			       in->cluster_id);
-	if (!t || !*t->instance_id || !*t->url ||
-	    strlen(t->instance_id) > 128 || strlen(t->url) > STATE_TEXT_MAX)
+	if (!t || !*t->instance_id || strlen(t->instance_id) > 128)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "a trainer has a URL and an instance id");
-	return 0;
+	return transfer_check_url(t->url, err);
 }
 
 static void on_attach(struct call *call, const ProtobufCMessage *msg, void *arg)
@@ -384,6 +392,16 @@ static int lead_detach(struct ask *a, struct err *err)
 
 static void on_detach(struct call *call, const ProtobufCMessage *msg, void *arg)
 {
+	const Gfl__V1__DetachTrainerRequest *in =
+		(const Gfl__V1__DetachTrainerRequest *)msg;
+	struct err err;
+
+	if (strlen(in->reason) > STATE_TEXT_MAX) {
+		err_set(&err, ERR_INVALID_ARGUMENT, "a reason past %d bytes",
+			STATE_TEXT_MAX);
+		call_fail(call, &err);
+		return;
+	}
 	ask_begin(
 		ask_new(arg, call, RPC_NODE_DETACH_TRAINER, msg, lead_detach));
 }

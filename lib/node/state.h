@@ -25,7 +25,11 @@ enum {
 	STATE_ROUNDS_KEPT = 64, /* of plans, behind the newest; or as many as
 				 * there are trainers */
 	STATE_TEXT_MAX = 4096,  /* bytes of any string */
+	STATE_NAME_MAX = 32,    /* bytes of a trainer's state */
 	STATE_ID_MAX = 1 << 30, /* of nodes and trainers */
+	STATE_ROUNDS_MAX = 10000000,  /* of a run */
+	STATE_LEVEL_MAX = 160,        /* half octaves: 2^80 bytes/s */
+	STATE_PROPOSED_MAX = 1 << 20, /* bytes of an entry that is proposed */
 };
 
 /* What changed, as bits. */
@@ -106,6 +110,12 @@ Gfl__V1__Run *state_running(const struct state *s); /* the run under way */
 size_t state_live(const struct state *s, bool runs);
 
 bool state_run_over(const Gfl__V1__Run *run); /* finished, stopped, failed */
+
+/* Whether a report is within bounds; others count for nothing. */
+bool state_report_ok(const Gfl__V1__TrainerReport *r);
+
+/* Whether a measured speed is within bounds, and of two trainers. */
+bool state_link_ok(const struct state *s, const Gfl__V1__Link *l);
 
 /* Put r in the place of what its trainer said before, in a run's reports. */
 void state_run_note(Gfl__V1__Run *run, const Gfl__V1__TrainerReport *r);

@@ -192,10 +192,13 @@ static int decode_lists(struct state *s, const Gfl__V1__State *msg,
 	    decode_list(STATE_LIST(s, runs), (void **)msg->runs, msg->n_runs,
 			STATE_RUNS_MAX + STATE_WAITING_MAX + 1, "runs", err))
 		return ERR_INVALID_ARGUMENT;
-	for (size_t i = 0; i < s->nruns; i++)
+	for (size_t i = 0; i < s->nruns; i++) {
 		if (!s->runs[i]->spec)
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				       "state with a run without settings");
+		if (state_spec_check(s->runs[i]->spec, err))
+			return err_wrap(err, "state");
+	}
 	return decode_plans(s, msg, err);
 }
 
@@ -245,7 +248,7 @@ static int run_proposable(const Gfl__V1__RunChange *c, struct err *err)
 	return 0;
 }
 
-int state_proposable(const Gfl__V1__Entry *e, struct err *err)
+static int kind_proposable(const Gfl__V1__Entry *e, struct err *err)
 {
 	int rc = 0;
 
@@ -261,8 +264,8 @@ int state_proposable(const Gfl__V1__Entry *e, struct err *err)
 			rc = e->batch->entries[i]->kind_case ==
 					     GFL__V1__ENTRY__KIND_BATCH
 				     ? not_yours(err, "a batch within a batch")
-				     : state_proposable(e->batch->entries[i],
-							err);
+				     : kind_proposable(e->batch->entries[i],
+						       err);
 		return rc;
 	case GFL__V1__ENTRY__KIND_MEMBERSHIP:
 		return not_yours(err, "membership (nodes join and leave)");
@@ -273,4 +276,15 @@ int state_proposable(const Gfl__V1__Entry *e, struct err *err)
 	default:
 		return not_yours(err, "an entry of an unknown kind");
 	}
+}
+
+int state_proposable(const Gfl__V1__Entry *e, struct err *err)
+{
+	size_t size = gfl__v1__entry__get_packed_size(e);
+
+	if (size > STATE_PROPOSED_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "an entry of %zu bytes, at most %d", size,
+			       STATE_PROPOSED_MAX);
+	return kind_proposable(e, err);
 }

@@ -57,7 +57,7 @@ static bool within(double x, double low, double high)
 
 static int check_numbers(const Gfl__V1__RunSpec *s, struct err *err)
 {
-	if (!within(s->rounds, 1, 1e7))
+	if (!within(s->rounds, 1, STATE_ROUNDS_MAX))
 		return wrong(err, "rounds", "1 to 10,000,000");
 	if (!within(s->keep, 1e-6, 1))
 		return wrong(err, "keep", "above 0 and at most 1");
@@ -214,10 +214,26 @@ void state_run_note(Gfl__V1__Run *run, const Gfl__V1__TrainerReport *r)
 	run->n_reports++;
 }
 
+static bool share_ok(double x)
+{
+	return x >= 0 && x <= 1;
+}
+
+bool state_report_ok(const Gfl__V1__TrainerReport *r)
+{
+	return r->trainer_id > 0 && r->trainer_id <= STATE_ID_MAX &&
+	       r->round >= 0 && r->round <= STATE_ROUNDS_MAX &&
+	       (!r->_accuracy_case || share_ok(r->accuracy)) &&
+	       (!r->_accuracy_alone_case || share_ok(r->accuracy_alone)) &&
+	       strlen(r->state) <= STATE_NAME_MAX &&
+	       strlen(r->reason) <= STATE_TEXT_MAX &&
+	       strlen(r->model_path) <= STATE_TEXT_MAX;
+}
+
 static void note_all(Gfl__V1__Run *run, const Gfl__V1__RunChange *c)
 {
 	for (size_t i = 0; i < c->n_reports; i++)
-		if (c->reports[i]->trainer_id > 0 &&
+		if (state_report_ok(c->reports[i]) &&
 		    run->n_reports < STATE_TRAINERS_MAX)
 			state_run_note(run, c->reports[i]);
 }
@@ -277,6 +293,15 @@ static bool pairs_live(const struct state *s, const struct plan_round *r)
 	return true;
 }
 
+/* A plan goes on where the plans so far let a trainer be, and ends with the
+ * run: whoever plans otherwise would have the trainers rest or jump. */
+static bool follows(const struct state *s, const struct plan *p)
+{
+	return p->t0 <= plans_horizon(&s->plans, p->run) &&
+	       (plans_epoch(&s->plans, p->run) != p->epoch ||
+		p->t0 >= plans_end(&s->plans, p->run));
+}
+
 static int check_plan(const struct turn *t, const struct plan *p,
 		      struct err *err)
 {
@@ -290,6 +315,14 @@ static int check_plan(const struct turn *t, const struct plan *p,
 		return err_set(err, ERR_ABORTED,
 			       "plan for epoch %lld, which is %lld now",
 			       (long long)p->epoch, (long long)t->s->epoch);
+	if (p->t0 + (int64_t)p->nrounds > run->spec->rounds)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "plan past the %lld rounds of the run",
+			       (long long)run->spec->rounds);
+	if (!follows(t->s, p))
+		return err_set(err, ERR_ALREADY_EXISTS,
+			       "plan from round %lld, not where the others end",
+			       (long long)p->t0);
 	for (size_t i = 0; i < p->nrounds; i++)
 		if (!pairs_live(t->s, &p->rounds[i]))
 			return err_set(err, ERR_INVALID_ARGUMENT,

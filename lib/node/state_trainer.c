@@ -8,8 +8,6 @@
 
 #define ACTION(name) GFL__V1__TRAINER_CHANGE__ACTION__##name
 
-enum { LEVEL_MAX = 160 }; /* half octaves: 2^80 bytes/s */
-
 static void refuse(struct turn *t, enum err_code code, const char *what,
 		   int64_t id)
 {
@@ -148,11 +146,11 @@ void state_apply_trainer(struct turn *t, const Gfl__V1__TrainerChange *c)
 		t->res->changed |= STATE_TRAINER;
 }
 
-static bool link_ok(const struct state *s, const Gfl__V1__Link *l)
+bool state_link_ok(const struct state *s, const Gfl__V1__Link *l)
 {
 	return l->from != l->to && state_trainer(s, l->from) &&
 	       state_trainer(s, l->to) && l->half_octaves >= 0 &&
-	       l->half_octaves <= LEVEL_MAX;
+	       l->half_octaves <= STATE_LEVEL_MAX;
 }
 
 void state_apply_bandwidth(struct turn *t, const Gfl__V1__Bandwidth *delta)
@@ -171,7 +169,7 @@ void state_apply_bandwidth(struct turn *t, const Gfl__V1__Bandwidth *delta)
 	for (size_t i = 0; i < delta->n_links; i++) {
 		const Gfl__V1__Link *l = delta->links[i];
 
-		if (link_ok(t->s, l))
+		if (state_link_ok(t->s, l))
 			cells[n++] = (struct bandwidth_cell){l->from, l->to,
 							     l->half_octaves};
 	}

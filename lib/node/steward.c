@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "node/node_impl.h"
 #include "wire/rpc.h"
+#include "wire/transfer.h"
 
 #define ACTION(name) GFL__V1__MEMBERSHIP__ACTION__##name
 
@@ -283,8 +284,7 @@ static int check_join(const struct node *n, const Gfl__V1__JoinRequest *in,
 			       "node %" PRId64 " is of cluster %s, not of %s",
 			       n->meta.node_id, n->meta.cluster_id,
 			       in->cluster_id);
-	if (!in->member || !*in->member->url || !*in->member->instance_id ||
-	    strlen(in->member->url) > STATE_TEXT_MAX ||
+	if (!in->member || !*in->member->instance_id ||
 	    strlen(in->member->instance_id) > 64 || in->member->id < 0 ||
 	    in->member->id > STATE_ID_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
@@ -292,7 +292,7 @@ static int check_join(const struct node *n, const Gfl__V1__JoinRequest *in,
 	if (n->state->nmembers >= STATE_MEMBERS_MAX)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
 			       "the cluster has %d members", STATE_MEMBERS_MAX);
-	return 0;
+	return transfer_check_url(in->member->url, err);
 }
 
 /* A member that is known to us by its instance: it may have moved. */

@@ -100,6 +100,16 @@ int64_t plans_end(const struct plans *s, int64_t run)
 	return end;
 }
 
+int64_t plans_horizon(const struct plans *s, int64_t run)
+{
+	int64_t end = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (s->all[i]->run == run && end_of(s->all[i]) > end)
+			end = end_of(s->all[i]);
+	return end;
+}
+
 void plans_trim(struct plans *s, int64_t run, int64_t t)
 {
 	size_t kept = 0;

@@ -97,6 +97,10 @@ int64_t plans_start(const struct plans *s, int64_t run);
 /* The round after the last that the newest epoch of run has, or 0. */
 int64_t plans_end(const struct plans *s, int64_t run);
 
+/* The round after the last that any epoch of run has, or 0: nobody can have
+ * come further. */
+int64_t plans_horizon(const struct plans *s, int64_t run);
+
 /* Free the plans of other runs, and those that end at or before round t. */
 void plans_trim(struct plans *s, int64_t run, int64_t t);
 void plans_release(struct plans *s);

@@ -84,6 +84,18 @@ TEST(pace_jumps_when_more_than_eight_behind)
 	plans_release(&s);
 }
 
+TEST(pace_believes_nobody_who_says_to_be_where_no_plan_is)
+{
+	struct plans s = {0};
+
+	add(&s, 3, 0);
+	CHECK_INT(ask(&s, 3, 2, 30).t, 15);
+	CHECK_INT(ask(&s, 3, 2, INT64_MAX).t, 15);
+	CHECK_INT(ask(&s, 3, 15, INT64_MAX).t, 16);
+	CHECK_INT(ask(&s, 3, 15, INT64_MAX).step, PACE_WAIT);
+	plans_release(&s);
+}
+
 TEST(pace_ends_after_the_last_round)
 {
 	struct plans s = {0};

@@ -1,5 +1,9 @@
 #include "node/state.h"
 
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "test.h"
 
 #include "base/mem.h"
@@ -78,7 +82,7 @@ static int run_change(struct fix *f, int action, int64_t id,
 	Gfl__V1__RunChange c = GFL__V1__RUN_CHANGE__INIT;
 	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
 
-	spec.rounds = 40;
+	spec.rounds = 1000;
 	c.action = action;
 	c.id = id;
 	c.spec = action == RUN(START) ? &spec : NULL;
@@ -369,6 +373,33 @@ TEST(reports_keep_the_last_value_that_was_said)
 	state_free(f.s);
 }
 
+TEST(a_report_out_of_bounds_counts_for_nothing)
+{
+	struct fix f = cluster();
+	Gfl__V1__TrainerReport r = GFL__V1__TRAINER_REPORT__INIT;
+	char *longer = mem_zero(1, STATE_TEXT_MAX + 2);
+
+	memset(longer, 'x', STATE_TEXT_MAX + 1);
+	r.trainer_id = 3;
+	CHECK(state_report_ok(&r));
+	r.round = -1;
+	CHECK(!state_report_ok(&r));
+	CHECK_INT(run_change(&f, RUN(PROGRESS), f.res.id, &r), 0);
+	CHECK_INT(f.s->runs[0]->n_reports, 0);
+	r.round = INT64_MAX;
+	CHECK(!state_report_ok(&r));
+	r.round = 1;
+	r._accuracy_case = GFL__V1__TRAINER_REPORT___ACCURACY_ACCURACY;
+	r.accuracy = NAN;
+	CHECK(!state_report_ok(&r));
+	r.accuracy = 1;
+	CHECK(state_report_ok(&r));
+	r.reason = longer;
+	CHECK(!state_report_ok(&r));
+	free(longer);
+	state_free(f.s);
+}
+
 TEST(a_plan_is_for_the_run_under_way_the_epoch_and_live_trainers)
 {
 	struct fix f = cluster();
@@ -386,6 +417,28 @@ TEST(a_plan_is_for_the_run_under_way_the_epoch_and_live_trainers)
 	CHECK_INT(run_change(&f, RUN(FINISH), run, NULL), 0);
 	CHECK_INT(f.s->plans.n, 0);
 	CHECK_INT(plan(&f, run, epoch, 4, 1, 3), ERR_FAILED_PRECONDITION);
+	state_free(f.s);
+}
+
+TEST(a_plan_goes_on_where_the_others_end_and_not_past_the_run)
+{
+	struct fix f = cluster();
+	int64_t run = f.res.id, epoch = f.s->epoch;
+
+	CHECK_INT(plan(&f, run, epoch, 1, 1, 2), ERR_ALREADY_EXISTS);
+	CHECK_INT(plan(&f, run, epoch, 998, 1, 2), ERR_ALREADY_EXISTS);
+	CHECK_INT(plan(&f, run, epoch, 0, 1, 2), 0);
+	CHECK_INT(plan(&f, run, epoch, 999, 1, 2), ERR_INVALID_ARGUMENT);
+	CHECK_INT(plan(&f, run, epoch, INT64_MAX / 2, 1, 2),
+		  ERR_INVALID_ARGUMENT);
+	CHECK_INT(plan(&f, run, epoch, 3, 1, 2), ERR_ALREADY_EXISTS);
+	CHECK_INT(plan(&f, run, epoch, 2, 1, 2), 0);
+	CHECK_INT(trainer(&f, TRAINER(MARK_DOWN), 3, "", 0), 0);
+	epoch = f.s->epoch;
+	CHECK_INT(plan(&f, run, epoch, 5, 1, 2), ERR_ALREADY_EXISTS);
+	CHECK_INT(plan(&f, run, epoch, 1, 1, 2), 0);
+	CHECK_INT(plan(&f, run, epoch, 0, 1, 2), ERR_ALREADY_EXISTS);
+	CHECK_INT(f.s->plans.n, 3);
 	state_free(f.s);
 }
 
@@ -525,6 +578,39 @@ TEST(a_state_survives_its_encoding_and_goes_on_alike)
 	buf_release(&after);
 	state_free(f.s);
 	state_free(g.s);
+}
+
+TEST(what_nobody_may_propose_is_refused)
+{
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT, *inner = &e;
+	Gfl__V1__Batch batch = GFL__V1__BATCH__INIT;
+	Gfl__V1__Entry outer = GFL__V1__ENTRY__INIT;
+	Gfl__V1__Membership m = GFL__V1__MEMBERSHIP__INIT;
+	Gfl__V1__Bandwidth b = GFL__V1__BANDWIDTH__INIT;
+	struct err err;
+
+	CHECK_INT(state_proposable(&e, &err), ERR_INVALID_ARGUMENT);
+	outer.kind_case = KIND(BATCH);
+	outer.batch = &batch;
+	batch.n_entries = 1;
+	batch.entries = &inner;
+	e.kind_case = KIND(MEMBERSHIP);
+	e.membership = &m;
+	CHECK_INT(state_proposable(&outer, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "membership");
+	e.kind_case = KIND(BANDWIDTH);
+	e.bandwidth = &b;
+	CHECK_INT(state_proposable(&outer, &err), 0);
+	b.n_links = STATE_PROPOSED_MAX / 2 + 1;
+	b.links = mem_zero(b.n_links, sizeof(*b.links));
+	for (size_t i = 0; i < b.n_links; i++) {
+		static Gfl__V1__Link link = GFL__V1__LINK__INIT;
+
+		b.links[i] = &link;
+	}
+	CHECK_INT(state_proposable(&outer, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "bytes");
+	free(b.links);
 }
 
 TEST(what_is_no_state_is_refused)
