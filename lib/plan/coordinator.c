@@ -300,8 +300,8 @@ static bool look_for_end(struct coordinator *c,
 			 struct coordinator_act *act)
 {
 	double accuracy = mean_accuracy(c, v);
-	int64_t give_up_ms = v->run->give_up_ms ? v->run->give_up_ms
-						: c->opts.give_up_ms;
+	int64_t give_up_ms =
+		v->run->give_up_ms ? v->run->give_up_ms : c->opts.give_up_ms;
 
 	act->run = v->run->id;
 	if (all_at_end(c, v)) {
@@ -469,6 +469,27 @@ static bool look_for_plan(struct coordinator *c,
 	return true;
 }
 
+static bool is_live(const struct coordinator_view *v, int64_t id)
+{
+	for (size_t i = 0; i < v->ntrainers; i++)
+		if (v->trainers[i].id == id)
+			return true;
+	return false;
+}
+
+/* Keep the cells of live trainers: those of others would be refused, and come
+ * again. */
+static size_t keep_live(const struct coordinator_view *v,
+			struct bandwidth_cell *cells, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (is_live(v, cells[i].from) && is_live(v, cells[i].to))
+			cells[kept++] = cells[i];
+	return kept;
+}
+
 static bool look_for_bandwidth(struct coordinator *c,
 			       const struct coordinator_view *v, int64_t now_ms,
 			       struct coordinator_act *act)
@@ -477,6 +498,7 @@ static bool look_for_bandwidth(struct coordinator *c,
 		return false;
 	c->bandwidth_ms = now_ms;
 	act->ncells = bandwidth_delta(&c->meter, v->bandwidth, &act->cells);
+	act->ncells = keep_live(v, act->cells, act->ncells);
 	if (act->ncells)
 		act->kind = COORDINATOR_BANDWIDTH;
 	because(act, "%zu links measured", act->ncells);

@@ -230,6 +230,21 @@ TEST(bandwidth_enters_the_log_at_most_each_ten_seconds)
 	teardown(&w);
 }
 
+TEST(the_speed_of_a_link_to_nobody_is_not_proposed)
+{
+	struct world w;
+
+	setup(&w, 2);
+	w.v.run = NULL;
+	coordinator_measured(w.c, 1, 3, 1e6);
+	for (int i = 0; i < 10; i++) {
+		w.now += 1000;
+		all_hear(&w);
+	}
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	teardown(&w);
+}
+
 TEST(a_run_ends_when_all_live_trainers_have_reported_the_last_round)
 {
 	struct world w;
