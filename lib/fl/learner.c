@@ -72,10 +72,13 @@ void learner_free(struct learner *l)
 	free(l);
 }
 
+/* A batch is never more than all examples. */
 static void make_room(struct learner *l, int batch)
 {
 	struct learner_work *w = l->work;
 
+	if ((size_t)batch > l->sampler.n)
+		batch = (int)l->sampler.n;
 	if (batch <= w->room)
 		return;
 	free(w->x);

@@ -131,22 +131,6 @@ static void take_state(struct link *l, const Gfl__V1__State *msg)
 	l->hooks.changed(STATE_ALL, l->hooks.arg);
 }
 
-/* Membership that Raft itself obeys is never refused; the stream does not say
- * which that is, but it follows from the action. */
-static bool is_config(const struct state *s, const Gfl__V1__Entry *e)
-{
-	const Gfl__V1__Membership *m;
-
-	if (!e || e->kind_case != GFL__V1__ENTRY__KIND_MEMBERSHIP)
-		return false;
-	m = e->membership;
-	return m->action == GFL__V1__MEMBERSHIP__ACTION__PROMOTE ||
-	       m->action == GFL__V1__MEMBERSHIP__ACTION__DEMOTE ||
-	       m->action == GFL__V1__MEMBERSHIP__ACTION__REMOVE ||
-	       (m->action == GFL__V1__MEMBERSHIP__ACTION__ADD && m->member &&
-		!state_member(s, m->member->id));
-}
-
 static void take_entry(struct link *l, const Gfl__V1__LogEntry *entry)
 {
 	struct state_result result;
@@ -154,9 +138,8 @@ static void take_entry(struct link *l, const Gfl__V1__LogEntry *entry)
 
 	if (!l->state || entry->index <= l->state->applied)
 		return;
-	if (state_apply(l->state, entry->index, entry->term,
-			is_config(l->state, entry->entry), entry->entry,
-			&result, &err)) {
+	if (state_apply(l->state, entry->index, entry->term, entry->config,
+			entry->entry, &result, &err)) {
 		log_err("entry of node", &err);
 		lose(l, "its entries do not follow");
 		return;

@@ -226,6 +226,13 @@ static int check_request(const struct trainer *t,
 		return err_set(err, ERR_UNIMPLEMENTED,
 			       "scheme %d, type %d: only STRAT of F32",
 			       (int)r->scheme, (int)r->dtype);
+	if (r->run < 1 || r->epoch < 1 || r->round < 0 ||
+	    r->round >= STATE_ROUNDS_MAX ||
+	    (r->run == t->run.id && r->round >= t->run.rounds))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "run %lld has no round %lld in epoch %lld",
+			       (long long)r->run, (long long)r->round,
+			       (long long)r->epoch);
 	if (r->values.len % 4 || r->values.len / 4 > UINT32_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%zu bytes are no float32 values",

@@ -272,13 +272,15 @@ static void take_chunk(const ProtobufCMessage *out, void *arg)
 		str_copy(f->sha256, sizeof(f->sha256), c->sha256);
 	}
 	if (c->size != size || c->offset != f->len ||
-	    c->data.len > size - f->len || strcmp(c->sha256, f->sha256)) {
+	    c->data.len > size - f->len || strcmp(c->sha256, f->sha256) ||
+	    f->round < -1 || f->round >= t->run.rounds) {
 		client_cancel(f->rpc);
 		f->rpc = NULL;
 		fetch_failed(t, ERR_DATA_LOSS, "chunks that do not fit");
 		return;
 	}
-	memcpy(f->bytes + f->len, c->data.data, c->data.len);
+	if (c->data.len)
+		memcpy(f->bytes + f->len, c->data.data, c->data.len);
 	f->len += c->data.len;
 }
 

@@ -14,8 +14,10 @@ enum {
 void trainer_link(struct trainer *t, int64_t from, int64_t to, double bps)
 {
 	enum { MAX = 256 };
+	const struct state *s = trainer_state(t);
 
-	if (!(bps >= 1) || t->nlinks >= MAX || from == to || from < 1)
+	if (!(bps >= 1) || t->nlinks >= MAX || from == to || !s ||
+	    !state_trainer(s, from) || !state_trainer(s, to))
 		return;
 	t->links = mem_grow(t->links, &t->links_cap, t->nlinks + 1,
 			    sizeof(*t->links));
