@@ -16,6 +16,7 @@ enum {
 	BACKOFF_MAX_MS = 200, /* about an election: a peer that is back is
 			       * heard from soon */
 	URL_MAX_LEN = 512,
+	STRANGERS_MAX = 64,
 	/* A request of so many bytes may take long enough for an election;
 	 * heartbeats do not wait for it. */
 	LARGE_BYTES = 256 << 10,
@@ -198,10 +199,23 @@ void transport_url_changed(struct transport *t, int64_t id)
 
 /* ---- in ---- */
 
+static bool is_stranger(struct transport *t, int64_t id)
+{
+	struct peer *p;
+
+	HASH_FIND(hh, t->peers, &id, sizeof(id), p);
+	return !p && !t->cfg.url_of(id, t->cfg.arg);
+}
+
+/* Who is not known yet may be a member of whom the log has not told us, but of
+ * such there are few: members must find room. */
 static void heard(struct transport *t, int64_t id, const char *url)
 {
-	struct peer *p = peer_of(t, id);
+	struct peer *p;
 
+	if (is_stranger(t, id) && HASH_COUNT(t->peers) >= STRANGERS_MAX)
+		return;
+	p = peer_of(t, id);
 	if (!p)
 		return;
 	p->silent_until_ms = 0;
