@@ -26,11 +26,6 @@ int64_t clock_wall_ms(void)
 	return read_us(CLOCK_REALTIME) / 1000;
 }
 
-int64_t clock_cpu_us(void)
-{
-	return read_us(CLOCK_PROCESS_CPUTIME_ID);
-}
-
 const char *clock_text(int64_t wall_ms, char text[CLOCK_TEXT])
 {
 	time_t sec = (time_t)(wall_ms / 1000);

@@ -9,7 +9,6 @@
 int64_t clock_ms(void);	     /* monotonic, milliseconds */
 int64_t clock_us(void);	     /* monotonic, microseconds */
 int64_t clock_wall_ms(void); /* since the Unix epoch; may jump */
-int64_t clock_cpu_us(void);  /* CPU time of this process */
 
 enum { CLOCK_TEXT = 32 }; /* room for a time as text */
 

@@ -28,11 +28,6 @@ static bool is_loopback(const char *host)
 	return !strcmp(host, "localhost");
 }
 
-static bool is_wildcard(const char *host)
-{
-	return !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
-}
-
 /* The parent of --background: until the child is ready, or has ended. */
 static _Noreturn void wait_for(pid_t child, int fd)
 {
@@ -224,19 +219,4 @@ int daemon_db(char **path, const struct daemon_opts *opts, const char *file,
 		*path = mem_fmt("%s/%s", dir, file);
 	free(dir);
 	return rc;
-}
-
-char *daemon_url(const struct daemon_opts *opts, int port)
-{
-	const char *host = opts->listen.host;
-	char name[256];
-	bool v6;
-
-	if (opts->advertise)
-		return mem_str(opts->advertise);
-	if (is_wildcard(host) && !gethostname(name, sizeof(name)))
-		host = name;
-	v6 = strchr(host, ':');
-	return mem_fmt("http://%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "",
-		       port);
 }

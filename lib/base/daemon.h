@@ -79,8 +79,4 @@ void daemon_end(struct daemon *d);
 int daemon_db(char **path, const struct daemon_opts *opts, const char *file,
 	      struct err *err) MUST_CHECK;
 
-/* What others are told: --advertise, else the address listened on, with the
- * name of this host where that is all of them. The caller frees it. */
-char *daemon_url(const struct daemon_opts *opts, int port);
-
 #endif

@@ -40,14 +40,6 @@ int err_http(enum err_code code)
 	return row_of(code)->http;
 }
 
-enum err_code err_by_name(const char *name)
-{
-	for (int i = 0; i < ROWS; i++)
-		if (!strcmp(rows[i].name, name))
-			return rows[i].code;
-	return ERR_UNKNOWN;
-}
-
 static void record(struct err *err, enum err_code code, const char *fmt,
 		   va_list ap)
 {

@@ -69,9 +69,6 @@ int err_hint(struct err *err, const char *fmt, ...) PRINTF(2, 3);
 /* "not_found" for ERR_NOT_FOUND; "ok" for 0; "unknown" for what is none. */
 const char *err_name(enum err_code code);
 
-/* The code whose name on the wire this is, or ERR_UNKNOWN. */
-enum err_code err_by_name(const char *name);
-
 int err_exit(enum err_code code); /* exit status */
 int err_http(enum err_code code); /* HTTP status */
 

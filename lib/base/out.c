@@ -32,11 +32,6 @@ struct out {
 	int failed; /* errno of the first write that failed, or 0 */
 };
 
-bool out_is(const struct out_opts *opts, const char *format)
-{
-	return opts->format && !strcmp(opts->format, format);
-}
-
 bool out_color(const struct out_opts *opts)
 {
 	const char *no = getenv("NO_COLOR");

@@ -96,10 +96,6 @@ void out_cells(struct out *o, const struct out_cell *cells, size_t n);
 /* Write what is left and free; a failure of any write shows here. */
 int out_end(struct out *o, struct err *err) MUST_CHECK;
 
-/* Is this format wanted ("json", "svg", …)? What a NULL format means is
- * decided by out_begin(), so this is for the formats a program writes. */
-bool out_is(const struct out_opts *opts, const char *format);
-
 /* May escape sequences be written to stdout? --color, else a terminal and no
  * NO_COLOR. */
 bool out_color(const struct out_opts *opts);

@@ -388,8 +388,3 @@ const char *link_node(const struct link *l)
 {
 	return l->attached ? l->node : "";
 }
-
-int64_t link_trainer_id(const struct link *l)
-{
-	return l->id;
-}

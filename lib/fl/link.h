@@ -53,7 +53,6 @@ void link_close(struct link *l); /* NULL is nothing */
 /* The state as far as it is known here; NULL before the first attachment. */
 const struct state *link_state(const struct link *l);
 const char *link_node(const struct link *l); /* URL, "" while there is none */
-int64_t link_trainer_id(const struct link *l);
 
 /* There is something to report: now, or when the report under way is done. */
 void link_poke(struct link *l);

@@ -21,11 +21,6 @@ static const struct preset {
 
 enum { PRESETS = sizeof(presets) / sizeof(presets[0]), WORDS_MAX = 8 };
 
-const char *model_preset(int i)
-{
-	return i >= 0 && i < PRESETS ? presets[i].name : NULL;
-}
-
 static const char *preset_text(const char *name)
 {
 	for (int i = 0; i < PRESETS; i++)

@@ -37,9 +37,6 @@ int model_open(struct model **out, const char *text,
 	       struct err *err) MUST_CHECK;
 void model_free(struct model *m);
 
-/* The presets by index, for help and completion; NULL past the end. */
-const char *model_preset(int i);
-
 /* Set m->n values from seed, within PyTorch's default bounds. The same seed
  * gives the same values everywhere, so trainers of one run begin alike. */
 void model_init(const struct model *m, uint64_t seed, float *values);

@@ -17,7 +17,7 @@ const struct coordinator_opts coordinator_defaults = {
 	.misses = 3,
 };
 
-enum { WITNESSES = 2, TICK_MS = 1000 };
+enum { WITNESSES = 2 };
 
 /* What a leader knows of a trainer. run is that of round and accuracy. */
 struct known {
@@ -526,19 +526,4 @@ void coordinator_act_release(struct coordinator_act *act)
 	plan_free(act->plan);
 	free(act->cells);
 	*act = (struct coordinator_act){0};
-}
-
-int64_t coordinator_deadline(const struct coordinator *c,
-			     const struct coordinator_view *v, int64_t now_ms)
-{
-	int64_t first = now_ms + TICK_MS;
-
-	for (size_t i = 0; i < v->ntrainers; i++) {
-		int64_t at = now_ms + c->opts.fail_after_ms -
-			     silence(c, v->trainers[i].id, now_ms);
-
-		if (at < first)
-			first = at;
-	}
-	return first;
 }

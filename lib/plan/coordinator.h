@@ -3,8 +3,9 @@
  * Pure: the committed state and the time are arguments; what only a leader
  * knows (who was heard when, reports, misses, measurements) is kept here, and
  * begins afresh with each leader. The host feeds it what arrives, asks
- * coordinator_next() after each input and at coordinator_deadline(), proposes
- * the one act it gets, and asks again when that is committed or refused. */
+ * coordinator_next() after each input and a few times a second, for silence
+ * has an effect too, proposes the one act it gets, and asks again when that is
+ * committed or refused. */
 #ifndef PLAN_COORDINATOR_H
 #define PLAN_COORDINATOR_H
 
@@ -105,11 +106,6 @@ enum coordinator_kind coordinator_next(struct coordinator *c,
 				       int64_t now_ms,
 				       struct coordinator_act *act);
 void coordinator_act_release(struct coordinator_act *act);
-
-/* When time alone may change the answer: at most one second ahead of the next
- * silence, give-up or bandwidth entry that could be due. */
-int64_t coordinator_deadline(const struct coordinator *c,
-			     const struct coordinator_view *v, int64_t now_ms);
 
 /* The plan that follows from v for rounds t0 on: what coordinator_next() would
  * propose. The caller frees it. */

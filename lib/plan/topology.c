@@ -26,11 +26,6 @@ int topology_policy_of(const char *name)
 	return -1;
 }
 
-const char *topology_policy_name(enum topology_policy policy)
-{
-	return names[policy];
-}
-
 size_t topology_window(size_t n)
 {
 	size_t log2n = 0;

@@ -23,7 +23,6 @@ enum topology_policy {
 
 /* The policy called name ("auto", ...); -1 if there is none. */
 int topology_policy_of(const char *name);
-const char *topology_policy_name(enum topology_policy policy);
 
 /* Rounds after which the union of their pairs should be connected:
  * max(3, 2 ceil(log2 n)). */

@@ -110,8 +110,7 @@ struct driver_proposal {
 };
 
 /* Propose an entry; done may be NULL. Fails at once, and done does not run, with
- *   FAILED_PRECONDITION  not the leader: the hint names it if it is known,
- *			  raft_leader() too
+ *   FAILED_PRECONDITION  not the leader: the hint names it if it is known
  *   UNAVAILABLE	  leadership is being handed over
  *   RESOURCE_EXHAUSTED   too much under way
  *   INVALID_ARGUMENT	  too large, or half a session */
@@ -141,7 +140,7 @@ int driver_transfer(struct driver *d, int64_t to, struct err *err) MUST_CHECK;
 void driver_url_changed(struct driver *d, int64_t id);
 
 /* For raft_status(), raft_conf(), raft_peer() (its heard_ms is of clock_ms()),
- * raft_leader() and raft_entry(). */
+ * and raft_entry(). */
 const struct raft *driver_raft(const struct driver *d);
 
 /* Whether we lead, and know all that was committed before. */

@@ -202,7 +202,7 @@ void raft_tick(struct raft *r, int64_t now_ms);
  * data and len are read. All or none: on success the first has index *index
  * and the rest follow, all in term *term. They are done when raft_next_apply()
  * gives that index with that term; another term there means they are lost.
- *   UNAVAILABLE          not the leader; raft_leader() may know who is
+ *   UNAVAILABLE          not the leader; raft_status() may know who is
  *   FAILED_PRECONDITION  leadership is being transferred
  *   INVALID_ARGUMENT     an entry past max_entry, or not RAFT_NORMAL
  *   RESOURCE_EXHAUSTED   past max_uncommitted: come back later */
@@ -310,7 +310,6 @@ struct raft_status {
 };
 
 void raft_status(const struct raft *r, struct raft_status *out);
-int64_t raft_leader(const struct raft *r); /* 0: not known */
 
 /* The newest configuration, committed or not. */
 const struct raft_conf *raft_conf(const struct raft *r);

@@ -44,9 +44,4 @@ enum session_verdict session_begin(const struct sessions *s, int64_t client,
  * a stored table, by ascending index. */
 int64_t session_end(struct sessions *s, const struct session *now);
 
-/* Call fn for every session by ascending index. */
-typedef void session_fn(const struct session *one, void *arg);
-void sessions_each(const struct sessions *s, session_fn *fn, void *arg);
-size_t sessions_count(const struct sessions *s);
-
 #endif

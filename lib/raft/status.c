@@ -26,11 +26,6 @@ void raft_status(const struct raft *r, struct raft_status *out)
 	out->committed_in_term = r->commit >= r->term_start;
 }
 
-int64_t raft_leader(const struct raft *r)
-{
-	return r->leader;
-}
-
 int raft_peer(const struct raft *r, int64_t id, struct raft_peer *out,
 	      struct err *err)
 {

@@ -19,7 +19,6 @@ enum db_kind {
 	DB_GATEWAY = 0x67666c47, /* "gflG" */
 	DB_NODE = 0x67666c4e,    /* "gflN" */
 	DB_TRAINER = 0x67666c54, /* "gflT" */
-	DB_MASTER = 0x67666c4d,  /* "gflM" */
 };
 
 /* Make the directory dir and what leads to it, for us alone (0700). It may

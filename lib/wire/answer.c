@@ -142,14 +142,6 @@ void answer_end(struct conn *c)
 	conn_finish(c);
 }
 
-void answer_text(struct conn *c, int status, const char *text)
-{
-	answer_begin(c, status, "text/plain; charset=utf-8", NULL);
-	buf_puts(&c->out, text);
-	buf_putc(&c->out, '\n');
-	answer_end(c);
-}
-
 /* To HTTP/1.0, which knows no chunks, a stream ends with its connection. */
 void answer_stream(struct conn *c, const char *type)
 {

@@ -12,8 +12,3 @@ int64_t backoff_next(struct backoff *b, struct rand *r)
 	half = b->now_ms / 2;
 	return half + (int64_t)rand_below(r, (uint64_t)(b->now_ms - half) + 1);
 }
-
-void backoff_reset(struct backoff *b)
-{
-	b->now_ms = 0;
-}

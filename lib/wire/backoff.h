@@ -16,7 +16,4 @@ struct backoff {
  * its other half. The bound doubles from first_ms up to max_ms. */
 int64_t backoff_next(struct backoff *b, struct rand *r);
 
-/* After a success: begin anew. */
-void backoff_reset(struct backoff *b);
-
 #endif

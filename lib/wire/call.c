@@ -1,6 +1,5 @@
 #include "wire/engine.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,6 @@ struct call *call_new(struct conn *c)
 	call->conn = c;
 	call->route = &c->s->unknown;
 	call->deadline_ms = INT64_MAX;
-	call->peer = c->peer;
 	return call;
 }
 
@@ -308,38 +306,6 @@ void call_on_cancel(struct call *call, call_fn *fn, void *arg)
 int64_t call_deadline_ms(const struct call *call)
 {
 	return call->deadline_ms;
-}
-
-const char *call_peer(struct call *call)
-{
-	bool v6 = call->peer.sa.sa_family == AF_INET6;
-	char *text = call->peer_text;
-	size_t room = sizeof(call->peer_text), len;
-
-	if (text[0])
-		return text;
-	if (v6)
-		inet_ntop(AF_INET6, &call->peer.v6.sin6_addr, text + 1,
-			  INET6_ADDRSTRLEN);
-	else
-		inet_ntop(AF_INET, &call->peer.v4.sin_addr, text,
-			  INET_ADDRSTRLEN);
-	text[0] = v6 ? '[' : text[0];
-	len = strlen(text);
-	snprintf(text + len, room - len, "%s:%d", v6 ? "]" : "",
-		 ntohs(call->peer.v4.sin_port));
-	return text;
-}
-
-bool call_peer_loopback(const struct call *call)
-{
-	const struct in6_addr *v6 = &call->peer.v6.sin6_addr;
-
-	if (call->peer.sa.sa_family == AF_INET)
-		return ntohl(call->peer.v4.sin_addr.s_addr) >> 24 == 127;
-	return call->peer.sa.sa_family == AF_INET6 &&
-	       (IN6_IS_ADDR_LOOPBACK(v6) ||
-		(IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127));
 }
 
 bool call_forwarded(const struct call *call)

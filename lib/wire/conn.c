@@ -352,7 +352,6 @@ void conn_close(struct conn *c)
 void conn_open(struct server *s, int fd)
 {
 	struct conn *c = mem_zero(1, sizeof(*c));
-	socklen_t len = sizeof(c->peer);
 
 	c->s = s;
 	http1_init(&c->in);
@@ -367,7 +366,6 @@ void conn_open(struct server *s, int fd)
 		conn_close(c);
 		return;
 	}
-	getpeername(fd, &c->peer.sa, &len);
 	uv_tcp_nodelay(&c->tcp, 1);
 	uv_tcp_keepalive(&c->tcp, 1, 60);
 	if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read)) {

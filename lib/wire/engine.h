@@ -45,7 +45,7 @@ enum {
 	ENGINE_BODIES = 16, /* of the largest size, being received at once */
 };
 
-union peer {
+union address {
 	struct sockaddr sa;
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
@@ -131,7 +131,6 @@ struct conn {
 	uv_tcp_t tcp;
 	uv_write_t write;
 	struct server *s;
-	union peer peer;
 
 	struct http1 in;
 	struct buf body;
@@ -180,8 +179,6 @@ struct call {
 	void *cancel_arg, *drain_arg;
 	uint64_t body_len;
 	int64_t first_us, last_us;
-	union peer peer;
-	char peer_text[INET6_ADDRSTRLEN + 10];
 	bool forwarded;
 	bool held, streaming; /* counted as such */
 	bool head_sent;       /* of a stream */
@@ -224,7 +221,6 @@ void request_forget(struct conn *c); /* its body */
 void answer_begin(struct conn *c, int status, const char *type,
 		  const char *allow);
 void answer_end(struct conn *c);
-void answer_text(struct conn *c, int status, const char *text);
 void answer_stream(struct conn *c, const char *type);
 void answer_chunk(struct conn *c);
 void answer_chunk_end(struct conn *c);

@@ -42,9 +42,4 @@ int json_parse(ProtobufCMessage **out, const ProtobufCMessageDescriptor *type,
 	       const char *text, size_t len, int flags,
 	       struct err *err) MUST_CHECK;
 
-/* The same limits for an object or array that is no message; json_decref()
- * it. */
-int json_read(json_t **out, const char *text, size_t len,
-	      struct err *err) MUST_CHECK;
-
 #endif

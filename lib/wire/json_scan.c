@@ -90,7 +90,7 @@ int json_scan(const char *text, size_t len, struct buf *exact, struct err *err)
 			   (text[i] >= '0' && text[i] <= '9')) {
 			if ((rc = number(text, i, &end, len, err)))
 				return rc;
-			if (exact && is_long_integer(text + i, end - i))
+			if (is_long_integer(text + i, end - i))
 				rewrite(exact, text, &copied, i, end - i);
 			i = end;
 		} else if ((rc = structure(text[i++], &depth, &tokens, err))) {
@@ -112,11 +112,4 @@ int json_load(json_t **out, const char *text, size_t len, size_t flags,
 		return 0;
 	return err_set(err, ERR_INVALID_ARGUMENT, "line %d column %d: %s",
 		       why.line, why.column, why.text);
-}
-
-int json_read(json_t **out, const char *text, size_t len, struct err *err)
-{
-	int rc = json_scan(text, len, NULL, err);
-
-	return rc ? rc : json_load(out, text, len, 0, err);
 }

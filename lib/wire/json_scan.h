@@ -9,8 +9,8 @@
 /* The first character of a string that json_scan() made of a number. */
 enum { JSON_LONG_NUMBER = '\0' };
 
-/* Check the limits of json.h; past one RESOURCE_EXHAUSTED naming it. With
- * exact, numbers that jansson would refuse or round (integers of 19 or more
+/* Check the limits of json.h; past one RESOURCE_EXHAUSTED naming it.
+ * Numbers that jansson would refuse or round (integers of 19 or more
  * characters, and -0) become strings beginning with JSON_LONG_NUMBER: if there
  * are any, *exact has the whole text anew, else it stays empty. */
 int json_scan(const char *text, size_t len, struct buf *exact,

@@ -78,7 +78,7 @@ void listen_one_less(struct server *s)
 
 static bool is_loopback(const struct sockaddr *sa)
 {
-	const union peer *p = (const union peer *)sa;
+	const union address *p = (const union address *)sa;
 
 	if (sa->sa_family == AF_INET)
 		return ntohl(p->v4.sin_addr.s_addr) >> 24 == 127;
@@ -87,7 +87,7 @@ static bool is_loopback(const struct sockaddr *sa)
 
 static bool is_wildcard(const struct sockaddr *sa)
 {
-	const union peer *p = (const union peer *)sa;
+	const union address *p = (const union address *)sa;
 
 	if (sa->sa_family == AF_INET)
 		return p->v4.sin_addr.s_addr == htonl(INADDR_ANY);
@@ -173,7 +173,7 @@ static void outer_address(char *text, size_t room)
 /* An address in numbers, with brackets if it needs them. */
 static void numeric(const struct sockaddr *sa, char *text, size_t room)
 {
-	const union peer *p = (const union peer *)sa;
+	const union address *p = (const union address *)sa;
 	char name[INET6_ADDRSTRLEN];
 
 	if (sa->sa_family == AF_INET) {
@@ -214,7 +214,7 @@ static void add_url(struct server *s, const char *url)
 /* Learn the port that was given, and what we are called. */
 static void name_us(struct server *s, const struct server_opts *opts)
 {
-	union peer at;
+	union address at;
 	socklen_t len = sizeof(at);
 	char host[INET6_ADDRSTRLEN + 2], given[256];
 

@@ -16,8 +16,6 @@
 enum rpc_kind {
 	RPC_UNARY,
 	RPC_SERVER_STREAM,
-	RPC_CLIENT_STREAM,
-	RPC_BIDI_STREAM,
 };
 
 /* On which of a peer's connections a call travels, so that tensors never

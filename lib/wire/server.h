@@ -96,9 +96,6 @@ void call_on_cancel(struct call *call, call_fn *fn, void *arg);
  * none. */
 int64_t call_deadline_ms(const struct call *call);
 
-const char *call_peer(struct call *call); /* "127.0.0.1:40312" */
-bool call_peer_loopback(const struct call *call);
-
 /* The call was forwarded by a node for somebody: do not forward it again. */
 bool call_forwarded(const struct call *call);
 

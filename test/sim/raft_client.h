@@ -124,9 +124,12 @@ static int client_propose(struct world *w, struct client *c, struct server *s)
 static struct server *client_choose(struct world *w)
 {
 	struct server *s = &w->server[1 + chance(w, SERVERS)];
+	struct raft_status st = {0};
 
-	if (s->r && raft_leader(s->r) && chance(w, 4))
-		s = &w->server[raft_leader(s->r)];
+	if (s->r)
+		raft_status(s->r, &st);
+	if (st.leader && chance(w, 4))
+		s = &w->server[st.leader];
 	return s->r ? s : NULL;
 }
 

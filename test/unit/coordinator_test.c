@@ -165,7 +165,6 @@ TEST(a_silent_trainer_goes_down_but_not_before_a_new_leader_waited)
 	coordinator_heard(w.c, 1, w.now);
 	coordinator_heard(w.c, 2, w.now);
 	CHECK_INT(next(&w), COORDINATOR_NOTHING);
-	CHECK_INT(coordinator_deadline(w.c, &w.v, w.now), w.now + 1);
 	w.now += 1;
 	CHECK_INT(next(&w), COORDINATOR_TRAINER_DOWN);
 	CHECK_INT(w.act.trainer, 3);

@@ -181,20 +181,3 @@ TEST(state_lives_where_the_system_says_and_never_here)
 	CHECK(daemon_db(&path, &o, "a.db", &err) == ERR_FAILED_PRECONDITION);
 	CHECK_HAS(err.hint, "--db");
 }
-
-TEST(others_are_told_an_address_that_they_can_use)
-{
-	struct daemon_opts o = {.listen = {"::1", 0}};
-	char *url = daemon_url(&o, 80);
-
-	CHECK_STR(url, "http://[::1]:80");
-	free(url);
-	strcpy(o.listen.host, "0.0.0.0");
-	url = daemon_url(&o, 80);
-	CHECK(!strstr(url, "0.0.0.0"));
-	free(url);
-	o.advertise = "https://gate.example";
-	url = daemon_url(&o, 80);
-	CHECK_STR(url, "https://gate.example");
-	free(url);
-}

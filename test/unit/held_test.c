@@ -109,8 +109,6 @@ TEST(server_bears_an_answer_to_a_client_that_has_gone)
 	CHECK_HAS(got, "code=\"canceled\"} 1\n");
 	free(got);
 	CHECK_INT(call_deadline_ms(w.kept), INT64_MAX);
-	CHECK(call_peer_loopback(w.kept));
-	CHECK_HAS(call_peer(w.kept), "127.0.0.1:");
 	answer_kept(&w);
 	close(fd);
 	world_close(&w);

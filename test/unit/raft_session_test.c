@@ -47,7 +47,6 @@ TEST(the_client_that_was_idle_longest_is_forgotten)
 	CHECK_INT(done(s, 2, 1, 11, ""), 0);
 	CHECK_INT(done(s, 1, 2, 12, ""), 0);
 	CHECK_INT(done(s, 3, 1, 13, ""), 2);
-	CHECK_INT(sessions_count(s), 2);
 	CHECK_INT(session_begin(s, 2, 2, &last), SESSION_EXPIRED);
 	CHECK_INT(session_begin(s, 1, 2, &last), SESSION_REPLAY);
 	sessions_free(s);
@@ -62,27 +61,4 @@ TEST(replies_are_bounded)
 	CHECK_INT(session_begin(s, 1, 1, &last), SESSION_REPLAY);
 	CHECK_INT(last.len, 4);
 	sessions_free(s);
-}
-
-static void copy(const struct session *one, void *to)
-{
-	CHECK_INT(session_end(to, one), 0);
-}
-
-/* What a snapshot does. */
-TEST(a_table_that_is_loaded_goes_on_the_same)
-{
-	struct sessions *a = sessions_new(3, 10), *b = sessions_new(3, 10);
-	struct session last;
-
-	for (int i = 1; i <= 3; i++)
-		done(a, i, 1, i, "x");
-	done(a, 1, 2, 4, "y");
-	sessions_each(a, copy, b);
-	CHECK_INT(session_begin(b, 1, 2, &last), SESSION_REPLAY);
-	CHECK(!memcmp(last.reply, "y", 1));
-	CHECK_INT(done(a, 9, 1, 5, ""), 2);
-	CHECK_INT(done(b, 9, 1, 5, ""), 2);
-	sessions_free(a);
-	sessions_free(b);
 }
