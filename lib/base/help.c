@@ -42,7 +42,7 @@ static void put_wrapped(FILE *f, const char *text, int indent, int col)
 	fputc('\n', f);
 }
 
-void help_flag(struct buf *b, const struct opt *row)
+static void put_flag(struct buf *b, const struct opt *row)
 {
 	if (row->letter)
 		buf_putf(b, "-%c, --%s", row->letter, row->name);
@@ -57,7 +57,7 @@ static void put_option(FILE *f, const struct opt *row)
 	struct buf flag = BUF_INIT(0), text = BUF_INIT(0);
 	int col;
 
-	help_flag(&flag, row);
+	put_flag(&flag, row);
 	buf_puts(&text, row->brief);
 	if (row->def)
 		buf_putf(&text, " (default" NBSP "%s)", row->def);

@@ -11,9 +11,6 @@
  * cmd is the command asked about, or NULL. */
 void help_print(FILE *f, const struct prog *prog, const struct opt_cmd *cmd);
 
-/* "-t, --timeout=TIME", "    --refresh", without escapes. */
-void help_flag(struct buf *b, const struct opt *row);
-
 /* A row of the table of exit statuses; the table ends with a NULL. */
 struct help_exit {
 	int status;

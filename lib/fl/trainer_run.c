@@ -16,9 +16,11 @@
 
 enum { LEAVE_MS = 2000 };
 
+static void advance(struct trainer *t);
+
 /* --- beginning ------------------------------------------------------------ */
 
-void trainer_stay_out(struct trainer *t, const struct err *err)
+static void stay_out(struct trainer *t, const struct err *err)
 {
 	log_err("stays out of the run", err);
 	t->out_of = t->run.id;
@@ -103,7 +105,7 @@ static void begin(struct trainer *t, const Gfl__V1__Run *run)
 	struct err err;
 
 	if (open_run(t, run, &err)) {
-		trainer_stay_out(t, &err);
+		stay_out(t, &err);
 		return;
 	}
 	log_info("run", "id=%lld model=%s parameters=%zu rounds=%lld",
@@ -128,7 +130,7 @@ void trainer_begin_rounds(struct trainer *t, int64_t at)
 	t->phase = PHASE_READY;
 	exchange_epoch(t->exchange, trainer_state(t)->epoch, clock_ms());
 	trainer_drain(t);
-	trainer_advance(t);
+	advance(t);
 }
 
 /* --- the end -------------------------------------------------------------- */
@@ -270,7 +272,7 @@ static void settled(void *arg)
 	else if (model)
 		finish(t);
 	else
-		trainer_advance(t);
+		advance(t);
 }
 
 /* Round run.t is behind us, however it went. */
@@ -295,7 +297,7 @@ static void next_round(struct trainer *t)
 		trainer_submit(t, what, settled);
 	} else {
 		add_history(t, false);
-		trainer_advance(t);
+		advance(t);
 	}
 	link_poke(t->link);
 }
@@ -361,7 +363,7 @@ static void trained(void *arg)
 	if (t->run.over)
 		end_run(t);
 	else if (err.code)
-		trainer_stay_out(t, &err);
+		stay_out(t, &err);
 	else
 		arrive(t);
 }
@@ -395,7 +397,7 @@ static void train(struct trainer *t, const struct pace_next *next)
 	trainer_submit(t, what, trained);
 }
 
-void trainer_advance(struct trainer *t)
+static void advance(struct trainer *t)
 {
 	struct pace_next next;
 
@@ -461,5 +463,5 @@ void trainer_look(struct trainer *t)
 	    !is_live(s, t->run.peer))
 		exchange_abandon(t->exchange, "the peer is down");
 	trainer_drain(t);
-	trainer_advance(t);
+	advance(t);
 }

@@ -118,6 +118,18 @@ void node_end(struct node *n, const struct err *err)
 	n->cfg.on_end(err, n->cfg.arg);
 }
 
+static void check_ready(struct node *n)
+{
+	if (n->ready || n->ended || !n->driver)
+		return;
+	if (!n->resumed && !state_member(n->state, n->meta.node_id))
+		return;
+	n->ready = true;
+	server_ready(n->server, true);
+	announce_start(n);
+	n->cfg.on_ready(n->cfg.arg);
+}
+
 static void settle(void *arg)
 {
 	struct node *n = arg;
@@ -130,7 +142,7 @@ static void settle(void *arg)
 	ask_applied(n);
 	if (changed & STATE_MEMBER)
 		announce_news(n);
-	node_check_ready(n);
+	check_ready(n);
 	steward_look(n);
 	conductor_look(n);
 }
@@ -260,18 +272,6 @@ int node_become(struct node *n, struct err *err)
 	log_info("member", "cluster=%s node=%" PRId64 " applied=%" PRId64,
 		 n->meta.cluster_id, n->meta.node_id, n->state->applied);
 	return 0;
-}
-
-void node_check_ready(struct node *n)
-{
-	if (n->ready || n->ended || !n->driver)
-		return;
-	if (!n->resumed && !state_member(n->state, n->meta.node_id))
-		return;
-	n->ready = true;
-	server_ready(n->server, true);
-	announce_start(n);
-	n->cfg.on_ready(n->cfg.arg);
 }
 
 /* ---- life ---- */

@@ -67,7 +67,6 @@ struct node {
 /* node.c */
 int node_become(struct node *n, struct err *err) MUST_CHECK; /* open Raft */
 void node_end(struct node *n, const struct err *err);        /* on_end, once */
-void node_check_ready(struct node *n);
 void node_settle(struct node *n); /* let all look at the state, soon */
 const char *node_url_of(const struct node *n, int64_t id); /* or NULL */
 void node_hint(struct node *n, int64_t id, const char *url);

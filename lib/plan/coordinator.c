@@ -149,18 +149,19 @@ static int64_t round_of(const struct coordinator *c, int64_t run, int64_t id)
 	return k && k->run == run ? k->round : -1;
 }
 
-int64_t coordinator_fastest(const struct coordinator *c,
-			    const struct coordinator_view *v)
+/* The highest round of the run that any live trainer has reported, or -1. */
+static int64_t fastest(const struct coordinator *c,
+		       const struct coordinator_view *v)
 {
-	int64_t fastest = -1;
+	int64_t most = -1;
 
 	for (size_t i = 0; v->run && i < v->ntrainers; i++) {
 		int64_t t = round_of(c, v->run->id, v->trainers[i].id);
 
-		if (v->trainers[i].runs && t > fastest)
-			fastest = t;
+		if (v->trainers[i].runs && t > most)
+			most = t;
 	}
-	return fastest;
+	return most;
 }
 
 /* --- who is down --------------------------------------------------------- */
@@ -435,7 +436,7 @@ static int64_t round_to_plan(const struct coordinator *c,
 			     const struct coordinator_view *v)
 {
 	int64_t run = v->run->id, planned = plans_epoch(v->plans, run);
-	int64_t next = coordinator_fastest(c, v) + 1;
+	int64_t next = fastest(c, v) + 1;
 	int64_t end = plans_end(v->plans, run);
 
 	if (next >= v->run->rounds)

@@ -95,10 +95,6 @@ void coordinator_exchanged(struct coordinator *c, int64_t trainer, int64_t peer,
 void coordinator_measured(struct coordinator *c, int64_t from, int64_t to,
 			  double bps);
 
-/* The highest round of run that any live trainer has reported, or -1. */
-int64_t coordinator_fastest(const struct coordinator *c,
-			    const struct coordinator_view *v);
-
 /* What to propose now. *act is filled; free it with coordinator_act_release().
  */
 enum coordinator_kind coordinator_next(struct coordinator *c,

@@ -137,7 +137,6 @@ void raft_follow(struct raft *r, int64_t term, int64_t leader);
 
 /* output.c */
 void raft_send(struct raft *r, const struct raft_msg *m, int64_t need);
-void raft_release_held(struct raft *r);
 
 /* election.c */
 void raft_timer_reset(struct raft *r);
@@ -185,6 +184,5 @@ void raft_on_timeout_now(struct raft *r);
 /* read.c */
 void raft_reads_ask(struct raft *r);
 void raft_reads_refuse(struct raft *r);
-int64_t raft_confirmed_round(const struct raft *r);
 
 #endif

@@ -41,7 +41,7 @@ void raft_send(struct raft *r, const struct raft_msg *m, int64_t need)
 		push(&r->held, &own, need);
 }
 
-void raft_release_held(struct raft *r)
+static void release_held(struct raft *r)
 {
 	size_t kept = 0;
 
@@ -114,7 +114,7 @@ void raft_written(struct raft *r, int64_t now_ms, int64_t seq)
 	if (r->failed)
 		return;
 	raft_log_written(&r->log, seq);
-	raft_release_held(r);
+	release_held(r);
 	raft_self_vote(r);
 	if (r->role == RAFT_LEADER)
 		raft_maybe_commit(r);

@@ -9,7 +9,7 @@ static int64_t round_of(const struct raft *r, const struct peer *p)
 }
 
 /* The newest heartbeat round that a majority has answered. */
-int64_t raft_confirmed_round(const struct raft *r)
+static int64_t confirmed_round(const struct raft *r)
 {
 	if (RAFT_BUG(RAFT_BUG_READ_UNCONFIRMED))
 		return r->round;
@@ -59,7 +59,7 @@ int raft_read(struct raft *r, int64_t now_ms, int64_t ctx, struct err *err)
 void raft_reads_ask(struct raft *r)
 {
 	if (r->role == RAFT_LEADER && r->read_due &&
-	    raft_confirmed_round(r) == r->round)
+	    confirmed_round(r) == r->round)
 		raft_heartbeat_all(r);
 }
 
@@ -78,7 +78,7 @@ bool raft_next_read(struct raft *r, struct raft_read *out)
 	raft_reads_ask(r); /* a cluster of one need not wait to be answered */
 	w = &r->read[r->read_head];
 	if (!w->refused &&
-	    (r->applied < w->index || raft_confirmed_round(r) < w->round))
+	    (r->applied < w->index || confirmed_round(r) < w->round))
 		return false;
 	*out = (struct raft_read){w->ctx, w->index, w->refused};
 	r->read_head++;

@@ -48,7 +48,8 @@ static void linger(struct conn *c)
 }
 
 /* Wait for what is to come next, if that has changed. */
-void conn_settle(struct conn *c)
+/* Wait for what is to come next. */
+static void settle(struct conn *c)
 {
 	enum wait_kind kind;
 
@@ -124,7 +125,7 @@ static void on_written(uv_write_t *w, int status)
 	conn_flush(c);
 	drained(c);
 	conn_later(c);
-	conn_settle(c);
+	settle(c);
 }
 
 /* Hand the unsent rest to libuv, which keeps it until the socket takes it. */
@@ -181,7 +182,7 @@ void conn_finish(struct conn *c)
 	else if (c->stash.len && !c->feeding)
 		conn_later(c);
 	if (!c->feeding)
-		conn_settle(c);
+		settle(c);
 }
 
 static void on_event(struct conn *c, enum http1_event ev)
@@ -236,7 +237,7 @@ static void feed(struct conn *c, const char *p, size_t len)
 	c->feeding = false;
 	if (len && !c->closed && !c->lingering)
 		stash(c, p, len);
-	conn_settle(c);
+	settle(c);
 }
 
 /* One turn's worth of what was put off. */
@@ -257,7 +258,7 @@ static void work(struct conn *c)
 		feed(c, ahead.p, ahead.len);
 		buf_release(&ahead);
 	}
-	conn_settle(c);
+	settle(c);
 }
 
 static void on_todo(uv_idle_t *idle)
@@ -372,5 +373,5 @@ void conn_open(struct server *s, int fd)
 		conn_close(c);
 		return;
 	}
-	conn_settle(c);
+	settle(c);
 }

@@ -202,7 +202,6 @@ void conn_close(struct conn *c);  /* at once; cancels its call */
 void conn_finish(struct conn *c); /* the answer is complete */
 void conn_flush(struct conn *c);
 void conn_later(struct conn *c);  /* flush and go on in the next turn */
-void conn_settle(struct conn *c); /* wait for what is to come next */
 void conn_spare(struct buf *spare, struct buf *b); /* give memory back */
 size_t conn_queued(const struct conn *c);
 bool conn_pending(const struct conn *c);
@@ -235,9 +234,5 @@ void call_close(struct call *call);  /* the server closes */
 
 /* plain.c */
 void plain_serve(struct server *s);
-void plain_put(struct buf *out, const struct server *s); /* the counters */
-
-/* server.c */
-struct route *server_route(struct server *s, const char *path);
 
 #endif

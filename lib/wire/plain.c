@@ -42,7 +42,7 @@ static void put_row(struct buf *out, const char *name, const char *type,
 		 name, type, name, value);
 }
 
-void plain_put(struct buf *out, const struct server *s)
+static void put_counters(struct buf *out, const struct server *s)
 {
 	buf_puts(out, "# TYPE gfl_server_requests_total counter\n");
 	for (const struct route *r = s->routes; r; r = r->hh.next)
@@ -66,7 +66,7 @@ static void metrics(struct call *call, const char *query, const char *body,
 	struct buf text = BUF_INIT(0);
 
 	(void)query, (void)body, (void)len;
-	plain_put(&text, s);
+	put_counters(&text, s);
 	for (struct metrics_hook *m = s->metrics; m; m = m->next)
 		m->fn(&text, m->arg);
 	call_http(call, 200, "text/plain; version=0.0.4; charset=utf-8", text.p,

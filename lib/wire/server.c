@@ -23,7 +23,7 @@ static size_t conns_by_descriptors(void)
 	return (size_t)limit.rlim_cur - KEPT_FDS;
 }
 
-struct route *server_route(struct server *s, const char *path)
+static struct route *route_of(struct server *s, const char *path)
 {
 	struct route *r;
 
@@ -39,7 +39,7 @@ struct route *server_route(struct server *s, const char *path)
 void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
 		   void *arg)
 {
-	struct route *r = server_route(s, rpc_methods[name].path);
+	struct route *r = route_of(s, rpc_methods[name].path);
 
 	r->method = &rpc_methods[name];
 	r->fn = fn;
@@ -49,7 +49,7 @@ void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
 void server_http(struct server *s, const char *verb, const char *path,
 		 server_http_fn *fn, void *arg)
 {
-	struct route *r = server_route(s, path);
+	struct route *r = route_of(s, path);
 	struct plain *p = mem_zero(1, sizeof(*p));
 
 	*p = (struct plain){verb, fn, arg, r->plain};

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "nn/data.h"
 #include "nn/eval.h"
