@@ -377,7 +377,8 @@ confirm() { # ID INSTANCE CLUSTER
 	gateway
 	register 1 $one
 	stop gw
-	dd if=/dev/urandom of=gw.db bs=1000 seek=1 count=10 conv=notrunc 2>dd.err
+	tr '\0' '\377' </dev/zero | head -c 10000 |
+		dd of=gw.db bs=1000 seek=1 conv=notrunc 2>dd.err
 	cp gw.db before
 	fails 70 gfl-gateway --listen 127.0.0.1:0 --db gw.db
 	[[ $said == *"gw.db is damaged"* ]]

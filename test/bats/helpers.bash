@@ -105,7 +105,7 @@ fails() {
 	shift
 	for word; do [[ $word != gfl-* ]] || break; done
 	"$@" >stdout 2>stderr || status=$?
-	said=$(grep -v '^time=' stderr)
+	said=$(grep -av '^time=' stderr)
 	echo "status $status: $said"
 	[ "$status" = "$want" ] && [ ! -s stdout ] &&
 		[[ $(grep -v "^$word: hint: " <<<"$said") == "$word: "* ]] &&
