@@ -42,13 +42,13 @@ TEST := $(filter-out %_test.c %_sim.c,$(wildcard test/unit/*.c test/sim/*.c))
 all: $(CMD) $(SH)
 
 # What a build and the demo need, and what the tests need besides, all from
-# Debian 12. The sanitizers come with gcc.
+# Debian 12. The sanitizers come with gcc; bats ends a test by procps' ps.
 PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libjansson-dev \
 	libsqlite3-dev protobuf-c-compiler libprotobuf-c-dev libssl-dev \
 	libisal-dev libinih-dev libsmartcols-dev libdnnl-dev uthash-dev \
 	zlib1g-dev dataset-fashion-mnist
-PACKAGES_CHECK := $(PACKAGES) bats curl jq sqlite3 protobuf-compiler \
-	python3-protobuf
+PACKAGES_CHECK := $(PACKAGES) bats procps curl jq sqlite3 \
+	protobuf-compiler python3-protobuf
 
 deps:
 	@share/deps.sh $(PACKAGES)

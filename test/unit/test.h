@@ -1,8 +1,9 @@
 /* test.h - the harness of unit tests and simulations: TEST(name) { CHECK… }.
  *
  * Each test runs in a process of its own, in an empty directory of its own
- * (removed afterwards), for at most TEST_SECONDS, and is one TAP line. With an
- * argument a test program runs only the tests whose name contains it. */
+ * (removed afterwards), for at most TEST_SECONDS of the processor and ten times
+ * that by the clock, and is one TAP line. With an argument a test program runs
+ * only the tests whose name contains it. */
 #ifndef TEST_H
 #define TEST_H
 
