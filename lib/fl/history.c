@@ -37,13 +37,16 @@ struct history {
 	struct history_me me;
 	struct rows *rows;  /* not yet given to the writer, or NULL */
 	struct node *nodes; /* likewise */
-	struct timer timer; /* until both are given */
-	bool awaited;
+	bool giving, closing;
+	struct timer timer;
 };
 
-static void flush_soon(struct history *h);
+/* Jobs for the writer. */
+struct nodes {
+	struct history *h;
+	struct node *first;
+};
 
-/* A job for the writer. */
 struct rows {
 	size_t n;
 	struct history_row row[FLUSH_ROWS];
@@ -140,14 +143,6 @@ void history_attached(struct history *h, int64_t trainer_id,
 	post(h, apply_me, mem_dup(&h->me, sizeof(h->me)));
 }
 
-static void free_nodes(struct node *list)
-{
-	struct node *n, *next;
-
-	LL_FOREACH_SAFE(list, n, next)
-	free(n);
-}
-
 static int apply_node(struct db *db, const struct node *n, struct err *err)
 {
 	sqlite3_stmt *s;
@@ -165,29 +160,43 @@ static int apply_nodes(struct db *db, void *arg, struct err *err)
 	const struct node *n;
 	int rc = 0;
 
-	LL_FOREACH((struct node *)arg, n)
+	LL_FOREACH(((struct nodes *)arg)->first, n)
 	{
 		rc = rc ? rc : apply_node(db, n, err);
 	}
 	return rc;
 }
 
-static void nodes_finished(const struct err *err, void *arg)
+static void give_nodes(struct history *h);
+
+static void nodes_given(const struct err *err, void *arg)
 {
-	if (err)
-		log_err("history", err);
-	free_nodes(arg);
+	struct nodes *job = arg;
+	struct history *h = job->h;
+	struct node *n, *next;
+
+	LL_FOREACH_SAFE(job->first, n, next)
+	free(n);
+	finished(err, job);
+	h->giving = false;
+	if (!err)
+		give_nodes(h);
 }
 
+/* One job at a time: while it lasts, the next is gathered. */
 static void give_nodes(struct history *h)
 {
-	struct node *nodes = h->nodes;
+	struct nodes *job;
 	struct err err;
 
+	if (!h->nodes || h->giving || h->closing)
+		return;
+	h->giving = true;
+	job = mem_zero(1, sizeof(*job));
+	*job = (struct nodes){h, h->nodes};
 	h->nodes = NULL;
-	if (nodes &&
-	    writer_post(h->writer, apply_nodes, nodes_finished, nodes, &err))
-		nodes_finished(&err, nodes);
+	if (writer_post(h->writer, apply_nodes, nodes_given, job, &err))
+		nodes_given(&err, job);
 }
 
 void history_node(struct history *h, const char *url)
@@ -204,7 +213,7 @@ void history_node(struct history *h, const char *url)
 		LL_PREPEND(h->nodes, n);
 	}
 	n->seen_ms = clock_wall_ms();
-	flush_soon(h);
+	give_nodes(h);
 }
 
 int history_nodes(struct history *h, history_node_fn *fn, void *arg,
@@ -262,34 +271,19 @@ static int apply_rows(struct db *db, void *arg, struct err *err)
 	return rc;
 }
 
-static void give_rows(struct history *h)
+static void give_to_writer(struct history *h)
 {
 	struct rows *rows = h->rows;
 
 	h->rows = NULL;
+	timer_stop(&h->timer);
 	if (rows)
 		post(h, apply_rows, rows);
-}
-
-static void give_to_writer(struct history *h)
-{
-	timer_stop(&h->timer);
-	h->awaited = false;
-	give_nodes(h);
-	give_rows(h);
 }
 
 static void flush(void *arg)
 {
 	give_to_writer(arg);
-}
-
-static void flush_soon(struct history *h)
-{
-	if (h->awaited)
-		return;
-	h->awaited = true;
-	timer_set(&h->timer, h->loop, FLUSH_MS, flush, h);
 }
 
 struct settled {
@@ -328,13 +322,13 @@ void history_settle(struct history *h, loop_fn *fn, void *arg)
 
 void history_add(struct history *h, const struct history_row *row)
 {
-	if (!h->rows)
+	if (!h->rows) {
 		h->rows = mem_zero(1, sizeof(*h->rows));
+		timer_set(&h->timer, h->loop, FLUSH_MS, flush, h);
+	}
 	h->rows->row[h->rows->n++] = *row;
 	if (h->rows->n == FLUSH_ROWS)
-		give_rows(h);
-	else
-		flush_soon(h);
+		give_to_writer(h);
 }
 
 static struct history_row row_of(sqlite3_stmt *s)
@@ -422,8 +416,12 @@ void history_close(struct history *h)
 {
 	if (!h)
 		return;
-	if (h->writer)
+	if (h->writer) {
 		give_to_writer(h);
+		h->giving = false;
+		give_nodes(h);
+		h->closing = true;
+	}
 	writer_close(h->writer);
 	db_close(h->reader);
 	db_close(h->db);
