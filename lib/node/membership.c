@@ -151,6 +151,36 @@ static void told(const struct err *err, const ProtobufCMessage *out, void *arg)
 		log_debug("tell url", "error=%s", err->msg);
 }
 
+/* Somebody who may be a member, another with each i; NULL: nobody is known. */
+static const char *somebody(const struct node *n, size_t i)
+{
+	size_t all = n->nhints + n->cfg.njoins + n->state->nmembers;
+	const char *url;
+
+	if (!all)
+		return NULL;
+	i %= all;
+	if (i < n->nhints)
+		url = n->hints[i].url;
+	else if (i - n->nhints < n->cfg.njoins)
+		url = n->cfg.joins[i - n->nhints];
+	else
+		url = n->state->members[i - n->nhints - n->cfg.njoins]->url;
+	return *url && strcmp(url, node_url(n)) != 0 ? url : NULL;
+}
+
+/* Who votes makes itself heard by campaigning; who does not has to ask. */
+static const char *whom_to_tell(struct node *n, const Gfl__V1__Member *self)
+{
+	if (n->leads)
+		return node_url(n);
+	if (n->leader)
+		return self ? node_url_of(n, n->leader) : NULL;
+	if (self && self->role == GFL__V1__ROLE__VOTER)
+		return NULL;
+	return somebody(n, n->membership->asked++);
+}
+
 /* We are back, perhaps elsewhere: the log shall say so. */
 void membership_look(struct node *n)
 {
@@ -160,15 +190,18 @@ void membership_look(struct node *n)
 	Gfl__V1__Member now;
 	const char *url;
 
-	if (!self || m->rpc || n->leaving || !n->leader ||
-	    (!strcmp(self->url, node_url(n)) && !self->liveness) ||
-	    clock_ms() - m->looked_ms < LOOK_MS)
+	if (m->rpc || n->leaving || n->removed ||
+	    clock_ms() - m->looked_ms < LOOK_MS ||
+	    (n->leader && self && !strcmp(self->url, node_url(n)) &&
+	     !self->liveness))
 		return;
 	m->looked_ms = clock_ms();
+	url = whom_to_tell(n, self);
+	if (!url)
+		return;
 	membership_self(n, &now);
+	now.role = self ? self->role : GFL__V1__ROLE__ROLE_NONE;
 	in.cluster_id = n->meta.cluster_id;
 	in.member = &now;
-	url = n->leads ? node_url(n) : node_url_of(n, n->leader);
-	if (url)
-		membership_call(m, url, RPC_NODE_JOIN, &in.base, told);
+	membership_call(m, url, RPC_NODE_JOIN, &in.base, told);
 }

@@ -21,6 +21,7 @@ struct membership {
 	char **urls;                     /* of members to join through */
 	size_t nurls, url;
 	int64_t looked_ms;
+	size_t asked; /* members, where the cluster may be */
 };
 
 /* membership.c */

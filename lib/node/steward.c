@@ -338,8 +338,12 @@ int steward_join(struct ask *a, struct err *err)
 	old = by_instance(n->state, who->instance_id);
 	if (old)
 		return welcome_back(a, old, who, err);
+	if (who->role)
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "node %" PRId64 " is not a member any more",
+			       who->id);
 	holder = state_member(n->state, who->id);
-	if (holder && !holder->liveness)
+	if (holder && !holder->liveness && strcmp(holder->url, who->url) != 0)
 		return err_set(err, ERR_ALREADY_EXISTS,
 			       "node %" PRId64 " is alive at %s", who->id,
 			       holder->url);

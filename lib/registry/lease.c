@@ -158,6 +158,8 @@ static int check_holder(const struct member *holder, const struct member *who,
 		return 0;
 	if (!*who->instance || !*holder->instance)
 		return 0; /* the old kind of client has no identity to check */
+	if (*holder->url && !strcmp(holder->url, who->url))
+		return 0; /* two cannot listen there: the holder is gone */
 	return err_set(err, ERR_ALREADY_EXISTS,
 		       "node %" PRId64 " is alive at %s under another instance",
 		       holder->id, holder->url);
