@@ -136,6 +136,14 @@ static bool enter(struct rig *r, int id, const char *instance)
 	return bootstrap;
 }
 
+static void remove_node(struct rig *r, int id)
+{
+	RemoveNodeRequest in = REMOVE_NODE_REQUEST__INIT;
+
+	in.node_id = id;
+	rpc_free(ask(r, RPC_GATEWAY_REMOVE_NODE, &in.base));
+}
+
 static void on_event(const ProtobufCMessage *msg, void *arg)
 {
 	const NodeEvent *e = (const NodeEvent *)msg;
@@ -220,7 +228,6 @@ TEST(gateway_shows_no_reader_what_is_not_durable)
 TEST(gateway_tells_watchers_what_happens_in_order)
 {
 	UpdateLeaderRequest lead = UPDATE_LEADER_REQUEST__INIT;
-	RemoveNodeRequest remove = REMOVE_NODE_REQUEST__INIT;
 	struct rig r;
 
 	rig_open(&r, &usual);
@@ -231,9 +238,43 @@ TEST(gateway_tells_watchers_what_happens_in_order)
 	lead.term = 1;
 	rpc_free(ask(&r, RPC_GATEWAY_UPDATE_LEADER, &lead.base));
 	rpc_free(ask(&r, RPC_GATEWAY_UPDATE_LEADER, &lead.base)); /* no news */
-	remove.node_id = 2;
-	rpc_free(ask(&r, RPC_GATEWAY_REMOVE_NODE, &remove.base));
+	remove_node(&r, 2);
 	hear(&r, "present 1;joined 2;leader 2;left 2;");
+	rig_close(&r);
+}
+
+TEST(gateway_tells_a_watcher_that_comes_at_the_same_time_once_and_when_durable)
+{
+	WatchNodesRequest all = WATCH_NODES_REQUEST__INIT;
+	struct rpc_opts opts = {0};
+	struct rig r;
+
+	rig_open(&r, &usual);
+	all.snapshot = true;
+	for (int id = 1; id <= 10; id++) {
+		RegisterNodeRequest in = node(id, "");
+		struct reply entered;
+		char once[64];
+
+		buf_reset(&r.heard);
+		call(&r, &entered, RPC_GATEWAY_REGISTER_NODE, &in.base);
+		r.stream = client_stream(r.client, server_url(r.server),
+					 RPC_GATEWAY_WATCH_NODES, &all.base,
+					 &opts, on_event, on_end, &r);
+		snprintf(once, sizeof(once), " %d;", id);
+		while (!r.heard.p || !strstr(r.heard.p, once))
+			turn(&r);
+		CHECK_INT(stored(&r), id);
+		while (!entered.done)
+			turn(&r);
+		rpc_free(entered.out);
+		enter(&r, 100, ""); /* "joined" or "changed": the last word */
+		while (!strstr(r.heard.p, " 100;"))
+			turn(&r);
+		CHECK(!strstr(strstr(r.heard.p, once) + 1, once));
+		client_cancel(r.stream);
+		remove_node(&r, 100);
+	}
 	rig_close(&r);
 }
 
