@@ -192,8 +192,9 @@ int worker_submit(struct worker *w, worker_fn *work, worker_fn *done, void *arg,
 		uv_ref((uv_handle_t *)&w->async);
 	pthread_mutex_lock(&w->lock);
 	STAILQ_INSERT_TAIL(&w->todo, j, next);
-	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
+	/* Only now: whom it wakes would wait for the lock first. */
+	pthread_cond_signal(&w->wake);
 	return 0;
 }
 
