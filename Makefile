@@ -36,7 +36,7 @@ SH := $(patsubst cmd/%.sh,$(BUILD)/bin/%,$(wildcard cmd/*.sh))
 UNIT := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/unit/*_test.c))
 SIM := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/sim/*_sim.c))
 INTEROP := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/interop/*.c))
-BENCH := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/bench/*.c))
+BENCHES := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/bench/*.c))
 TEST := $(filter-out %_test.c %_sim.c,$(wildcard test/unit/*.c test/sim/*.c))
 
 all: $(CMD) $(SH)
@@ -49,9 +49,15 @@ PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libjansson-dev \
 	zlib1g-dev dataset-fashion-mnist
 PACKAGES_CHECK := $(PACKAGES) bats procps curl jq sqlite3 \
 	protobuf-compiler python3-protobuf
+# The peers of the benches, and what drives them.
+PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
+	nginx-light etcd-server python3-grpcio python3-torch python3-numpy \
+	libopenblas0-pthread
 
 deps:
 	@share/deps.sh $(PACKAGES)
+deps-bench:
+	@share/deps.sh $(PACKAGES_BENCH)
 deps-check:
 	@share/deps.sh $(PACKAGES_CHECK)
 
@@ -85,10 +91,10 @@ $(BUILD)/libtest.a: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/gen/test/unit/all.pb-c.o
 $(UNIT) $(SIM) $(INTEROP): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a \
 		$(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(BENCH): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libgfl.a
+$(BENCHES): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(TEST:%.c=$(BUILD)/%.o) $(UNIT:=.o) $(SIM:=.o) $(INTEROP:=.o) \
-	$(BENCH:=.o) \
+	$(BENCHES:=.o) \
 	$(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN) \
 	$(BUILD)/gen/test/unit/all.pb-c.c
 
@@ -103,12 +109,11 @@ check-bats: all
 check-lint: all $(GEN)
 	@rc=0; for t in test/lint/*.sh; do CC="$(CC)" BUILD=$(BUILD) $$t || rc=1; done; \
 		exit $$rc
-# Training throughput beside PyTorch's.
-bench-train: $(BUILD)/test/bench/train_bench
-	@test/bench/train.sh $<
-# CPU time per small call beside nginx's.
-bench-unary: $(BUILD)/test/bench/unary_bench
-	@test/bench/unary.sh $<
+# Figures beside those of peers that Debian has; BENCH = some of them.
+BENCH :=
+bench: deps-bench
+	@$(MAKE) --no-print-directory -j2 all $(BENCHES)
+	@test/bench/bench.sh $(CURDIR)/$(BUILD) $(BENCH)
 # Our codecs beside Python's.
 check-interop: $(INTEROP)
 	@test/interop/codec.py $(BUILD)/test/interop/codec
@@ -137,7 +142,6 @@ clean:
 	rm -rf build
 
 .PHONY: all deps deps-check demo check check-run check-unit check-sim \
-	check-bats check-lint check-interop bench-train bench-unary docs install \
-	clean
+	check-bats check-lint check-interop deps-bench bench docs install clean
 .SECONDARY:
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

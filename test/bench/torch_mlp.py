@@ -1,14 +1,14 @@
 #!/usr/bin/python3
-"""Images a CPU-second that PyTorch trains on one thread: the same lines as
-train_bench.c prints, for the same models.
+"""Images a CPU-second that PyTorch trains on one thread: the records of
+train_bench.c, for the same models.
 
-    OPENBLAS_CORETYPE=SkylakeX test/bench/torch_mlp.py DATA-FOLDER [SECONDS]
+    OPENBLAS_CORETYPE=SkylakeX test/bench/torch_mlp.py DATA-FOLDER SECONDS
+    test/bench/torch_mlp.py DATA-FOLDER accuracy
 
 Debian's OpenBLAS takes many processors for a Prescott, so its best figure
-needs the variable; engine "torch" is with it and with denormal numbers
-flushed, "torch-default" without. The images are floats in memory already,
-which favours PyTorch. With the variable also "torch-accuracy", as
-train_bench.c has it."""
+needs the variable; "torch" is with it and with denormal numbers flushed,
+"torch-default" without. The images are floats in memory already, which favours
+PyTorch."""
 import gzip
 import os
 import sys
@@ -61,8 +61,8 @@ def bench(x, y, name, batch, seconds):
             step()
         images += 20 * batch
     spent = time.process_time() - start
-    engine = "torch" if BEST else "torch-default"
-    print("%s\t%s\t%d\t%.0f" % (engine, name, batch, images / spent), flush=True)
+    who = "torch" if BEST else "torch-default"
+    print("%s_%d\t%s\t%.0f" % (name, batch, who, images / spent), flush=True)
 
 
 def learn(x, y, test_x, test_y, name, seed, batch=64, epochs=5):
@@ -80,21 +80,22 @@ def learn(x, y, test_x, test_y, name, seed, batch=64, epochs=5):
 
 def learn_mean(x, y, test, name):
     right = np.mean([learn(x, y, *test, name, seed) for seed in (1, 2, 3)])
-    print("torch-accuracy\t%s\t64\t%.4f" % (name, right))
+    print("%s_accuracy\ttorch\t%.4f" % (name, right))
 
 
 def main():
     torch.set_num_threads(1)
     torch.set_flush_denormal(BEST)
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 2
     x, y = load(sys.argv[1], "train")
-    bench(x, y, "mlp", 50, seconds)
-    bench(x, y, "mlp", 32, seconds)
-    bench(x, y, "softmax", 50, seconds)
-    if BEST:
+    if sys.argv[2] == "accuracy":
         test = load(sys.argv[1], "t10k")
         learn_mean(x, y, test, "softmax")
         learn_mean(x, y, test, "mlp")
+        return
+    seconds = float(sys.argv[2])
+    bench(x, y, "mlp", 50, seconds)
+    bench(x, y, "mlp", 32, seconds)
+    bench(x, y, "softmax", 50, seconds)
 
 
 main()

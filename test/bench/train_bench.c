@@ -1,15 +1,15 @@
 /* train_bench.c - images a second that one thread trains: data to batch,
- * forward, backward, step. One line of tab-separated values a model and batch
- * size: engine, model, batch, images per CPU-second. Then, as engine
- * "accuracy", what the model comes to on the test set after five epochs,
- * the mean of three runs.
+ * forward, backward, step. Prints records, of images per CPU-second.
  *
- *	train_bench DATA [SECONDS]
+ *	train_bench DATA SECONDS
+ *	train_bench DATA accuracy    what models come to on the test set after
+ *	                             five epochs, the mean of three runs
  *
  * DATA: a folder, as gfl-data's --data. torch_mlp.py prints the same for
- *PyTorch. */
+ * PyTorch. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -99,7 +99,7 @@ static int bench(const struct data *d, const char *model, const char *engine,
 		images += 20 * batch;
 		spent = clock() - from;
 	}
-	printf("%s\t%s\t%d\t%.0f\n", net_engine(t.net), model, batch,
+	printf("%s_%d\t%s\t%.0f\n", model, batch, engine ? engine : "gfl",
 	       (double)images / ((double)spent / 1e6));
 	trainer_release(&t);
 	return 0;
@@ -136,32 +136,54 @@ static int learn_mean(const struct data *d, const struct data *test,
 			return (int)err->code;
 		sum += right;
 	}
-	printf("accuracy\t%s\t64\t%.4f\n", model, sum / SEEDS);
+	printf("%s_accuracy\tgfl\t%.4f\n", model, sum / SEEDS);
 	return 0;
+}
+
+static int speeds(const struct data *d, double seconds, struct err *err)
+{
+	int rc = bench(d, "mlp", NULL, 50, seconds, err);
+
+	if (!rc)
+		rc = bench(d, "mlp", NULL, 32, seconds, err);
+	if (!rc)
+		rc = bench(d, "softmax", NULL, 50, seconds, err);
+	return rc ? rc : bench(d, "mlp", "ref", 50, seconds, err);
+}
+
+static int accuracies(const struct data *d, const char *data, struct err *err)
+{
+	struct data *test;
+	int rc = data_open(&test, data, "test", 0, err);
+
+	if (rc)
+		return rc;
+	rc = learn_mean(d, test, "softmax", err);
+	if (!rc)
+		rc = learn_mean(d, test, "mlp", err);
+	data_close(test);
+	return rc;
 }
 
 int main(int argc, char **argv)
 {
-	const double seconds = argc > 2 ? atof(argv[2]) : 2;
-	struct data *d, *test;
+	struct data *d;
 	struct err err;
+	int rc;
 
-	if (argc < 2 || data_open(&d, argv[1], "train", 0, &err) ||
-	    data_open(&test, argv[1], "test", 0, &err)) {
-		fprintf(stderr, "train_bench: %s\n",
-			argc < 2 ? "train_bench DATA [SECONDS]" : err.msg);
-		return 1;
+	if (argc != 3) {
+		fputs("train_bench DATA SECONDS|accuracy\n", stderr);
+		return 2;
 	}
-	if (bench(d, "mlp", NULL, 50, seconds, &err) ||
-	    bench(d, "mlp", NULL, 32, seconds, &err) ||
-	    bench(d, "softmax", NULL, 50, seconds, &err) ||
-	    bench(d, "mlp", "ref", 50, seconds, &err) ||
-	    learn_mean(d, test, "softmax", &err) ||
-	    learn_mean(d, test, "mlp", &err)) {
+	rc = data_open(&d, argv[1], "train", 0, &err);
+	if (!rc)
+		rc = strcmp(argv[2], "accuracy")
+			     ? speeds(d, atof(argv[2]), &err)
+			     : accuracies(d, argv[1], &err);
+	if (rc) {
 		fprintf(stderr, "train_bench: %s\n", err.msg);
 		return 1;
 	}
 	data_close(d);
-	data_close(test);
 	return 0;
 }

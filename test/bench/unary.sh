@@ -1,66 +1,55 @@
 #!/bin/sh
-# unary.sh - CPU time of the server per small unary call, 64 kept connections,
-# with nginx `return 200` (the limit) beside it where it is installed.
+# unary.sh - CPU time of the server per small unary call, 64 kept connections:
+# ours, nginx `return 200` (the limit), Python's grpcio. Prints records.
 #
-#   unary.sh SERVER [SECONDS]     needs wrk; prints NAME, us/call, calls/s
-set -e
-server=${1:?usage: unary.sh SERVER [SECONDS]}
-seconds=${2:-3}
-dir=$(mktemp -d)
-pid=
-trap 'test -z "$pid" || kill "$pid"; rm -rf "$dir"' EXIT
-
-web() { # content type, body as Lua string
-	cat >"$dir/post.lua" <<-END
-	wrk.method = "POST"
-	wrk.headers["Content-Type"] = "$1"
-	wrk.body = "$2"
-	END
-}
-
-ticks() { # of CPU that $pid has used
-	sed 's/.*) //' "/proc/$pid/stat" | awk '{ print $12 + $13 }'
-}
-
-run() { # name, URL; further arguments go to wrk
-	name=$1 at=$2
-	shift 2
-	wrk -t1 -c64 -d1s "$@" "$at" >/dev/null
-	before=$(ticks)
-	wrk -t1 -c64 -d"${seconds}s" "$@" "$at" >"$dir/out"
-	after=$(ticks)
-	if grep -E 'Non-2xx|Socket errors' "$dir/out" >&2; then
-		exit 1
-	fi
-	awk -v name="$name" -v ticks=$((after - before)) \
-		-v hz="$(getconf CLK_TCK)" '
-		/requests in/ { n = $1 }
-		/Requests\/sec/ { rate = $2 }
-		END { printf "%s\t%.2f\t%.0f\n", name, ticks / hz / n * 1e6, rate }
-	' "$dir/out"
-}
-
-"$server" >"$dir/port" &
-pid=$!
-until [ -s "$dir/port" ]; do kill -0 "$pid"; done
-url=http://127.0.0.1:$(cat "$dir/port")
-call=$url/GatewayService/Heartbeat
-web application/grpc-web+proto '\0\0\0\0\2\8\7'
-run "gfl gRPC-web" "$call" -s "$dir/post.lua"
-web application/json '{\"nodeId\":7}'
-run "gfl JSON" "$call" -s "$dir/post.lua"
-run "gfl GET /healthz" "$url/healthz"
-kill "$pid"
-wait "$pid"
-pid=
-
+#	unary.sh SERVER SECONDS
+set -eu
+. "$(dirname "$0")/cluster.sh"
+server=$1 seconds=$2
 PATH=$PATH:/usr/sbin
-command -v nginx >/dev/null || exit 0
-port=$(($(cat "$dir/port") + 1))
+
+# FIGURE WHO - what follows as arguments of h2load is in $how
+load() {
+	# shellcheck disable=SC2086 # words on purpose
+	h2load -c 64 -n 2000 $how >"$dir/h2load.log"
+	before=$(ticks "$2")
+	# shellcheck disable=SC2086
+	h2load -c 64 -D "$seconds" $how >"$dir/h2load.log"
+	used=$(($(ticks "$2") - before))
+	calls=$(awk '/^status codes:/ { print $3 }' "$dir/h2load.log")
+	grep -q ' 0 failed, 0 errored' "$dir/h2load.log"
+	record "$1_us" "$2" "$(awk -v t="$used" -v n="$calls" \
+		-v hz="$(getconf CLK_TCK)" 'BEGIN { print t / hz / n * 1e6 }')"
+	record "$1_rps" "$2" $((calls / seconds))
+}
+
+wait_for() { # NAME - which writes the port once it serves
+	until [ -s "$dir/$1.port" ]; do
+		kill -0 "$(cat "$dir/$1.pid")"
+	done
+}
+
+start_nginx() {
+	launch nginx nginx -c "$dir/nginx.conf"
+	until [ -s "$dir/nginx.started" ]; do
+		kill -0 "$(cat "$dir/nginx.pid")"
+	done
+	echo "$port" >"$dir/nginx.port"
+}
+
+printf '\0\0\0\0\2\10\7' >"$dir/grpc" # HeartbeatRequest {node_id = 1: 7}
+printf '{"nodeId":7}' >"$dir/json"
+
+launch gfl sh -c 'exec "$0" >"$1"' "$server" "$dir/gfl.port"
+launch grpcio sh -c 'exec "$0" >"$1"' "$(dirname "$0")/unary_grpcio.py" \
+	"$dir/grpcio.port"
+wait_for gfl
+wait_for grpcio
+port=$(($(cat "$dir/gfl.port") + 1))
 cat >"$dir/nginx.conf" <<END
 daemon off;
 master_process off;
-pid $dir/pid;
+pid $dir/nginx.started;
 error_log /dev/null;
 events { }
 http {
@@ -74,9 +63,18 @@ http {
 	server { listen 127.0.0.1:$port; location / { return 200 "ok"; } }
 }
 END
-nginx -c "$dir/nginx.conf" 2>/dev/null &
-pid=$!
-until [ -s "$dir/pid" ]; do kill -0 "$pid"; done
-run "nginx return 200" "http://127.0.0.1:$port/"
-web application/json '{\"nodeId\":7}'
-run "nginx return 200, POST" "http://127.0.0.1:$port/" -s "$dir/post.lua"
+start_nginx
+
+call=GatewayService/Heartbeat
+how="--h1 -d $dir/grpc -H content-type:application/grpc-web+proto"
+how="$how $(url_of gfl)/$call"
+load unary gfl
+how="--h1 -d $dir/grpc $(url_of nginx)/"
+load unary nginx
+how="-m 1 -d $dir/grpc -H content-type:application/grpc -H te:trailers"
+how="$how $(url_of grpcio)/$call"
+load unary grpcio
+how="--h1 -d $dir/json -H content-type:application/json $(url_of gfl)/$call"
+load json gfl
+how="--h1 -d $dir/json $(url_of nginx)/"
+load json nginx

@@ -1,0 +1,63 @@
+#!/bin/sh
+# bench.sh - run the benches in turn, several times, and print one table of the
+# medians. Ours and a peer's are always of the same run, one after the other.
+#
+#	bench.sh BUILD [train|rounds|proposals|unary]...
+#
+# BENCH_ROUNDS (5) and BENCH_SECONDS (1, of each measurement) may be set.
+set -eu
+here=$(dirname "$0")
+build=$1
+shift
+[ $# -gt 0 ] || set -- train rounds proposals unary
+seconds=${BENCH_SECONDS:-1}
+PATH=$build/bin:$PATH
+records=$(mktemp)
+trap 'rm -f "$records"' EXIT
+
+bench() {
+	case $1 in
+	train) "$here/train.sh" "$build/test/bench/train_bench" "$seconds" ;;
+	rounds) "$here/rounds.sh" ;;
+	proposals) "$here/proposals.sh" "$seconds" ;;
+	unary) "$here/unary.sh" "$build/test/bench/unary_bench" "$seconds" ;;
+	*) echo "bench: there is no \"$1\"" >&2; return 2 ;;
+	esac
+}
+
+table() {
+	sort -k1,2 -k3,3g "$records" | awk -F'\t' '
+	function median(k) {
+		return n[k] ? at[k, int((n[k] + 1) / 2)] : ""
+	}
+	function shown(v) {
+		return v == "" ? "-" : sprintf(v < 100 ? "%.3g" : "%.0f", v)
+	}
+	BEGIN {
+		line = "%-50s %9s %9s  %-22s %7s  %s\n"
+		printf line, "figure (median)", "ours", "peer", "which peer",
+			"ratio", "aim"
+	}
+	NR == FNR { k = $1 SUBSEP $2; at[k, ++n[k]] = $3; next }
+	{
+		ours = median($1 SUBSEP "gfl")
+		peer = median($1 SUBSEP $3)
+		if (ours != "")
+			printf line, $2, shown(ours), shown(peer), $4,
+				(peer == "" ? "-" : sprintf("%.2f", ours / peer)),
+				$5
+	}' - "$here/figures.tsv"
+}
+
+for round in $(seq "${BENCH_ROUNDS:-5}"); do
+	for name; do
+		echo "round $round: $name" >&2
+		bench "$name" >>"$records"
+	done
+done
+for name; do
+	[ "$name" = train ] || continue
+	echo "accuracy" >&2
+	"$here/train.sh" "$build/test/bench/train_bench" accuracy >>"$records"
+done
+table
