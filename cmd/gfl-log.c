@@ -9,6 +9,7 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/rand.h"
+#include "node/logfile.h"
 #include "proto/node.pb-c.h"
 #include "registry/directory.h"
 #include "wire/json.h"
@@ -17,6 +18,7 @@ struct config {
 	struct client_opts client;
 	struct out_opts out;
 	int64_t from, to;
+	const char *db;
 	bool follow;
 };
 
@@ -29,6 +31,10 @@ static const struct opt opts[] = {
 		  "the last entry to print; 0: the last committed"),
 	OPT_BOOL('f', "follow", struct config, follow,
 		 "go on with what is committed later"),
+	OPT_FILE(0, "db", struct config, db, NULL,
+		 "read a node's database, as far as that knows it to be "
+		 "committed",
+		 .flag_only = true),
 	OPT_END,
 };
 
@@ -41,7 +47,8 @@ static const struct prog prog = {
 		 "(topology, bandwidth, run, noop, batch), read as JSON "
 		 "from FILE or standard input, and prints its index once it is "
 		 "committed and applied.",
-	.example = "diff <(gfl-log --node 1) <(gfl-log --node 2) && "
+	.example = "gfl-log --db ~/.local/state/gfl/node.db | tail\n"
+		   "diff <(gfl-log --node 1) <(gfl-log --node 2) && "
 		   "echo logs identical\n"
 		   "gfl-log --follow -o jsonl | jq .kind\n"
 		   "echo '{}' | gfl-log append noop -",
@@ -67,9 +74,8 @@ static const char *kind_of(const Gfl__V1__Entry *e)
 	return f ? f->name : "unknown";
 }
 
-static bool print_entry(const ProtobufCMessage *msg, void *arg)
+static void print_entry(const Gfl__V1__LogEntry *e, void *arg)
 {
-	const Gfl__V1__LogEntry *e = (const Gfl__V1__LogEntry *)msg;
 	struct buf json = BUF_INIT(0);
 	struct out *o = arg;
 
@@ -81,23 +87,39 @@ static bool print_entry(const ProtobufCMessage *msg, void *arg)
 	out_row(o, out_int(e->index), out_int(e->term),
 		out_text(kind_of(e->entry)), out_json(json.p));
 	buf_release(&json);
+}
+
+static bool on_entry(const ProtobufCMessage *msg, void *arg)
+{
+	print_entry((const Gfl__V1__LogEntry *)msg, arg);
 	return true;
 }
 
-static int print(const struct config *cfg, struct err *err)
+static int read_node(const struct config *cfg, struct out *o, struct err *err)
 {
 	Gfl__V1__ReadLogRequest in = GFL__V1__READ_LOG_REQUEST__INIT;
-	struct out *o;
-	int rc;
 
 	in.from = cfg->from;
 	in.to = cfg->to;
 	in.follow = cfg->follow;
+	return directory_stream(&cfg->client, RPC_NODE_READ_LOG, &in.base,
+				cfg->follow ? 0 : cfg->client.timeout_ms,
+				on_entry, o, err);
+}
+
+static int print(const struct config *cfg, struct err *err)
+{
+	struct out *o;
+	int rc;
+
+	if (cfg->db && cfg->follow)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "only a node can be followed, not --db");
 	if (out_begin(&o, &cfg->out, cols, 4, cfg->follow, err))
 		return (int)err->code;
-	rc = directory_stream(&cfg->client, RPC_NODE_READ_LOG, &in.base,
-			      cfg->follow ? 0 : cfg->client.timeout_ms,
-			      print_entry, o, err);
+	rc = cfg->db ? logfile_each(cfg->db, cfg->from, cfg->to, print_entry,
+				    o, err)
+		     : read_node(cfg, o, err);
 	if (rc) {
 		(void)!out_end(o, NULL);
 		return err_wrap(err, "read the log");
@@ -133,6 +155,9 @@ static int append(const struct config *cfg, const char *kind, const char *file,
 	Gfl__V1__ProposeResponse *done;
 	int rc;
 
+	if (cfg->db)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "only a node can append, not --db");
 	if (!kind)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "append needs the KIND of the entry");

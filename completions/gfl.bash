@@ -78,10 +78,11 @@ _gfl_log()
 	case $prev in
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --from --to --follow --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --from --to --follow --db --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 	esac
 }
 complete -o default -F _gfl_log gfl-log

@@ -169,6 +169,9 @@ void watch_applied(struct node *n, const struct raft_entry *e,
 		   Gfl__V1__Entry *entry);
 void watch_leader(struct node *n);
 void watch_close(struct node *n);
+/* Fill out, whose entry is then to be freed, with what ReadLog tells of e. */
+int watch_log_entry(Gfl__V1__LogEntry *out, const struct raft_entry *e,
+		    struct err *err) MUST_CHECK;
 
 /* inbox.c: messages, durable before they are acknowledged. */
 extern const char inbox_schema[];
@@ -185,6 +188,8 @@ void tables_close(struct node *n);
 
 /* life.c: what the file knows of this node's life. */
 extern const char life_schema[];
+
+enum { NODE_STEPS = 4 }; /* schemas that make the database, in node.c */
 int life_load(struct node *n, struct err *err) MUST_CHECK;
 /* Store meta and founding, then done(err, n). */
 void life_store(struct node *n, writer_done_fn *done);

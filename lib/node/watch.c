@@ -113,17 +113,24 @@ void watch_leader(struct node *n)
 
 /* ---- ReadLog ---- */
 
+int watch_log_entry(Gfl__V1__LogEntry *out, const struct raft_entry *e,
+		    struct err *err)
+{
+	out->index = e->index;
+	out->term = e->term;
+	out->config = e->type == RAFT_CONFIG;
+	if (e->type == RAFT_NOOP)
+		return 0;
+	return state_entry(&out->entry, e->data, e->len, err);
+}
+
 static int send_log(struct watcher *w, const struct raft_entry *e)
 {
 	Gfl__V1__LogEntry item = GFL__V1__LOG_ENTRY__INIT;
 	struct err err;
 	int rc;
 
-	item.index = e->index;
-	item.term = e->term;
-	item.config = e->type == RAFT_CONFIG;
-	if (e->type != RAFT_NOOP &&
-	    state_entry(&item.entry, e->data, e->len, &err)) {
+	if (watch_log_entry(&item, e, &err)) {
 		call_fail(w->call, &err);
 		watcher_free(w);
 		return -1;

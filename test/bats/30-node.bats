@@ -18,7 +18,7 @@ other_than() { # ID
 
 # Append a harmless entry, and print its index.
 append() {
-	echo '{}' | gfl-log append noop -
+	echo '{}' | gfl-log append noop - "$@"
 }
 
 @test "three nodes join through the gateway, agree on a leader and have the same log" {
@@ -356,4 +356,37 @@ propose() { # NODE SEQ
 	done
 	curl -sSf "$n1_url/metrics" >metrics
 	! grep -vE '^(# (TYPE|HELP) |gfl_[a-z_]+(\{[^}]*\})? [0-9.e+-]+$)' metrics
+}
+
+@test "gfl-log --db reads the log of a node that runs, and of one that is stopped" {
+	start n1 gfl-node --bootstrap --db n1.db
+	for _ in 1 2 3 4; do index=$(append --node "$n1_url"); done
+	# a write tells which of those before it are committed
+	gfl-log --node "$n1_url" --to $((index - 1)) >all
+	gfl-log --db n1.db --to $((index - 1)) >running
+	cmp all running
+	stop n1
+	sha256sum n1.db >before
+	gfl-log --db n1.db --to $((index - 1)) >stopped
+	cmp all stopped
+	sha256sum -c before
+	gfl-log --db n1.db --from 2 --to 3 -o jsonl |
+		jq -se 'map(.index) == [2, 3]'
+	[ -z "$(gfl-log --db n1.db --from 1000000)" ]
+}
+
+@test "gfl-log --db tells what the file is that it cannot read" {
+	start n1 gfl-node --bootstrap --db n1.db
+	start gw gfl-gateway --db gw.db
+	append --node "$n1_url"
+	stop n1 gw
+	fails 1 gfl-log --db missing.db
+	[[ $said == *missing.db* ]]
+	fails 5 gfl-log --db gw.db
+	[[ $said == *"gw.db is not the database of a gfl node" ]]
+	fails 2 gfl-log --db n1.db --follow
+	fails 2 gfl-log append noop - --db n1.db
+	sqlite3 n1.db "UPDATE log SET term = 9 WHERE idx = 1"
+	fails 70 gfl-log --db n1.db
+	[[ $said == *"n1.db is damaged: log entry 1 "* ]]
 }
