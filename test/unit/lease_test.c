@@ -13,14 +13,24 @@ static const char other[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 static struct err err;
 
-static int put(struct lease *l, int64_t id, const char *instance,
-	       const char *cluster, int64_t now_ms, struct lease_admission *a)
+static int put_at(struct lease *l, int64_t id, const char *url,
+		  const char *instance, const char *cluster, int64_t now_ms,
+		  struct lease_admission *a)
 {
-	struct member who = {.id = id, .url = (char *)"http://127.0.0.1:1"};
+	struct member who = {.id = id, .url = (char *)(uintptr_t)url};
 
 	str_copy(who.instance, sizeof(who.instance), instance);
 	str_copy(who.cluster, sizeof(who.cluster), cluster);
 	return lease_register(l, &who, now_ms, 0, a, &err);
+}
+
+static int put(struct lease *l, int64_t id, const char *instance,
+	       const char *cluster, int64_t now_ms, struct lease_admission *a)
+{
+	char url[64];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%c", *instance);
+	return put_at(l, id, url, instance, cluster, now_ms, a);
 }
 
 TEST(lease_gives_the_lowest_free_id_and_keeps_an_instance_to_one)
@@ -62,6 +72,20 @@ TEST(lease_refuses_the_id_of_a_live_other_instance_until_it_is_dead)
 	lease_find(&l, 1)->alive = false;
 	CHECK(!put(&l, 1, two, "", 50, &a));
 	CHECK(put(&l, -1, two, "", 50, &a) == ERR_INVALID_ARGUMENT);
+	lease_release(&l);
+}
+
+/* Two cannot listen at one address: the holder is gone. */
+TEST(lease_gives_an_id_to_who_is_at_its_holders_address)
+{
+	struct lease_admission a;
+	struct lease l;
+
+	lease_init(&l, &config);
+	CHECK(!put_at(&l, 1, "http://127.0.0.1:1", one, "", 0, &a));
+	CHECK(!put_at(&l, 1, "http://127.0.0.1:1", two, "", 50, &a));
+	CHECK(put_at(&l, 1, "http://127.0.0.1:2", one, "", 50, &a) ==
+	      ERR_ALREADY_EXISTS);
 	lease_release(&l);
 }
 
