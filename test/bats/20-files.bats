@@ -151,3 +151,21 @@ try() {
 	failed 2 'no preset and no layer is called "mpl" (presets: softmax, mlp'
 	[ ! -e x.st ]
 }
+
+@test "what may not be read or written exits 7, naming it" {
+	bound=() # file modes bind root only without these powers
+	if [ "$EUID" = 0 ]; then
+		bound=(setpriv --bounding-set -dac_override,-dac_read_search)
+	fi
+	mkdir sealed
+	chmod 0 $labels
+	chmod 500 sealed
+	try "${bound[@]}" gfl-model init mlp --out sealed/m
+	failed 7 "sealed/m: Permission denied"
+	try "${bound[@]}" gfl-data info --data $images
+	failed 7 "$labels: Permission denied"
+	chmod 600 $labels
+	try "${bound[@]}" gfl-data split --data $images -n 2 --out sealed/parts
+	failed 7 "sealed/parts: Permission denied"
+	[ -z "$(ls sealed)" ]
+}
