@@ -11,9 +11,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/rand.h"
-#include "nn/file.h"
 
 enum { HEAD_MAX = 4 + 4 * IDX_DIMS, TYPE_U8 = 0x08 };
 

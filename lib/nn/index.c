@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/mem.h"
-#include "nn/file.h"
 
 #define HEAD "# gfl-index of=%zu count=%zu"
 

@@ -8,8 +8,8 @@
 
 #include <jansson.h>
 
+#include "base/file.h"
 #include "base/mem.h"
-#include "nn/file.h"
 
 enum { HEAD_LEN = 8, HEADER_MAX = 100 * 1000 * 1000 };
 #define FILE_MAX_BYTES ((size_t)1 << 33)

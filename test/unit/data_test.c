@@ -7,9 +7,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/file.h"
 #include "nn/data.h"
 #include "nn/eval.h"
-#include "nn/file.h"
 #include "nn/index.h"
 
 #define IMAGES "t-images-idx3-ubyte"

@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "nn/average.h"
 #include "nn/checkpoint.h"
-#include "nn/file.h"
 #include "nn/stat.h"
 
 /* A file's bytes: the length, the header, data_len bytes of data. */

@@ -1,6 +1,6 @@
 /* file.h - whole files: read within a bound, replaced as one step. */
-#ifndef NN_FILE_H
-#define NN_FILE_H
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
 
 #include <stddef.h>
 
