@@ -1,17 +1,16 @@
 #include "base/daemon.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/notify.h"
@@ -167,23 +166,6 @@ void daemon_end(struct daemon *d)
 	d->ready = false;
 }
 
-/* mkdir -p; what is new is ours alone. */
-static int make_dirs(char *path, struct err *err)
-{
-	for (char *p = path + 1;; p++) {
-		char c = *p;
-
-		if (c && c != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(path, 0700) && errno != EEXIST)
-			return err_sys(err, "make directory %s", path);
-		*p = c;
-		if (!c)
-			return 0;
-	}
-}
-
 /* The directory of state, or NULL; the caller frees it. */
 static char *state_dir(void)
 {
@@ -214,7 +196,7 @@ int daemon_db(char **path, const struct daemon_opts *opts, const char *file,
 			"no place to keep state: HOME is not set");
 		return err_hint(err, "name a file with --db");
 	}
-	rc = make_dirs(dir, err);
+	rc = file_make_dirs(dir, err);
 	if (!rc)
 		*path = mem_fmt("%s/%s", dir, file);
 	free(dir);

@@ -135,3 +135,24 @@ int file_read(char **out, size_t *len, const char *path, size_t max,
 	close(fd);
 	return rc;
 }
+
+int file_make_dirs(const char *dir, struct err *err)
+{
+	char *path = mem_str(dir);
+	int rc = 0;
+
+	for (char *p = path + 1;; p++) {
+		char end = *p;
+
+		if (end && end != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0700) && errno != EEXIST)
+			rc = err_sys(err, "make directory %s", path);
+		*p = end;
+		if (rc || !end)
+			break;
+	}
+	free(path);
+	return rc;
+}

@@ -1,4 +1,5 @@
-/* file.h - whole files: read within a bound, replaced as one step. */
+/* file.h - whole files: read within a bound, replaced as one step; and the
+ * directories that they go into. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -22,5 +23,10 @@ int file_replace(const char *path, const struct file_part *parts, int n,
  * caller frees *out. A longer file is INVALID_ARGUMENT. Errors name path. */
 int file_read(char **out, size_t *len, const char *path, size_t max,
 	      struct err *err) MUST_CHECK;
+
+/* Make the directory dir and what leads to it, for us alone (0700). It may
+ * exist. For a program's own state; a directory that a person named should
+ * exist. */
+int file_make_dirs(const char *dir, struct err *err) MUST_CHECK;
 
 #endif

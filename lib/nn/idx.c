@@ -1,6 +1,5 @@
 #include "nn/idx.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -193,22 +192,18 @@ static char *cache_folder(void)
 {
 	const char *base = getenv("XDG_CACHE_HOME");
 	const char *home = getenv("HOME");
-	char *parent, *dir;
+	char *dir;
 
 	if (base && base[0] == '/')
-		parent = mem_str(base);
+		dir = mem_fmt("%s/gfl", base);
 	else if (home && home[0] == '/')
-		parent = mem_fmt("%s/.cache", home);
+		dir = mem_fmt("%s/.cache/gfl", home);
 	else
 		return NULL;
-	dir = mem_fmt("%s/gfl", parent);
-	mkdir(parent, 0700);
-	if (mkdir(dir, 0700) && errno != EEXIST) {
-		free(dir);
-		dir = NULL;
-	}
-	free(parent);
-	return dir;
+	if (!file_make_dirs(dir, NULL))
+		return dir;
+	free(dir);
+	return NULL;
 }
 
 /* Where path's unpacked form is kept: a name that changes when the file's

@@ -2,12 +2,12 @@
 
 #include <dirent.h>
 #include <jansson.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -21,23 +21,6 @@ static char *seen_dir(void)
 	if (home && *home == '/')
 		return mem_fmt("%s/.local/state/gfl/members", home);
 	return NULL;
-}
-
-/* Make dir and what leads to it; failing shows when the file is written. */
-static void make_dirs(const char *dir)
-{
-	char path[PATH_MAX];
-
-	if (!str_copy(path, sizeof(path), dir))
-		return;
-	for (char *p = path + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		mkdir(path, 0700);
-		*p = '/';
-	}
-	mkdir(path, 0700);
 }
 
 static json_t *list_of(const struct opt_list *gateways,
@@ -65,11 +48,11 @@ void seen_put(const struct opt_list *gateways, const GetNodesResponse *nodes)
 	char *dir = seen_dir(), *path, *tmp;
 	json_t *list;
 
-	if (!dir || !str_is_id(nodes->cluster_id)) {
+	if (!dir || !str_is_id(nodes->cluster_id) ||
+	    file_make_dirs(dir, NULL)) {
 		free(dir);
 		return;
 	}
-	make_dirs(dir);
 	path = mem_fmt("%s/%s.json", dir, nodes->cluster_id);
 	tmp = mem_fmt("%s.%d", path, (int)getpid());
 	list = list_of(gateways, nodes);

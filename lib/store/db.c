@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uthash.h>
 
@@ -28,30 +27,6 @@ struct db {
 	struct kept *kept;
 	bool broken;
 };
-
-int db_make_dir(const char *dir, struct err *err)
-{
-	char *path = mem_str(dir);
-
-	for (char *p = path + 1;; p++) {
-		char end = *p;
-
-		if (end && end != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(path, 0700) && errno != EEXIST) {
-			int rc = err_sys(err, "make directory %s", path);
-
-			free(path);
-			return rc;
-		}
-		*p = end;
-		if (!end)
-			break;
-	}
-	free(path);
-	return 0;
-}
 
 sqlite3 *db_handle(struct db *d)
 {

@@ -21,11 +21,6 @@ enum db_kind {
 	DB_TRAINER = 0x67666c54, /* "gflT" */
 };
 
-/* Make the directory dir and what leads to it, for us alone (0700). It may
- * exist. For a daemon's own state; a directory that a person named should
- * exist. */
-int db_make_dir(const char *dir, struct err *err) MUST_CHECK;
-
 /* Open or create the file at path (mode 0600) for writing, and lock it for this
  * process.
  *   RESOURCE_EXHAUSTED   in use by another process (its pid is named), disk

@@ -183,18 +183,6 @@ TEST(db_and_what_lies_beside_it_are_for_us_alone)
 	db_close(d);
 }
 
-TEST(db_make_dir_is_for_us_alone)
-{
-	struct stat st;
-
-	CHECK(!db_make_dir("x/y/z", NULL));
-	CHECK(!db_make_dir("x/y/z", NULL));
-	CHECK(!stat("x/y/z", &st));
-	CHECK_INT(st.st_mode & 0777, 0700);
-	CHECK(!close(open("file", O_CREAT | O_WRONLY, 0600)));
-	CHECK(db_make_dir("file/y", NULL) != 0);
-}
-
 TEST(db_reader_sees_what_was_committed_last)
 {
 	struct db *d = open_with_table("a.db"), *r;

@@ -1,13 +1,10 @@
 #include "test.h"
 
-#include <dirent.h>
 #include <endian.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "nn/average.h"
 #include "nn/checkpoint.h"
@@ -161,17 +158,6 @@ TEST(tensors_of_a_file_cut_anywhere_are_refused)
 	buf_release(&b);
 }
 
-static int files_here(void)
-{
-	DIR *dir = opendir(".");
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n - 2;
-}
-
 TEST(checkpoint_comes_back_as_saved)
 {
 	struct model *m;
@@ -189,7 +175,6 @@ TEST(checkpoint_comes_back_as_saved)
 	CHECK(!checkpoint_save("m.safetensors", m, a, &err));
 	CHECK(!checkpoint_load("m.safetensors", m, b, &err));
 	CHECK(a[0] == b[0]);
-	CHECK_INT(files_here(), 1);
 	model_free(m);
 	free(a);
 	free(b);
@@ -233,26 +218,6 @@ TEST(checkpoint_holds_a_model_and_its_momentum)
 	CHECK_STR(tensors_get(&ts, "model"), "input 2 1 1; dense 2");
 	tensors_release(&ts);
 	model_free(m);
-}
-
-TEST(file_that_cannot_be_written_leaves_the_old_one)
-{
-	const struct file_part old = {"old", 3}, more = {"new", 3};
-	struct err err;
-	size_t len;
-	char *p;
-
-	CHECK(!file_replace("f", &old, 1, &err));
-	CHECK_INT(file_replace("no/f", &more, 1, &err), ERR_NOT_FOUND);
-	CHECK_HAS(err.msg, "write no/f: No such file");
-	CHECK(!mkdir("dir", 0700));
-	CHECK_INT(file_replace("dir", &more, 1, &err), ERR_RESOURCE_EXHAUSTED);
-	CHECK_INT(files_here(), 2);
-	CHECK_INT(file_read(&p, &len, "f", 2, &err), ERR_INVALID_ARGUMENT);
-	CHECK_HAS(err.msg, "f has 3 bytes, expected at most 2");
-	CHECK(!file_read(&p, &len, "f", 3, &err));
-	CHECK_STR(p, "old");
-	free(p);
 }
 
 static void one_tensor(struct tensors *ts, const char *name, float first,

@@ -1,0 +1,54 @@
+#include "test.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+
+static int files_here(void)
+{
+	DIR *dir = opendir(".");
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n - 2;
+}
+
+TEST(file_that_cannot_be_written_leaves_the_old_one)
+{
+	const struct file_part old = {"old", 3}, more = {"new", 3};
+	struct err err;
+	size_t len;
+	char *p;
+
+	CHECK(!file_replace("f", &more, 1, &err));
+	CHECK(!file_replace("f", &old, 1, &err));
+	CHECK_INT(file_replace("no/f", &more, 1, &err), ERR_NOT_FOUND);
+	CHECK_HAS(err.msg, "write no/f: No such file");
+	CHECK(!mkdir("dir", 0700));
+	CHECK_INT(file_replace("dir", &more, 1, &err), ERR_RESOURCE_EXHAUSTED);
+	CHECK_INT(files_here(), 2);
+	CHECK_INT(file_read(&p, &len, "f", 2, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "f has 3 bytes, expected at most 2");
+	CHECK(!file_read(&p, &len, "f", 3, &err));
+	CHECK_STR(p, "old");
+	free(p);
+}
+
+TEST(directories_of_ours_are_for_us_alone)
+{
+	const struct file_part part = {"x", 1};
+	struct err err;
+	struct stat st;
+
+	CHECK(!file_make_dirs("x/y/z", &err));
+	CHECK(!file_make_dirs("x/y/z", &err));
+	CHECK(!stat("x/y/z", &st));
+	CHECK_INT(st.st_mode & 0777, 0700);
+	CHECK(!file_replace("file", &part, 1, &err));
+	CHECK(file_make_dirs("file/y", &err) != 0);
+	CHECK_HAS(err.msg, "make directory file");
+}
