@@ -10,7 +10,7 @@
 #include "base/opt.h"
 #include "node/node.h"
 
-enum { BASE_PORT = 8900, ID_MAX = 1 << 30 };
+enum { BASE_PORT = 8900, ID_MAX = 1 << 30, WAIT_MAX_MS = 86400000 };
 
 struct config {
 	struct daemon_opts daemon;
@@ -36,13 +36,17 @@ static const struct opt opts[] = {
 		 "found a new cluster, without a gateway's grant"),
 	OPT_DAEMON(struct config, daemon, NULL),
 	OPT_MILLIS(0, "min-election-timeout", struct config, election_min_ms,
-		   "150", "silence of the leader after which to elect"),
+		   "150", "silence of the leader after which to elect",
+		   .min = 1, .max = WAIT_MAX_MS),
 	OPT_MILLIS(0, "max-election-timeout", struct config, election_max_ms,
-		   "300", "the same, at most; each time one between the two"),
+		   "300", "the same, at most; each time one between the two",
+		   .min = 1, .max = WAIT_MAX_MS),
 	OPT_MILLIS(0, "heartbeat", struct config, heartbeat_ms, "50",
-		   "a leader is heard at least so often"),
+		   "a leader is heard at least so often", .min = 1,
+		   .max = WAIT_MAX_MS),
 	OPT_SECONDS(0, "fail-after", struct config, fail_after_ms, "5",
-		    "a node or trainer silent for so long is down"),
+		    "a node or trainer silent for so long is down",
+		    .min = 100, .max = WAIT_MAX_MS),
 	OPT_SECONDS(0, "remove-after", struct config, remove_after_ms, "600",
 		    "a node that is down is removed after so long"),
 	OPT_INT(0, "max-voters", struct config, max_voters, "N", "5", 1, 99,
@@ -228,6 +232,10 @@ static int run(const struct config *cfg, struct err *err)
 	char *path = NULL, *file;
 	int rc;
 
+	if (cfg->bootstrap && cfg->joins.n)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--bootstrap founds a cluster, --join joins one: "
+			       "not both");
 	if (daemon_start(&app.daemon, &cfg->daemon, err))
 		return (int)err->code;
 	file = cfg->id ? mem_fmt("node-%" PRId64 ".db", cfg->id)

@@ -78,6 +78,7 @@ static enum err_code code_of_errno(int number)
 	case EAGAIN:
 	case ENOMEM:
 	case EISDIR:
+	case EBUSY:
 	case ETXTBSY:
 		return ERR_RESOURCE_EXHAUSTED;
 	case ECONNREFUSED:

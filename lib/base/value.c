@@ -342,8 +342,13 @@ int value_set(const struct opt *row, void *base, const char *text,
 	switch (row->kind) {
 	case OPT_KIND_BOOL:
 		return set_bool(at, text, err);
-	case OPT_KIND_STRING:
 	case OPT_KIND_FILE:
+		if (!*text)
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				       "'' is no path");
+		*(const char **)at = text;
+		return 0;
+	case OPT_KIND_STRING:
 		*(const char **)at = text;
 		return 0;
 	case OPT_KIND_COUNT:

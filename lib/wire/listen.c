@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "wire/transfer.h"
 
 enum {
 	BACKLOG = 1024,
@@ -298,8 +299,11 @@ int listen_open(struct server *s, const struct server_opts *opts,
 {
 	const struct addrinfo *at;
 	struct addrinfo *ai;
-	int rc = resolve(&ai, opts->listen, err);
+	int rc;
 
+	if (opts->advertise && transfer_check_url(opts->advertise, err))
+		return err_wrap(err, "advertise");
+	rc = resolve(&ai, opts->listen, err);
 	if (rc)
 		return rc;
 	at = choose(ai);

@@ -390,3 +390,23 @@ propose() { # NODE SEQ
 	fails 70 gfl-log --db n1.db
 	[[ $said == *"n1.db is damaged: log entry 1 "* ]]
 }
+
+@test "options that contradict each other or make no sense are refused" {
+	local daemon
+	fails 2 gfl-node --bootstrap --join http://127.0.0.1:1
+	[[ $said == *"--bootstrap"*"--join"* ]]
+	for option in heartbeat fail-after min-election-timeout; do
+		fails 2 gfl-node --bootstrap --listen 127.0.0.1:0 --db n.db \
+			"--$option" 0
+		[[ $said == *"--$option: 0 is outside of"* ]]
+	done
+	for daemon in "gfl-node --bootstrap" gfl-gateway; do
+		fails 2 $daemon --listen 127.0.0.1:0 --db x.db \
+			--advertise $'http://here:1\nlevel=error'
+		[[ $said == *advertise* ]]
+		fails 2 $daemon --listen 127.0.0.1:0 --db ''
+		[[ $said == *"--db: '' is no path"* ]]
+		fails 7 $daemon --listen 127.0.0.1:0 --db x.db --port-file .
+		rm -f x.db*
+	done
+}
