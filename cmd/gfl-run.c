@@ -54,7 +54,7 @@ static const struct opt start_opts[] = {
 		 "how a value travels"),
 	OPT_WORD(0, "policy", struct config, policy, "POLICY",
 		 "auto|random|ring|none", "auto",
-		 "who exchanges with whom; none: each learns alone"),
+		 "who exchanges with whom: auto, random, ring or none"),
 	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
 		  "of the first model, the masks and the matchings"),
 	OPT_INT64(0, "min-trainers", struct config, min_trainers, "N", "2", 2,
@@ -103,7 +103,6 @@ static const struct opt_cmd cmds[] = {
 
 static const struct prog prog = {
 	.name = "gfl-run",
-	.args = "COMMAND",
 	.brief = "training runs: start, stop, list, show",
 	.about = "A run is an entry in the replicated log: every trainer that "
 		 "is attached to the cluster takes part. One run is under way "

@@ -174,6 +174,7 @@ _gfl_run()
 	esac
 }
 complete -o default -F _gfl_run gfl-run
+complete -o default -W '--data --help --keep --rounds --seed --times --version demo failover' gfl-scenario
 _gfl_send()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]}
@@ -242,4 +243,4 @@ _gfl_wait()
 	esac
 }
 complete -o default -F _gfl_wait gfl-wait
-complete -o default -W 'data gateway leader list log model node plot recv run send status trainer wait' gfl
+complete -o default -W 'data gateway leader list log model node plot recv run scenario send status trainer wait' gfl
