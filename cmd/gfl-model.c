@@ -86,18 +86,6 @@ static const struct prog prog = {
 	.command_at = offsetof(struct config, command),
 };
 
-/* "128x784"; a scalar is "". */
-static const char *shape_text(const struct tensor *t, char *text, size_t size)
-{
-	size_t len = 0;
-
-	text[0] = '\0';
-	for (int d = 0; d < t->dims && len < size; d++)
-		len += (size_t)snprintf(text + len, size - len, "%s%lld",
-					d ? "x" : "", (long long)t->dim[d]);
-	return text;
-}
-
 static const struct out_col info_cols[] = {
 	{"file", OUT_TEXT},  {"tensor", OUT_TEXT}, {"type", OUT_TEXT},
 	{"shape", OUT_TEXT}, {"values", OUT_INT},  {"min", OUT_REAL},
@@ -108,12 +96,12 @@ static const struct out_col meta_cols[] = {
 
 static void info_row(struct out *o, const char *path, const struct tensor *t)
 {
-	char shape[TENSOR_DIMS * 21];
+	char shape[TENSOR_SHAPE_TEXT];
 	struct stat_values v;
 	bool real = stat_of(t, &v);
 
 	out_row(o, out_text(path), out_text(t->name), out_text(t->type),
-		out_text(shape_text(t, shape, sizeof(shape))),
+		out_text(tensor_shape_text(t, shape)),
 		out_int((int64_t)t->len), real ? out_real(v.min) : out_none(),
 		real ? out_real(v.max) : out_none(),
 		real ? out_real(v.mean) : out_none(),
@@ -214,21 +202,6 @@ static int run_diff(struct config *cfg, char **paths, int n, struct err *err)
 	return rc;
 }
 
-/* Add a file to *mean, which the first one makes. */
-static int average_file(struct average **mean, const char *path,
-			struct err *err)
-{
-	struct tensors ts;
-	int rc;
-
-	if (tensors_read(&ts, path, err))
-		return (int)err->code;
-	rc = *mean ? average_add(*mean, &ts, path, err)
-		   : average_new(mean, &ts, path, err);
-	tensors_release(&ts);
-	return rc;
-}
-
 static int run_average(struct config *cfg, char **paths, int n, struct err *err)
 {
 	struct average *mean = NULL;
@@ -236,7 +209,7 @@ static int run_average(struct config *cfg, char **paths, int n, struct err *err)
 	int rc = 0;
 
 	for (int i = 0; i < n && !rc; i++)
-		rc = average_file(&mean, paths[i], err);
+		rc = average_add_file(&mean, paths[i], err);
 	if (!rc) {
 		average_get(mean, &ts);
 		rc = tensors_write(&ts, cfg->file, err);
@@ -251,70 +224,46 @@ static const struct out_col eval_cols[] = {
 	{"loss", OUT_REAL}, {"examples", OUT_INT},
 };
 
-/* The examples that eval scores, and where it prints. */
-struct exam {
-	struct out *out;
-	struct data *data;
-	struct index index;
-};
-
-static int eval_model(const struct exam *e, const char *path,
-		      const struct model *m, struct err *err)
+static int eval_one(const struct config *cfg, struct out *o,
+		    const struct data *d, const struct index *index,
+		    const char *path, struct err *err)
 {
-	float *values = mem_zero(m->n, sizeof(*values));
 	struct net_score s;
-	struct net *net;
-	int rc = checkpoint_load(path, m, values, err);
-
-	if (!rc)
-		rc = eval_fits(m, e->data, err);
-	if (!rc)
-		rc = net_open(&net, m, NULL, err);
-	if (!rc) {
-		rc = eval_run(net, values, e->data, e->index.i, e->index.n, &s,
-			      err);
-		net_close(net);
-	}
-	free(values);
-	if (rc)
-		return rc;
-	out_row(e->out, out_text(path), out_text(m->text),
-		out_real((double)s.correct / (double)s.n),
-		out_real(s.loss / (double)s.n), out_int((int64_t)s.n));
-	return 0;
-}
-
-static int eval_file(const struct config *cfg, const struct exam *e,
-		     const char *path, struct err *err)
-{
 	struct model *m;
 	int rc;
 
 	if (cfg->model ? model_open(&m, cfg->model, err)
 		       : checkpoint_model(&m, path, err))
 		return (int)err->code;
-	rc = eval_model(e, path, m, err);
+	rc = eval_file(path, m, d, index, &s, err);
+	if (!rc)
+		out_row(o, out_text(path), out_text(m->text),
+			out_real((double)s.correct / (double)s.n),
+			out_real(s.loss / (double)s.n),
+			out_int((int64_t)s.n));
 	model_free(m);
 	return rc;
 }
 
 static int run_eval(struct config *cfg, char **paths, int n, struct err *err)
 {
-	struct exam e = {0};
-	int rc;
+	struct index index = {0};
+	struct out *o = NULL;
+	struct data *d;
+	int rc = 0;
 
-	if (data_open(&e.data, cfg->data, cfg->part, 0, err))
+	if (data_open(&d, cfg->data, cfg->part, 0, err))
 		return (int)err->code;
-	rc = cfg->index ? index_read(&e.index, cfg->index, e.data->count, err)
-			: 0;
+	if (cfg->index)
+		rc = index_read(&index, cfg->index, d->count, err);
 	if (!rc)
-		rc = out_begin(&e.out, &cfg->out, eval_cols, 5, false, err);
+		rc = out_begin(&o, &cfg->out, eval_cols, 5, false, err);
 	for (int i = 0; i < n && !rc; i++)
-		rc = eval_file(cfg, &e, paths[i], err);
-	if (e.out && out_end(e.out, rc ? NULL : err) && !rc)
+		rc = eval_one(cfg, o, d, &index, paths[i], err);
+	if (o && out_end(o, rc ? NULL : err) && !rc)
 		rc = (int)err->code;
-	index_release(&e.index);
-	data_close(e.data);
+	index_release(&index);
+	data_close(d);
 	return rc;
 }
 

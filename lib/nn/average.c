@@ -88,6 +88,19 @@ void average_free(struct average *a)
 	free(a);
 }
 
+int average_add_file(struct average **mean, const char *path, struct err *err)
+{
+	struct tensors ts;
+	int rc;
+
+	if (tensors_read(&ts, path, err))
+		return (int)err->code;
+	rc = *mean ? average_add(*mean, &ts, path, err)
+		   : average_new(mean, &ts, path, err);
+	tensors_release(&ts);
+	return rc;
+}
+
 void average_get(const struct average *a, struct tensors *ts)
 {
 	const char *model = tensors_get(&a->first, "model");

@@ -19,6 +19,11 @@ void average_free(struct average *a);
 int average_add(struct average *a, const struct tensors *ts, const char *what,
 		struct err *err) MUST_CHECK;
 
+/* Add the model file at path to *mean, which the first one makes: NULL before.
+ * On failure *mean stays as it was. */
+int average_add_file(struct average **mean, const char *path,
+		     struct err *err) MUST_CHECK;
+
 /* Put the mean into *ts, which is empty, with the first's "model" and, as
  * "averaged", how many there were. */
 void average_get(const struct average *a, struct tensors *ts);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "nn/checkpoint.h"
 
 enum { BATCH = 250 };
 
@@ -47,5 +48,25 @@ int eval_run(struct net *net, const float *params, const struct data *d,
 		rc = net_eval(net, params, x, labels, len, score, err);
 	}
 	free(x);
+	return rc;
+}
+
+int eval_file(const char *path, const struct model *m, const struct data *d,
+	      const struct index *index, struct net_score *score,
+	      struct err *err)
+{
+	float *values = mem_zero(m->n, sizeof(*values));
+	struct net *net;
+	int rc = checkpoint_load(path, m, values, err);
+
+	if (!rc)
+		rc = eval_fits(m, d, err);
+	if (!rc)
+		rc = net_open(&net, m, NULL, err);
+	if (!rc) {
+		rc = eval_run(net, values, d, index->i, index->n, score, err);
+		net_close(net);
+	}
+	free(values);
 	return rc;
 }

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "nn/data.h"
+#include "nn/index.h"
 #include "nn/model.h"
 #include "nn/net.h"
 
@@ -17,5 +18,12 @@ int eval_fits(const struct model *m, const struct data *d,
 int eval_run(struct net *net, const float *params, const struct data *d,
 	     const uint32_t *index, size_t n, struct net_score *score,
 	     struct err *err) MUST_CHECK;
+
+/* Score the model file at path, whose tensors are m's, on the examples of
+ * index, or on all where that is empty. Errors as of eval_fits() and
+ * checkpoint_load(). */
+int eval_file(const char *path, const struct model *m, const struct data *d,
+	      const struct index *index, struct net_score *score,
+	      struct err *err) MUST_CHECK;
 
 #endif

@@ -1,5 +1,6 @@
 #include "nn/tensors.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,4 +95,17 @@ const char *tensors_get(const struct tensors *ts, const char *key)
 	const struct tensors_meta *m = find_meta(ts, key);
 
 	return m ? m->value : NULL;
+}
+
+const char *tensor_shape_text(const struct tensor *t,
+			      char text[TENSOR_SHAPE_TEXT])
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (int d = 0; d < t->dims && len < TENSOR_SHAPE_TEXT; d++)
+		len += (size_t)snprintf(text + len, TENSOR_SHAPE_TEXT - len,
+					"%s%lld", d ? "x" : "",
+					(long long)t->dim[d]);
+	return text;
 }

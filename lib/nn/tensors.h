@@ -13,7 +13,11 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { TENSOR_DIMS = 8, TENSORS_MAX = 65536 };
+enum {
+	TENSOR_DIMS = 8,
+	TENSORS_MAX = 65536,
+	TENSOR_SHAPE_TEXT = TENSOR_DIMS * 21, /* bytes */
+};
 
 struct tensor {
 	char *name;
@@ -51,6 +55,10 @@ const float *tensor_f32(const struct tensor *t);
 
 /* True if type, dimensions and sizes are the same. */
 bool tensor_alike(const struct tensor *a, const struct tensor *b);
+
+/* "128x784"; a scalar is "". Returns text. */
+const char *tensor_shape_text(const struct tensor *t,
+			      char text[TENSOR_SHAPE_TEXT]);
 
 /* Set or replace a text of the map; get it, or NULL. */
 void tensors_set(struct tensors *ts, const char *key, const char *value);
