@@ -186,13 +186,15 @@ void raft_on_vote(struct raft *r, const struct raft_msg *m)
 			  : raft_log_hard_need(&r->log));
 }
 
-/* Both kinds; the term was compared by raft_step(). */
+/* Both kinds; the term was compared by raft_step(). The configuration that we
+ * are told of is committed: at the index of our newest it is that one, or takes
+ * its place. */
 void raft_on_vote_reply(struct raft *r, const struct raft_msg *m)
 {
 	const struct conf_at *top = raft_conf_top(r);
 	bool pre = m->type == RAFT_PREVOTE_REPLY;
 
-	if (m->removed && (!top || m->index > top->index))
+	if (m->removed && (!top || m->index >= top->index))
 		r->told_removed = true;
 	if (r->role != (pre ? RAFT_PRECANDIDATE : RAFT_CANDIDATE))
 		return;

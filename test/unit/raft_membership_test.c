@@ -202,6 +202,27 @@ TEST(a_removed_server_that_comes_back_is_told)
 	trace_end(&t);
 }
 
+/* It has the entry, and nobody will send it the news that it is committed. */
+TEST(a_removed_server_that_has_the_entry_is_told_that_it_is_committed)
+{
+	trace_init(&t, 3);
+	elect(&t, 1);
+	beat(1);
+	CHECK(!change(&t, 1, 3, RAFT_NONE));
+	CHECK(arrive(&t, 1, 3, RAFT_APPEND, false));
+	sync_disk(&t, 3);
+	CHECK_INT(role_of(3, 3), RAFT_NONE);
+	crash(&t, 3);
+	settle(&t);
+	lose(&t, 0, 3, 0);
+	restart(&t, 3);
+	CHECK(!status(&t, 3).removed);
+	time_out(&t, 3);
+	settle(&t);
+	CHECK(status(&t, 3).removed);
+	trace_end(&t);
+}
+
 TEST(a_server_that_joins_late_is_not_called_removed)
 {
 	trace_init(&t, 3);
