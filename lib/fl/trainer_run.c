@@ -381,13 +381,26 @@ static struct pace_next next_of(const struct trainer *t)
 	return pace_next(&p);
 }
 
+/* Rounds that are jumped over are missed where a plan counted on us. */
+static void jump(struct trainer *t, int64_t to)
+{
+	const struct plans *plans = &trainer_state(t)->plans;
+
+	log_info("jumps", "from=%lld to=%lld", (long long)t->run.at + 1,
+		 (long long)to);
+	for (int64_t i = t->run.at + 1; i < to; i++) {
+		const struct plan_round *r = plans_was(plans, t->run.id, i);
+
+		t->run.tally.misses += r && plan_partner(r, t->id);
+	}
+}
+
 static void train(struct trainer *t, const struct pace_next *next)
 {
 	unsigned what = WORK_TRAIN;
 
 	if (next->skipped)
-		log_info("jumps", "from=%lld to=%lld", (long long)t->run.at + 1,
-			 (long long)next->t);
+		jump(t, next->t);
 	t->run.tally.wait_s += (double)(clock_ms() - t->run.since_ms) / 1e3;
 	t->run.t = next->t;
 	if (t->data.test && isnan(t->run.tally.accuracy_alone) && next->round &&
