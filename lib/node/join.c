@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "node/membership_impl.h"
 #include "wire/rpc.h"
+
+enum { TAKEN_MS = 30000 }; /* a lease, and what marks a member down */
 
 static void ask_gateway(struct membership *m);
 static void join(struct membership *m);
@@ -45,10 +48,22 @@ static void admitted(struct membership *m, const Gfl__V1__JoinResponse *out)
 	life_store(n, stored);
 }
 
+/* It may be an earlier life of ours that has the id: who could not be told of
+ * its end finds out when it stays silent. */
+static bool may_become_free(struct membership *m, const struct err *err)
+{
+	if (err->code != ERR_ALREADY_EXISTS || !m->n->reborn)
+		return false;
+	if (!m->taken_ms)
+		m->taken_ms = clock_ms();
+	return clock_ms() - m->taken_ms < TAKEN_MS;
+}
+
 /* Try the next member, or begin anew. */
 static void refused(struct membership *m, const struct err *err)
 {
-	bool taken = err->code == ERR_ALREADY_EXISTS;
+	bool taken =
+		err->code == ERR_ALREADY_EXISTS && !may_become_free(m, err);
 
 	if (err->code == ERR_FAILED_PRECONDITION ||
 	    err->code == ERR_INVALID_ARGUMENT ||
@@ -129,7 +144,8 @@ static void registered(const struct err *err, const ProtobufCMessage *out,
 	m->rpc = NULL;
 	if (!err) {
 		found_or_join(m, (const RegisterNodeResponse *)out);
-	} else if (err->code == ERR_ALREADY_EXISTS ||
+	} else if ((err->code == ERR_ALREADY_EXISTS &&
+		    !may_become_free(m, err)) ||
 		   err->code == ERR_FAILED_PRECONDITION ||
 		   err->code == ERR_INVALID_ARGUMENT) {
 		node_end(m->n, err);

@@ -7,8 +7,9 @@
 #include "node/node_impl.h"
 #include "store/schema.h"
 
-/* life.parted: may have been removed at its own wish, or was. */
-enum { ASKED = 2, PARTED = 1 };
+/* life.parted: may have been removed at its own wish, or was; the next life has
+ * begun, and is no member yet. */
+enum { ASKED = 2, PARTED = 1, REBORN = 3 };
 
 const char life_schema[] = "CREATE TABLE life ("
 			   " one INTEGER PRIMARY KEY CHECK (one = 1),"
@@ -32,7 +33,7 @@ static int forget(struct node *n, struct err *err)
 			 "DELETE FROM log;"
 			 "DELETE FROM meta;"
 			 "DELETE FROM hard_state;"
-			 "UPDATE life SET founding = 0, parted = 0;"
+			 "UPDATE life SET founding = 0, parted = 3;"
 			 "COMMIT;",
 			 err);
 
@@ -52,6 +53,7 @@ static int load(struct node *n, struct err *err)
 		return (int)err->code;
 	n->founding = founding;
 	n->asked = parted == ASKED;
+	n->reborn = parted == PARTED || parted == REBORN;
 	return parted == PARTED ? forget(n, err) : 0;
 }
 

@@ -21,6 +21,7 @@ struct membership {
 	char **urls;                     /* of members to join through */
 	size_t nurls, url;
 	int64_t looked_ms;
+	int64_t taken_ms; /* when our id was first refused, 0: never */
 	size_t asked; /* members, where the cluster may be */
 };
 

@@ -42,6 +42,7 @@ struct node {
 	bool founding; /* drew the cluster id; its first entry is to come */
 	bool resumed;  /* was a member before this start */
 	bool ready, leaving, ended, removed;
+	bool reborn; /* an earlier life of its file has left a cluster */
 	bool asked; /* to be removed, by an earlier life that had no answer */
 	bool stuck; /* an entry could not be applied: apply no more */
 	int64_t started_ms;

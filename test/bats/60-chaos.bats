@@ -50,3 +50,55 @@ moved() {
 	gfl-wait nodes 2 -t 20
 	same_logs 1 2
 }
+
+@test "a node that left while the gateway was away comes back on another port" {
+	lease=2 cluster 2
+	crash gw
+	stop n2
+	again gw
+	n2_port=0
+	again n2
+	gfl-wait nodes 2 -t 20
+	[ "$(gfl-list --node "$n1_url" -F id,url | grep ^2)" = \
+		"2	$n2_url" ]
+}
+
+# trainers N - the data is divided, but none of it scored.
+trainers() {
+	local i data=/usr/share/datasets/fashion-mnist
+	gfl-data split --data $data --parts "$1" --out parts >/dev/null
+	for ((i = 1; i <= $1; i++)); do
+		start "t$i" gfl-trainer --db "t$i.db" --node "$n1_url" \
+			--data $data --index "parts/part-$i.idx"
+	done
+	gfl-wait trainers "$1" -t 20
+}
+
+# Trainer NAME has done that many rounds of the run.
+reaches() { # NAME ROUND
+	local -n at=$1_url
+	local tries
+	for ((tries = 0; tries < 5000; tries++)); do
+		call "$at" gfl.v1.TrainerService/GetStatus '{}' >/dev/null
+		if is ".round // 0 | tonumber >= $2"; then return; fi
+	done
+	return 1
+}
+
+@test "a trainer that was paused counts the rounds that others missed with it" {
+	cluster 1
+	trainers 3
+	id=$(gfl-run start --model softmax --rounds 4000 --steps 5 --batch 50 \
+		--keep 0.1 --min-trainers 3 --round-deadline 0.5s)
+	reaches t1 50
+	kill -STOP "$t3_pid"
+	reaches t1 300
+	kill -CONT "$t3_pid"
+	gfl-wait run "$id" -t 60
+	[ "$(gfl-run show "$id" -F state | sort -u)" = finished ]
+	grep -q event=jumps t3.log
+	without=$(cat t1.log t2.log | grep -c 'event=missed.*peer=3')
+	misses=$(gfl-run show "$id" -F trainer,misses | sed -n 's/^3\t//p')
+	[ "$without" -gt 2 ]
+	[ "$misses" -ge $((without - 1)) ]
+}
