@@ -8,6 +8,8 @@
 #   make V=1           shows the commands
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+# Tools sort, and read and print numbers, alike everywhere.
+export LC_ALL := C
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local

@@ -33,6 +33,7 @@ END
 
 bin=$(dirname "$(readlink -f "$0")")
 PATH=$bin:$PATH
+export LC_ALL=C # awk reads 0.5 as 0 where a comma divides
 keep='' times=3 rounds=400 seed=1 data=/usr/share/datasets/fashion-mnist
 
 bad_usage() {
