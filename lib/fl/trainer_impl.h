@@ -149,9 +149,16 @@ const struct state *trainer_state(const struct trainer *t); /* or NULL */
 
 /* trainer_run.c */
 void trainer_look(struct trainer *t);    /* at the state: runs, epoch, peers */
-void trainer_round_done(struct trainer *t, const struct exchange_out *out);
 void trainer_begin_rounds(struct trainer *t, int64_t at); /* model is there */
 void trainer_halt(struct trainer *t); /* end the run here, if there is one */
+void trainer_stay_out(struct trainer *t, const struct err *err);
+/* The end, once nothing is under way: saves the checkpoint when we stop, the
+ * model when the run was ended early. */
+void trainer_end_run(struct trainer *t);
+
+/* trainer_rounds.c */
+void trainer_advance(struct trainer *t); /* if READY: to the next round */
+void trainer_round_done(struct trainer *t, const struct exchange_out *out);
 
 /* trainer_work.c: hand the model to the worker for what (WORK_...), which is
  * then WORKING; in done, the work is taken back, looked at and freed. */
