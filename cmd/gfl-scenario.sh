@@ -340,10 +340,11 @@ results() {
 	mean=$(mean_of "$dir/together.tsv")
 	say
 	say "accuracy on the whole test set"
-	say 'trainer  before exchange   alone  together  MB sent  missed  exchanges'
-	cut -f4 "$dir/alone.tsv" | paste "$dir/together.tsv" - | awk -F'\t' '{
-		printf "%7d  %15.4f  %6.4f  %8.4f  %7.2f  %6d  %9d\n",
-			$1, $3, $9, $4, $5 / 1e6, $6, $7 }'
+	say 'trainer  before exchange   alone  together  MB sent  exchanges  rested  missed'
+	cut -f4 "$dir/alone.tsv" | paste "$dir/together.tsv" - |
+		awk -F'\t' -v r="$rounds" '{
+		printf "%7d  %15.4f  %6.4f  %8.4f  %7.2f  %9d  %6d  %6d\n",
+			$1, $3, $9, $4, $5 / 1e6, $7, r - $7 - $6, $6 }'
 	printf '   mean                   %6.4f  %8.4f\n' \
 		"$(mean_of "$dir/alone.tsv")" "$mean"
 	printf 'average of the models             %8.4f\n\n' "$average"
