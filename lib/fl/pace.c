@@ -30,7 +30,7 @@ struct pace_next pace_next(const struct pace *p)
 		fastest = planned_to - 1;
 	if (fastest >= p->rounds)
 		fastest = p->rounds - 1;
-	if (fastest - next.t > PACE_BEHIND) {
+	if (fastest - next.t > PACE_BEHIND && !p->alone) {
 		next.skipped = fastest - next.t;
 		next.t = fastest;
 	}

@@ -26,6 +26,7 @@ struct pace {
 	int64_t epoch;   /* the newest heard of */
 	int64_t at;      /* the last round done, or -1 */
 	int64_t fastest; /* the highest round seen in others, or -1 */
+	bool alone;	 /* the run pairs nobody: nobody waits, no jumps */
 };
 
 struct pace_next {

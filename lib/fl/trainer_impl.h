@@ -48,6 +48,7 @@ struct trainer_run {
 	int64_t fastest;  /* the highest round others were seen in */
 	int64_t since_ms; /* of waiting for plan or peer */
 	int64_t saved_ms; /* the last checkpoint */
+	bool alone;       /* the run pairs nobody */
 	bool final;       /* evaluated and written after the last round */
 	bool over;        /* ends when the worker is done */
 	char *model_path;

@@ -171,7 +171,8 @@ static struct pace_next next_of(const struct trainer *t)
 			 .rounds = t->run.rounds,
 			 .epoch = s->epoch,
 			 .at = t->run.at,
-			 .fastest = t->run.fastest};
+			 .fastest = t->run.fastest,
+			 .alone = t->run.alone};
 
 	return pace_next(&p);
 }

@@ -37,6 +37,7 @@ static int open_run(struct trainer *t, const Gfl__V1__Run *run, struct err *err)
 		.eval_every = spec->eval_every > 0 ? spec->eval_every
 						   : t->opts.eval_every,
 		.seed = spec->seed,
+		.alone = !strcmp(spec->policy, "none"),
 		.steps = {spec->steps, (int)spec->batch, spec->lr,
 			  spec->momentum},
 		.tally = {.loss = NAN, .accuracy = NAN, .accuracy_alone = NAN},

@@ -14,7 +14,7 @@ static void add(struct plans *s, int64_t epoch, int64_t t0)
 static struct pace_next ask(const struct plans *s, int64_t epoch, int64_t at,
 			    int64_t fastest)
 {
-	struct pace p = {s, 1, 40, epoch, at, fastest};
+	struct pace p = {s, 1, 40, epoch, at, fastest, false};
 
 	return pace_next(&p);
 }
@@ -103,5 +103,18 @@ TEST(pace_ends_after_the_last_round)
 	add(&s, 3, 32);
 	CHECK_INT(ask(&s, 3, 38, -1).step, PACE_EXCHANGE);
 	CHECK_INT(ask(&s, 3, 39, -1).step, PACE_FINISHED);
+	plans_release(&s);
+}
+
+TEST(pace_jumps_over_nothing_where_nobody_waits)
+{
+	struct plans s = {0};
+	struct pace p = {&s, 1, 40, 3, 1, 15, true};
+
+	add(&s, 3, 0);
+	CHECK_INT(pace_next(&p).t, 2);
+	CHECK_INT(pace_next(&p).skipped, 0);
+	p.alone = false;
+	CHECK_INT(pace_next(&p).t, 15);
 	plans_release(&s);
 }
