@@ -9,8 +9,9 @@
 #include "wire/transfer.h"
 
 enum {
-	LABELS_MAX = 64, /* capabilities, metadata keys */
-	TEXT_MAX = 1024, /* bytes of any text a registrant gives */
+	LABELS_MAX = 64,  /* capabilities, metadata keys */
+	TEXT_MAX = 1024,  /* bytes of any text a registrant gives */
+	TEXTS_MAX = 8192, /* of its capabilities and metadata together */
 };
 
 static void fill_capabilities(NodeInfo *to, const char *json)
@@ -75,29 +76,49 @@ NodeInfo **info_all(const struct lease *l, int64_t now_ms, size_t *n)
 	return all;
 }
 
-static int check_text(const char *what, const char *s, struct err *err)
+/* Count the bytes of s into *all; every registrant is told of all others. */
+static int check_text(const char *what, const char *s, size_t *all,
+		      struct err *err)
 {
-	if (strlen(s) <= TEXT_MAX)
-		return 0;
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s has more than %d bytes",
-		       what, TEXT_MAX);
+	size_t len = strlen(s);
+
+	*all += len;
+	if (len > TEXT_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s has more than %d bytes", what, TEXT_MAX);
+	if (*all > TEXTS_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "capabilities and metadata have more than %d "
+			       "bytes in all",
+			       TEXTS_MAX);
+	return 0;
 }
 
-static int check_texts(const RegisterNodeRequest *in, struct err *err)
+static int check_labels(const RegisterNodeRequest *in, struct err *err)
 {
+	size_t all = 0;
+
 	if (in->n_capabilities > LABELS_MAX || in->n_metadata > LABELS_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "more than %d capabilities or metadata keys",
 			       LABELS_MAX);
 	for (size_t i = 0; i < in->n_capabilities; i++)
-		if (check_text("a capability", in->capabilities[i], err))
+		if (check_text("a capability", in->capabilities[i], &all, err))
 			return (int)err->code;
 	for (size_t i = 0; i < in->n_metadata; i++)
-		if (check_text("a metadata key", in->metadata[i]->key, err) ||
-		    check_text("metadata", in->metadata[i]->value, err))
+		if (check_text("a metadata key", in->metadata[i]->key, &all,
+			       err) ||
+		    check_text("metadata", in->metadata[i]->value, &all, err))
 			return (int)err->code;
-	if (check_text("url", in->url, err) ||
-	    check_text("ip_address", in->ip_address, err))
+	return 0;
+}
+
+static int check_texts(const RegisterNodeRequest *in, struct err *err)
+{
+	size_t all = 0;
+
+	if (check_labels(in, err) || check_text("url", in->url, &all, err) ||
+	    check_text("ip_address", in->ip_address, &all, err))
 		return (int)err->code;
 	if (*in->instance_id && !str_is_id(in->instance_id))
 		return err_set(err, ERR_INVALID_ARGUMENT,

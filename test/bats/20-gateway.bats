@@ -67,8 +67,13 @@ confirm() { # ID INSTANCE CLUSTER
 }
 
 @test "a registrant that cannot be right is refused, and nothing is entered" {
+	local long
 	gateway
+	printf -v long '%01000d' 0
+	long=\"$long\"
 	for bad in '{}' '{"nodeId":1,"ipAddress":"127.0.0.1"}' \
+		"{\"url\":\"http://127.0.0.1:8900\",\"capabilities\":[$long,$long,$long,$long,$long,
+		$long,$long,$long,$long]}" \
 		'{"url":"http://127.0.0.1:89junk"}' '{"url":"http://127.0.0.1"}' \
 		'{"url":"ftp://127.0.0.1:8900"}' '{"url":"http://h:70000"}' \
 		'{"url":"http://127.0.0.1:8900/path"}' '{"url":"http://:8900"}' \

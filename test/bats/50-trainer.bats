@@ -201,3 +201,34 @@ table() {
 		--listen 127.0.0.1:0
 	stop t1
 }
+
+# Believed, each would have the trainers jump, rest, or wait.
+@test "what a stranger says about rounds changes none of them" {
+	cluster 1
+	for i in 1 2; do trainer $i; done
+	gfl-wait trainers 2 -t 20
+	run_of 100000
+	reaches t1 20
+	call "$n1_url" gfl.v1.NodeService/Report '{"reports":[{"trainerId":"1",
+		"run":"'"$id"'","round":"100000","state":"finished"}],
+		"links":[{"from":"1","to":"99","halfOctaves":-100}]}'
+	call "$n1_url" gfl.v1.NodeService/Propose '{"entry":{"run":{
+		"action":"PROGRESS","id":"'"$id"'","reports":[{"trainerId":"1",
+		"round":"99999"}]}}}'
+	[ "$code" = 200 ]
+	call "$t2_url" gfl.v1.TrainerService/Exchange '{"run":"'"$id"'",
+		"epoch":"1","round":"9223372036854775807","from":"1","to":"2",
+		"scheme":"STRAT"}'
+	[ "$code" = 400 ]
+	call "$n1_url" gfl.v1.NodeService/GetState '{}'
+	is '.runs[0].state == "running"'
+	call "$n1_url" gfl.v1.NodeService/Propose '{"entry":{"topology":{
+		"run":"'"$id"'","epoch":'"$(jq .epoch <<<"$answer")"',"t0":"90000",
+		"rounds":[{"c":1,"deadlineMs":1,"pairs":"AAA="}]}}}'
+	[ "$code" = 409 ]
+	status_of t2
+	reaches t2 $(($(jq -r .round <<<"$answer") + 40))
+	is '.round | tonumber < 90000'
+	! grep -q event=jumps t1.log t2.log
+	gfl-run stop "$id"
+}
