@@ -1,4 +1,4 @@
-/* exchange_impl.h - what exchange.c and exchange_kept.c share. */
+/* exchange_impl.h - what the files of exchange.h share. */
 #ifndef FL_EXCHANGE_IMPL_H
 #define FL_EXCHANGE_IMPL_H
 

@@ -282,6 +282,22 @@ int ask_propose(struct ask *a, const Gfl__V1__Entry *e, ask_reply_fn *reply,
 	return rc;
 }
 
+static void may_read(const struct err *err, void *arg)
+{
+	const struct driver_result none = {0};
+
+	proposed(err, &none, arg);
+}
+
+int ask_read(struct ask *a, ask_reply_fn *reply, struct err *err)
+{
+	int rc = driver_read(a->n->driver, may_read, a, err);
+
+	a->reply = reply;
+	a->proposing = !rc;
+	return rc;
+}
+
 int ask_change(struct ask *a, int64_t id, enum raft_member_role role,
 	       const Gfl__V1__Entry *e, ask_reply_fn *reply, struct err *err)
 {

@@ -297,12 +297,12 @@ static void on_stop(struct call *call, const ProtobufCMessage *msg, void *arg)
 	ask_begin(ask_new(arg, call, RPC_NODE_STOP_RUN, msg, lead_stop));
 }
 
-static int list_runs(struct ask *a, struct err *err)
+static void reply_list(struct ask *a, const struct driver_result *result)
 {
 	const struct state *s = a->n->state;
 	Gfl__V1__ListRunsResponse *out = mem_zero(1, sizeof(*out));
 
-	(void)err;
+	(void)result;
 	gfl__v1__list_runs_response__init(out);
 	out->runs = mem_zero(s->nruns + 1, sizeof(*out->runs));
 	out->n_runs = s->nruns;
@@ -310,10 +310,14 @@ static int list_runs(struct ask *a, struct err *err)
 		out->runs[i] = run_now(a->n, s->runs[i]);
 	ask_answer(a, &out->base);
 	rpc_free(&out->base);
-	return 0;
 }
 
-static int show_run(struct ask *a, struct err *err)
+static int lead_list(struct ask *a, struct err *err)
+{
+	return ask_read(a, reply_list, err);
+}
+
+static void reply_show(struct ask *a, const struct driver_result *result)
 {
 	const struct state *s = a->n->state;
 	int64_t id = ((const Gfl__V1__ShowRunRequest *)a->in)->id;
@@ -321,39 +325,47 @@ static int show_run(struct ask *a, struct err *err)
 				  : s->nruns ? s->runs[s->nruns - 1]
 					     : NULL;
 	Gfl__V1__Run *out;
+	struct err err;
 
-	if (!run && !id)
-		return err_set(err, ERR_NOT_FOUND, "no run yet");
-	if (!run)
-		return err_set(err, ERR_NOT_FOUND,
-			       "run %" PRId64 " is not known", id);
+	(void)result;
+	if (!run) {
+		if (id)
+			err_set(&err, ERR_NOT_FOUND,
+				"run %" PRId64 " is not known", id);
+		else
+			err_set(&err, ERR_NOT_FOUND, "no run yet");
+		ask_fail(a, &err);
+		return;
+	}
 	out = run_now(a->n, run);
 	ask_answer(a, &out->base);
 	rpc_free(&out->base);
-	return 0;
+}
+
+static int lead_show(struct ask *a, struct err *err)
+{
+	return ask_read(a, reply_show, err);
 }
 
 /* The leader has the newest reports; without one, what we know must do. */
-static void read_runs(struct node *n, struct call *call, enum rpc_name name,
-		      const ProtobufCMessage *in, ask_lead_fn *fn)
+static void read_runs(struct node *n, struct ask *a, ask_reply_fn *reply)
 {
-	struct ask *a = ask_new(n, call, name, in, fn);
-	struct err err;
-
 	if (n->leader || !n->driver)
 		ask_begin(a);
-	else if (fn(a, &err))
-		ask_fail(a, &err);
+	else
+		reply(a, NULL);
 }
 
 static void on_list(struct call *call, const ProtobufCMessage *in, void *arg)
 {
-	read_runs(arg, call, RPC_NODE_LIST_RUNS, in, list_runs);
+	read_runs(arg, ask_new(arg, call, RPC_NODE_LIST_RUNS, in, lead_list),
+		  reply_list);
 }
 
 static void on_show(struct call *call, const ProtobufCMessage *in, void *arg)
 {
-	read_runs(arg, call, RPC_NODE_SHOW_RUN, in, show_run);
+	read_runs(arg, ask_new(arg, call, RPC_NODE_SHOW_RUN, in, lead_show),
+		  reply_show);
 }
 
 static const struct {

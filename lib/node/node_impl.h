@@ -107,7 +107,7 @@ struct ask {
 
 /* Hold the call until the leader, this node or another, has served it: lead()
  * runs when this node leads, again after a change of leaders. It answers, or
- * begins one of the two below, or fails: with UNAVAILABLE to be run again,
+ * begins one of the three below, or fails: with UNAVAILABLE to be run again,
  * with anything else for the client. */
 struct ask *ask_new(struct node *n, struct call *call, enum rpc_name name,
 		    const ProtobufCMessage *in, ask_lead_fn *lead);
@@ -117,6 +117,9 @@ int ask_propose(struct ask *a, const Gfl__V1__Entry *e, ask_reply_fn *reply,
 int ask_change(struct ask *a, int64_t id, enum raft_member_role role,
 	       const Gfl__V1__Entry *e, ask_reply_fn *reply,
 	       struct err *err) MUST_CHECK;
+/* Reply once a majority has confirmed that this node leads, so that the state
+ * has all that was acknowledged before. */
+int ask_read(struct ask *a, ask_reply_fn *reply, struct err *err) MUST_CHECK;
 void ask_answer(struct ask *a, const ProtobufCMessage *out);
 void ask_fail(struct ask *a, const struct err *err);
 void ask_applied(struct node *n); /* the state went on */

@@ -74,6 +74,20 @@ append() {
 	same_logs 1 2 3
 }
 
+@test "a leader that was paused does not tell of runs as they were before" {
+	cluster 3
+	old=$(gfl-leader)
+	old_url=n${old}_url
+	kill -STOP "${running[n$old]}"
+	other=n$(other_than "$old")_url
+	gfl-wait leader --not "$old" --node "${!other}" -t 20
+	run=$(gfl-run start --node "${!other}")
+	gfl-run list --node "${!old_url}" -t 20 -F id >listed 2>list.err 3>&- &
+	kill -CONT "${running[n$old]}"
+	wait $!
+	[ "$(<listed)" = "$run" ]
+}
+
 @test "without a majority nothing is acknowledged, and with it again all goes on" {
 	cluster 3
 	left=$(other_than "$(gfl-leader)")
