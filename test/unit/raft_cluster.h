@@ -37,6 +37,7 @@ struct cluster {
 	struct member m[MEMBERS + 1]; /* by id */
 	bool (*until)(struct cluster *c);
 	bool quiet; /* keep no text of what was applied */
+	bool patient; /* a leader who is busy for seconds goes on leading */
 	const char *cluster_id;
 	const char *url[MEMBERS + 1]; /* of members in other processes */
 };
@@ -132,6 +133,8 @@ static inline int member_start(struct cluster *c, int64_t id, struct err *err)
 				   .node_id = id,
 				   .cluster_id = c->cluster_id ? c->cluster_id
 							       : CLUSTER_ID,
+				   .election_min_ms = c->patient ? 3000 : 0,
+				   .election_max_ms = c->patient ? 6000 : 0,
 				   .on_apply = member_apply,
 				   .on_leader = member_leader,
 				   .on_failed = member_failed,

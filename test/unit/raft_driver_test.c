@@ -62,14 +62,19 @@ static struct answer change(struct cluster *c, int64_t id,
 	return *a;
 }
 
-static void start_one(struct cluster *c)
+static void found(struct cluster *c)
 {
 	struct err err;
 
-	cluster_open(c);
 	must(member_start(c, 1, &err), &err);
 	must(driver_bootstrap(c->m[1].driver, "first", 5, &err), &err);
 	cluster_run(c, has_leader);
+}
+
+static void start_one(struct cluster *c)
+{
+	cluster_open(c);
+	found(c);
 }
 
 /* Whether all members that are up have applied as much as the leader. */
@@ -100,11 +105,10 @@ static bool all_caught_up(struct cluster *c)
 	return caught_up(c, 2) && caught_up(c, 3);
 }
 
-static void start_three(struct cluster *c)
+static void grow_to_three(struct cluster *c)
 {
 	struct err err;
 
-	start_one(c);
 	for (int64_t id = 2; id <= MEMBERS; id++) {
 		must(member_start(c, id, &err), &err);
 		CHECK_INT(change(c, id, RAFT_LEARNER).err.code, 0);
@@ -115,6 +119,12 @@ static void start_three(struct cluster *c)
 	for (int64_t id = 2; id <= MEMBERS; id++)
 		CHECK_INT(change(c, id, RAFT_VOTER).err.code, 0);
 	cluster_run(c, all_equal);
+}
+
+static void start_three(struct cluster *c)
+{
+	start_one(c);
+	grow_to_three(c);
 }
 
 TEST(driver_alone_commits_and_has_it_after_a_restart)
@@ -241,7 +251,10 @@ TEST(driver_replicates_entries_of_almost_a_megabyte)
 	struct cluster c;
 	struct err err;
 
-	start_three(&c);
+	cluster_open(&c);
+	c.patient = true;
+	found(&c);
+	grow_to_three(&c);
 	c.quiet = true;
 	for (int i = 0; i < 8; i++)
 		must(driver_propose(cluster_leader(&c)->driver, &p, on_answer,
