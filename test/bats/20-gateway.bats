@@ -60,10 +60,17 @@ confirm() { # ID INSTANCE CLUSTER
 @test "an id whose holder lives is refused, naming where the holder is" {
 	gateway
 	register 1 $one
-	register 1 $two
+	gw RegisterNode "{\"nodeId\":1,\"url\":\"http://127.0.0.1:7\",\"instanceId\":\"$two\"}"
 	[ "$code" = 409 ]
 	is '.code == "already_exists"'
 	is '.message | contains("node 1 is alive at http://127.0.0.1:8901")'
+}
+
+@test "who has the address of a node may have its id: two cannot listen there" {
+	gateway
+	register 1 $one
+	register 1 $two
+	[ "$code" = 200 ]
 }
 
 @test "a registrant that cannot be right is refused, and nothing is entered" {
