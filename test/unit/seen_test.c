@@ -100,8 +100,8 @@ TEST(seen_passes_over_files_that_are_damaged)
 		"[1]",
 		"{\"gateways\":7,\"members\":[]}",
 		"{\"gateways\":[7],\"members\":{}}",
-		"{\"gateways\":[\"http://gateway:1\"],\"members\":[7,{},"
-		"{\"url\":7}]}",
+		("{\"gateways\":[\"http://gateway:1\"],\"members\":[7,{},"
+		 "{\"url\":7}]}"),
 		"{\"gateways\":[\"http://gateway:1\"]}",
 	};
 
