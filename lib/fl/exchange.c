@@ -88,7 +88,7 @@ void exchange_free(struct exchange *e)
 		return;
 	while (e->nheld)
 		exchange_held_drop(e, 0);
-	exchange_kept_drop(e, INT64_MAX);
+	exchange_kept_clear(e);
 	free(e->idx);
 	free(e->mine);
 	free(e->outs);

@@ -87,7 +87,8 @@ const struct kept *exchange_keep(struct exchange *e, const struct kept *what);
 const struct kept *exchange_kept_find(const struct exchange *e,
 				      const struct exchange_key *key);
 
-/* Forget the answers of rounds before that one. */
+/* Forget the answers of rounds before that one; all. */
 void exchange_kept_drop(struct exchange *e, int64_t before);
+void exchange_kept_clear(struct exchange *e);
 
 #endif

@@ -27,6 +27,12 @@ void exchange_kept_drop(struct exchange *e, int64_t before)
 		drop_first(e);
 }
 
+void exchange_kept_clear(struct exchange *e)
+{
+	while (e->nkept)
+		drop_first(e);
+}
+
 const struct kept *exchange_keep(struct exchange *e, const struct kept *what)
 {
 	struct kept *k;
@@ -151,7 +157,7 @@ int exchange_load(struct exchange *e, const void *p, size_t len,
 	e->epoch = head[1];
 	e->counts = (struct exchange_counts){head[2], head[3], head[4], head[5],
 					     head[6]};
-	exchange_kept_drop(e, INT64_MAX);
+	exchange_kept_clear(e);
 	for (int64_t i = 0; i < head[7]; i++)
 		exchange_keep(e, &answers[i]);
 	return 0;

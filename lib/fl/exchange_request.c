@@ -133,7 +133,7 @@ void exchange_held_of_runs(struct exchange *e, int64_t run)
 		       "that run is over");
 		exchange_held_drop(e, i);
 	}
-	exchange_kept_drop(e, INT64_MAX);
+	exchange_kept_clear(e);
 }
 
 /* The same request again, over a new connection: the old one is of no use. */

@@ -412,6 +412,28 @@ TEST(exchange_holds_a_bounded_number)
 	teardown(&p);
 }
 
+TEST(exchange_state_replaces_all_of_what_was_there)
+{
+	struct exchange_message request;
+	struct buf b = BUF_INIT(0), again = BUF_INIT(0);
+	char copy[PARAMS * 4];
+	int64_t last = INT64_MAX;
+	struct pair p;
+	struct err err;
+
+	setup(&p);
+	half_way(&p, &request, copy);
+	exchange_dump(p.b, &b);
+	memcpy(b.p + (1 + 8 + 2) * 8, &last, 8); /* the answer's round */
+	CHECK(!exchange_load(p.b, b.p, b.len, &err));
+	CHECK(!exchange_load(p.b, b.p, b.len, &err));
+	exchange_dump(p.b, &again);
+	CHECK_INT(again.len, b.len);
+	buf_release(&b);
+	buf_release(&again);
+	teardown(&p);
+}
+
 TEST(exchange_kept_answers_survive_a_checkpoint)
 {
 	struct exchange_message request;
