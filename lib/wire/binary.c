@@ -108,7 +108,7 @@ static int check(struct reader *r, const ProtobufCMessageDescriptor *type)
 			return err_set(r->err, ERR_RESOURCE_EXHAUSTED,
 				       "a message of more than %d fields",
 				       BINARY_MAX_FIELDS);
-		if (!varint(r, 5, &tag) || tag > UINT32_MAX ||
+		if (!varint(r, 5, &tag) || tag > UINT32_MAX || !(tag >> 3) ||
 		    !value(r, tag & 7, &from))
 			return err_set(r->err, ERR_INVALID_ARGUMENT,
 				       "malformed %s", type->name);

@@ -95,6 +95,7 @@ TEST(malformed_messages_are_refused)
 	REFUSED("\x5d\1\2", "malformed");
 	REFUSED("\x0b\x0c", "malformed"); /* a group */
 	REFUSED("\0\0", "malformed");     /* field 0 */
+	REFUSED("\x80\0\0", "malformed"); /* in two bytes */
 	REFUSED("\x7a\xff\xff\xff\xff\xff\1", "malformed");
 	REFUSED("\x78\1", "malformed"); /* a string that is a number */
 	REFUSED("\xff\xff\xff\xff\x7f\1", "malformed");
