@@ -176,12 +176,19 @@ static int no_version(struct err *err, const char *what)
 }
 
 /* An action is within 1..last, and comes with what it acts on. */
-static int check_action(const char *what, int action, int last, bool whole,
+static int check_action(const char *what, int action, int last, bool complete,
 			struct err *err)
 {
 	if (action > last || action < 0)
 		return unknown(err, what);
-	return action && whole ? 0 : no_version(err, what);
+	return action && complete ? 0 : no_version(err, what);
+}
+
+/* A member that is added has an id, since it is put into a list by it. */
+static bool whole(const Gfl__V1__Membership *c)
+{
+	return c->member && (c->action != GFL__V1__MEMBERSHIP__ACTION__ADD ||
+			     c->member->id > 0);
 }
 
 static int check(const Gfl__V1__Entry *e, bool within, struct err *err);
@@ -202,7 +209,7 @@ static int check(const Gfl__V1__Entry *e, bool within, struct err *err)
 	case GFL__V1__ENTRY__KIND_MEMBERSHIP:
 		return check_action("a membership entry", e->membership->action,
 				    GFL__V1__MEMBERSHIP__ACTION__MARK_UP,
-				    e->membership->member, err);
+				    whole(e->membership), err);
 	case GFL__V1__ENTRY__KIND_TRAINER:
 		return check_action("a trainer entry", e->trainer->action,
 				    GFL__V1__TRAINER_CHANGE__ACTION__MARK_UP,

@@ -158,7 +158,8 @@ static int check_distinct(const struct plan_pair *pairs, size_t n, int64_t bye,
 int plan_pairs_decode(struct plan_round *r, const void *p, size_t len,
 		      struct err *err)
 {
-	struct cursor c = {p, (const unsigned char *)p + len};
+	const unsigned char *from = len ? p : (const unsigned char *)"";
+	struct cursor c = {from, from + len};
 	struct plan_pair *pairs;
 	int64_t bye, n;
 	int rc;

@@ -509,6 +509,7 @@ TEST(a_kind_from_a_newer_version_stops_the_node)
 	static const uint8_t newer[] = {0xd2, 0x0f, 0x00}; /* field 250 */
 	Gfl__V1__Entry *e = NULL;
 	int64_t applied = f.s->applied;
+	Gfl__V1__Member nobody = GFL__V1__MEMBER__INIT; /* id 0 */
 	Gfl__V1__Membership m = GFL__V1__MEMBERSHIP__INIT;
 	Gfl__V1__Entry action = GFL__V1__ENTRY__INIT;
 
@@ -526,6 +527,11 @@ TEST(a_kind_from_a_newer_version_stops_the_node)
 			      &f.err),
 		  ERR_UNIMPLEMENTED);
 	CHECK_INT(state_entry(&e, "\xff\xff", 2, &f.err), ERR_DATA_LOSS);
+	m.action = MEMBER(ADD);
+	m.member = &nobody;
+	CHECK_INT(state_apply(f.s, applied + 1, 1, true, &action, &f.res,
+			      &f.err),
+		  ERR_DATA_LOSS);
 	CHECK_INT(state_apply(f.s, applied + 2, 1, false, NULL, &f.res, &f.err),
 		  ERR_OUT_OF_RANGE);
 	state_free(f.s);
