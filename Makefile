@@ -38,6 +38,7 @@ SH := $(patsubst cmd/%.sh,$(BUILD)/bin/%,$(wildcard cmd/*.sh))
 UNIT := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/unit/*_test.c))
 SIM := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/sim/*_sim.c))
 INTEROP := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/interop/*.c))
+FUZZ := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/fuzz/*.c))
 BENCHES := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/bench/*.c))
 TEST := $(filter-out %_test.c %_sim.c,$(wildcard test/unit/*.c test/sim/*.c))
 
@@ -50,7 +51,7 @@ PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libjansson-dev \
 	libisal-dev libinih-dev libsmartcols-dev libdnnl-dev uthash-dev \
 	zlib1g-dev dataset-fashion-mnist
 PACKAGES_CHECK := $(PACKAGES) bats procps curl jq sqlite3 \
-	protobuf-compiler python3-protobuf
+	protobuf-compiler python3-protobuf clang-14 libclang-rt-14-dev
 # The peers of the benches, and what drives them.
 PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
 	nginx-light etcd-server python3-grpcio python3-torch python3-numpy \
@@ -95,8 +96,10 @@ $(UNIT) $(SIM) $(INTEROP): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BENCHES): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(FUZZ): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a $(BUILD)/libgfl.a
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 $(TEST:%.c=$(BUILD)/%.o) $(UNIT:=.o) $(SIM:=.o) $(INTEROP:=.o) \
-	$(BENCHES:=.o) \
+	$(BENCHES:=.o) $(FUZZ:=.o) \
 	$(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN) \
 	$(BUILD)/gen/test/unit/all.pb-c.c
 
@@ -119,6 +122,22 @@ bench: deps-bench
 # Our codecs beside Python's.
 check-interop: $(INTEROP)
 	@test/interop/codec.py $(BUILD)/test/interop/codec
+# libFuzzer on whatever reads bytes from outside, built apart by clang:
+# `make fuzz SECONDS=600 TARGET="http1 json"`; check-fuzz is a short run of all.
+SECONDS := 60
+TARGET := $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/*.c))
+FUZZ_BUILD := build/fuzz
+FUZZ_SEED := 0
+fuzz: deps-check
+	@$(MAKE) --no-print-directory run-fuzz
+check-fuzz:
+	@$(MAKE) --no-print-directory SECONDS=5 FUZZ_SEED=1 run-fuzz
+run-fuzz:
+	@$(MAKE) --no-print-directory -j2 BUILD=$(FUZZ_BUILD) CC=clang-14 DNNL=0 \
+		SAN=fuzzer-no-link,address,undefined \
+		$(TARGET:%=$(FUZZ_BUILD)/test/fuzz/%)
+	@test/fuzz/run.sh $(SECONDS) $(FUZZ_SEED) \
+		$(TARGET:%=$(FUZZ_BUILD)/test/fuzz/%)
 docs: all
 	share/docs.sh $(BUILD)/bin .
 check: deps-check
@@ -144,6 +163,7 @@ clean:
 	rm -rf build
 
 .PHONY: all deps deps-check demo check check-run check-unit check-sim \
-	check-bats check-lint check-interop deps-bench bench docs install clean
+	check-bats check-lint check-interop fuzz check-fuzz run-fuzz deps-bench \
+	bench docs install clean
 .SECONDARY:
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

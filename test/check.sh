@@ -31,6 +31,7 @@ suite sim -j2 DEV=1 check-sim
 suite interop -j2 DEV=1 check-interop
 suite unit-sanitized -j2 SAN=address,undefined check-unit
 suite sim-sanitized -j2 SAN=address,undefined check-sim
+suite fuzz DEV=1 check-fuzz
 suite bats check-bats
 
 passed=$(cat $logs/*.tap | grep -c '^ok ')

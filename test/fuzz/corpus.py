@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""corpus.py - write the seeds of the fuzz targets below test/fuzz/corpus.
+
+Small inputs that are right, each for another way through the code; what is
+wrong, libFuzzer makes of them. Files named found-* are not written here: they
+are inputs that once failed.
+"""
+import gzip
+import json
+import os
+import struct
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+EVERY = 32  # a byte that gives types.h the message with every kind of field
+
+
+def seed(target, name, data):
+    os.makedirs(os.path.join(HERE, target), exist_ok=True)
+    with open(os.path.join(HERE, target, name), "wb") as f:
+        f.write(data)
+
+
+def varint(n):
+    out = b""
+    while n >= 0x80:
+        out += bytes([n & 0x7F | 0x80])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, value):
+    """One field of a message: an int, a float, or bytes."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value % (1 << 64))
+    if isinstance(value, float):
+        return varint(number << 3 | 1) + struct.pack("<d", value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def message(**fields):
+    """message(f1=..., f2=[...]): a list is a repeated field."""
+    out = b""
+    for name, value in fields.items():
+        for v in value if isinstance(value, list) else [value]:
+            out += field(int(name[1:]), v)
+    return out
+
+
+def http1():
+    host = b"Host: a\r\n"
+    post = b"POST /a?b HTTP/1.1\r\n" + host
+    seed("http1", "get", b"GET / HTTP/1.1\r\n" + host + b"\r\n")
+    seed("http1", "length", post + b"Content-Length: 5\r\n\r\nhello")
+    seed("http1", "chunked", post + b"Transfer-Encoding: chunked\r\n\r\n"
+         b"5;a=b\r\nhello\r\n0\r\nT: x\r\n\r\n")
+    seed("http1", "old", b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    seed("http1", "three", post + b"Content-Length: 0\r\n\r\n\r\n" + post +
+         b"Content-Length: 1\r\n\r\nx" + post + b"Connection: close\r\n\r\n")
+
+
+def frame(flags, data):
+    return bytes([flags]) + struct.pack(">I", len(data)) + data
+
+
+def frames():
+    end = frame(0x80, b"grpc-status: 5\r\ngrpc-message: no %C3%A4%0A%\r\n")
+    seed("frames", "answer", frame(0, b"message") +
+         frame(0x80, b"grpc-status:0\r\n"))
+    seed("frames", "failed", end)
+    seed("frames", "stream", frame(0, b"") + frame(0, b"abc") + end)
+    seed("frames", "huge", frame(0, b"x")[:1] + b"\x03\xff\xff\xff")
+
+
+TEXT = {
+    "anInt32": -5, "anInt64": "9223372036854775807", "aUint64": "1",
+    "aFloat": 0.1, "aDouble": "-Infinity", "aBool": True, "colour": "BELOW",
+    "text": "\u00e9\u0001\U0001f600", "data": "AP8_", "sub": {"text": "x"},
+    "longs": [1, "2"], "texts": ["", "a"], "subs": [{}, {"ratio": 0}],
+    "stringMap": {"a": "b"}, "longMap": {"-1": {}}, "boolMap": {"true": "RED"},
+    "uintMap": {"3": 1e300}, "oneData": "", "OddName9x": "y",
+}
+
+
+def every():
+    sub = message(f15=b"x")
+    return message(
+        f1=-5, f2=9, f4=1 << 62, f12=0.1, f13=1, f14=-3, f15=b"t",
+        f16=b"\x00\xff", f17=sub, f18=[1, 2], f19=[b"", b"a"], f21=[b"", sub],
+        f25=message(f1=b"a", f2=b"b"), f26=message(f1=-1, f2=sub),
+        f27=message(f1=1, f2=1), f28=message(f1=3, f2=0.5), f30=sub, f33=0.0)
+
+
+def messages():
+    text = json.dumps(TEXT).encode()
+    register = b'{"requestedId":"7","metadata":{"a":"b"}}'
+    seed("json", "every", bytes([EVERY]) + text)
+    seed("json", "register", b"\x00" + register)
+    seed("json", "numbers", bytes([EVERY]) +
+         b'{"anInt64":1e3,"aDouble":-0,"aUint64":18446744073709551615}')
+    seed("binary", "every", bytes([EVERY]) + every())
+    seed("binary", "register", b"\x00" + message(
+        f1=7, f5=[message(f1=b"a", f2=b"b"), message(f1=b"c", f2=b"d")]))
+    for kind in range(7):
+        plain = every() if kind in (0, 3, 5) else text
+        framed = plain if kind in (2, 3, 6) else frame(0, plain)
+        seed("dialect", "every-%d" % kind, bytes([kind, EVERY]) + framed)
+    seed("dialect", "timeout", bytes([0, 0]) + b"99999999H")
+    seed("dialect", "type", bytes([2, 0]) + b"application/json ; a=b")
+
+
+def plans():
+    seed("pairs", "none", b"\x00\x00")
+    seed("pairs", "bye", varint(300) + b"\x01" + b"\x01\x01")
+    seed("pairs", "many", b"\x00\x03" + b"\x01\x05" + b"\x01\x05" +
+         varint(200) + varint(1 << 40))
+    seed("members", "none", b"\x01")
+    seed("members", "three", b"\x01" + b"".join(
+        bytes([role]) + struct.pack("<q", i)
+        for i, role in ((1, 1), (2, 2), (1 << 40, 3))))
+
+
+def tensors():
+    def file(header, data):
+        text = json.dumps(header).encode()
+        return struct.pack("<Q", len(text)) + text + data
+
+    def place(dtype, shape, begin, end):
+        return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+    seed("tensors", "none", file({}, b""))
+    seed("tensors", "meta", file({"__metadata__": {"a": "b", "model": "mlp"},
+                                  "s": place("F32", [], 0, 4)}, b"abcd"))
+    seed("tensors", "two", file({"b": place("U8", [2, 2], 8, 12),
+                                 "a": place("F32", [2], 0, 8),
+                                 "e": place("F64", [0, 3], 12, 12)},
+                                b"x" * 12))
+
+
+def data():
+    labels = struct.pack(">II", 0x801, 5) + bytes(range(5))
+    images = struct.pack(">IIII", 0x803, 2, 2, 3) + bytes(12)
+    packed = gzip.compress(images, mtime=0)
+    seed("idx", "labels", labels)
+    seed("idx", "images", images)
+    seed("idx", "images.gz", packed)
+    seed("idx", "short.gz", packed[:-4])
+    seed("index", "plain", b"0\n59999\n\n 7 # seven\r\n")
+    seed("index", "head", b"# gfl-index of=60000 count=2\n1\n2\n")
+
+
+def exchange():
+    def state(*answers):
+        out = b"gflxchg1" + struct.pack("<8q", 5, 1, 1, 0, 0, 0, 0,
+                                        len(answers))
+        for values in answers:
+            out += struct.pack("<8q", 7, 1, 5, 1, 2, 11, 77, len(values))
+            out += values
+        return out
+
+    seed("exchange", "none", state())
+    seed("exchange", "one", state(b"0123456789abcdef"))
+    seed("exchange", "two", state(b"", b"01234567"))
+
+
+def state():
+    def entries(*all):
+        return b"".join(bytes([config, len(e)]) + e for config, e in all)
+
+    def member(i):
+        return message(f1=i, f2=b"http://127.0.0.1:890%d" % i,
+                       f3=b"%032d" % i, f4=1)
+
+    def trainer(i):
+        return message(f3=message(f1=1, f2=message(
+            f1=i, f2=b"%032d" % i, f3=b"http://127.0.0.1:1%d" % i, f4=1)))
+
+    add = message(f2=message(f1=1, f2=member(1), f3=b"0" * 32))
+    also = message(f2=message(f1=1, f2=member(2)))
+    start = message(f7=message(f1=1, f3=message(
+        f1=b"mlp", f2=100, f3=0.1, f4=b"strat", f5=b"f32", f6=b"auto", f7=1,
+        f8=32, f9=0.1, f12=2, f14=1000)))
+    plan = message(f4=message(f1=5, f2=4, f3=0, f4=message(
+        f1=1, f2=10, f3=1000, f4=b"\x00\x01\x01\x01")))
+    report = message(f1=1, f2=5, f3=4, f4=1, f5=0.5, f6=0.25,
+                     f14=b"training")
+    links = message(f5=message(f2=message(f1=1, f2=2, f3=40)))
+    begin = [(1, add), (1, also), (0, trainer(1)), (0, trainer(2)),
+             (0, start)]
+    seed("state", "members", entries(*begin[:2]))
+    seed("state", "run", entries(*begin, (0, plan)))
+    seed("state", "batch", entries(*begin, (0, message(
+        f8=message(f1=[plan, links, message(f6=message(f1=2, f2=1))])))))
+    seed("state", "ends", entries(
+        *begin, (0, message(f7=message(f1=3, f2=5, f5=report))),
+        (0, message(f7=message(f1=4, f2=5, f5=report, f6=1))),
+        (0, message(f3=message(f1=3, f2=message(f1=1)))),
+        (1, message(f2=message(f1=4, f2=message(f1=2))))))
+
+
+for write in (http1, frames, messages, plans, tensors, data, exchange, state):
+    write()
