@@ -11,7 +11,7 @@ import os
 import struct
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
-EVERY = 32  # a byte that gives types.h the message with every kind of field
+EVERY = 127  # a byte that gives types.h the message with every kind of field
 
 
 def seed(target, name, data):
