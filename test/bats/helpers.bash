@@ -121,9 +121,9 @@ call() {
 	echo "$2: $code $answer"
 }
 
-# The last answer is as this jq filter says.
+# The last answer is as this jq filter says; to nothing jq would say yes.
 is() { # FILTER [JQ OPTION...]
-	jq -e "${@:2}" "$1" <<<"$answer" >/dev/null
+	[ -n "$answer" ] && jq -e "${@:2}" "$1" <<<"$answer" >/dev/null
 }
 
 # watch URL SERVICE/METHOD JSON - opens a stream, which event reads.
