@@ -301,6 +301,27 @@ static void on_watch(struct call *call, const ProtobufCMessage *msg, void *arg)
 		welcome(&err, w);
 }
 
+/* The paths that the first comm manager had. */
+static void serve_old(struct server *s)
+{
+	static const struct {
+		const char *verb, *path;
+		enum rpc_name name;
+	} rows[] = {
+		{"GET", "/health", RPC_GATEWAY_HEALTH_CHECK},
+		{"GET", "/nodes", RPC_GATEWAY_GET_NODES},
+		{"GET", "/leader", RPC_GATEWAY_GET_LEADER},
+		{"GET", "/stats", RPC_GATEWAY_GET_STATS},
+		{"POST", "/register", RPC_GATEWAY_REGISTER_NODE},
+		{"POST", "/heartbeat", RPC_GATEWAY_HEARTBEAT},
+		{"POST", "/leader", RPC_GATEWAY_UPDATE_LEADER},
+		{"POST", "/remove", RPC_GATEWAY_REMOVE_NODE},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		server_alias(s, rows[i].verb, rows[i].path, rows[i].name);
+}
+
 void gateway_serve(struct gateway *g)
 {
 	static const struct {
@@ -321,4 +342,5 @@ void gateway_serve(struct gateway *g)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		server_handle(g->server, rows[i].name, rows[i].fn, g);
+	serve_old(g->server);
 }

@@ -14,23 +14,31 @@ enum {
 	FLAG_TRAILERS = 0x80,
 };
 
-#define WEB(type, json)                             \
-	{                                           \
-		(type), (type), DIALECT_WEB, (json) \
+#define WEB(type, json)                                \
+	{                                              \
+		(type), (type), DIALECT_WEB, (json), 0 \
 	}
-#define CONNECT(type, json)                             \
-	{                                               \
-		(type), (type), DIALECT_CONNECT, (json) \
+#define CONNECT(type, json)                                \
+	{                                                  \
+		(type), (type), DIALECT_CONNECT, (json), 0 \
 	}
 
 static const struct dialect dialects[] = {
 	WEB("application/grpc-web+proto", false),
 	WEB("application/grpc-web", false),
 	WEB("application/grpc-web+json", true),
-	{"application/json", "application/json", DIALECT_UNARY, true},
-	{"application/proto", "application/json", DIALECT_UNARY, false},
+	{"application/json", "application/json", DIALECT_UNARY, true, 0},
+	{"application/proto", "application/json", DIALECT_UNARY, false, 0},
 	CONNECT("application/connect+json", true),
 	CONNECT("application/connect+proto", false),
+};
+
+const struct dialect dialect_old = {
+	.type = "application/json",
+	.error_type = "application/json",
+	.kind = DIALECT_UNARY,
+	.json = true,
+	.flags = JSON_SNAKE | JSON_DEFAULTS | JSON_NUMBERS,
 };
 
 const struct dialect *dialect_classify(const char *content_type)
@@ -176,7 +184,7 @@ int dialect_frame(const struct dialect *d, struct buf *out,
 	int rc;
 
 	buf_put(out, "\0\0\0\0\0", head);
-	rc = d->json ? json_print(out, msg, 0, err)
+	rc = d->json ? json_print(out, msg, d->flags, err)
 		     : add_binary(out, msg, max, err);
 	if (rc) {
 		out->len = start;

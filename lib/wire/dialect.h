@@ -23,7 +23,12 @@ struct dialect {
 	const char *error_type; /* of an answer that is an error */
 	enum dialect_kind kind;
 	bool json;
+	int flags; /* of json_print() */
 };
+
+/* Of the paths of the first comm manager: JSON as its clients know it, with
+ * the schema's names, numbers as numbers, and what is zero as well. */
+extern const struct dialect dialect_old;
 
 /* By content type (parameters are ignored); NULL if we speak none of it. */
 const struct dialect *dialect_classify(const char *content_type);

@@ -72,6 +72,7 @@ struct plain {
 	const char *verb;
 	server_http_fn *fn;
 	void *arg;
+	struct route *method; /* in place of fn: a method's route */
 	struct plain *next;
 };
 

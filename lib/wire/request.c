@@ -84,6 +84,11 @@ static void plain_request(struct call *call, const char *verb)
 			refuse(call, 415, ERR_INVALID_ARGUMENT,
 			       "only application/json is understood");
 	}
+	if (!call->refused && call->plain->method) {
+		call->route = call->plain->method;
+		call->plain = NULL;
+		call->dialect = &dialect_old;
+	}
 }
 
 /* What the dialect's headers ask for. */
@@ -332,11 +337,13 @@ static void plain_call(struct conn *c, struct call *call)
 static void rpc_call(struct conn *c, struct call *call)
 {
 	const struct route *r = call->route;
+	bool post = !strcmp(http1_method(&c->in), "POST");
+	const char *body = post ? c->body.p : "{}";
 	ProtobufCMessage *in;
 	struct err err;
 
-	if (dialect_decode(call->dialect, r->method->in, c->body.p, c->body.len,
-			   &in, &err)) {
+	if (dialect_decode(call->dialect, r->method->in, body,
+			   post ? c->body.len : strlen(body), &in, &err)) {
 		call_fail(call, &err);
 		return;
 	}

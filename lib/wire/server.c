@@ -46,14 +46,28 @@ void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
 	r->arg = arg;
 }
 
-void server_http(struct server *s, const char *verb, const char *path,
-		 server_http_fn *fn, void *arg)
+static void add_plain(struct server *s, const char *path, struct plain what)
 {
 	struct route *r = route_of(s, path);
 	struct plain *p = mem_zero(1, sizeof(*p));
 
-	*p = (struct plain){verb, fn, arg, r->plain};
+	*p = what;
+	p->next = r->plain;
 	r->plain = p;
+}
+
+void server_http(struct server *s, const char *verb, const char *path,
+		 server_http_fn *fn, void *arg)
+{
+	add_plain(s, path, (struct plain){.verb = verb, .fn = fn, .arg = arg});
+}
+
+void server_alias(struct server *s, const char *verb, const char *path,
+		  enum rpc_name name)
+{
+	struct route *method = route_of(s, rpc_methods[name].path);
+
+	add_plain(s, path, (struct plain){.verb = verb, .method = method});
 }
 
 void server_metrics(struct server *s, server_metrics_fn *fn, void *arg)

@@ -54,12 +54,20 @@ void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
 		   void *arg);
 
 /* Plain HTTP beside the methods: GET for /healthz, /readyz, /metrics (text)
- * and the JSON paths of the first comm manager. path has no query part; query
- * and body may be empty. Answer by call_http() within the handler. */
+ * and their like. path has no query part; query and body may be empty. Answer
+ * by call_http() within the handler. */
 typedef void server_http_fn(struct call *call, const char *query,
 			    const char *body, size_t len, void *arg);
 void server_http(struct server *s, const char *verb, const char *path,
 		 server_http_fn *fn, void *arg);
+
+/* A unary method also has this path: its message is the JSON of a POST, or
+ * empty with GET, whose query is ignored. The answer is JSON as the clients of
+ * the first comm manager know it: dialect_old in dialect.h. */
+void server_alias(struct server *s, const char *verb, const char *path,
+		  enum rpc_name name);
+
+/* Answer plain HTTP. */
 void call_http(struct call *call, int status, const char *content_type,
 	       const char *body, size_t len);
 
