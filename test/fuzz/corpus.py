@@ -197,5 +197,21 @@ def state():
         (1, message(f2=message(f1=4, f2=message(f1=2))))))
 
 
-for write in (http1, frames, messages, plans, tensors, data, exchange, state):
+def raft():
+    tick, propose, add, promote = b"\x05\0", b"\0\0", b"\x11\2", b"\x09\2"
+
+    def message(kind, term, index, log_term, commit, bits, *rest):
+        return bytes([7, 0, kind, 2, term, index, log_term, 0, commit, 0,
+                      bits, *rest])
+
+    ack = message(6, 1, 3, 0, 0, 0)
+    seed("raft", "leader", b"\1" + tick + propose * 2 + tick)
+    seed("raft", "joins", b"\1" + tick + add + ack + promote + ack + tick)
+    seed("raft", "follower", b"\0" + message(5, 1, 0, 0, 1, 0x40, 1, 1, 3, 0,
+         2, 1, 1, 2, 1, 2, 1, 1, 1, 0) + message(7, 1, 0, 0, 2, 0) + tick +
+         message(3, 2, 2, 1, 0, 0))
+
+
+for write in (http1, frames, messages, plans, tensors, data, exchange, state,
+              raft):
     write()
