@@ -141,7 +141,7 @@ static int run_info(struct config *cfg, char **paths, int n, struct err *err)
 
 static const struct out_col diff_cols[] = {
 	{"tensor", OUT_TEXT}, {"differs", OUT_BOOL}, {"max_abs", OUT_REAL},
-	{"l2", OUT_REAL},     {"why", OUT_TEXT},
+	{"l2", OUT_REAL},     {"why", OUT_WORDS},
 };
 
 /* Compare a tensor of one name; a or b may be NULL. Returns whether they

@@ -79,7 +79,7 @@ static int run(const struct config *cfg, const char *node, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct config cfg = {0};
+	struct config cfg = {.out.record = true};
 	struct err err;
 	int rest = opt_parse(&prog, &cfg, argc, argv);
 

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/outcell.h"
+#include "base/outtable.h"
 #include "base/value.h"
 
 enum format { TABLE, TSV, JSON, JSONL }; /* in the order of OUT_FORMATS */
@@ -28,6 +29,8 @@ struct out {
 	size_t nshown;
 	size_t rows;
 	struct libscols_table *table; /* TABLE, unless a stream */
+	bool fit;		      /* the table to the terminal */
+	bool record;		      /* a field a line */
 	struct buf line;
 	int failed; /* errno of the first write that failed, or 0 */
 };
@@ -100,6 +103,13 @@ static bool is_number(enum out_type type)
 	return type == OUT_INT || type == OUT_REAL;
 }
 
+static int column_flags(const struct out *o, enum out_type type)
+{
+	if (o->fit && (type == OUT_JSON || type == OUT_WORDS))
+		return SCOLS_FL_TRUNC;
+	return is_number(type) ? SCOLS_FL_RIGHT : 0;
+}
+
 static void begin_table(struct out *o, bool color)
 {
 	o->table = scols_new_table();
@@ -114,8 +124,7 @@ static void begin_table(struct out *o, bool color)
 		struct libscols_column *col;
 
 		col = scols_table_new_column(o->table, head, 0,
-					     is_number(c->type) ? SCOLS_FL_RIGHT
-								: 0);
+					     column_flags(o, c->type));
 		if (!col)
 			abort();
 		if (color)
@@ -191,6 +200,8 @@ int out_begin(struct out **out, const struct out_opts *opts,
 		free(o);
 		return rc;
 	}
+	o->record = !opts->format && opts->record;
+	o->fit = !opts->format && !opts->fields && isatty(STDOUT_FILENO);
 	if (o->format == TABLE && !stream)
 		begin_table(o, out_color(opts));
 	if (o->format == JSON)
@@ -261,14 +272,28 @@ void out_cells(struct out *o, const struct out_cell *cells, size_t n)
 		flush(o);
 }
 
+static void end_table(struct out *o)
+{
+	buf_reset(&o->line);
+	if (o->record)
+		outtable_record(o->table, &o->line);
+	else if (o->fit)
+		outtable_fit(o->table);
+	if (o->fit && !o->rows)
+		outtable_heads(o->table, &o->line);
+	else if (!o->record && o->rows)
+		check(o, scols_print_table(o->table) == 0);
+	if (o->line.len)
+		put(o, o->line.p, o->line.len);
+	scols_unref_table(o->table);
+}
+
 int out_end(struct out *o, struct err *err)
 {
 	int failed;
 
-	if (o->table && o->rows)
-		check(o, scols_print_table(o->table) == 0);
 	if (o->table)
-		scols_unref_table(o->table);
+		end_table(o);
 	if (o->format == JSON)
 		put(o, o->rows ? "\n]\n" : "]\n", o->rows ? 3 : 2);
 	flush(o);

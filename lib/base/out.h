@@ -8,8 +8,9 @@
  *	out_row(o, out_int(7), out_text("a:1"), out_time(ms));
  *	return out_end(o, err);
  *
- * A terminal gets a table with a header, a pipe TSV without one: nothing cut,
- * tab, newline and backslash as \t \n \\. A reader that goes away ends the
+ * A terminal gets a table with a header, without the last columns if it is too
+ * narrow (-o table and -F show all); a pipe gets TSV without a header: nothing
+ * cut, tab, newline and backslash as \t \n \\. A reader that goes away ends the
  * process by SIGPIPE, as it would any filter. */
 #ifndef BASE_OUT_H
 #define BASE_OUT_H
@@ -26,6 +27,7 @@ struct out_opts {
 	const char *format; /* NULL: by what stdout is */
 	const char *fields; /* "a,b", or NULL for all */
 	int color;          /* index into OUT_COLORS */
+	bool record;        /* a terminal gets a field a line; not an option */
 };
 
 #define OUT_COLORS "auto|always|never"
@@ -48,6 +50,7 @@ enum out_type {
 	OUT_TIME,  /* ms since the epoch; written as RFC 3339 UTC */
 	OUT_BYTES, /* any bytes; in JSON, KEY_b64 when they are not UTF-8 */
 	OUT_JSON,  /* text that is JSON already, put into JSON as it is */
+	OUT_WORDS, /* of a column only: text that a narrow terminal may cut */
 };
 
 /* A column: its key, with the unit (rtt_s, size_bytes), also names it in -F

@@ -75,6 +75,7 @@ static void put_raw(struct buf *b, const struct out_cell *c)
 		buf_puts(b, clock_text(c->i, time));
 		break;
 	case OUT_TEXT:
+	case OUT_WORDS:
 	case OUT_BYTES:
 	case OUT_JSON:
 		buf_put(b, c->p, c->len);
@@ -145,6 +146,7 @@ static json_t *json_of(const struct out_cell *c)
 	case OUT_JSON:
 		return json_loadb(c->p, c->len, JSON_DECODE_ANY, NULL);
 	case OUT_TEXT:
+	case OUT_WORDS:
 	case OUT_BYTES:
 		break;
 	}

@@ -61,7 +61,7 @@ static const struct out_col list_cols[] = {
 	{"id", OUT_INT},       {"state", OUT_TEXT},    {"model", OUT_TEXT},
 	{"rounds", OUT_INT},   {"round", OUT_INT},     {"trainers", OUT_INT},
 	{"accuracy", OUT_REAL}, {"bytes_sent", OUT_INT}, {"started", OUT_TIME},
-	{"ended", OUT_TIME},   {"reason", OUT_TEXT},
+	{"ended", OUT_TIME},   {"reason", OUT_WORDS},
 };
 
 int runs_list(const struct client_opts *c, const struct out_opts *opts,
@@ -102,7 +102,7 @@ static const struct out_col table_cols[] = {
 	{"accuracy_alone", OUT_REAL}, {"exchanges", OUT_INT},
 	{"lost_replies", OUT_INT},  {"compute_s", OUT_REAL},
 	{"wait_s", OUT_REAL},	    {"model", OUT_TEXT},
-	{"reason", OUT_TEXT},
+	{"reason", OUT_WORDS},
 };
 
 int runs_table(const struct out_opts *opts, const Gfl__V1__Run *run,

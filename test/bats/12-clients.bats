@@ -211,3 +211,20 @@ unreachable() { # PROGRAM ARGUMENT...
 	: >empty
 	fails 2 gfl-plot empty
 }
+
+terminal() { # COLUMNS COMMAND - what a person at a terminal sees
+	script -qec "stty cols $1; $2" /dev/null </dev/null | tr -d '\r'
+}
+
+@test "in a narrow terminal a table fits, and a record is a field a line" {
+	registry
+	terminal 60 'gfl-list --color never' >out
+	[ "$(head -n 1 out | cut -c 1-6)" = 'ID URL' ]
+	[ "$(wc -L <out)" -le 60 ]
+	[ "$(terminal 60 'gfl-list -o table' | head -n 1 | wc -c)" -gt 60 ]
+	[ "$(gfl-list | head -n 1 | awk -F'\t' '{print NF}')" = 10 ]
+	start other gfl-gateway --db other.db
+	start node gfl-node -g "$other_url" --db node.db
+	terminal 60 "gfl-status --node $node_url" >out
+	grep -qE '^ROLE +leader$' out
+}
