@@ -95,7 +95,7 @@ static void try_later(struct link *l)
 static void lose(struct link *l, const char *why)
 {
 	if (l->attached)
-		log_warn("node lost", "node=%s reason=%s", l->node, why);
+		log_warn("node_lost", "node=%s reason=%s", l->node, why);
 	l->attached = false;
 	client_cancel(l->attach);
 	client_cancel(l->watch);
@@ -116,7 +116,7 @@ static void take_state(struct link *l, const Gfl__V1__State *msg)
 	struct err err;
 
 	if (state_decode(&s, msg, &err)) {
-		log_err("state of node", &err);
+		log_err("state_of_node", &err);
 		lose(l, "its state cannot be read");
 		return;
 	}
@@ -140,7 +140,7 @@ static void take_entry(struct link *l, const Gfl__V1__LogEntry *entry)
 		return;
 	if (state_apply(l->state, entry->index, entry->term, entry->config,
 			entry->entry, &result, &err)) {
-		log_err("entry of node", &err);
+		log_err("entry_of_node", &err);
 		lose(l, "its entries do not follow");
 		return;
 	}
@@ -241,7 +241,7 @@ static void say_trouble(struct link *l, const struct err *err)
 	if (l->said_ms && now - l->said_ms < SAY_MS)
 		return;
 	l->said_ms = now;
-	log_warn("waiting for a node", "tried=%s reason=%s", l->node, err->msg);
+	log_warn("waiting_for_a_node", "tried=%s reason=%s", l->node, err->msg);
 }
 
 static void attach_done(const struct err *err, const ProtobufCMessage *out,

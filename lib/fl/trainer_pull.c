@@ -250,7 +250,7 @@ static void fetch_failed(struct trainer *t, enum err_code code, const char *why)
 {
 	struct fetch *f = &t->fetch;
 
-	log_warn("pull failed", "peer=%lld reason=%s", (long long)f->peer, why);
+	log_warn("pull_failed", "peer=%lld reason=%s", (long long)f->peer, why);
 	forget_bytes(f);
 	f->perhaps |= code != ERR_FAILED_PRECONDITION;
 	if (f->ntried < sizeof(f->tried) / sizeof(f->tried[0]))
@@ -352,7 +352,7 @@ static void fetch_again(struct trainer *t)
 		timer_set(&t->again, t->loop, FETCH_AGAIN_MS, fetch_next, t);
 		return;
 	}
-	log_warn("begins anew", "run=%lld reason=%s", (long long)t->run.id,
+	log_warn("begins_anew", "run=%lld reason=%s", (long long)t->run.id,
 		 "no trainer has the model");
 	trainer_begin_rounds(t, -1);
 }

@@ -39,9 +39,11 @@ static void finish(struct trainer *t)
 	t->run.final = true;
 	t->run.model_path = trainer_model_path(t);
 	t->phase = PHASE_ENDED;
-	log_info("finished", "run=%lld accuracy=%.4f misses=%lld model=%s",
-		 (long long)t->run.id, t->run.tally.accuracy,
-		 (long long)t->run.tally.misses, t->run.model_path);
+	log_info("finished",
+		 "trainer=%lld run=%lld accuracy=%.4f misses=%lld model=%s",
+		 (long long)t->id, (long long)t->run.id,
+		 t->run.tally.accuracy, (long long)t->run.tally.misses,
+		 t->run.model_path);
 	link_poke(t->link);
 	trainer_give(t);
 }
@@ -55,7 +57,7 @@ static void settled(void *arg)
 	bool evaluated = !w->err.code && w->what & WORK_EVALUATE;
 
 	if (w->err.code)
-		log_err("after the round", &w->err);
+		log_err("after_the_round", &w->err);
 	if (evaluated)
 		t->run.tally.accuracy = w->accuracy;
 	trainer_free_work(w);
@@ -150,8 +152,8 @@ static void trained(void *arg)
 	if (!err.code && w->what & WORK_EVALUATE) {
 		t->run.tally.accuracy = w->accuracy;
 		t->run.tally.accuracy_alone = w->accuracy;
-		log_info("alone", "round=%lld accuracy=%.4f",
-			 (long long)t->run.t, w->accuracy);
+		log_info("alone", "trainer=%lld round=%lld accuracy=%.4f",
+			 (long long)t->id, (long long)t->run.t, w->accuracy);
 	}
 	trainer_free_work(w);
 	t->phase = PHASE_READY;

@@ -15,7 +15,7 @@ enum { LEAVE_MS = 2000 };
 
 void trainer_stay_out(struct trainer *t, const struct err *err)
 {
-	log_err("stays out of the run", err);
+	log_err("stays_out_of_the_run", err);
 	t->out_of = t->run.id;
 	snprintf(t->why_out, sizeof(t->why_out), "%.250s", err->msg);
 	t->phase = PHASE_READY;
@@ -102,9 +102,10 @@ static void begin(struct trainer *t, const Gfl__V1__Run *run)
 		trainer_stay_out(t, &err);
 		return;
 	}
-	log_info("run", "id=%lld model=%s parameters=%zu rounds=%lld",
-		 (long long)run->id, run->spec->model, t->run.learner->model->n,
-		 (long long)run->spec->rounds);
+	log_info("run",
+		 "trainer=%lld run=%lld model=%s parameters=%zu rounds=%lld",
+		 (long long)t->id, (long long)run->id, run->spec->model,
+		 t->run.learner->model->n, (long long)run->spec->rounds);
 	exchange_begin(t->exchange, run->id, t->run.learner->params,
 		       (uint32_t)t->run.learner->model->n,
 		       t->run.learner->model->layout);
@@ -218,7 +219,8 @@ static void look_at_run(struct trainer *t, const struct state *s)
 	if (t->run.id && !t->run.over && (!run || run->id != t->run.id)) {
 		const Gfl__V1__Run *old = state_run(s, t->run.id);
 
-		log_info("run over", "id=%lld state=%s", (long long)t->run.id,
+		log_info("run_over", "trainer=%lld run=%lld state=%s",
+			 (long long)t->id, (long long)t->run.id,
 			 old ? old->state : "gone");
 		trainer_halt(t);
 	}

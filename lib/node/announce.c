@@ -94,7 +94,7 @@ static void failed(struct gateway_link *l, const struct err *err)
 		return;
 	}
 	if (!l->warned)
-		log_warn("gateway lost", "url=%s error=%s", l->url, err->msg);
+		log_warn("gateway_lost", "url=%s error=%s", l->url, err->msg);
 	l->warned = true;
 	again(l, RETRY_MS);
 }
@@ -102,7 +102,7 @@ static void failed(struct gateway_link *l, const struct err *err)
 static void took(struct gateway_link *l, int64_t lease_ms)
 {
 	if (l->warned)
-		log_info("gateway back", "url=%s", l->url);
+		log_info("gateway_back", "url=%s", l->url);
 	l->warned = false;
 	l->registered = l->known = true;
 	if (lease_ms > 0)
@@ -255,7 +255,7 @@ static void removed(const struct err *err, const ProtobufCMessage *msg,
 	(void)msg;
 	l->rpc = NULL;
 	if (err)
-		log_debug("leave gateway", "error=%s", err->msg);
+		log_debug("leave_gateway", "error=%s", err->msg);
 	if (!--l->n->announce->leaving)
 		left(l->n);
 }

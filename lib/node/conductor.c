@@ -147,7 +147,7 @@ static void hear_report(struct node *n, const Gfl__V1__TrainerReport *r)
 	tell_exchange(n, r, old ? old->exchanges : 0);
 	if (!strcmp(r->state, "failed") &&
 	    (!old || strcmp(old->state, "failed"))) {
-		log_warn("trainer failed", "trainer=%" PRId64 " reason=%s",
+		log_warn("trainer_failed", "trainer=%" PRId64 " reason=%s",
 			 r->trainer_id, r->reason);
 		mark_down(n, r->trainer_id, r->reason);
 	}
@@ -301,7 +301,7 @@ static void propose(struct node *n, const Gfl__V1__Entry *e)
 		c->busy = true;
 		return;
 	}
-	log_debug("not proposed", "error=%s", err.msg);
+	log_debug("not_proposed", "error=%s", err.msg);
 	c->pause_until_ms = clock_ms() + PAUSE_MS;
 }
 
@@ -381,7 +381,7 @@ static void do_end(struct node *n, const struct coordinator_act *act,
 	change.reason = (char *)act->why;
 	e.kind_case = GFL__V1__ENTRY__KIND_RUN;
 	e.run = &change;
-	log_info("run over", "run=%" PRId64 " why=%s", act->run, act->why);
+	log_info("run_over", "run=%" PRId64 " reason=%s", act->run, act->why);
 	propose(n, &e);
 }
 
@@ -407,7 +407,7 @@ static void late(struct node *n, const Gfl__V1__TrainerReport *r)
 	e.kind_case = GFL__V1__ENTRY__KIND_RUN;
 	e.run = &change;
 	if (node_propose(n, &e, NULL, NULL, &err))
-		log_debug("late report", "error=%s", err.msg);
+		log_debug("late_report", "error=%s", err.msg);
 }
 
 static void act_upon(struct node *n, const struct coordinator_act *act)
@@ -420,7 +420,7 @@ static void act_upon(struct node *n, const struct coordinator_act *act)
 		do_bandwidth(n, act);
 		break;
 	case COORDINATOR_TRAINER_DOWN:
-		log_warn("trainer down", "trainer=%" PRId64 " why=%s",
+		log_warn("trainer_down", "trainer=%" PRId64 " reason=%s",
 			 act->trainer, act->why);
 		mark_down(n, act->trainer, act->why);
 		break;

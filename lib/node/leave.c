@@ -62,7 +62,7 @@ static void give_up(void *arg)
 {
 	struct membership *m = arg;
 
-	log_warn("left without being let go", "node=%" PRId64,
+	log_warn("left_without_being_let_go", "node=%" PRId64,
 		 m->n->meta.node_id);
 	node_end(m->n, NULL);
 }

@@ -148,7 +148,7 @@ static void told(const struct err *err, const ProtobufCMessage *out, void *arg)
 	(void)out;
 	m->rpc = NULL;
 	if (err)
-		log_debug("tell url", "error=%s", err->msg);
+		log_debug("tell_url", "error=%s", err->msg);
 }
 
 /* Somebody who may be a member, another with each i; NULL: nobody is known. */

@@ -217,7 +217,7 @@ static void written(const struct err *err, void *arg)
 	struct tables *t = j->t;
 
 	if (err)
-		log_err("write state", err);
+		log_err("write_state", err);
 	rpc_free(&j->s->base);
 	free(j);
 	t->writing = false;

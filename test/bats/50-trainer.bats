@@ -118,7 +118,7 @@ table() {
 	again t1
 	again t2
 	gfl-wait run "$id" -t 80
-	grep -q 'event=.*begins anew' t?.log
+	grep -q 'event=begins_anew' t?.log
 	grep -q 'event=pulled' t?.log
 	[ "$(table state | sort -u)" = finished ]
 }
@@ -169,10 +169,10 @@ table() {
 	id=$(gfl-run start --model 'input 5; dense 10' --rounds 10 \
 		--min-trainers 2)
 	for ((tries = 0; tries < 2000; tries++)); do
-		if grep -q 'stays out' t1.log; then break; fi
+		if grep -q stays_out t1.log; then break; fi
 		status_of t1
 	done
-	grep -q 'stays out of the run.*takes 5' t1.log
+	grep -q 'stays_out_of_the_run.*takes 5' t1.log
 }
 
 @test "bad data, index, database or port is one sentence" {
