@@ -47,7 +47,7 @@ static const struct prog prog = {
 		 "(topology, bandwidth, run, noop, batch), read as JSON "
 		 "from FILE or standard input, and prints its index once it is "
 		 "committed and applied.",
-	.example = "gfl-log --db ~/.local/state/gfl/node.db | tail\n"
+	.example = "gfl-log --db ~/.local/state/gfl/node-1.db | tail\n"
 		   "diff <(gfl-log --node 1) <(gfl-log --node 2) && "
 		   "echo logs identical\n"
 		   "gfl-log --follow -o jsonl | jq .kind\n"

@@ -217,6 +217,19 @@ static void print(struct plot *p)
 	buf_release(&text);
 }
 
+static int no_points(const struct plot *p, struct err *err)
+{
+	const struct config *cfg = p->cfg;
+
+	if (!p->records)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "the input is empty: no record to draw");
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "no record has a number in %s%s%s (%lld read)", cfg->y,
+		       cfg->x ? " and in " : "", cfg->x ? cfg->x : "",
+		       p->records);
+}
+
 static int run(const struct config *cfg, int n, char **paths, struct err *err)
 {
 	struct plot p = {.cfg = cfg};
@@ -227,10 +240,7 @@ static int run(const struct config *cfg, int n, char **paths, struct err *err)
 	for (int i = 0; i < n && !rc; i++)
 		rc = read_file(&p, paths[i], err);
 	if (!rc && !p.npoints)
-		rc = err_set(err, ERR_INVALID_ARGUMENT,
-			     "none of %lld records has a number in %s%s%s",
-			     p.records, cfg->y, cfg->x ? " and " : "",
-			     cfg->x ? cfg->x : "");
+		rc = no_points(&p, err);
 	if (!rc)
 		print(&p);
 	for (size_t i = 0; i < p.nlines; i++) {

@@ -163,7 +163,7 @@ static int run(const struct config *cfg, struct err *err)
 
 	if (!cfg->client.node)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--node says whose messages to read");
+			       "option --node is needed: whose messages to read");
 	if (directory_url(&cfg->client, cfg->client.node, &r.url, err))
 		return err_wrap(err, "receive");
 	r.end_ms = cfg->client.timeout_ms ? clock_ms() + cfg->client.timeout_ms

@@ -26,8 +26,14 @@ usage() {
 
 case ${1--h} in
 -h | --help | help)
-	[ $# -lt 2 ] || exec "$dir/gfl-$2" --help
-	usage
+	if [ $# -lt 2 ]; then
+		usage
+		exit
+	fi
+	set -- "$2" --help
+	;;
+-V | --version)
+	"$dir/gfl-list" --version | sed 's/^gfl-list (gfl)/gfl/'
 	exit
 	;;
 -*)

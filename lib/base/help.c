@@ -82,7 +82,7 @@ static void put_usage(FILE *f, const struct prog *prog,
 		cmd          ? " "
 		: prog->cmds ? " COMMAND"
 			     : "",
-		cmd ? cmd->name : "", args ? " " : "", args ? args : "");
+		cmd ? cmd->name : "", args && *args ? " " : "", args ? args : "");
 	put_wrapped(f, cmd ? cmd->brief : prog->brief, 0, 0);
 	if (!cmd && prog->about) {
 		fputc('\n', f);

@@ -86,6 +86,14 @@ refuses_bad_config() {
 	done
 }
 
+@test "gfl help NAME is what gfl-NAME says; help for nothing is told" {
+	diff <(gfl help list) <(gfl-list --help)
+	run gfl help nonesuch
+	[ "$status" = 2 ]
+	[ "${lines[0]}" = 'gfl: there is no program gfl-nonesuch' ]
+	[ "$(gfl --version)" = "$(gfl-list --version | sed 's/-list (gfl)//')" ]
+}
+
 @test "gfl NAME runs gfl-NAME and passes everything on" {
 	mkdir bin
 	cp "$bin/gfl" bin
