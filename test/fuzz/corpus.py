@@ -212,6 +212,13 @@ def raft():
          message(3, 2, 2, 1, 0, 0))
 
 
+def model():
+    seed("model", "preset", b"mlp")
+    seed("model", "dense", b"dense 128; relu; dense 10")
+    seed("model", "input", b"input 3 8 8; dense 4; relu; dense 5")
+    seed("model", "flat", b"input 20; dense 2")
+
+
 for write in (http1, frames, messages, plans, tensors, data, exchange, state,
-              raft):
+              raft, model):
     write()
