@@ -1,4 +1,5 @@
 /* gfl-recv - the messages in a node's inbox, one payload a line. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -99,6 +100,16 @@ static int64_t missing(const struct reader *r)
 	return r->got ? 0 : BATCH;
 }
 
+static int too_late(const struct reader *r, struct err *err)
+{
+	if (!r->cfg->count)
+		return err_set(err, ERR_DEADLINE_EXCEEDED,
+			       "no message came in time");
+	return err_set(err, ERR_DEADLINE_EXCEEDED,
+		       "%" PRId64 " of %" PRId64 " messages came in time",
+		       r->got, r->cfg->count);
+}
+
 static int receive(struct reader *r, struct err *err)
 {
 	Gfl__V1__ReceiveMessagesResponse *some;
@@ -114,12 +125,7 @@ static int receive(struct reader *r, struct err *err)
 			return err_sys(err, "write standard output");
 		if (!some->n_messages && r->end_ms && clock_ms() >= r->end_ms) {
 			rpc_free(&some->base);
-			return err_set(err, ERR_DEADLINE_EXCEEDED,
-				       "%lld of %lld messages came in time",
-				       (long long)r->got,
-				       (long long)(r->cfg->count
-							   ? r->cfg->count
-							   : 1));
+			return too_late(r, err);
 		}
 		rpc_free(&some->base);
 	}
