@@ -21,7 +21,7 @@ static const struct prog prog = {
 	.brief = "print one node's state",
 	.about = "NODE is an id or a URL; without it, any node that answers. "
 		 "The record is what that node knows, from its own memory.",
-	.example = "gfl-status 2 -o json | jq .commit_index\n"
+	.example = "gfl-status 2 -o jsonl | jq .commit_index\n"
 		   "gfl-status -F id,role,term",
 	.opts = opts,
 };

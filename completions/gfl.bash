@@ -16,7 +16,11 @@ _gfl_data()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--index) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W 'info split --data --part --classes --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --index --parts --by --seed --out' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--data --part --classes --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --index --parts --by --seed --out' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'info split' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_data gfl-data
@@ -33,7 +37,11 @@ _gfl_gateway()
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --insecure --background --lease --forget-after --grant --no-bootstrap --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --insecure --background --lease --forget-after --grant --no-bootstrap --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_gateway gfl-gateway
@@ -49,7 +57,11 @@ _gfl_leader()
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_leader gfl-leader
@@ -65,7 +77,11 @@ _gfl_list()
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'nodes trainers runs' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_list gfl-list
@@ -82,7 +98,11 @@ _gfl_log()
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --from --to --follow --db --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --from --to --follow --db --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'append' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_log gfl-log
@@ -102,7 +122,11 @@ _gfl_model()
 	--data) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--part) mapfile -t COMPREPLY < <(compgen -W 'train test' -- "$cur");;
 	--index) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W 'info diff average eval init --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --data --part --index --model --seed' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --data --part --index --model --seed' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'info diff average eval init' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_model gfl-model
@@ -119,7 +143,11 @@ _gfl_node()
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --insecure --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --max-voters --keep-membership --rejoin --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --insecure --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --max-voters --keep-membership --rejoin --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_node gfl-node
@@ -135,7 +163,11 @@ _gfl_plot()
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--x --y --by --format --width --height --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--x --y --by --format --width --height --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_plot gfl-plot
@@ -151,7 +183,11 @@ _gfl_recv()
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --count --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --count --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_recv gfl-recv
@@ -170,7 +206,11 @@ _gfl_run()
 	--scheme) mapfile -t COMPREPLY < <(compgen -W 'strat dense' -- "$cur");;
 	--dtype) mapfile -t COMPREPLY < <(compgen -W 'f32' -- "$cur");;
 	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto random ring none' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W 'start stop list show --gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --batch --lr --momentum --keep --scheme --dtype --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --give-up --follow --every --wait --reason --history' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --batch --lr --momentum --keep --scheme --dtype --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --give-up --follow --every --wait --reason --history' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'start stop list show' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_run gfl-run
@@ -187,7 +227,11 @@ _gfl_send()
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --type --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --type --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_send gfl-send
@@ -203,7 +247,11 @@ _gfl_status()
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_status gfl-status
@@ -224,7 +272,11 @@ _gfl_trainer()
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--node --data --index --test --classes --eval-every --checkpoint-every --model-out --trainer-id --no-runs --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --insecure --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node --data --index --test --classes --eval-every --checkpoint-every --model-out --trainer-id --no-runs --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --insecure --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_trainer gfl-trainer
@@ -239,8 +291,22 @@ _gfl_wait()
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
-	*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --not --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --not --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'leader nodes trainers round run' -- "$cur");;
+		esac;;
 	esac
 }
 complete -o default -F _gfl_wait gfl-wait
-complete -o default -W 'data gateway leader list log model node plot recv run scenario send status trainer wait' gfl
+_gfl()
+{
+	local of=_gfl_${COMP_WORDS[1]}
+	if [ "$COMP_CWORD" -gt 1 ] && declare -F "$of" >/dev/null; then
+		"$of"
+	else
+		mapfile -t COMPREPLY < <(compgen -W 'data gateway leader list log model node plot recv run scenario send status trainer wait help' -- \
+			"${COMP_WORDS[COMP_CWORD]}")
+	fi
+}
+complete -o default -F _gfl gfl

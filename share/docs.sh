@@ -40,5 +40,17 @@ for program in "$bin"/gfl-*; do
 	mv "$man/$name.1.new" "$man/$name.1"
 	"$program" --gfl-docs=bash >>"$bash.new"
 done
-echo "complete -o default -W '${names# }' gfl" >>"$bash.new"
+cat >>"$bash.new" <<end
+_gfl()
+{
+	local of=_gfl_\${COMP_WORDS[1]}
+	if [ "\$COMP_CWORD" -gt 1 ] && declare -F "\$of" >/dev/null; then
+		"\$of"
+	else
+		mapfile -t COMPREPLY < <(compgen -W '${names# } help' -- \\
+			"\${COMP_WORDS[COMP_CWORD]}")
+	fi
+}
+complete -o default -F _gfl gfl
+end
 mv "$bash.new" "$bash"

@@ -179,17 +179,33 @@ static size_t all_rows(const struct prog *prog, const struct opt **rows)
 	return n;
 }
 
-/* Words that may follow: the commands and every long option. */
-static void put_words(FILE *f, const struct prog *prog)
+/* What may stand where no option does: the commands, or the small letters of
+ * the operands, as in [nodes|runs]. */
+static void put_operands(FILE *f, const struct prog *prog)
 {
-	const struct opt *rows[OPT_ROWS];
-	size_t n = all_rows(prog, rows);
+	const char *args = prog->args ? prog->args : "";
 	const char *blank = "";
 
 	for (const struct opt_cmd *c = prog->cmds; c && c->name; c++) {
 		fprintf(f, "%s%s", blank, c->name);
 		blank = " ";
 	}
+	while (*args) {
+		size_t len = strspn(args, "abcdefghijklmnopqrstuvwxyz");
+
+		if (len)
+			fprintf(f, "%s%.*s", blank, (int)len, args);
+		blank = len ? " " : blank;
+		args += len ? len : 1;
+	}
+}
+
+static void put_long_options(FILE *f, const struct prog *prog)
+{
+	const struct opt *rows[OPT_ROWS];
+	size_t n = all_rows(prog, rows);
+	const char *blank = "";
+
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i]->hidden)
 			continue;
@@ -241,10 +257,16 @@ static void put_bash(FILE *f, const struct prog *prog)
 		fn.p);
 	for (size_t i = 0; i < n; i++)
 		put_values(f, rows[i]);
-	fputs("\t*) mapfile -t COMPREPLY < <(compgen -W '", f);
-	put_words(f, prog);
+	fputs("\t*)\n\t\tcase $cur in\n"
+	      "\t\t-*) mapfile -t COMPREPLY < <(compgen -W '",
+	      f);
+	put_long_options(f, prog);
+	fputs("' -- \"$cur\");;\n"
+	      "\t\t*) mapfile -t COMPREPLY < <(compgen -W '",
+	      f);
+	put_operands(f, prog);
 	fprintf(f,
-		"' -- \"$cur\");;\n\tesac\n}\n"
+		"' -- \"$cur\");;\n\t\tesac;;\n\tesac\n}\n"
 		"complete -o default -F %s %s\n",
 		fn.p, prog->name);
 	buf_release(&fn);

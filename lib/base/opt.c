@@ -1,8 +1,10 @@
 #include "base/opt.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/conf.h"
@@ -273,12 +275,24 @@ static void defaults(struct parse *p)
 					      "default"};
 }
 
+/* Whoever starts us may have closed 0, 1 or 2; a file or socket that got such a
+ * number would be taken for it. What holds the place fails as if closed. */
+static void hold_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null",
+			 fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			abort();
+}
+
 int opt_parse(const struct prog *prog, void *cfg, int argc, char **argv)
 {
 	struct parse p = {.prog = prog, .cfg = cfg};
 	struct err err;
 	int rest;
 
+	hold_standard_fds();
 	if (prog->cmds)
 		flags_command(&p, argc, argv);
 	p.n = opt_rows(prog, p.cmd, p.rows);

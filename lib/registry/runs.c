@@ -200,7 +200,7 @@ int runs_history(const struct client_opts *c, const struct out_opts *o,
 	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
 	struct history h = {0};
 	Gfl__V1__State *state;
-	int answered = 0, rc;
+	int answered = 0, rc, written = 0;
 
 	if (directory_call(c, RPC_NODE_GET_STATE, &in.base,
 			   (ProtobufCMessage **)&state, err))
@@ -208,11 +208,11 @@ int runs_history(const struct client_opts *c, const struct out_opts *o,
 	rc = out_begin(&h.out, o, history_cols, 11, false, err);
 	if (!rc) {
 		rc = ask_trainers(c, state, &h, run, &answered, err);
-		if (out_end(h.out, rc ? NULL : err) && !rc)
-			rc = (int)err->code;
+		rc = answered ? 0 : rc;
+		written = out_end(h.out, rc ? NULL : err);
 	}
 	rpc_free(&state->base);
-	return answered ? 0 : rc;
+	return rc ? rc : written;
 }
 
 static const struct out_col follow_cols[] = {

@@ -71,6 +71,31 @@ refuses_bad_config() {
 	[[ $output == "gfl-data: write standard output: No space left"* ]]
 }
 
+@test "with 0, 1 and 2 closed no file or socket takes their place" {
+	run bash -c '"$0" -g http://127.0.0.1:1 <&- >&- 2>&-' "$bin/gfl-list"
+	[ "$status" = 3 ]
+	run bash -c '"$0" --show-config >&-' "$bin/gfl-list"
+	[[ $output == "gfl-list: write standard output: Bad file descriptor" ]]
+}
+
+completed() { # WORD... - the completions of the last
+	(
+		source "$BATS_TEST_DIRNAME/../../completions/gfl.bash"
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		"_${1//-/_}"
+		echo "${COMPREPLY[@]}"
+	)
+}
+
+@test "completion: words where words may stand, options after a dash" {
+	[ "$(completed gfl-run '')" = 'start stop list show' ]
+	[ "$(completed gfl-list '')" = 'nodes trainers runs' ]
+	[ "$(completed gfl-run start --mod)" = --model ]
+	[ "$(completed gfl run st)" = 'start stop' ]
+	[ "$(completed gfl wai)" = wait ]
+	[ -z "$(completed gfl-send '')" ]
+}
+
 @test "a reader that leaves ends the writer by SIGPIPE, silently" {
 	run bash -c '"$0" --show-config 2>err | true; echo "${PIPESTATUS[0]}"' \
 		"$bin/gfl-data"
