@@ -37,10 +37,13 @@ static int print(const struct config *cfg, const Gfl__V1__NodeStatus *s,
 	struct out_opts opts_here = cfg->out;
 	struct out *o;
 
-	if (!s->leader_id)
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "node %lld knows of no leader in term %lld",
-			       (long long)s->node_id, (long long)s->term);
+	if (!s->leader_id) {
+		err_set(err, ERR_FAILED_PRECONDITION,
+			"node %lld knows of no leader in term %lld",
+			(long long)s->node_id, (long long)s->term);
+		return err_hint(err, "more than half of the voters have to be "
+				     "up to elect one");
+	}
 	if (!opts_here.fields && !opts_here.format)
 		opts_here.fields = "id";
 	if (out_begin(&o, &opts_here, cols, 3, false, err))

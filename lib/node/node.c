@@ -210,6 +210,19 @@ static void on_apply(const struct raft_entry *e, bool skip,
 		gfl__v1__entry__free_unpacked(entry, NULL);
 }
 
+/* We lead once the first entry of our term is committed, not as elected. */
+static void log_leader(const struct node *n, int64_t leader, int64_t term,
+		       bool we_lead)
+{
+	bool known = n->leader == leader && n->term == term;
+
+	if (!leader && !known)
+		log_info("no_leader", "term=%" PRId64, term);
+	else if (leader == n->meta.node_id ? we_lead && !n->leads : !known)
+		log_info("leader", "term=%" PRId64 " node=%" PRId64, term,
+			 leader);
+}
+
 static void on_leader(int64_t leader, int64_t term, bool we_lead, void *arg)
 {
 	struct node *n = arg;
@@ -217,9 +230,7 @@ static void on_leader(int64_t leader, int64_t term, bool we_lead, void *arg)
 
 	if (n->ended)
 		return;
-	if (leader != n->leader || term != n->term || we_lead != n->leads)
-		log_info("leader", "term=%" PRId64 " node=%" PRId64 " here=%d",
-			 term, leader, we_lead);
+	log_leader(n, leader, term, we_lead);
 	if (leader && (leader != n->leader || we_lead != n->leads))
 		other = true;
 	n->leader = leader;
