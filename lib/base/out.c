@@ -161,7 +161,7 @@ static void flush(struct out *o)
 static int stream_width(const struct out_col *c)
 {
 	int head = (int)strlen(c->key);
-	int usual = c->type == OUT_TIME ? 24 : is_number(c->type) ? 8 : 16;
+	int usual = c->type == OUT_TIME ? 24 : is_number(c->type) ? 8 : 12;
 
 	return head > usual ? head : usual;
 }
