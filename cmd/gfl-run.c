@@ -122,7 +122,7 @@ static int layout_of(const char *model, char hash[17], struct err *err)
 	struct model *m;
 
 	if (model_open(&m, model, err))
-		return err_wrap(err, "model");
+		return (int)err->code;
 	snprintf(hash, 17, "%016llx", (unsigned long long)m->layout);
 	model_free(m);
 	return 0;

@@ -103,6 +103,8 @@ static void put_commands(FILE *f, const struct prog *prog)
 		}
 		put_wrapped(f, c->brief, BRIEF, col);
 	}
+	fprintf(f, "\n%s COMMAND --help tells the options of a command.\n",
+		prog->name);
 }
 
 static void put_options(FILE *f, const struct prog *prog,

@@ -33,6 +33,11 @@ refuses_unknown_option() {
 		grep -q "^${1##*/}: .*--no-such-option" err
 }
 
+@test "the help of a program with commands names the help of a command" {
+	"$bin/gfl-run" -h | grep -qx 'gfl-run COMMAND --help tells .*'
+	"$bin/gfl-run" start -h | grep -q -- --rounds=N
+}
+
 @test "an unknown option is one sentence on stderr and exits 2" {
 	each refuses_unknown_option
 }
