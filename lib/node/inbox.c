@@ -163,6 +163,7 @@ static void keep(struct node *n, struct call *call,
 		return;
 	}
 	d = delivery_new(n, call, m);
+	d->item->to = n->meta.node_id; /* a sender may know our URL only */
 	b->waiting++;
 	b->bytes += (int64_t)m->payload.len;
 	if (writer_post(n->writer, insert, inserted, d, &err))
@@ -184,13 +185,13 @@ static void passed(const struct err *err, const ProtobufCMessage *out,
 	delivery_free(d);
 }
 
+/* Once: whether to try again is for the sender to decide. */
 static void pass(struct node *n, struct call *call,
 		 const Gfl__V1__MessageItem *m, const char *url)
 {
 	Gfl__V1__SendMessageRequest in = GFL__V1__SEND_MESSAGE_REQUEST__INIT;
 	struct rpc_opts opts = {
 		.timeout_ms = FORWARD_MS,
-		.retry = true,
 		.forwarded = true,
 		.bind = n->cfg.bind,
 	};

@@ -1,7 +1,10 @@
 /* Readers of the inbox: held until there is something, acknowledging what they
- * have by the cursor that they ask after. */
+ * have by its ids, or all at once by the cursor that they ask after. Who wants
+ * only some of the messages acknowledges by ids: the rest stays for others. */
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "node/inbox_impl.h"
 #include "wire/rpc.h"
@@ -10,6 +13,7 @@ enum {
 	TAKEN_MAX = 10000, /* ids remembered of messages taken */
 	READ_MAX = 1000,   /* messages of one answer */
 	READ_BYTES_MAX = 16 << 20,
+	CHOSEN_MAX = 100, /* types, or senders, that one reader asks for */
 };
 
 /* A reader that is held until there is something, or its patience ends. */
@@ -18,7 +22,8 @@ struct reader {
 	struct call *call;
 	int64_t after;
 	int max;
-	bool busy; /* its acknowledgement is being written */
+	char *types, *senders; /* JSON arrays, or NULL: all */
+	bool busy;             /* its acknowledgement is being written */
 	struct timer timer;
 	LIST_ENTRY(reader) entry;
 };
@@ -27,6 +32,8 @@ static void reader_free(struct reader *r)
 {
 	timer_stop(&r->timer);
 	LIST_REMOVE(r, entry);
+	free(r->types);
+	free(r->senders);
 	free(r);
 }
 
@@ -75,14 +82,20 @@ static int select_items(struct reader *r, Gfl__V1__ReceiveMessagesResponse *out,
 	bool row;
 	int rc = db_stmt(db, &s,
 			 "SELECT cursor, id, sender, receiver, type, payload,"
-			 " sent_ms FROM inbox WHERE taken = 0 AND cursor > ?"
-			 " ORDER BY cursor LIMIT ?",
+			 " sent_ms FROM inbox WHERE taken = 0 AND cursor > ?1"
+			 " AND (?2 IS NULL OR type IN"
+			 "  (SELECT value FROM json_each(?2)))"
+			 " AND (?3 IS NULL OR sender IN"
+			 "  (SELECT value FROM json_each(?3)))"
+			 " ORDER BY cursor LIMIT ?4",
 			 err);
 
 	if (rc)
 		return rc;
 	sqlite3_bind_int64(s, 1, r->after);
-	sqlite3_bind_int(s, 2, r->max);
+	sqlite3_bind_text(s, 2, r->types, -1, SQLITE_STATIC);
+	sqlite3_bind_text(s, 3, r->senders, -1, SQLITE_STATIC);
+	sqlite3_bind_int(s, 4, r->max);
 	while (!(rc = db_next(db, s, &row, err)) && row) {
 		bytes += (size_t)sqlite3_column_bytes(s, 5);
 		if (out->n_messages && bytes > READ_BYTES_MAX)
@@ -130,61 +143,99 @@ void inbox_wake(struct node *n)
 
 struct taking {
 	struct reader *r;
-	int64_t after, taken, bytes;
-	int64_t wait_ms;
+	Gfl__V1__ReceiveMessagesRequest *in; /* our copy */
+	int64_t taken, bytes;
 };
 
-static int number(struct db *db, const char *sql, int64_t arg, int64_t *out,
-		  struct err *err)
+/* Of which messages a statement is: of an id, or those up to a cursor. */
+struct which {
+	const char *id; /* or NULL */
+	int64_t cursor;
+};
+
+static int statement(struct db *db, sqlite3_stmt **s, const char *sql,
+		     const struct which *w, struct err *err)
+{
+	if (db_stmt(db, s, sql, err))
+		return (int)err->code;
+	if (w->id)
+		sqlite3_bind_text(*s, 1, w->id, -1, SQLITE_STATIC);
+	else
+		sqlite3_bind_int64(*s, 1, w->cursor);
+	return 0;
+}
+
+static int add_number(struct db *db, const char *sql, const struct which *w,
+		      int64_t *sum, struct err *err)
 {
 	sqlite3_stmt *s;
 	bool row;
 
-	if (db_stmt(db, &s, sql, err))
+	if (statement(db, &s, sql, w, err) || db_next(db, s, &row, err))
 		return (int)err->code;
-	sqlite3_bind_int64(s, 1, arg);
-	if (db_next(db, s, &row, err))
-		return (int)err->code;
-	*out = row ? sqlite3_column_int64(s, 0) : 0;
+	*sum += row ? sqlite3_column_int64(s, 0) : 0;
 	db_done(s);
 	return 0;
 }
 
-static int run(struct db *db, const char *sql, int64_t arg, struct err *err)
+static int run(struct db *db, const char *sql, const struct which *w,
+	       struct err *err)
 {
 	sqlite3_stmt *s;
 
-	if (db_stmt(db, &s, sql, err))
+	if (statement(db, &s, sql, w, err))
 		return (int)err->code;
-	sqlite3_bind_int64(s, 1, arg);
 	return db_run(db, s, err);
 }
 
+#define SUM "SELECT sum(length(payload)) FROM inbox WHERE taken = 0 AND "
+#define TAKE "UPDATE inbox SET taken = 1, payload = x'' WHERE taken = 0 AND "
+
 /* The payload goes, the id stays for a while, against a late repetition. */
+static int take_one(struct db *db, const struct which *w, struct taking *t,
+		    struct err *err)
+{
+	if (add_number(db, w->id ? SUM "id = ?" : SUM "cursor <= ?", w,
+		       &t->bytes, err) ||
+	    run(db, w->id ? TAKE "id = ?" : TAKE "cursor <= ?", w, err))
+		return (int)err->code;
+	t->taken += sqlite3_changes(db_handle(db));
+	return 0;
+}
+
 static int take(struct db *db, void *arg, struct err *err)
 {
 	struct taking *t = arg;
+	struct which upto = {NULL, t->in->after};
+	struct which kept = {NULL, TAKEN_MAX + INBOX_WAITING_MAX};
 
-	if (number(db,
-		   "SELECT sum(length(payload)) FROM inbox"
-		   " WHERE taken = 0 AND cursor <= ?",
-		   t->after, &t->bytes, err) ||
-	    run(db,
-		"UPDATE inbox SET taken = 1, payload = x''"
-		" WHERE taken = 0 AND cursor <= ?",
-		t->after, err))
+	t->taken = t->bytes = 0;
+	if (take_one(db, &upto, t, err))
 		return (int)err->code;
-	t->taken = sqlite3_changes(db_handle(db));
+	for (size_t i = 0; i < t->in->n_taken; i++) {
+		struct which one = {t->in->taken[i], 0};
+
+		if (take_one(db, &one, t, err))
+			return (int)err->code;
+	}
 	return run(db,
 		   "DELETE FROM inbox WHERE taken = 1 AND cursor <="
 		   " (SELECT max(cursor) FROM inbox) - ?",
-		   TAKEN_MAX + INBOX_WAITING_MAX, err);
+		   &kept, err);
 }
 
 static void begin_reading(struct reader *r, int64_t wait_ms)
 {
+	Gfl__V1__ReceiveMessagesResponse none =
+		GFL__V1__RECEIVE_MESSAGES_RESPONSE__INIT;
+
 	r->busy = false;
 	if (!r->call) {
+		reader_free(r);
+		return;
+	}
+	if (r->max < 0) {
+		call_reply(r->call, &none.base);
 		reader_free(r);
 		return;
 	}
@@ -197,8 +248,10 @@ static void taken(const struct err *err, void *arg)
 {
 	struct taking t = *(struct taking *)arg;
 	struct inbox *b = t.r->n->inbox;
+	int64_t wait_ms = t.in->wait_ms;
 
 	free(arg);
+	rpc_free(&t.in->base);
 	if (err) {
 		if (t.r->call)
 			call_fail(t.r->call, err);
@@ -207,7 +260,56 @@ static void taken(const struct err *err, void *arg)
 	}
 	b->waiting -= t.taken;
 	b->bytes -= t.bytes;
-	begin_reading(t.r, t.wait_ms);
+	begin_reading(t.r, wait_ms);
+}
+
+static void acknowledge(struct reader *r,
+			const Gfl__V1__ReceiveMessagesRequest *in)
+{
+	struct taking *t = mem_zero(1, sizeof(*t));
+	struct err err;
+
+	t->r = r;
+	t->in = (Gfl__V1__ReceiveMessagesRequest *)rpc_copy(&in->base);
+	r->busy = true;
+	if (writer_post(r->n->writer, take, taken, t, &err))
+		taken(&err, t);
+}
+
+static int check(const Gfl__V1__ReceiveMessagesRequest *in, struct err *err)
+{
+	if (in->n_taken > READ_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%zu messages acknowledged at once, at most %d",
+			       in->n_taken, READ_MAX);
+	if (in->n_types > CHOSEN_MAX || in->n_senders > CHOSEN_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "at most %d types and %d senders of messages",
+			       CHOSEN_MAX, CHOSEN_MAX);
+	return 0;
+}
+
+/* "[1,2]", as SQLite's json_each() reads it. */
+static char *types_of(const Gfl__V1__ReceiveMessagesRequest *in)
+{
+	struct buf b = BUF_INIT(0);
+
+	for (size_t i = 0; i < in->n_types; i++)
+		buf_putf(&b, "%c%" PRId32, i ? ',' : '[', in->types[i]);
+	if (in->n_types)
+		buf_putc(&b, ']');
+	return in->n_types ? buf_take(&b) : NULL;
+}
+
+static char *senders_of(const Gfl__V1__ReceiveMessagesRequest *in)
+{
+	struct buf b = BUF_INIT(0);
+
+	for (size_t i = 0; i < in->n_senders; i++)
+		buf_putf(&b, "%c%" PRId64, i ? ',' : '[', in->senders[i]);
+	if (in->n_senders)
+		buf_putc(&b, ']');
+	return in->n_senders ? buf_take(&b) : NULL;
 }
 
 static void on_receive(struct call *call, const ProtobufCMessage *msg,
@@ -216,26 +318,26 @@ static void on_receive(struct call *call, const ProtobufCMessage *msg,
 	const Gfl__V1__ReceiveMessagesRequest *in =
 		(const Gfl__V1__ReceiveMessagesRequest *)msg;
 	struct node *n = arg;
-	struct reader *r = mem_zero(1, sizeof(*r));
-	struct taking *t;
+	struct reader *r;
 	struct err err;
 
+	if (check(in, &err)) {
+		call_fail(call, &err);
+		return;
+	}
+	r = mem_zero(1, sizeof(*r));
 	r->n = n;
 	r->call = call;
 	r->after = in->after;
-	r->max = in->max > 0 && in->max < READ_MAX ? in->max : READ_MAX;
+	r->max = in->max && in->max < READ_MAX ? in->max : READ_MAX;
+	r->types = types_of(in);
+	r->senders = senders_of(in);
 	LIST_INSERT_HEAD(&n->inbox->readers, r, entry);
 	call_on_cancel(call, reader_gone, r);
-	if (in->after <= 0) {
+	if (in->after > 0 || in->n_taken)
+		acknowledge(r, in);
+	else
 		begin_reading(r, in->wait_ms);
-		return;
-	}
-	t = mem_zero(1, sizeof(*t));
-	*t = (struct taking){
-		.r = r, .after = in->after, .wait_ms = in->wait_ms};
-	r->busy = true;
-	if (writer_post(n->writer, take, taken, t, &err))
-		taken(&err, t);
 }
 
 void inbox_serve_readers(struct node *n)

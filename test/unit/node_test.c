@@ -709,6 +709,48 @@ TEST(a_reader_is_held_until_a_message_comes)
 	close_fix(&f);
 }
 
+/* How many messages a reader gets, who acknowledges taken (or NULL). */
+static size_t choose(struct fix *f, const char *taken, int32_t type, int max)
+{
+	Gfl__V1__ReceiveMessagesRequest in =
+		GFL__V1__RECEIVE_MESSAGES_REQUEST__INIT;
+	Gfl__V1__ReceiveMessagesResponse *got;
+	size_t n;
+
+	in.taken = (char **)&taken;
+	in.n_taken = taken ? 1 : 0;
+	in.types = &type;
+	in.n_types = type ? 1 : 0;
+	in.max = max;
+	got = ask(f, 1, RPC_NODE_RECEIVE_MESSAGES, &in);
+	n = got->n_messages;
+	rpc_free(&got->base);
+	return n;
+}
+
+TEST(a_message_that_is_acknowledged_by_its_id_leaves_those_before_it)
+{
+	struct fix f;
+	Gfl__V1__ReceiveMessagesResponse *got;
+
+	open_fix(&f);
+	start(&f, 1, true);
+	send_text(&f, 1, 1, "a", "first");
+	send_text(&f, 1, 1, "b", "second");
+	CHECK_INT(choose(&f, NULL, 1, 0), 2);
+	CHECK_INT(choose(&f, NULL, 7, 0), 0);
+	CHECK_INT(choose(&f, "b", 0, -1), 0);
+	CHECK_INT(choose(&f, "b", 0, -1), 0);
+	CHECK_INT(choose(&f, "unknown", 0, 0), 1);
+	got = receive(&f, 1, 0, 0);
+	CHECK_INT(got->n_messages, 1);
+	CHECK_STR(got->messages[0]->id, "a");
+	rpc_free(&got->base);
+	send_text(&f, 1, 1, "b", "second");
+	CHECK_INT(choose(&f, NULL, 0, 0), 1);
+	close_fix(&f);
+}
+
 TEST(any_member_lists_the_cluster)
 {
 	struct fix f;
