@@ -38,3 +38,25 @@ int input_read(struct buf *out, const char *path, struct err *err)
 	close(fd);
 	return rc;
 }
+
+int input_line(struct buf *line, FILE *f, bool *more, struct err *err)
+{
+	bool fits = true;
+	int c;
+
+	buf_reset(line);
+	while ((c = getc_unlocked(f)) != EOF && c != '\n') {
+		char one = (char)c;
+
+		fits = fits && !buf_add(line, &one, 1, NULL);
+	}
+	*more = c != EOF || line->len > 0 || !fits;
+	if (ferror(f)) {
+		*more = false;
+		return err_sys(err, "read a line");
+	}
+	if (fits)
+		return 0;
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "a line is longer than %zu bytes", line->max);
+}

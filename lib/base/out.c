@@ -288,6 +288,17 @@ static void end_table(struct out *o)
 	scols_unref_table(o->table);
 }
 
+int out_flush(struct out *o, struct err *err)
+{
+	struct out bare = {0};
+
+	o = o ? o : &bare;
+	check(o, !ferror(stdout));
+	flush(o);
+	return o->failed ? err_errno(err, o->failed, "write standard output")
+			 : 0;
+}
+
 int out_end(struct out *o, struct err *err)
 {
 	int failed;

@@ -96,6 +96,10 @@ int out_begin(struct out **out, const struct out_opts *opts,
 			  sizeof(struct out_cell))
 void out_cells(struct out *o, const struct out_cell *cells, size_t n);
 
+/* Write out what was put to stdout, by o (may be NULL) or directly: 0 means that
+ * its reader can have it. */
+int out_flush(struct out *o, struct err *err) MUST_CHECK;
+
 /* Write what is left and free; a failure of any write shows here. */
 int out_end(struct out *o, struct err *err) MUST_CHECK;
 
