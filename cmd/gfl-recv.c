@@ -1,23 +1,22 @@
-/* gfl-recv - the messages in a node's inbox, one payload a line. */
+/* gfl-recv - the messages in a node's inbox: printed, or given to a command. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/command.h"
 #include "base/opt.h"
 #include "base/out.h"
 #include "proto/node.pb-c.h"
-#include "registry/directory.h"
-
-enum {
-	HOLD_MAX_MS = 25000, /* one request waits no longer; then ask again */
-	BATCH = 100,
-};
+#include "registry/fetch.h"
 
 struct config {
 	struct client_opts client;
 	struct out_opts out;
 	int64_t count;
+	struct opt_list types, senders;
+	bool follow;
+	const char *exec;
 };
 
 static const struct opt opts[] = {
@@ -26,6 +25,14 @@ static const struct opt opts[] = {
 	OPT_INT64('n', "count", struct config, count, "COUNT", "0", 0,
 		  INT64_MAX,
 		  "exactly so many; 0: all there are, waiting for the first"),
+	OPT_LIST(0, "type", struct config, types, "TYPE[,TYPE...]", NULL,
+		 "only messages of these types"),
+	OPT_LIST(0, "from", struct config, senders, "ID[,ID...]", NULL,
+		 "only messages from these nodes; 0: from no node"),
+	OPT_BOOL('f', "follow", struct config, follow,
+		 "go on for ever, also when the node restarts"),
+	OPT_STRING(0, "exec", struct config, exec, "CMD", NULL,
+		   "run this for each message, its payload on stdin"),
 	OPT_END,
 };
 
@@ -33,45 +40,62 @@ static const struct prog prog = {
 	.name = "gfl-recv",
 	.args = "",
 	.brief = "print the messages of a node",
-	.about = "Prints the payload of each message in the inbox of --node, "
-		 "one a line, and removes it from there once it is printed. "
-		 "Exits 4 if there were too few within --timeout.",
+	.about =
+		"Prints the payload of each message in the inbox of --node, "
+		"one a line, and removes it from there once it is printed. "
+		"Exits 4 if there were too few within --timeout, which "
+		"--follow does not heed. Messages that --type and --from leave "
+		"out stay in the inbox. A reader that is killed while it "
+		"prints may see the last messages again, by the same id; two "
+		"that read at once may both see them. --exec splits CMD into "
+		"words without a shell, and prints nothing itself; CMD has "
+		"GFL_MSG_ID, GFL_MSG_FROM, GFL_MSG_TO, GFL_MSG_TYPE and "
+		"GFL_MSG_SENT in its environment. A message is removed once "
+		"CMD exited 0; after any other status it stays, and gfl-recv "
+		"exits 1.",
 	.example = "gfl-recv --node 2 -n 3 -t 5\n"
-		   "gfl-recv --node 2 -t 0 -o jsonl | jq -r .payload",
+		   "gfl-recv --node 2 --follow -o jsonl | jq -r .payload\n"
+		   "gfl-recv --node 2 --follow --exec ./on-message",
 	.opts = opts,
 };
 
 static const struct out_col cols[] = {
-	{"cursor", OUT_INT}, {"id", OUT_TEXT},	 {"from", OUT_INT},
+	{"cursor", OUT_INT}, {"id", OUT_TEXT},   {"from", OUT_INT},
 	{"type", OUT_INT},   {"sent", OUT_TIME}, {"payload", OUT_BYTES},
 };
 
-struct reader {
-	const struct config *cfg;
-	char *url;
-	struct out *out; /* NULL: bare payloads */
-	int64_t cursor;	 /* printed up to here */
-	int64_t got;
-	int64_t end_ms; /* 0: never */
+struct handler {
+	struct out *out;         /* NULL: bare payloads */
+	struct command *command; /* NULL: print */
 };
 
-static int ask(struct reader *r, int64_t max, int64_t wait_ms,
-	       Gfl__V1__ReceiveMessagesResponse **out, struct err *err)
+static void set_number(const char *name, int64_t v)
 {
-	Gfl__V1__ReceiveMessagesRequest in =
-		GFL__V1__RECEIVE_MESSAGES_REQUEST__INIT;
+	char text[32];
 
-	in.after = r->cursor;
-	in.max = (int32_t)(max < BATCH ? max : BATCH);
-	in.wait_ms = wait_ms;
-	return client_now(r->url, RPC_NODE_RECEIVE_MESSAGES, &in.base,
-			  wait_ms + 5000, (ProtobufCMessage **)out, err);
+	snprintf(text, sizeof(text), "%" PRId64, v);
+	setenv(name, text, 1);
 }
 
-static void print(struct reader *r, const Gfl__V1__MessageItem *m)
+static int execute(struct handler *h, const Gfl__V1__MessageItem *m,
+		   struct err *err)
 {
-	if (r->out) {
-		out_row(r->out, out_int(m->cursor), out_text(m->id),
+	char sent[CLOCK_TEXT];
+
+	setenv("GFL_MSG_ID", m->id, 1);
+	set_number("GFL_MSG_FROM", m->from);
+	set_number("GFL_MSG_TO", m->to);
+	set_number("GFL_MSG_TYPE", m->type);
+	setenv("GFL_MSG_SENT", clock_text(m->sent_ms, sent), 1);
+	if (command_run(h->command, m->payload.data, m->payload.len, err))
+		return err_wrap(err, "message %s", m->id);
+	return 0;
+}
+
+static void print(struct handler *h, const Gfl__V1__MessageItem *m)
+{
+	if (h->out) {
+		out_row(h->out, out_int(m->cursor), out_text(m->id),
 			out_int(m->from), out_int(m->type),
 			out_time(m->sent_ms),
 			out_bytes(m->payload.data, m->payload.len));
@@ -79,103 +103,82 @@ static void print(struct reader *r, const Gfl__V1__MessageItem *m)
 		fwrite(m->payload.data, 1, m->payload.len, stdout);
 		putchar('\n');
 	}
-	r->cursor = m->cursor;
-	r->got++;
 }
 
-static int64_t patience(const struct reader *r)
+static int handle(const Gfl__V1__ReceiveMessagesResponse *some, void *arg,
+		  struct err *err)
 {
-	int64_t left_ms = r->end_ms ? r->end_ms - clock_ms() : HOLD_MAX_MS;
+	struct handler *h = arg;
 
-	if (left_ms < 0)
-		return 0;
-	return left_ms < HOLD_MAX_MS ? left_ms : HOLD_MAX_MS;
-}
-
-/* Enough is count messages, or, without one, whatever was there. */
-static int64_t missing(const struct reader *r)
-{
-	if (r->cfg->count)
-		return r->cfg->count - r->got;
-	return r->got ? 0 : BATCH;
-}
-
-static int too_late(const struct reader *r, struct err *err)
-{
-	if (!r->cfg->count)
-		return err_set(err, ERR_DEADLINE_EXCEEDED,
-			       "no message came in time");
-	return err_set(err, ERR_DEADLINE_EXCEEDED,
-		       "%" PRId64 " of %" PRId64 " messages came in time",
-		       r->got, r->cfg->count);
-}
-
-static int receive(struct reader *r, struct err *err)
-{
-	Gfl__V1__ReceiveMessagesResponse *some;
-
-	while (missing(r) > 0) {
-		int64_t wait_ms = patience(r);
-
-		if (ask(r, missing(r), wait_ms, &some, err))
+	for (size_t i = 0; i < some->n_messages; i++) {
+		if (!h->command)
+			print(h, some->messages[i]);
+		else if (execute(h, some->messages[i], err))
 			return (int)err->code;
-		for (size_t i = 0; i < some->n_messages; i++)
-			print(r, some->messages[i]);
-		if (fflush(stdout))
-			return err_sys(err, "write standard output");
-		if (!some->n_messages && r->end_ms && clock_ms() >= r->end_ms) {
-			rpc_free(&some->base);
-			return too_late(r, err);
-		}
-		rpc_free(&some->base);
 	}
-	return 0;
+	return h->command ? 0 : out_flush(h->out, err);
 }
 
-/* Let the node forget what was printed. */
-static int acknowledge(struct reader *r, struct err *err)
+static int number(const char *option, const char *text, int64_t *out,
+		  struct err *err)
 {
-	Gfl__V1__ReceiveMessagesResponse *none;
+	char *end;
 
-	if (!r->got)
+	*out = strtoll(text, &end, 10);
+	if (*text && !*end && *out >= 0 && *out <= INT32_MAX)
 		return 0;
-	if (ask(r, 0, 0, &none, err))
-		return (int)err->code;
-	rpc_free(&none->base);
-	return 0;
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "--%s: '%s' is no number from 0 to %d", option, text,
+		       INT32_MAX);
 }
 
-static int read_all(struct reader *r, struct err *err)
+/* What is asked for, from the options. */
+static int choose(struct fetch *f, const struct config *cfg, struct err *err)
 {
-	const struct out_opts *o = &r->cfg->out;
-	struct err later;
-	int rc;
-
-	if ((o->format || o->fields) &&
-	    out_begin(&r->out, o, cols, 6, true, err))
-		return (int)err->code;
-	rc = receive(r, err);
-	if (acknowledge(r, rc ? &later : err) && !rc)
-		rc = (int)err->code;
-	if (r->out && out_end(r->out, rc ? &later : err) && !rc)
-		rc = (int)err->code;
-	return rc;
-}
-
-static int run(const struct config *cfg, struct err *err)
-{
-	struct reader r = {.cfg = cfg};
-	int rc;
+	int64_t type;
 
 	if (!cfg->client.node)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "option --node is needed: whose messages to read");
-	if (directory_url(&cfg->client, cfg->client.node, &r.url, err))
-		return err_wrap(err, "receive");
-	r.end_ms = cfg->client.timeout_ms ? clock_ms() + cfg->client.timeout_ms
-					  : 0;
-	rc = read_all(&r, err);
-	free(r.url);
+	if (cfg->exec && (cfg->out.format || cfg->out.fields))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--exec prints nothing: no -o, no -F");
+	f->client = &cfg->client;
+	f->count = cfg->count;
+	f->follow = cfg->follow;
+	f->single = cfg->exec != NULL;
+	f->ntypes = cfg->types.n;
+	f->nsenders = cfg->senders.n;
+	for (size_t i = 0; i < f->nsenders; i++)
+		if (number("from", cfg->senders.at[i], &f->senders[i], err))
+			return (int)err->code;
+	for (size_t i = 0; i < f->ntypes; i++) {
+		if (number("type", cfg->types.at[i], &type, err))
+			return (int)err->code;
+		f->types[i] = (int32_t)type;
+	}
+	return 0;
+}
+
+static int run(const struct config *cfg, struct err *err)
+{
+	const struct out_opts *o = &cfg->out;
+	struct fetch f = {0};
+	struct handler h = {0};
+	struct err later;
+	int rc;
+
+	if (choose(&f, cfg, err))
+		return (int)err->code;
+	if (cfg->exec && command_open(&h.command, cfg->exec, err))
+		return err_wrap(err, "--exec");
+	if ((o->format || o->fields) &&
+	    out_begin(&h.out, o, cols, 6, true, err))
+		return (int)err->code;
+	rc = fetch_run(&f, handle, &h, err);
+	if (h.out && out_end(h.out, rc ? &later : err) && !rc)
+		rc = (int)err->code;
+	command_free(h.command);
 	return rc ? err_wrap(err, "receive from node %s", cfg->client.node) : 0;
 }
 

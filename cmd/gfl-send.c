@@ -1,21 +1,24 @@
-/* gfl-send - put a message into a node's inbox, durably. */
-#include <stdlib.h>
+/* gfl-send - put messages into nodes' inboxes, durably. */
+#include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/input.h"
 #include "base/opt.h"
 #include "base/out.h"
-#include "base/str.h"
-#include "proto/node.pb-c.h"
-#include "registry/directory.h"
+#include "registry/letter.h"
+#include "registry/post.h"
 
-enum { PAYLOAD_MAX = 1 << 20 };
+enum {
+	PAYLOAD_MAX = 1 << 20,
+	LINE_MAX_BYTES = 8 << 20, /* of JSON, where escapes are long */
+};
 
 struct config {
 	struct client_opts client;
 	struct out_opts out;
 	int type;
+	bool all, lines, jsonl;
+	const char *role, *file, *via;
 };
 
 static const struct opt opts[] = {
@@ -23,81 +26,262 @@ static const struct opt opts[] = {
 	OPT_OUT(struct config, out, OUT_FORMATS),
 	OPT_INT(0, "type", struct config, type, "N", "1", 0, INT32_MAX,
 		"1 regular, 2 control, 3 heartbeat, 999 connection ready"),
+	OPT_BOOL('a', "all", struct config, all, "to every live node, no TO"),
+	OPT_STRING(0, "role", struct config, role, "ROLE", NULL,
+		   "to every live node of this role, no TO"),
+	OPT_FILE('f', "file", struct config, file, NULL,
+		 "send what this file holds; - is standard input"),
+	OPT_BOOL('l', "lines", struct config, lines,
+		 "each line is a message, without its newline"),
+	OPT_BOOL(0, "jsonl", struct config, jsonl,
+		 "each line is {\"to\":ID,\"type\":N,\"payload\":TEXT}"),
+	OPT_STRING(0, "via", struct config, via, "ID|URL", NULL,
+		   "let this node pass the messages on"),
 	OPT_END,
 };
 
 static const struct prog prog = {
 	.name = "gfl-send",
-	.args = "TO [TEXT]",
-	.brief = "send a message to a node",
-	.about = "TO is a node's id or URL. Without TEXT the message is what "
-		 "standard input holds. Succeeds once the message is durable "
-		 "in the receiver's inbox, from which gfl-recv reads it.",
+	.args = "[TO] [TEXT]",
+	.brief = "send messages to nodes",
+	.about =
+		"TO is a node's id or URL. Without TEXT and --file the message "
+		"is what standard input holds. Succeeds once all is durable in "
+		"the receivers' inboxes, from which gfl-recv reads. Who could "
+		"not be sent a message is named and sent no later one; exits 6 "
+		"if others were. With --jsonl to and type default to TO and "
+		"--type, payload_b64 holds bytes that are no text, and an id "
+		"that a receiver has seen before is not delivered again. "
+		"--timeout is each message's.",
 	.example = "gfl-send 2 hello\n"
-		   "gfl-list | cut -f1 | xargs -I{} gfl-send {} hello",
+		   "seq 3 | gfl-send --all -l\n"
+		   "gfl-recv --node 2 -o jsonl | gfl-send 3 --jsonl",
 	.opts = opts,
 };
 
 static const struct out_col cols[] = {
-	{"to", OUT_INT}, {"id", OUT_TEXT}, {"cursor", OUT_INT},
+	{"to", OUT_INT},   {"id", OUT_TEXT},      {"cursor", OUT_INT},
+	{"sent", OUT_INT}, {"outcome", OUT_TEXT},
 };
 
-/* Say what was done only to whoever asked for it: silence is success. */
-static int report(const struct config *cfg, const Gfl__V1__MessageItem *m,
-		  int64_t cursor, struct err *err)
-{
-	struct out *o;
+/* What is being done, and what became of it. */
+struct job {
+	const struct config *cfg;
+	struct post *post;
+	struct post_receiver *to; /* NULL: all, or as each line says */
+	bool everyone;
+	int status; /* of the first that failed, which is told; 0: none */
+};
 
-	if (!cfg->out.format && !cfg->out.fields)
-		return 0;
-	if (out_begin(&o, &cfg->out, cols, 3, false, err))
-		return (int)err->code;
-	out_row(o, out_int(m->to), out_text(m->id), out_int(cursor));
-	return out_end(o, err);
+static void told(struct job *j, const struct err *err)
+{
+	int status = err_report(&prog, err);
+
+	j->status = j->status ? j->status : status;
 }
 
-static int deliver(const struct config *cfg, const char *to,
-		   const struct buf *payload, struct err *err)
+static int too_long(size_t len, struct err *err)
 {
-	Gfl__V1__SendMessageRequest in = GFL__V1__SEND_MESSAGE_REQUEST__INIT;
-	Gfl__V1__MessageItem m = GFL__V1__MESSAGE_ITEM__INIT;
-	Gfl__V1__SendMessageResponse *done;
-	char id[STR_ID], *url;
-	int rc;
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "a message of %zu bytes, at most %d", len, PAYLOAD_MAX);
+}
 
-	if (directory_url(&cfg->client, to, &url, err))
-		return (int)err->code;
-	str_new_id(id);
-	m.id = id;
-	m.to = strstr(to, "://") ? 0 : strtoll(to, NULL, 10);
-	m.type = cfg->type;
-	m.payload.data = (uint8_t *)payload->p;
-	m.payload.len = payload->len;
-	m.sent_ms = clock_wall_ms();
-	in.message = &m;
-	rc = client_now(url, RPC_NODE_SEND_MESSAGE, &in.base,
-			cfg->client.timeout_ms, (ProtobufCMessage **)&done,
-			err);
-	free(url);
+static int post_letter(struct job *j, const struct buf *line, struct err *err)
+{
+	struct post_receiver *to = j->to;
+	struct post_message m;
+	struct letter l;
+	int rc = letter_parse(&l, line->p ? line->p : "", line->len, err);
+
 	if (rc)
 		return rc;
-	rc = report(cfg, &m, done->cursor, err);
-	rpc_free(&done->base);
+	if (l.len > PAYLOAD_MAX)
+		rc = too_long(l.len, err);
+	else if (l.to && !j->everyone)
+		rc = post_to(j->post, l.to, &to, err);
+	else if (!to && !j->everyone)
+		rc = err_set(err, ERR_INVALID_ARGUMENT, "no \"to\"");
+	if (!rc) {
+		m = (struct post_message){l.id, l.type, l.payload, l.len};
+		m.type = l.type < 0 ? j->cfg->type : l.type;
+		post_send(j->post, to, &m);
+	}
+	letter_release(&l);
 	return rc;
 }
 
-static int run(const struct config *cfg, const char *to, const char *text,
-	       struct err *err)
+static int post_payload(struct job *j, const struct buf *payload,
+			struct err *err)
 {
+	const struct post_message m = {.type = j->cfg->type,
+				       .payload = payload->p,
+				       .len = payload->len};
+
+	if (payload->len > PAYLOAD_MAX)
+		return too_long(payload->len, err);
+	post_send(j->post, j->to, &m);
+	return 0;
+}
+
+/* Is there still anybody to whom the next line may go? */
+static bool goes_on(const struct job *j)
+{
+	struct post_receiver *const *all;
+	size_t n = post_receivers(j->post, &all);
+
+	for (size_t i = 0; i < n; i++)
+		if (!all[i]->failed.code)
+			return true;
+	return !n || (j->cfg->jsonl && !j->everyone);
+}
+
+/* A line that is no message does not keep the others from being sent. */
+static int post_lines(struct job *j, FILE *f, struct err *err)
+{
+	struct buf line =
+		BUF_INIT(j->cfg->jsonl ? LINE_MAX_BYTES : PAYLOAD_MAX);
+	struct err bad;
+	bool more = true;
+	int rc = 0;
+
+	for (long long n = 1; goes_on(j); n++) {
+		rc = input_line(&line, f, &more, &bad);
+		if (!more)
+			break;
+		if (!rc)
+			rc = j->cfg->jsonl ? post_letter(j, &line, &bad)
+					   : post_payload(j, &line, &bad);
+		if (rc) {
+			err_wrap(&bad, "line %lld", n);
+			told(j, &bad);
+		}
+		rc = 0;
+	}
+	if (rc)
+		*err = bad;
+	buf_release(&line);
+	return rc;
+}
+
+static int post_file(struct job *j, const char *path, struct err *err)
+{
+	bool named = path && strcmp(path, "-");
 	struct buf payload = BUF_INIT(PAYLOAD_MAX);
+	FILE *f = stdin;
 	int rc;
 
-	rc = text ? buf_add(&payload, text, strlen(text), err)
-		  : input_read(&payload, "-", err);
+	if (!j->cfg->lines && !j->cfg->jsonl) {
+		rc = input_read(&payload, named ? path : "-", err);
+		if (!rc)
+			rc = post_payload(j, &payload, err);
+		buf_release(&payload);
+		return rc;
+	}
+	if (named)
+		f = fopen(path, "re");
+	if (!f)
+		return err_sys(err, "open %s", path);
+	rc = post_lines(j, f, err);
+	if (named)
+		fclose(f);
+	return rc;
+}
+
+static int post_text(struct job *j, const char *text, struct err *err)
+{
+	struct buf payload = BUF_INIT(PAYLOAD_MAX);
+	int rc = buf_add(&payload, text, strlen(text), err);
+
 	if (!rc)
-		rc = deliver(cfg, to, &payload, err);
+		rc = post_payload(j, &payload, err);
 	buf_release(&payload);
-	return rc ? err_wrap(err, "send to %s", to) : 0;
+	return rc;
+}
+
+/* Say what was done only to whoever asked for it: silence is success. */
+static int report(struct job *j, int64_t *sent, struct err *err)
+{
+	const struct out_opts *opt = &j->cfg->out;
+	struct post_receiver *const *all;
+	size_t n = post_receivers(j->post, &all);
+	struct out *o = NULL;
+
+	if ((opt->format || opt->fields) &&
+	    out_begin(&o, opt, cols, 5, false, err))
+		return (int)err->code;
+	for (size_t i = 0; i < n; i++) {
+		const struct post_receiver *r = all[i];
+
+		*sent += r->sent;
+		if (r->failed.code)
+			told(j, &r->failed);
+		if (o)
+			out_row(o, out_int(r->id), out_text(r->message),
+				r->sent ? out_int(r->cursor) : out_none(),
+				out_int(r->sent),
+				out_text(r->failed.code ? r->failed.msg
+							: "ok"));
+	}
+	return o ? out_end(o, err) : 0;
+}
+
+static int check(const struct config *cfg, const char *to, const char *text,
+		 struct err *err)
+{
+	bool everyone = cfg->all || cfg->role;
+
+	if (!to && !everyone && !cfg->jsonl)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "TO, --all or --role says to whom");
+	if ((text != NULL) + (cfg->file != NULL || cfg->lines || cfg->jsonl) >
+	    1)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "TEXT is the message: no --file, --lines or "
+			       "--jsonl");
+	if (cfg->lines && cfg->jsonl)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--lines and --jsonl: a line is one of them");
+	return 0;
+}
+
+/* The exit status, unless err has it. */
+static int post(struct job *j, const char *to, const char *text, int *status,
+		struct err *err)
+{
+	int64_t sent = 0;
+	int rc = 0;
+
+	if (j->everyone)
+		rc = post_to_all(j->post, j->cfg->role, err);
+	else if (to)
+		rc = post_to(j->post, to, &j->to, err);
+	if (rc)
+		return rc;
+	rc = text ? post_text(j, text, err) : post_file(j, j->cfg->file, err);
+	if (rc)
+		return rc;
+	rc = report(j, &sent, err);
+	*status = j->status && sent ? EXIT_PARTLY : j->status;
+	return rc;
+}
+
+static int run(const struct config *cfg, char **words, int *status,
+	       struct err *err)
+{
+	struct job j = {.cfg = cfg, .everyone = cfg->all || cfg->role};
+	const char *to = j.everyone || !*words ? NULL : *words++;
+	const char *text = *words;
+	int rc;
+
+	if (text && words[1])
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "'%s' is one TEXT too many", words[1]);
+	if (check(cfg, to, text, err) ||
+	    post_open(&j.post, &cfg->client, cfg->via, err))
+		return (int)err->code;
+	rc = post(&j, to, text, status, err);
+	post_close(j.post);
+	return rc;
 }
 
 int main(int argc, char **argv)
@@ -105,8 +289,10 @@ int main(int argc, char **argv)
 	struct config cfg = {0};
 	struct err err;
 	int rest = opt_parse(&prog, &cfg, argc, argv);
+	int status = 0, closed;
 
-	if (run(&cfg, argv[rest], opt_arg(argc, argv, rest + 1, NULL), &err))
+	if (run(&cfg, argv + rest, &status, &err))
 		return err_report(&prog, &err);
-	return out_close(&prog);
+	closed = out_close(&prog);
+	return status ? status : closed;
 }

@@ -185,7 +185,7 @@ _gfl_recv()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --count --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --count --type --from --follow --exec --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -224,12 +224,13 @@ _gfl_send()
 	case $prev in
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--file|-f) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --type --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --type --all --role --file --lines --jsonl --via --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

@@ -122,7 +122,7 @@ static char *ids_of(const GetNodesResponse *nodes)
 	return buf_take(&ids);
 }
 
-static int parse_id(const char *text, int64_t *id, struct err *err)
+int directory_id(const char *text, int64_t *id, struct err *err)
 {
 	char *end;
 
@@ -133,8 +133,8 @@ static int parse_id(const char *text, int64_t *id, struct err *err)
 		       "a node is an id or a URL, not \"%s\"", text);
 }
 
-static int url_of_id(const GetNodesResponse *nodes, int64_t id, char **out,
-		     struct err *err)
+int directory_find(const GetNodesResponse *nodes, int64_t id, char **out,
+		   struct err *err)
 {
 	char *ids;
 
@@ -163,10 +163,10 @@ int directory_url(const struct client_opts *o, const char *text, char **out,
 		*out = mem_str(text);
 		return 0;
 	}
-	if (parse_id(text, &id, err) ||
+	if (directory_id(text, &id, err) ||
 	    nodes_by(o, end_of(o->timeout_ms), &nodes, err))
 		return (int)err->code;
-	rc = url_of_id(nodes, id, out, err);
+	rc = directory_find(nodes, id, out, err);
 	rpc_free((ProtobufCMessage *)nodes);
 	return rc;
 }

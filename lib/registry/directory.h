@@ -21,6 +21,13 @@ int directory_nodes(const struct client_opts *o, GetNodesResponse **out,
 int directory_url(const struct client_opts *o, const char *text, char **out,
 		  struct err *err) MUST_CHECK;
 
+/* The id that text is, from 1; anything else is INVALID_ARGUMENT. */
+int directory_id(const char *text, int64_t *id, struct err *err) MUST_CHECK;
+
+/* The URL of node id among nodes; free() it. None is NOT_FOUND. */
+int directory_find(const GetNodesResponse *nodes, int64_t id, char **out,
+		   struct err *err) MUST_CHECK;
+
 /* Call a method of --node, or of a member that answers, the leader first;
  * rpc_free() the answer. All tries share the timeout of o. */
 int directory_call(const struct client_opts *o, enum rpc_name name,
