@@ -26,7 +26,7 @@ CPPFLAGS += -Ilib -I$(BUILD)/gen -D_GNU_SOURCE -DGFL_VERSION='"$(VERSION)"' \
 	$(if $(filter 0,$(DNNL)),-DGFL_NO_DNNL)
 CFLAGS += -std=gnu17 $(OPTIM) $(WARN) -MMD -MP
 LDFLAGS += $(OPTIM) -Wl,--as-needed
-LDLIBS := -luv -lcurl -ljansson -lsqlite3 -lprotobuf-c -linih -lsmartcols -lisal -lcrypto \
+LDLIBS := -luv -lcurl -lnghttp2 -ljansson -lsqlite3 -lprotobuf-c -linih -lsmartcols -lisal -lcrypto \
 	$(if $(filter 0,$(DNNL)),,-ldnnl -lgomp) -lz -lm -lpthread
 
 PROTO := $(wildcard proto/*.proto)
@@ -46,7 +46,8 @@ all: $(CMD) $(SH)
 
 # What a build and the demo need, and what the tests need besides, all from
 # Debian 12. The sanitizers come with gcc; bats ends a test by procps' ps.
-PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libjansson-dev \
+PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libnghttp2-dev \
+	libjansson-dev \
 	libsqlite3-dev protobuf-c-compiler libprotobuf-c-dev libssl-dev \
 	libisal-dev libinih-dev libsmartcols-dev libdnnl-dev uthash-dev \
 	zlib1g-dev dataset-fashion-mnist

@@ -60,47 +60,96 @@ static const char *date_line(struct server *s)
 	return s->date;
 }
 
-static void head(struct conn *c, int status, const char *type)
+/* Memory for what is to be sent. */
+static void lend(struct stream *st)
 {
-	struct buf *out = &c->out;
+	if (st->out.p)
+		return;
+	st->out = st->s->spare_out;
+	st->s->spare_out = (struct buf){0};
+}
 
-	if (!out->p) {
-		*out = c->s->spare_out;
-		c->s->spare_out = (struct buf){0};
-	}
+static void head(struct stream *st, int status, const char *type)
+{
+	struct buf *out = &st->out;
+
+	lend(st);
 	if (status == 200)
 		buf_puts(out, "HTTP/1.1 200 OK\r\n");
 	else
 		buf_putf(out, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
-	buf_puts(out, date_line(c->s));
+	buf_puts(out, date_line(st->s));
 	if (type) {
 		buf_puts(out, "content-type: ");
 		buf_puts(out, type);
 		buf_puts(out, "\r\n");
 	}
-	if (!c->keep)
+	if (!st->keep)
 		buf_puts(out, "connection: close\r\n");
-	else if (c->is_1_0)
+	else if (st->is_1_0)
 		buf_puts(out, "connection: keep-alive\r\n");
 }
 
+/* Of HTTP/2 all that is kept apart from the body. */
+static void head2(struct stream *st, int status, const char *type)
+{
+	lend(st);
+	st->status = status;
+	st->mark = 0;
+	buf_reset(&st->head);
+	buf_reset(&st->trailers);
+	buf_puts(&st->head, date_line(st->s));
+	if (type)
+		buf_putf(&st->head, "content-type: %s\r\n", type);
+}
+
+/* An answer without a body has its trailers in its head. */
+static void end2(struct stream *st)
+{
+	bool body = st->out.len && !st->headless;
+
+	if (!st->trailers.len && st->status != 204)
+		buf_putf(&st->head, "content-length: %zu\r\n", st->out.len);
+	if (!body) {
+		buf_put(&st->head, st->trailers.p, st->trailers.len);
+		buf_reset(&st->out);
+	}
+	h2_answer(st->conn->h2, st->id, st->status, st->head.p, body);
+	buf_release(&st->head);
+	stream_finish(st);
+}
+
+static void stream2(struct stream *st, const char *type)
+{
+	st->chunked = false;
+	head2(st, 200, type);
+	h2_answer(st->conn->h2, st->id, st->status, st->head.p, true);
+	buf_release(&st->head);
+}
+
 /* The length is not known yet: blanks keep its place. */
-void answer_begin(struct conn *c, int status, const char *type,
+void answer_begin(struct stream *st, int status, const char *type,
 		  const char *allow)
 {
-	c->head_at = c->out.len;
-	head(c, status, type);
-	if (allow)
-		buf_putf(&c->out, "allow: %s\r\n", allow);
-	if (status == 204) {
-		buf_puts(&c->out, "\r\n");
-		c->mark = 0;
+	st->head_at = st->out.len;
+	if (st->id) {
+		head2(st, status, type);
+		if (allow)
+			buf_putf(&st->head, "allow: %s\r\n", allow);
 		return;
 	}
-	buf_puts(&c->out, "content-length: ");
-	c->mark = c->out.len;
-	buf_puts(&c->out, "          \r\n\r\n");
-	c->body_at = c->out.len;
+	head(st, status, type);
+	if (allow)
+		buf_putf(&st->out, "allow: %s\r\n", allow);
+	if (status == 204) {
+		buf_puts(&st->out, "\r\n");
+		st->mark = 0;
+		return;
+	}
+	buf_puts(&st->out, "content-length: ");
+	st->mark = st->out.len;
+	buf_puts(&st->out, "          \r\n\r\n");
+	st->body_at = st->out.len;
 }
 
 /* n in decimal, right-aligned in the LENGTH_DIGITS bytes at p. Returns how many
@@ -118,63 +167,79 @@ static size_t put_digits(char *p, size_t n)
 
 /* Write the length into its place. Small bodies move up to it; before large
  * ones some blanks stay, which HTTP allows. */
-static void put_length(struct conn *c)
+static void put_length(struct stream *st)
 {
-	size_t len = c->out.len - c->body_at;
-	char *at = c->out.p + c->mark;
+	size_t len = st->out.len - st->body_at;
+	char *at = st->out.p + st->mark;
 	size_t gap = put_digits(at, len);
 
 	if (len > MOVE_MAX)
 		return;
 	memmove(at, at + gap, LENGTH_DIGITS - gap + 4 + len);
-	c->out.len -= gap;
-	c->body_at -= gap;
-	c->out.p[c->out.len] = '\0';
+	st->out.len -= gap;
+	st->body_at -= gap;
+	st->out.p[st->out.len] = '\0';
 }
 
-void answer_end(struct conn *c)
+void answer_end(struct stream *st)
 {
-	if (c->mark)
-		put_length(c);
-	if (c->mark && c->headless)
-		c->out.len = c->body_at;
-	conn_flush(c);
-	conn_finish(c);
+	if (st->id) {
+		end2(st);
+		return;
+	}
+	if (st->mark)
+		put_length(st);
+	if (st->mark && st->headless)
+		st->out.len = st->body_at;
+	stream_flush(st);
+	stream_finish(st);
 }
 
 /* To HTTP/1.0, which knows no chunks, a stream ends with its connection. */
-void answer_stream(struct conn *c, const char *type)
+void answer_stream(struct stream *st, const char *type)
 {
-	c->chunked = !c->is_1_0;
-	c->keep = c->keep && c->chunked;
-	head(c, 200, type);
-	buf_puts(&c->out,
-		 c->chunked ? "transfer-encoding: chunked\r\n\r\n" : "\r\n");
+	if (st->id) {
+		stream2(st, type);
+		return;
+	}
+	st->chunked = !st->is_1_0;
+	st->keep = st->keep && st->chunked;
+	head(st, 200, type);
+	buf_puts(&st->out,
+		 st->chunked ? "transfer-encoding: chunked\r\n\r\n" : "\r\n");
 }
 
-void answer_chunk(struct conn *c)
+void answer_chunk(struct stream *st)
 {
-	c->mark = c->out.len;
-	if (c->chunked)
-		buf_puts(&c->out, "00000000\r\n");
+	st->mark = st->out.len;
+	if (st->chunked)
+		buf_puts(&st->out, "00000000\r\n");
 }
 
-void answer_chunk_end(struct conn *c)
+void answer_chunk_end(struct stream *st)
 {
-	size_t len = c->out.len - c->mark;
+	size_t len = st->out.len - st->mark;
 	char size[9];
 
-	if (!c->chunked)
+	if (!st->chunked)
 		return;
 	snprintf(size, sizeof(size), "%08x", (unsigned)(len - CHUNK_HEAD));
-	memcpy(c->out.p + c->mark, size, 8);
-	buf_puts(&c->out, "\r\n");
+	memcpy(st->out.p + st->mark, size, 8);
+	buf_puts(&st->out, "\r\n");
 }
 
-void answer_stream_end(struct conn *c)
+void answer_stream_end(struct stream *st)
 {
-	if (c->chunked)
-		buf_puts(&c->out, "0\r\n\r\n");
-	conn_flush(c);
-	conn_finish(c);
+	if (st->chunked)
+		buf_puts(&st->out, "0\r\n\r\n");
+	stream_flush(st);
+	stream_finish(st);
+}
+
+void answer_status(struct stream *st, const struct dialect *d,
+		   const struct err *err)
+{
+	bool apart = d->kind == DIALECT_GRPC;
+
+	dialect_finish(d, apart ? &st->trailers : &st->out, err);
 }

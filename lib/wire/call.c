@@ -7,13 +7,13 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-struct call *call_new(struct conn *c)
+struct call *call_new(struct stream *st)
 {
 	struct call *call = mem_zero(1, sizeof(*call));
 
-	call->s = c->s;
-	call->conn = c;
-	call->route = &c->s->unknown;
+	call->s = st->s;
+	call->st = st;
+	call->route = &st->s->unknown;
 	call->deadline_ms = INT64_MAX;
 	return call;
 }
@@ -33,23 +33,23 @@ static void unhold(struct call *call)
 	call->held = call->streaming = false;
 }
 
-/* The connection lets go of the call, which counts as answered. */
-static struct conn *detach(struct call *call, enum err_code code)
+/* The stream lets go of the call, which counts as answered. */
+static struct stream *detach(struct call *call, enum err_code code)
 {
-	struct conn *c = call->conn;
+	struct stream *st = call->st;
 
 	unhold(call);
 	call->route->by_code[(int)code < ENGINE_CODES ? code : ERR_UNKNOWN]++;
-	call->conn = NULL;
-	c->call = NULL;
-	return c;
+	call->st = NULL;
+	st->call = NULL;
+	return st;
 }
 
 /* May the handler still say something? If not, the call of a handler that was
  * not told of its end is freed now. */
 static bool alive(struct call *call)
 {
-	if (call->conn)
+	if (call->st)
 		return true;
 	if (!call->cancelling)
 		call_free(call);
@@ -74,7 +74,7 @@ void call_cancel(struct call *call)
 	bool kept = call->held || call->streaming;
 
 	unhold(call);
-	call->conn = NULL;
+	call->st = NULL;
 	if (!kept) {
 		call_free(call);
 		return;
@@ -84,27 +84,27 @@ void call_cancel(struct call *call)
 }
 
 /* The answer to a call whose head has not been sent. */
-static void answer_error(struct conn *c, const struct dialect *d,
+static void answer_error(struct stream *st, const struct dialect *d,
 			 const struct err *err)
 {
-	answer_begin(c, dialect_status(d, err), d->error_type, NULL);
-	dialect_finish(d, &c->out, err);
-	answer_end(c);
+	answer_begin(st, dialect_status(d, err), d->error_type, NULL);
+	answer_status(st, d, err);
+	answer_end(st);
 }
 
 /* Put the error on the wire, whatever was sent before. */
 static void send_error(struct call *call, const struct err *err)
 {
-	struct conn *c = detach(call, err->code);
+	struct stream *st = detach(call, err->code);
 
 	if (!call->head_sent) {
-		answer_error(c, call->dialect, err);
+		answer_error(st, call->dialect, err);
 		return;
 	}
-	answer_chunk(c);
-	dialect_finish(call->dialect, &c->out, err);
-	answer_chunk_end(c);
-	answer_stream_end(c);
+	answer_chunk(st);
+	answer_status(st, call->dialect, err);
+	answer_chunk_end(st);
+	answer_stream_end(st);
 }
 
 void call_fail(struct call *call, const struct err *err)
@@ -150,28 +150,28 @@ void call_hold(struct call *call)
 			  call->deadline_ms - clock_ms(), on_deadline, call);
 	if (call->streaming && !call->head_sent) {
 		call->head_sent = true;
-		answer_stream(call->conn, call->dialect->type);
-		conn_later(call->conn);
+		answer_stream(call->st, call->dialect->type);
+		stream_later(call->st);
 	}
 }
 
 void call_refuse(struct call *call)
 {
-	struct conn *c = call->conn;
+	struct stream *st = call->st;
 
 	if (call->dialect && (!call->status || call->status == 413)) {
 		send_error(call, call->refused);
 	} else {
 		detach(call, call->refused->code);
-		answer_begin(c, call->status,
+		answer_begin(st, call->status,
 			     call->status == 204 ? NULL
 						 : "text/plain; charset=utf-8",
 			     call->allow);
 		if (call->status != 204) {
-			buf_puts(&c->out, call->refused->msg);
-			buf_putc(&c->out, '\n');
+			buf_puts(&st->out, call->refused->msg);
+			buf_putc(&st->out, '\n');
 		}
-		answer_end(c);
+		answer_end(st);
 	}
 	call_free(call);
 }
@@ -179,41 +179,41 @@ void call_refuse(struct call *call)
 void call_reply(struct call *call, const ProtobufCMessage *msg)
 {
 	const struct dialect *d = call->dialect;
-	struct conn *c = call->conn;
+	struct stream *st = call->st;
 	struct err err;
 
 	if (!alive(call))
 		return;
 	assert(call->route->method->kind == RPC_UNARY);
-	answer_begin(c, 200, d->type, NULL);
-	if (dialect_frame(d, &c->out, msg, call->s->max_message, &err)) {
-		c->out.len = c->head_at;
+	answer_begin(st, 200, d->type, NULL);
+	if (dialect_frame(d, &st->out, msg, call->s->max_message, &err)) {
+		st->out.len = st->head_at;
 		call_fail(call, &err);
 		return;
 	}
-	dialect_finish(d, &c->out, NULL);
+	answer_status(st, d, NULL);
 	detach(call, ERR_OK);
 	call_free(call);
-	answer_end(c);
+	answer_end(st);
 }
 
 /* Append one frame to the stream, as a chunk. */
 static int add_message(struct call *call, const ProtobufCMessage *msg,
 		       struct err *err)
 {
-	struct conn *c = call->conn;
+	struct stream *st = call->st;
 	int rc;
 
 	if (!call->head_sent)
-		answer_stream(c, call->dialect->type);
+		answer_stream(st, call->dialect->type);
 	call->head_sent = true;
-	answer_chunk(c);
-	rc = dialect_frame(call->dialect, &c->out, msg, call->s->max_message,
+	answer_chunk(st);
+	rc = dialect_frame(call->dialect, &st->out, msg, call->s->max_message,
 			   err);
 	if (rc)
-		c->out.len = c->mark;
+		st->out.len = st->mark;
 	else
-		answer_chunk_end(c);
+		answer_chunk_end(st);
 	return rc;
 }
 
@@ -231,28 +231,28 @@ static enum err_code code_of(int status)
 void call_http(struct call *call, int status, const char *content_type,
 	       const char *body, size_t len)
 {
-	struct conn *c = call->conn;
+	struct stream *st = call->st;
 
-	answer_begin(c, status, content_type, NULL);
-	buf_put(&c->out, body, len);
+	answer_begin(st, status, content_type, NULL);
+	buf_put(&st->out, body, len);
 	detach(call, code_of(status));
 	call_free(call);
-	answer_end(c);
+	answer_end(st);
 }
 
 int call_send(struct call *call, const ProtobufCMessage *msg)
 {
-	struct conn *c = call->conn;
+	struct stream *st = call->st;
 	struct err err;
 	int rc;
 
-	if (!c)
+	if (!st)
 		return -1;
 	if (call_queued(call) > ENGINE_QUEUE)
 		rc = err_set(&err, ERR_RESOURCE_EXHAUSTED,
 			     "the reader is more than %d bytes behind",
 			     ENGINE_QUEUE);
-	else if (c->out_msgs + c->flying_msgs >= ENGINE_QUEUE_MSGS)
+	else if (st->out_msgs + st->flying_msgs >= ENGINE_QUEUE_MSGS)
 		rc = err_set(&err, ERR_RESOURCE_EXHAUSTED,
 			     "the reader is more than %d messages behind",
 			     ENGINE_QUEUE_MSGS);
@@ -263,32 +263,32 @@ int call_send(struct call *call, const ProtobufCMessage *msg)
 		cancelled(call);
 		return -1;
 	}
-	c->out_msgs++;
-	if (c->out.len >= ENGINE_FLUSH)
-		conn_flush(c);
-	conn_later(c);
+	st->out_msgs++;
+	if (st->out.len >= ENGINE_FLUSH)
+		stream_flush(st);
+	stream_later(st);
 	return 0;
 }
 
 void call_end(struct call *call)
 {
-	struct conn *c = call->conn;
+	struct stream *st = call->st;
 
 	if (!alive(call))
 		return;
 	if (!call->head_sent)
-		answer_stream(c, call->dialect->type);
-	answer_chunk(c);
-	dialect_finish(call->dialect, &c->out, NULL);
-	answer_chunk_end(c);
+		answer_stream(st, call->dialect->type);
+	answer_chunk(st);
+	answer_status(st, call->dialect, NULL);
+	answer_chunk_end(st);
 	detach(call, ERR_OK);
 	call_free(call);
-	answer_stream_end(c);
+	answer_stream_end(st);
 }
 
 size_t call_queued(const struct call *call)
 {
-	return call->conn ? conn_queued(call->conn) : 0;
+	return call->st ? stream_queued(call->st) : 0;
 }
 
 void call_on_drain(struct call *call, call_fn *fn, void *arg)

@@ -21,15 +21,14 @@ void conn_spare(struct buf *spare, struct buf *b)
 	b->cap = 0;
 }
 
-size_t conn_queued(const struct conn *c)
-{
-	return c->out.len +
-	       uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
-}
-
 bool conn_pending(const struct conn *c)
 {
-	return c->out.len || c->flying.len;
+	const struct stream *st;
+
+	LIST_FOREACH (st, &c->streams, all)
+		if (stream_pending(st))
+			return true;
+	return stream_pending(&c->own) || (c->h2 && h2_pending(c->h2));
 }
 
 /* Half-close, so that the client reads the answer before it learns that we
@@ -44,161 +43,130 @@ static void linger(struct conn *c)
 	}
 	if (!uv_fileno((uv_handle_t *)&c->tcp, &fd))
 		shutdown(fd, SHUT_WR);
-	wait_for(c, WAIT_LINGER);
+	wait_for(&c->own, WAIT_LINGER);
 }
 
-/* Wait for what is to come next, if that has changed. */
-/* Wait for what is to come next. */
-static void settle(struct conn *c)
+/* What is a client of HTTP/1.1 to do next, or one that has said too little to
+ * tell? */
+static enum wait_kind wait_of(const struct conn *c)
+{
+	if (c->h2)
+		return c->n_streams ? WAIT_NONE : WAIT_IDLE;
+	if (c->own.busy)
+		return WAIT_NONE;
+	if (c->own.call || http1_begun(&c->own.in) || (c->sniffed && !c->known))
+		return WAIT_REQUEST;
+	return WAIT_IDLE;
+}
+
+void conn_settle(struct conn *c)
 {
 	enum wait_kind kind;
 
 	if (c->closed)
 		return;
-	if (conn_pending(c))
+	if (stream_pending(&c->own))
 		kind = WAIT_READER;
 	else if (c->lingering)
 		kind = WAIT_LINGER;
-	else if (c->busy)
-		kind = WAIT_NONE;
-	else if (c->call || http1_begun(&c->in))
-		kind = WAIT_REQUEST;
 	else
-		kind = WAIT_IDLE;
-	if (kind == c->wait && kind != WAIT_IDLE)
+		kind = wait_of(c);
+	if (kind == c->own.wait && kind != WAIT_IDLE)
 		return;
 	if (kind == WAIT_LINGER)
 		linger(c);
 	else
-		wait_for(c, kind);
-}
-
-static void on_todo(uv_idle_t *idle);
-
-void conn_later(struct conn *c)
-{
-	struct server *s = c->s;
-
-	if (c->on_todo || c->closed)
-		return;
-	if (TAILQ_EMPTY(&s->todo))
-		uv_idle_start(&s->idle, on_todo);
-	c->on_todo = true;
-	c->turn = s->turn;
-	TAILQ_INSERT_TAIL(&s->todo, c, todo);
-}
-
-static void leave_todo(struct conn *c)
-{
-	struct server *s = c->s;
-
-	if (!c->on_todo)
-		return;
-	c->on_todo = false;
-	TAILQ_REMOVE(&s->todo, c, todo);
-	if (TAILQ_EMPTY(&s->todo))
-		uv_idle_stop(&s->idle);
-}
-
-/* Tell a stream's handler that its queue is empty again. */
-static void drained(struct conn *c)
-{
-	struct call *call = c->call;
-
-	if (c->busy && call && call->on_drain && !conn_pending(c))
-		call->on_drain(call, call->drain_arg);
+		wait_for(&c->own, kind);
 }
 
 static void on_written(uv_write_t *w, int status)
 {
 	struct conn *c = w->data;
 
-	conn_spare(&c->s->spare_out, &c->flying);
-	c->flying_msgs = 0;
+	conn_spare(&c->own.s->spare_out, &c->own.flying);
+	c->own.flying_msgs = 0;
 	if (c->closed)
 		return;
 	if (status < 0) {
 		conn_close(c);
 		return;
 	}
-	wait_for(c, WAIT_READER);
+	wait_for(&c->own, WAIT_READER);
 	conn_flush(c);
-	drained(c);
-	conn_later(c);
-	settle(c);
+	stream_drained(&c->own);
+	stream_later(&c->own);
+	conn_settle(c);
 }
 
 /* Hand the unsent rest to libuv, which keeps it until the socket takes it. */
 static void fly(struct conn *c, size_t sent)
 {
-	uv_buf_t rest =
-		uv_buf_init(c->out.p + sent, (unsigned)(c->out.len - sent));
+	uv_buf_t rest = uv_buf_init(c->own.out.p + sent,
+				    (unsigned)(c->own.out.len - sent));
 	int rc;
 
-	c->flying = c->out;
-	c->flying_msgs = c->out_msgs;
-	c->out = (struct buf){0};
-	c->out_msgs = 0;
+	c->own.flying = c->own.out;
+	c->own.flying_msgs = c->own.out_msgs;
+	c->own.out = (struct buf){0};
+	c->own.out_msgs = 0;
 	c->write.data = c;
 	rc = uv_write(&c->write, (uv_stream_t *)&c->tcp, &rest, 1, on_written);
 	if (rc) {
-		buf_release(&c->flying);
+		buf_release(&c->own.flying);
 		c->broken = true;
-		conn_later(c);
+		stream_later(&c->own);
 	}
 }
 
-/* Send what can be sent. Never closes: a failure is left to the next turn. */
-void conn_flush(struct conn *c)
+/* Send what can be sent. A failure is left to the next turn. */
+static void write_out(struct conn *c)
 {
-	uv_buf_t all = uv_buf_init(c->out.p, (unsigned)c->out.len);
-	int n;
+	struct buf *out = &c->own.out;
+	uv_buf_t all = uv_buf_init(out->p, (unsigned)out->len);
+	int n = uv_try_write((uv_stream_t *)&c->tcp, &all, 1);
 
-	if (c->flying.len || !c->out.len || c->broken || c->closed)
-		return;
-	n = uv_try_write((uv_stream_t *)&c->tcp, &all, 1);
 	if (n == UV_EAGAIN)
 		n = 0;
 	if (n < 0) {
 		c->broken = true;
-		conn_later(c);
+		stream_later(&c->own);
 		return;
 	}
-	c->s->bytes_out += c->out.len;
-	if ((size_t)n < c->out.len) {
+	c->own.s->bytes_out += out->len;
+	if ((size_t)n < out->len) {
 		fly(c, (size_t)n);
 		return;
 	}
-	c->out_msgs = 0;
-	conn_spare(&c->s->spare_out, &c->out);
+	c->own.out_msgs = 0;
+	conn_spare(&c->own.s->spare_out, out);
 }
 
-void conn_finish(struct conn *c)
+void conn_flush(struct conn *c)
 {
-	c->call = NULL;
-	c->busy = false;
-	if (!c->keep)
-		c->lingering = true;
-	else if (c->stash.len && !c->feeding)
-		conn_later(c);
-	if (!c->feeding)
-		settle(c);
+	if (c->own.flying.len || c->broken || c->closed)
+		return;
+	if (c->h2)
+		many_output(c);
+	if (c->own.out.len)
+		write_out(c);
+	if (c->h2 && h2_pending(c->h2) && !c->own.flying.len)
+		stream_later(&c->own);
 }
 
 static void on_event(struct conn *c, enum http1_event ev)
 {
 	switch (ev) {
 	case HTTP1_HEAD:
-		request_head(c);
+		request_head(&c->own);
 		break;
 	case HTTP1_BODY:
-		request_body(c, c->in.body, c->in.body_len);
+		request_body(&c->own, c->own.in.body, c->own.in.body_len);
 		break;
 	case HTTP1_END:
-		request_end(c);
+		request_end(&c->own);
 		break;
 	case HTTP1_BAD:
-		request_bad(c, c->in.status, c->in.reason);
+		request_bad(&c->own, c->own.in.status, c->own.in.reason);
 		break;
 	case HTTP1_MORE:
 		break;
@@ -211,8 +179,8 @@ static void stash(struct conn *c, const char *p, size_t len)
 {
 	if (c->stash.len + len > ENGINE_STASH) {
 		buf_release(&c->stash);
-		c->keep = false;
-		c->lingering = !c->busy;
+		c->own.keep = false;
+		c->lingering = !c->own.busy;
 		return;
 	}
 	buf_put(&c->stash, p, len);
@@ -220,15 +188,15 @@ static void stash(struct conn *c, const char *p, size_t len)
 
 static bool may_parse(const struct conn *c)
 {
-	return !c->closed && !c->lingering && !c->busy && !c->s->closing &&
-	       conn_queued(c) < ENGINE_STASH;
+	return !c->closed && !c->lingering && !c->own.busy &&
+	       !c->own.s->closing && stream_queued(&c->own) < ENGINE_STASH;
 }
 
 static void feed(struct conn *c, const char *p, size_t len)
 {
 	c->feeding = true;
 	while (may_parse(c)) {
-		enum http1_event ev = http1_next(&c->in, &p, &len);
+		enum http1_event ev = http1_next(&c->own.in, &p, &len);
 
 		if (ev == HTTP1_MORE)
 			break;
@@ -237,97 +205,117 @@ static void feed(struct conn *c, const char *p, size_t len)
 	c->feeding = false;
 	if (len && !c->closed && !c->lingering)
 		stash(c, p, len);
-	settle(c);
+	conn_settle(c);
 }
 
 /* One turn's worth of what was put off. */
-static void work(struct conn *c)
+void conn_work(struct conn *c)
 {
 	struct buf ahead = c->stash;
-	bool had = conn_pending(c);
+	bool had = stream_pending(&c->own);
 
 	if (c->broken) {
 		conn_close(c);
 		return;
 	}
 	conn_flush(c);
-	if (had && !conn_pending(c))
-		drained(c);
+	if (had)
+		stream_drained(&c->own);
 	if (ahead.len && may_parse(c)) {
 		c->stash = (struct buf){0};
 		feed(c, ahead.p, ahead.len);
 		buf_release(&ahead);
 	}
-	settle(c);
-}
-
-static void on_todo(uv_idle_t *idle)
-{
-	struct server *s = idle->data;
-	unsigned now = s->turn++;
-	struct conn *c;
-
-	while ((c = TAILQ_FIRST(&s->todo)) && c->turn == now) {
-		leave_todo(c);
-		work(c);
-	}
+	if (c->h2)
+		many_settle(c);
+	conn_settle(c);
 }
 
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
 {
 	struct conn *c = h->data;
-	size_t len = sizeof(c->s->read);
-	char *p = request_room(c, &len);
+	size_t len = sizeof(c->own.s->read);
+	char *p = request_room(&c->own, &len);
 
 	(void)hint;
-	*buf = uv_buf_init(p ? p : c->s->read, (unsigned)len);
+	*buf = uv_buf_init(p ? p : c->own.s->read, (unsigned)len);
 }
 
 static void on_eof(struct conn *c)
 {
 	c->eof = true;
-	if (c->call || !conn_pending(c))
+	if (c->own.call || c->h2 || !stream_pending(&c->own))
 		conn_close(c);
 	else
 		c->lingering = true;
 }
 
+/* HTTP/1.1, or HTTP/2 by prior knowledge? The client's first bytes tell. */
+static void sniff(struct conn *c, const char *p, size_t len)
+{
+	size_t had = c->sniffed, used = 0;
+
+	while (used < len && c->sniffed < H2_SNIFF &&
+	       p[used] == h2_preface[c->sniffed]) {
+		c->sniffed++;
+		used++;
+	}
+	c->known = c->sniffed == H2_SNIFF || used < len;
+	if (!c->known) {
+		conn_settle(c);
+	} else if (c->sniffed == H2_SNIFF) {
+		many_open(c);
+		many_input(c, h2_preface, H2_SNIFF);
+		many_input(c, p + used, len - used);
+	} else {
+		feed(c, h2_preface, had);
+		feed(c, p, len);
+	}
+}
+
+static void arrived(struct conn *c, const char *p, size_t len)
+{
+	struct server *s = c->own.s;
+
+	s->bytes_in += len;
+	if (p != s->read) {
+		request_arrived(&c->own, len);
+		feed(c, NULL, 0);
+	} else if (c->lingering) {
+		return;
+	} else if (!c->known) {
+		sniff(c, p, len);
+	} else if (c->h2) {
+		many_input(c, p, len);
+	} else if (c->own.busy || c->stash.len) {
+		stash(c, p, len);
+	} else {
+		feed(c, p, len);
+	}
+}
+
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf)
 {
 	struct conn *c = h->data;
-	struct server *s = c->s;
 
 	if (n == 0 || c->closed)
 		return;
-	if (n < 0) {
-		if (n == UV_EOF)
-			on_eof(c);
-		else
-			conn_close(c);
-		return;
-	}
-	s->bytes_in += (uint64_t)n;
-	if (buf->base != s->read) {
-		request_arrived(c, (size_t)n);
-		feed(c, NULL, 0);
-	} else if (c->busy || c->stash.len) {
-		if (!c->lingering)
-			stash(c, buf->base, (size_t)n);
-	} else if (!c->lingering) {
-		feed(c, buf->base, (size_t)n);
-	}
+	if (n > 0)
+		arrived(c, buf->base, (size_t)n);
+	else if (n == UV_EOF)
+		on_eof(c);
+	else
+		conn_close(c);
 }
 
 static void on_closed(uv_handle_t *h)
 {
 	struct conn *c = h->data;
-	struct server *s = c->s;
+	struct server *s = c->own.s;
 
-	http1_release(&c->in);
-	request_forget(c);
+	stream_release(&c->own);
 	buf_release(&c->stash);
-	buf_release(&c->out);
-	buf_release(&c->flying);
+	h2_close(c->h2);
 	free(c);
 	s->n_conns--;
 	s->handles--;
@@ -336,26 +324,37 @@ static void on_closed(uv_handle_t *h)
 
 void conn_close(struct conn *c)
 {
-	struct call *call = c->call;
+	struct call *call = c->own.call;
 
 	if (c->closed)
 		return;
 	c->closed = true;
-	c->call = NULL;
-	wait_for(c, WAIT_NONE);
-	leave_todo(c);
-	TAILQ_REMOVE(&c->s->conns, c, all);
+	c->own.call = NULL;
+	stream_leave(&c->own);
+	TAILQ_REMOVE(&c->own.s->conns, c, all);
 	uv_close((uv_handle_t *)&c->tcp, on_closed);
 	if (call)
 		call_cancel(call);
+	many_close(c);
+}
+
+void conn_drain(struct conn *c)
+{
+	c->own.keep = false;
+	if (c->h2)
+		many_drain(c);
+	else if (c->own.busy && c->own.call)
+		call_close(c->own.call);
+	if (!conn_pending(c))
+		conn_close(c);
 }
 
 void conn_open(struct server *s, int fd)
 {
 	struct conn *c = mem_zero(1, sizeof(*c));
 
-	c->s = s;
-	http1_init(&c->in);
+	c->own.s = s;
+	stream_init(&c->own, c, 0);
 	uv_tcp_init(s->uv, &c->tcp);
 	c->tcp.data = c;
 	s->handles++;
@@ -373,5 +372,5 @@ void conn_open(struct server *s, int fd)
 		conn_close(c);
 		return;
 	}
-	settle(c);
+	conn_settle(c);
 }

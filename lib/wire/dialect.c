@@ -14,6 +14,10 @@ enum {
 	FLAG_TRAILERS = 0x80,
 };
 
+#define GRPC(type, json)                                \
+	{                                               \
+		(type), (type), DIALECT_GRPC, (json), 0 \
+	}
 #define WEB(type, json)                                \
 	{                                              \
 		(type), (type), DIALECT_WEB, (json), 0 \
@@ -24,6 +28,9 @@ enum {
 	}
 
 static const struct dialect dialects[] = {
+	GRPC("application/grpc", false),
+	GRPC("application/grpc+proto", false),
+	GRPC("application/grpc+json", true),
 	WEB("application/grpc-web+proto", false),
 	WEB("application/grpc-web", false),
 	WEB("application/grpc-web+json", true),
@@ -59,6 +66,7 @@ const struct dialect *dialect_classify(const char *content_type)
 bool dialect_serves(const struct dialect *d, enum rpc_kind kind)
 {
 	switch (d->kind) {
+	case DIALECT_GRPC:
 	case DIALECT_WEB:
 		return true;
 	case DIALECT_UNARY:
@@ -69,9 +77,14 @@ bool dialect_serves(const struct dialect *d, enum rpc_kind kind)
 	return false;
 }
 
+static bool is_grpc(const struct dialect *d)
+{
+	return d->kind == DIALECT_GRPC || d->kind == DIALECT_WEB;
+}
+
 const char *dialect_timeout_name(const struct dialect *d)
 {
-	return d->kind == DIALECT_WEB ? "grpc-timeout" : "connect-timeout-ms";
+	return is_grpc(d) ? "grpc-timeout" : "connect-timeout-ms";
 }
 
 /* value is of this many units, each so many ms, or so many to the ms. */
@@ -86,18 +99,19 @@ static const struct {
 int dialect_timeout(const struct dialect *d, const char *value, int64_t *ms,
 		    struct err *err)
 {
-	bool web = d->kind == DIALECT_WEB;
+	bool unit = is_grpc(d);
 	size_t digits;
 
 	*ms = INT64_MAX;
 	if (!value)
 		return 0;
 	digits = strspn(value, "0123456789");
-	if (!digits || digits > (web ? 8 : 10) || strlen(value) != digits + web)
+	if (!digits || digits > (unit ? 8 : 10) ||
+	    strlen(value) != digits + unit)
 		return err_set(err, ERR_INVALID_ARGUMENT, "bad %s",
 			       dialect_timeout_name(d));
 	*ms = strtoll(value, NULL, 10);
-	if (!web)
+	if (!unit)
 		return 0;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (units[i].unit != value[digits])
@@ -252,6 +266,10 @@ void dialect_finish(const struct dialect *d, struct buf *out,
 	if (d->kind == DIALECT_UNARY) {
 		if (err)
 			add_error(out, err);
+		return;
+	}
+	if (d->kind == DIALECT_GRPC) {
+		add_trailers(out, err);
 		return;
 	}
 	buf_put(out, "\0\0\0\0\0", FRAME_HEAD);

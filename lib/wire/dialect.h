@@ -1,6 +1,6 @@
 /* dialect.h - how one message, and the end of a call, look on the wire.
  *
- * A handler sees messages and errors only; what differs between gRPC-web,
+ * A handler sees messages and errors only; what differs between gRPC, gRPC-web,
  * Connect unary (plain JSON) and Connect streaming is here, whatever carries
  * it. Pure. */
 #ifndef WIRE_DIALECT_H
@@ -13,6 +13,7 @@
 #include "wire/rpc.h"
 
 enum dialect_kind {
+	DIALECT_GRPC,    /* frames, then trailers of HTTP/2 */
 	DIALECT_WEB,     /* gRPC-web: frames, the last one holds trailers */
 	DIALECT_UNARY,   /* Connect unary: the body is the message */
 	DIALECT_CONNECT, /* Connect streaming: frames, the last one is JSON */
@@ -54,7 +55,8 @@ int dialect_frame(const struct dialect *d, struct buf *out,
 		  struct err *err) MUST_CHECK;
 
 /* Append the end of the call: err is NULL if it went well. For Connect unary
- * that is the whole body of an error, and nothing for success. */
+ * that is the whole body of an error, and nothing for success; for gRPC the
+ * trailers, as lines. */
 void dialect_finish(const struct dialect *d, struct buf *out,
 		    const struct err *err);
 

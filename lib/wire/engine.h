@@ -3,20 +3,24 @@
  *	server.c  open, close, what is served
  *	listen.c  the listening socket, our names, accepting
  *	conn.c    one connection: bytes in, bytes out, its end
+ *	stream.c  what is put off to the next turn, and the wait for it
+ *	many.c    the streams of a connection that speaks HTTP/2
  *	wait.c    who must be done with what by when
  *	request.c from a parsed head to a call, or a refusal
- *	answer.c  answers of HTTP/1.1
+ *	answer.c  answers of HTTP/1.1 and 2
  *	call.c    what a handler does with a call
  *	plain.c   /healthz, /readyz, /metrics and other plain HTTP
  *
- * A connection carries one call at a time. A handler may answer any call at any
+ * A connection begins as HTTP/1.1 with one stream of its own, which carries one
+ * call at a time. Speaking HTTP/2 (h2.h) it has many, each for one call, and
+ * its own stream carries their frames. A handler may answer any call at any
  * time, so nothing that a call_…() does runs another handler or closes a
  * connection: it leaves that to the server's todo list, worked off in the
  * loop's next turn. (One hook does run there: call_send()'s own, when the
  * stream fails.)
  *
- * Bytes come in by on_read() and leave by conn_flush(); calls know neither, and
- * the wire's shape only by answer.c and dialect.c. */
+ * Bytes come in by on_read() and leave by stream_flush(); calls know neither,
+ * and the wire's shape only by answer.c and dialect.c. */
 #ifndef WIRE_ENGINE_H
 #define WIRE_ENGINE_H
 
@@ -29,6 +33,7 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "wire/dialect.h"
+#include "wire/h2.h"
 #include "wire/http1.h"
 #include "wire/server.h"
 
@@ -43,6 +48,7 @@ enum {
 	ENGINE_SPARE = 64 << 10,   /* buffers up to here are kept */
 	ENGINE_NAMES = 8,
 	ENGINE_BODIES = 16, /* of the largest size, being received at once */
+	ENGINE_STREAMS = 100000, /* of HTTP/2, of all connections */
 };
 
 union address {
@@ -51,7 +57,7 @@ union address {
 	struct sockaddr_in6 v6;
 };
 
-/* What a connection is waited for, each with its own time limit. */
+/* What a stream is waited for, each with its own time limit. */
 enum wait_kind {
 	WAIT_NONE,
 	WAIT_IDLE,    /* for the next request */
@@ -61,9 +67,9 @@ enum wait_kind {
 	WAIT_KINDS
 };
 
-/* Connections in the order in which their time ends: all wait equally long. */
+/* Streams in the order in which their time ends: all wait equally long. */
 struct wait_list {
-	TAILQ_HEAD(, conn) conns;
+	TAILQ_HEAD(, stream) streams;
 	int64_t after_ms;
 	uv_timer_t timer;
 };
@@ -112,12 +118,13 @@ struct server {
 	struct route unknown; /* counts calls of methods that are none */
 	struct metrics_hook *metrics;
 
-	TAILQ_HEAD(conn_list, conn) conns;
-	struct conn_list todo;
+	TAILQ_HEAD(, conn) conns;
+	TAILQ_HEAD(, stream) todo;
 	uv_idle_t idle; /* runs while todo has entries */
 	unsigned turn;
 	struct wait_list waits[WAIT_KINDS];
 	size_t n_conns, n_held, n_streams;
+	size_t n_many;    /* streams of HTTP/2 */
 	size_t receiving; /* bytes of all bodies that are not complete */
 	uint64_t accepted, pauses, cut, bytes_in, bytes_out;
 	int handles; /* of libuv, that are not closed yet */
@@ -128,18 +135,19 @@ struct server {
 	char read[ENGINE_READ];
 };
 
-struct conn {
-	uv_tcp_t tcp;
-	uv_write_t write;
+/* What carries a request and its answer. */
+struct stream {
 	struct server *s;
+	struct conn *conn;
+	int32_t id; /* of HTTP/2; 0: the connection's own */
 
 	struct http1 in;
 	struct buf body;
-	struct buf stash;  /* bytes of requests sent ahead */
 	struct call *call; /* the request being received or answered */
 
-	struct buf out;    /* not yet given to libuv */
-	struct buf flying; /* given to libuv */
+	struct buf out;    /* not yet on its way */
+	struct buf flying; /* given to libuv, or being taken by h2.h */
+	size_t taken;      /* of flying, by h2.h */
 	size_t out_msgs, flying_msgs;
 	size_t head_at, body_at; /* of the answer being made */
 	size_t mark;             /* where its length or chunk's size goes */
@@ -147,16 +155,41 @@ struct conn {
 	enum wait_kind wait;
 	int64_t since_ms;
 	size_t seen_unsent; /* WAIT_READER: at the last look */
-	TAILQ_ENTRY(conn) waiting, all, todo;
+	TAILQ_ENTRY(stream) waiting, todo;
 
 	unsigned turn; /* of the loop in which it came on todo */
 	bool on_todo;
 	bool busy;     /* the request is complete, its answer is not */
-	bool feeding;  /* parsing: the next request is looked for anyway */
 	bool keep;     /* the answer under way leaves the connection open */
 	bool chunked;  /* the stream under way is */
 	bool headless; /* HEAD: the answer has no body */
 	bool is_1_0;
+	bool has_body; /* the request */
+
+	/* Of HTTP/2. */
+	LIST_ENTRY(stream) all;
+	struct buf head;     /* of the answer being made */
+	struct buf trailers; /* of native gRPC */
+	size_t counted;      /* in the connection's queued */
+	int status;
+	bool ended; /* the answer is complete */
+};
+
+struct conn {
+	struct stream own; /* carries requests, or HTTP/2's frames */
+	uv_tcp_t tcp;
+	uv_write_t write;
+	struct buf stash; /* bytes of requests sent ahead */
+
+	struct h2 *h2; /* NULL: HTTP/1.1 */
+	LIST_HEAD(, stream) streams;
+	size_t n_streams;
+	size_t queued; /* bytes of answers in streams */
+
+	TAILQ_ENTRY(conn) all;
+	size_t sniffed; /* bytes that both could begin with */
+	bool known;     /* which of them it is */
+	bool feeding;   /* parsing: the next request is looked for anyway */
 	bool eof;       /* the client sends no more */
 	bool broken;    /* writing failed */
 	bool lingering; /* all is said; what comes is thrown away */
@@ -164,10 +197,10 @@ struct conn {
 };
 
 /* A request from its head to its answer; then, if a handler that was not told
- * keeps it although the client has gone (conn is NULL), until it answers. */
+ * keeps it although the client has gone (st is NULL), until it answers. */
 struct call {
 	struct server *s;
-	struct conn *conn;
+	struct stream *st;
 	struct route *route;
 	const struct plain *plain;
 	const struct dialect *dialect; /* NULL: plain HTTP */
@@ -188,7 +221,7 @@ struct call {
 
 /* wait.c */
 void wait_init(struct server *s, const struct server_opts *opts);
-void wait_for(struct conn *c, enum wait_kind kind); /* counts from now */
+void wait_for(struct stream *st, enum wait_kind kind); /* counts from now */
 
 /* listen.c */
 int listen_open(struct server *s, const struct server_opts *opts,
@@ -199,35 +232,61 @@ bool listen_is_us(const struct server *s, const char *host);
 
 /* conn.c */
 void conn_open(struct server *s, int fd);
-void conn_close(struct conn *c);  /* at once; cancels its call */
-void conn_finish(struct conn *c); /* the answer is complete */
-void conn_flush(struct conn *c);
-void conn_later(struct conn *c);  /* flush and go on in the next turn */
+void conn_close(struct conn *c); /* at once; cancels its calls */
+void conn_flush(struct conn *c); /* never closes */
+void conn_work(struct conn *c);  /* one turn's worth of what was put off */
+void conn_settle(struct conn *c);
+void conn_drain(struct conn *c);                   /* the server closes */
+bool conn_pending(const struct conn *c);           /* of it or its streams */
 void conn_spare(struct buf *spare, struct buf *b); /* give memory back */
-size_t conn_queued(const struct conn *c);
-bool conn_pending(const struct conn *c);
+
+/* stream.c */
+void stream_init(struct stream *st, struct conn *c, int32_t id);
+void stream_leave(struct stream *st); /* waited for no more */
+void stream_release(struct stream *st);
+void stream_close(struct stream *st);  /* at once; cancels its call */
+void stream_finish(struct stream *st); /* the answer is complete */
+void stream_flush(struct stream *st);
+void stream_later(struct stream *st);   /* flush and go on in the next turn */
+void stream_drained(struct stream *st); /* tell the handler, if it is */
+size_t stream_unsent(const struct stream *st); /* of what is on its way */
+size_t stream_queued(const struct stream *st);
+bool stream_pending(const struct stream *st);
+
+/* many.c */
+void many_open(struct conn *c);
+void many_input(struct conn *c, const char *p, size_t len);
+void many_output(struct conn *c); /* into its own stream's out */
+void many_settle(struct conn *c); /* is it over? */
+void many_close(struct conn *c);  /* its streams; cancels their calls */
+void many_drain(struct conn *c);  /* the server closes */
+void many_flush(struct stream *st);
+void many_reset(struct stream *st);
 
 /* request.c: the events of the parser. request_room() gives memory into which
  * the body may be read directly, request_arrived() says how much was. */
-void request_head(struct conn *c);
-void request_body(struct conn *c, const char *p, size_t len);
-void request_end(struct conn *c);
-char *request_room(struct conn *c, size_t *len);
-void request_arrived(struct conn *c, size_t len);
-void request_bad(struct conn *c, int status, const char *reason);
-void request_forget(struct conn *c); /* its body */
+void request_head(struct stream *st);
+void request_body(struct stream *st, const char *p, size_t len);
+void request_end(struct stream *st);
+char *request_room(struct stream *st, size_t *len);
+void request_arrived(struct stream *st, size_t len);
+void request_bad(struct stream *st, int status, const char *reason);
+void request_forget(struct stream *st); /* its body */
 
-/* answer.c: begin, append the body to c->out, end. type NULL: no body. */
-void answer_begin(struct conn *c, int status, const char *type,
+/* answer.c: begin, append the body to st->out, end. type NULL: no body. err
+ * ends what a dialect says; NULL: all went well. */
+void answer_begin(struct stream *st, int status, const char *type,
 		  const char *allow);
-void answer_end(struct conn *c);
-void answer_stream(struct conn *c, const char *type);
-void answer_chunk(struct conn *c);
-void answer_chunk_end(struct conn *c);
-void answer_stream_end(struct conn *c);
+void answer_end(struct stream *st);
+void answer_stream(struct stream *st, const char *type);
+void answer_chunk(struct stream *st);
+void answer_chunk_end(struct stream *st);
+void answer_stream_end(struct stream *st);
+void answer_status(struct stream *st, const struct dialect *d,
+		   const struct err *err);
 
 /* call.c */
-struct call *call_new(struct conn *c);
+struct call *call_new(struct stream *st);
 void call_cancel(struct call *call); /* the client is gone */
 void call_refuse(struct call *call); /* answer with call->refused */
 void call_hold(struct call *call);   /* the handler has kept it */

@@ -52,6 +52,7 @@ static void put_counters(struct buf *out, const struct server *s)
 	put_row(out, "connections_max", "gauge", s->max_conns);
 	put_row(out, "held_calls", "gauge", s->n_held);
 	put_row(out, "streams", "gauge", s->n_streams);
+	put_row(out, "http2_streams", "gauge", s->n_many);
 	put_row(out, "connections_total", "counter", s->accepted);
 	put_row(out, "accept_pauses_total", "counter", s->pauses);
 	put_row(out, "connections_cut_total", "counter", s->cut);

@@ -30,16 +30,16 @@ static void refuse(struct call *call, int status, enum err_code code,
 
 /* A web page could drive a daemon on loopback, by its own name for 127.0.0.1
  * or by a cross-origin request: neither is answered. */
-static bool foreign(struct conn *c, struct call *call)
+static bool foreign(struct stream *st, struct call *call)
 {
-	const char *host = http1_header(&c->in, "host");
+	const char *host = http1_header(&st->in, "host");
 
-	if (http1_header(&c->in, "origin")) {
+	if (http1_header(&st->in, "origin")) {
 		refuse(call, 403, ERR_PERMISSION_DENIED,
 		       "requests from web pages (Origin) are not served");
 		return true;
 	}
-	if (!host || !listen_is_us(c->s, host)) {
+	if (!host || !listen_is_us(st->s, host)) {
 		refuse(call, 403, ERR_PERMISSION_DENIED,
 		       "Host %.100s is not this server", host ? host : "");
 		return true;
@@ -69,7 +69,7 @@ static const struct plain *find_plain(const struct route *r, const char *verb)
 /* Plain HTTP under this path, if the verb is one of its. */
 static void plain_request(struct call *call, const char *verb)
 {
-	struct http1 *in = &call->conn->in;
+	struct http1 *in = &call->st->in;
 	const char *type = http1_header(in, "content-type");
 
 	call->plain =
@@ -95,7 +95,7 @@ static void plain_request(struct call *call, const char *verb)
 static void rpc_headers(struct call *call)
 {
 	const struct dialect *d = call->dialect;
-	struct http1 *in = &call->conn->in;
+	struct http1 *in = &call->st->in;
 	const char *version = http1_header(in, "connect-protocol-version");
 	const char *coding = http1_header(in, "content-encoding");
 	struct err err;
@@ -117,10 +117,13 @@ static void rpc_headers(struct call *call)
 
 static void rpc_request(struct call *call, const char *path)
 {
-	const char *type = http1_header(&call->conn->in, "content-type");
+	const char *type = http1_header(&call->st->in, "content-type");
 	const struct route *r = call->route;
 
 	call->dialect = dialect_classify(type ? type : "");
+	if (call->dialect && call->dialect->kind == DIALECT_GRPC &&
+	    !call->st->id)
+		call->dialect = NULL; /* its trailers need HTTP/2 */
 	if (!call->dialect)
 		refuse(call, 415, ERR_INVALID_ARGUMENT,
 		       "content type %.100s is not understood",
@@ -136,12 +139,12 @@ static void rpc_request(struct call *call, const char *path)
 	}
 }
 
-static void route(struct conn *c, struct call *call)
+static void route(struct stream *st, struct call *call)
 {
-	const char *verb = http1_method(&c->in), *path = http1_path(&c->in);
+	const char *verb = http1_method(&st->in), *path = http1_path(&st->in);
 	struct route *r;
 
-	HASH_FIND_STR(c->s->routes, path, r);
+	HASH_FIND_STR(st->s->routes, path, r);
 	if (r)
 		call->route = r;
 	if (!strcmp(verb, "OPTIONS")) {
@@ -178,78 +181,76 @@ static void too_big(struct call *call)
 	       "body is above %s (%zu bytes)", name, limit);
 }
 
-static void check_length(struct conn *c, struct call *call)
+static void check_length(struct stream *st, struct call *call)
 {
 	const char *name;
 
-	c->body.max = body_limit(call, &name);
-	if (c->in.content_length > (int64_t)c->body.max)
+	st->body.max = body_limit(call, &name);
+	if (st->in.content_length > (int64_t)st->body.max)
 		too_big(call);
 }
 
-static bool body_follows(const struct conn *c)
-{
-	return c->in.chunked || c->in.content_length > 0;
-}
-
 /* The client waits for a word before it sends the body. */
-static void expectation(struct conn *c, struct call *call)
+static void expectation(struct stream *st, struct call *call)
 {
-	const char *expect = http1_header(&c->in, "expect");
+	const char *expect = http1_header(&st->in, "expect");
 
-	if (!expect || c->is_1_0)
+	if (!expect || st->is_1_0)
 		return;
 	if (strcasecmp(expect, "100-continue")) {
 		refuse(call, 417, ERR_UNIMPLEMENTED, "unknown expectation");
 		return;
 	}
-	if (!body_follows(c))
+	if (!st->has_body || st->id)
 		return;
-	buf_puts(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
-	conn_flush(c);
+	buf_puts(&st->out, "HTTP/1.1 100 Continue\r\n\r\n");
+	stream_flush(st);
 }
 
-void request_forget(struct conn *c)
+void request_forget(struct stream *st)
 {
-	c->s->receiving -= c->body.len;
-	conn_spare(&c->s->spare_body, &c->body);
+	st->s->receiving -= st->body.len;
+	conn_spare(&st->s->spare_body, &st->body);
 }
 
 /* Answer a refused request before its body has arrived; the connection cannot
  * be kept then. */
-static void refuse_now(struct conn *c)
+static void refuse_now(struct stream *st)
 {
-	c->busy = true;
-	c->keep = false;
-	request_forget(c);
-	call_refuse(c->call);
+	st->busy = true;
+	st->keep = false;
+	request_forget(st);
+	call_refuse(st->call);
 }
 
 /* A refused request's body is read and forgotten, when it is small and the
- * client does not wait for our word, so that the connection can be kept. */
-static bool worth_reading(const struct conn *c)
+ * client does not wait for our word, so that the connection can be kept; a
+ * stream of HTTP/2 ends alone. */
+static bool worth_reading(const struct stream *st)
 {
-	return !body_follows(c) ||
-	       (!http1_header(&c->in, "expect") && !c->in.chunked &&
-		c->in.content_length <= ENGINE_DISCARD);
+	return !st->has_body ||
+	       (!st->id && !http1_header(&st->in, "expect") &&
+		!st->in.chunked && st->in.content_length <= ENGINE_DISCARD);
 }
 
-void request_head(struct conn *c)
+void request_head(struct stream *st)
 {
-	struct call *call = call_new(c);
+	struct call *call = call_new(st);
 
-	c->call = call;
-	c->keep = c->in.keep_alive && !c->s->closing;
-	c->is_1_0 = c->in.is_1_0;
-	c->headless = !strcmp(http1_method(&c->in), "HEAD");
-	if (!foreign(c, call))
-		route(c, call);
+	st->call = call;
+	st->keep = st->in.keep_alive && !st->s->closing;
+	st->is_1_0 = st->in.is_1_0;
+	if (!st->id)
+		st->has_body = st->in.chunked || st->in.content_length > 0;
+	st->headless = !strcmp(http1_method(&st->in), "HEAD");
+	if (!foreign(st, call))
+		route(st, call);
 	if (!call->refused)
-		check_length(c, call);
+		check_length(st, call);
 	if (!call->refused)
-		expectation(c, call);
-	if (call->refused && !worth_reading(c))
-		refuse_now(c);
+		expectation(st, call);
+	if (call->refused && !worth_reading(st))
+		refuse_now(st);
 }
 
 /* Note when the body's first and last bytes came. */
@@ -274,10 +275,10 @@ static void receiving(struct call *call, size_t len)
 		       ENGINE_BODIES);
 }
 
-void request_body(struct conn *c, const char *p, size_t len)
+void request_body(struct stream *st, const char *p, size_t len)
 {
-	struct call *call = c->call;
-	struct buf *b = &c->body;
+	struct call *call = st->call;
+	struct buf *b = &st->body;
 
 	arrived(call, len);
 	if (call->refused)
@@ -285,26 +286,26 @@ void request_body(struct conn *c, const char *p, size_t len)
 	if (!b->p) {
 		size_t max = b->max;
 
-		*b = c->s->spare_body;
+		*b = st->s->spare_body;
 		b->max = max;
-		c->s->spare_body = (struct buf){0};
+		st->s->spare_body = (struct buf){0};
 	}
 	if (buf_add(b, p, len, NULL))
 		too_big(call);
 	else
 		receiving(call, len);
 	if (call->refused)
-		refuse_now(c);
+		refuse_now(st);
 }
 
-char *request_room(struct conn *c, size_t *len)
+char *request_room(struct stream *st, size_t *len)
 {
-	uint64_t left = c->call && !c->busy ? http1_plain_left(&c->in) : 0;
-	struct buf *b = &c->body;
+	uint64_t left = st->call && !st->busy ? http1_plain_left(&st->in) : 0;
+	struct buf *b = &st->body;
 	size_t want;
 	char *p;
 
-	if (left < ENGINE_READ || c->call->refused || c->lingering)
+	if (left < ENGINE_READ || st->call->refused || st->conn->lingering)
 		return NULL;
 	want = b->len > ENGINE_READ ? b->len : ENGINE_READ;
 	want = want < left ? want : (size_t)left;
@@ -313,73 +314,76 @@ char *request_room(struct conn *c, size_t *len)
 	return p;
 }
 
-void request_arrived(struct conn *c, size_t len)
+void request_arrived(struct stream *st, size_t len)
 {
-	arrived(c->call, len);
-	c->body.len += len;
-	c->body.p[c->body.len] = '\0';
-	http1_skip(&c->in, len);
-	receiving(c->call, len);
-	if (c->call->refused)
-		refuse_now(c);
+	arrived(st->call, len);
+	st->body.len += len;
+	st->body.p[st->body.len] = '\0';
+	http1_skip(&st->in, len);
+	receiving(st->call, len);
+	if (st->call->refused)
+		refuse_now(st);
 }
 
-static void plain_call(struct conn *c, struct call *call)
+static void plain_call(struct stream *st, struct call *call)
 {
-	call->plain->fn(call, http1_query(&c->in), c->body.p ? c->body.p : "",
-			c->body.len, call->plain->arg);
-	if (c->call == call) {
+	call->plain->fn(call, http1_query(&st->in),
+			st->body.p ? st->body.p : "", st->body.len,
+			call->plain->arg);
+	if (st->call == call) {
 		refuse(call, 500, ERR_INTERNAL, "no answer");
 		call_refuse(call);
 	}
 }
 
-static void rpc_call(struct conn *c, struct call *call)
+static void rpc_call(struct stream *st, struct call *call)
 {
 	const struct route *r = call->route;
-	bool post = !strcmp(http1_method(&c->in), "POST");
-	const char *body = post ? c->body.p : "{}";
+	bool post = !strcmp(http1_method(&st->in), "POST");
+	const char *body = post ? st->body.p : "{}";
 	ProtobufCMessage *in;
 	struct err err;
 
 	if (dialect_decode(call->dialect, r->method->in, body,
-			   post ? c->body.len : strlen(body), &in, &err)) {
+			   post ? st->body.len : strlen(body), &in, &err)) {
 		call_fail(call, &err);
 		return;
 	}
-	request_forget(c);
+	request_forget(st);
 	r->fn(call, in, r->arg);
 	rpc_free(in);
-	if (c->call == call)
+	if (st->call == call)
 		call_hold(call);
 }
 
-void request_end(struct conn *c)
+void request_end(struct stream *st)
 {
-	struct call *call = c->call;
+	struct call *call = st->call;
 
-	c->busy = true;
+	st->busy = true;
 	if (call->refused)
 		call_refuse(call);
 	else if (call->plain)
-		plain_call(c, call);
+		plain_call(st, call);
 	else
-		rpc_call(c, call);
-	request_forget(c);
-	http1_reset(&c->in);
+		rpc_call(st, call);
+	request_forget(st);
+	http1_reset(&st->in);
+	if (st->id)
+		http1_release(&st->in);
 }
 
-/* The connection's bytes cannot be trusted, or do not come. */
-void request_bad(struct conn *c, int status, const char *reason)
+/* The bytes cannot be trusted, or do not come. */
+void request_bad(struct stream *st, int status, const char *reason)
 {
-	c->keep = false;
-	c->headless = false;
-	if (!c->call)
-		c->call = call_new(c);
-	c->call->dialect = NULL;
-	c->busy = true;
-	request_forget(c);
-	free(c->call->refused);
-	refuse(c->call, status, ERR_INVALID_ARGUMENT, "%s", reason);
-	call_refuse(c->call);
+	st->keep = false;
+	st->headless = false;
+	if (!st->call)
+		st->call = call_new(st);
+	st->call->dialect = NULL;
+	st->busy = true;
+	request_forget(st);
+	free(st->call->refused);
+	refuse(st->call, status, ERR_INVALID_ARGUMENT, "%s", reason);
+	call_refuse(st->call);
 }

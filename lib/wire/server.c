@@ -169,11 +169,7 @@ static void drain_begin(struct server *s)
 
 	for (c = TAILQ_FIRST(&s->conns); c; c = next) {
 		next = TAILQ_NEXT(c, all);
-		c->keep = false;
-		if (c->busy && c->call)
-			call_close(c->call);
-		else if (!conn_pending(c))
-			conn_close(c);
+		conn_drain(c);
 	}
 }
 

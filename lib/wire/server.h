@@ -3,7 +3,7 @@
  *
  * A handler answers at once or keeps the call and answers later: a held call
  * costs little, and ends by itself when its client goes away or its deadline
- * passes. Limits: head 16 KiB, 100 headers, JSON body 4 MiB, message 64 MiB (16
+ * passes. HTTP/1.1 and, by prior knowledge, HTTP/2. Limits: head 16 KiB, 100 headers, JSON body 4 MiB, message 64 MiB (16
  * times that for all that are being received), 10 s to receive a request.
  * Past one of them: RESOURCE_EXHAUSTED with its name. At the bound of
  * connections newcomers wait until one closes. */
