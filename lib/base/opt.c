@@ -36,7 +36,7 @@ int err_report(const struct prog *prog, const struct err *err)
 	put_words(prog, "", err->msg);
 	if (err->hint[0])
 		put_words(prog, "hint: ", err->hint);
-	return err_exit(err->code);
+	return prog->failure ? prog->failure : err_exit(err->code);
 }
 
 /* Environment and files. */

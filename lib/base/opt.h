@@ -163,6 +163,7 @@ struct prog {
 	const char *about;   /* sentences for -h; wrapped when printed */
 	const char *example; /* lines for the man page, or NULL */
 	const char *exits;   /* instead of the common exit statuses, or NULL */
+	int failure;         /* every failure's status instead of theirs, or 0 */
 	const struct opt *opts;
 	const struct opt_cmd *cmds; /* or NULL */
 	size_t command_at; /* offset of the int that takes the command's index

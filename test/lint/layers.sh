@@ -21,6 +21,7 @@ pure='
 lib/plan/*
 lib/registry/lease.*
 lib/raft/*         -lib/raft/store.* -lib/raft/driver* -lib/raft/journal.* -lib/raft/transport.* -lib/raft/applier.* -lib/raft/waiting.*
+lib/registry/probe.*
 lib/node/state*
 lib/fl/exchange*
 lib/fl/sparsify.*

@@ -1,0 +1,240 @@
+#include "registry/check.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "proto/node.pb-c.h"
+#include "registry/directory.h"
+#include "registry/survey.h"
+
+/* -w and -c, or what stands for them. */
+static void bounds(const struct check_opts *o, struct probe_figure *f)
+{
+	f->bounded = true;
+	if (o->warn >= 0)
+		f->warn = o->warn;
+	if (o->crit >= 0)
+		f->crit = o->crit;
+}
+
+static void add(struct probe *p, const char *name, const char *help, double v)
+{
+	probe_add(p, &(struct probe_figure){
+			     .name = name, .help = help, .value = v});
+}
+
+static void add_nodes(const struct check_opts *o, struct probe *p,
+		      const struct survey *s, int64_t alive)
+{
+	struct probe_figure f = {
+		.name = "nodes",
+		.help = "Members that answer.",
+		.value = (double)alive,
+		.warn = (double)s->n,
+		.crit = (double)(s->n / 2 + 1),
+	};
+	enum probe_status status;
+
+	bounds(o, &f);
+	status = probe_least(f.value, f.warn, f.crit);
+	if (alive == (int64_t)s->n)
+		probe_say(p, status, "%" PRId64 " node%s alive", alive,
+			  alive == 1 ? "" : "s");
+	else
+		probe_say(p, status, "%" PRId64 " of %zu nodes alive", alive,
+			  s->n);
+	probe_add(p, &f);
+}
+
+static void probe_nodes(const struct check_opts *o, struct probe *p)
+{
+	struct survey_sum sum;
+	struct survey s;
+	struct err err;
+
+	if (survey_take(&s, &o->client, &err)) {
+		probe_fail(p, PROBE_CRITICAL, &err);
+		return;
+	}
+	sum = survey_sum(&s);
+	add_nodes(o, p, &s, sum.alive);
+	add(p, "known", "Members that there should be.", (double)s.n);
+	if (!strcmp(p->name, "cluster")) {
+		add(p, "lag", "Log entries from the first member to the last.",
+		    (double)sum.lag);
+		add(p, "trainers", "Trainers that are live.",
+		    (double)sum.trainers);
+		add(p, "run", "The run under way, or 0.", (double)sum.run);
+		add(p, "round", "The least round of its trainers.",
+		    (double)sum.round);
+	}
+	survey_release(&s);
+}
+
+/* Only a leader whom a majority has just confirmed tells of runs. */
+static int ask_leader(const struct check_opts *o, int64_t *id, int64_t *term,
+		      struct err *err)
+{
+	Gfl__V1__ListRunsRequest list = GFL__V1__LIST_RUNS_REQUEST__INIT;
+	Gfl__V1__NodeStatusRequest in = GFL__V1__NODE_STATUS_REQUEST__INIT;
+	Gfl__V1__NodeStatus *status;
+	ProtobufCMessage *runs;
+
+	if (directory_call(&o->client, RPC_NODE_LIST_RUNS, &list.base, &runs,
+			   err))
+		return (int)err->code;
+	rpc_free(runs);
+	if (directory_call(&o->client, RPC_NODE_GET_STATUS, &in.base,
+			   (ProtobufCMessage **)&status, err))
+		return (int)err->code;
+	*id = status->leader_id;
+	*term = status->term;
+	rpc_free(&status->base);
+	return 0;
+}
+
+static void probe_leader(const struct check_opts *o, struct probe *p)
+{
+	struct probe_figure f = {
+		.name = "leader_time",
+		.help = "Until a majority had confirmed the leader.",
+		.unit = PROBE_SECONDS,
+		.warn = 1,
+		.crit = 5,
+	};
+	int64_t began_us = clock_us(), id = 0, term = 0;
+	struct err err;
+
+	if (ask_leader(o, &id, &term, &err)) {
+		probe_fail(p, PROBE_CRITICAL, &err);
+		add(p, "leader", "Who leads, or 0.", 0);
+		return;
+	}
+	f.value = (double)(clock_us() - began_us) / 1e6;
+	if (strcmp(p->name, "leader") != 0)
+		f.bounded = true;
+	else
+		bounds(o, &f);
+	if (id)
+		probe_say(p, probe_most(f.value, f.warn, f.crit),
+			  "node %" PRId64 " leads in term %" PRId64, id, term);
+	else
+		probe_say(p, PROBE_CRITICAL, "nobody leads any more");
+	probe_add(p, &f);
+	add(p, "leader", "Who leads, or 0.", (double)id);
+	add(p, "term", "The leader's term.", (double)term);
+}
+
+/* Returns how many gateways answer; the slowest of those in *slowest_s. */
+static size_t ask_gateways(const struct check_opts *o, double *slowest_s,
+			   struct err *err)
+{
+	const struct opt_list *urls = &o->client.gateways;
+	HealthCheckRequest in = HEALTH_CHECK_REQUEST__INIT;
+	ProtobufCMessage *out;
+	size_t up = 0;
+
+	for (size_t i = 0; i < urls->n; i++) {
+		int64_t began_us = clock_us();
+		double took_s;
+
+		if (client_now(urls->at[i], RPC_GATEWAY_HEALTH_CHECK, &in.base,
+			       o->client.timeout_ms, &out, err))
+			continue;
+		rpc_free(out);
+		took_s = (double)(clock_us() - began_us) / 1e6;
+		if (took_s > *slowest_s)
+			*slowest_s = took_s;
+		up++;
+	}
+	return up;
+}
+
+static void probe_gateway(const struct check_opts *o, struct probe *p)
+{
+	bool alone = !strcmp(p->name, "gateway");
+	size_t all = o->client.gateways.n, up;
+	struct probe_figure f = {
+		.name = "gateway_time",
+		.help = "Until the slowest gateway had answered.",
+		.unit = PROBE_SECONDS,
+		.warn = 1,
+		.crit = 5,
+	};
+	enum probe_status status;
+	struct err err;
+
+	up = ask_gateways(o, &f.value, &err);
+	f.bounded = true;
+	if (alone)
+		bounds(o, &f);
+	status = probe_most(f.value, f.warn, f.crit);
+	if (up < all && status == PROBE_OK)
+		status = PROBE_WARNING;
+	if (!up)
+		probe_fail(p, alone ? PROBE_CRITICAL : PROBE_WARNING, &err);
+	else if (all == 1)
+		probe_say(p, status, "gateway %s answers",
+			  o->client.gateways.at[0]);
+	else
+		probe_say(p, status, "%zu of %zu gateways answer", up, all);
+	if (up)
+		probe_add(p, &f);
+	add(p, "gateways", "Gateways that answer.", (double)up);
+}
+
+static void probe_cluster(const struct check_opts *o, struct probe *p)
+{
+	probe_nodes(o, p);
+	probe_leader(o, p);
+	probe_gateway(o, p);
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(const struct check_opts *o, struct probe *p);
+	bool least; /* what is fewer than -w is bad, not what is more */
+} probes[] = {
+	{"nodes", probe_nodes, true},
+	{"leader", probe_leader, false},
+	{"gateway", probe_gateway, false},
+	{"cluster", probe_cluster, true},
+};
+
+static int find(const struct check_opts *o, const char *name, size_t *i,
+		struct err *err)
+{
+	size_t all = sizeof(probes) / sizeof(probes[0]);
+
+	for (*i = 0; *i < all && strcmp(probes[*i].name, name) != 0; (*i)++)
+		;
+	if (*i == all)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "cannot check \"%s\": nodes, leader, gateway or "
+			       "cluster",
+			       name);
+	if (o->warn >= 0 && o->crit >= 0 &&
+	    (probes[*i].least ? o->crit > o->warn : o->crit < o->warn))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "with -w %g and -c %g nothing of %s would be a "
+			       "WARNING",
+			       o->warn, o->crit, name);
+	return 0;
+}
+
+int check_run(struct probe *out, const char *name, const struct check_opts *o,
+	      struct err *err)
+{
+	size_t i;
+
+	*out = (struct probe){0};
+	if (find(o, name, &i, err))
+		return (int)err->code;
+	out->name = probes[i].name;
+	for (size_t k = 0; k < o->client.gateways.n; k++)
+		buf_putf(&out->gateways, "%s%s", k ? "," : "",
+			 o->client.gateways.at[k]);
+	probes[i].fn(o, out);
+	return 0;
+}

@@ -1,0 +1,17 @@
+#!/bin/sh
+# gfl-textfile.sh - figures of a cluster for node_exporter's textfile collector.
+#
+#   gfl-textfile.sh [FOLDER]
+#
+# Writes FOLDER/gfl-nodes.prom, gfl-leader.prom and gfl-gateway.prom, each as
+# one step, so that the collector never reads half of one. FOLDER is by default
+# where Debian's prometheus-node-exporter looks. The status of the exit is that
+# of the worst check: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+folder=${1:-/var/lib/prometheus/node-exporter}
+worst=0
+for probe in nodes leader gateway; do
+	gfl-check "$probe" -o prom --out "$folder/gfl-$probe.prom"
+	status=$?
+	[ "$status" -le "$worst" ] || worst=$status
+done
+exit "$worst"
