@@ -151,6 +151,26 @@ _gfl_model()
 	esac
 }
 complete -o default -F _gfl_model gfl-model
+_gfl_monitor()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --count --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
+	esac
+}
+complete -o default -F _gfl_monitor gfl-monitor
 _gfl_node()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]}
@@ -327,7 +347,7 @@ _gfl()
 	if [ "$COMP_CWORD" -gt 1 ] && declare -F "$of" >/dev/null; then
 		"$of"
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'check data gateway leader list log model node plot recv run scenario send status trainer wait help' -- \
+		mapfile -t COMPREPLY < <(compgen -W 'check data gateway leader list log model monitor node plot recv run scenario send status trainer wait help' -- \
 			"${COMP_WORDS[COMP_CWORD]}")
 	fi
 }

@@ -42,6 +42,7 @@ unreachable() { # PROGRAM ARGUMENT...
 	unreachable gfl-recv --node 1
 	unreachable gfl-recv --node $nobody
 	unreachable gfl-wait leader -t 0.2
+	unreachable gfl-monitor
 }
 
 @test "the hint says what to do about it" {

@@ -152,3 +152,111 @@ is_prom() { # FILE
 		"$share/examples/gfl-textfile.sh" textfile || status=$?
 	[ "$status" = 2 ]
 }
+
+@test "the events of a cluster are JSON Lines: who is there, and the leader's change after kill -9" {
+	cluster 3
+	old=$(gfl-leader)
+	monitor
+	seen '.what == "watch" and .event == "connected" and .role == "node"'
+	for id in 1 2 3; do
+		seen ".what == \"node\" and .event == \"present\" and .node == $id"
+	done
+	seen ".what == \"leader\" and .event == \"elected\" and .node == $old"
+	term=$(jq .term <<<"$answer")
+	crash "n$old"
+	seen ".what == \"leader\" and .event == \"elected\" and
+		.node != $old and .term > $term and (.at | endswith(\"Z\"))"
+	kill -TERM "${running[monitor]}"
+	reap monitor || [ $? = 143 ]
+	[ ! -s monitor.log ]
+}
+
+@test "it goes on with another member when the one that it watches dies, and without the gateway" {
+	cluster 3
+	monitor --node "$n3_url" -g "$gw_url"
+	seen ".event == \"connected\" and .role == \"node\" and .url == \"$n3_url\""
+	stop gw
+	crash n3
+	seen ".event == \"lost\" and .role == \"node\" and .url == \"$n3_url\""
+	seen '.event == "connected" and .role == "node"'
+	seen '.what == "node" and .event == "down" and .node == 3'
+	again n3
+	seen '.what == "node" and .event == "up" and .node == 3'
+}
+
+@test "the gateway's events are there too: joined, expired, left, and itself lost and back" {
+	lease=1 cluster 1
+	monitor
+	seen '.event == "connected" and .role == "gateway"'
+	call "$gw_url" GatewayService/RegisterNode \
+		'{"nodeId":7,"url":"http://127.0.0.1:7"}'
+	seen '.what == "node" and .event == "joined" and .node == 7'
+	seen '.what == "node" and .event == "expired" and .node == 7'
+	call "$gw_url" GatewayService/RemoveNode '{"nodeId":7}'
+	seen '.what == "node" and .event == "left" and .node == 7'
+	crash gw
+	seen '.event == "lost" and .role == "gateway"'
+	again gw
+	seen '.event == "connected" and .role == "gateway"'
+}
+
+@test "a trainer that attaches and a run that starts and stops are events" {
+	cluster 1
+	monitor
+	seen '.what == "leader"'
+	call "$n1_url" gfl.v1.NodeService/AttachTrainer '{"trainer":{
+		"url":"http://127.0.0.1:7",
+		"instanceId":"77777777777777777777777777777777"}}'
+	is .trainerId
+	trainer=$(jq .trainerId <<<"$answer")
+	seen '.what == "trainer" and .event == "attached" and .node == 1'
+	call "$n1_url" gfl.v1.NodeService/DetachTrainer "{\"trainerId\":$trainer,
+		\"instanceId\":\"77777777777777777777777777777777\"}"
+	seen '.what == "trainer" and .event == "detached"'
+	id=$(gfl-run start --rounds 9)
+	seen ".what == \"run\" and .run == $id and .event == \"started\" and
+		.rounds == 9"
+	gfl-run stop "$id"
+	seen ".what == \"run\" and .run == $id and .event == \"stopped\""
+}
+
+@test "-n ends after so many events, and a pipe gets no escape sequences" {
+	cluster 1
+	gfl-monitor -n 3 >three
+	[ "$(wc -l <three)" = 3 ]
+	jq -es 'length == 3' three
+	gfl-monitor -n 2 -o tsv -F what,event >rows
+	printf 'watch\tconnected\nnode\tpresent\n' | cmp - rows
+	! grep $'\033' three rows
+}
+
+@test "a reader that leaves ends the monitor by SIGPIPE, silently, though nothing happens" {
+	cluster 1
+	{
+		status=0
+		gfl-monitor 2>err || status=$?
+		echo "$status" >status
+	} | head -n 1 >first
+	jq -e '.event == "connected"' first
+	[ "$(<status)" = 141 ]
+	[ ! -s err ]
+}
+
+@test "Ctrl-C ends the live view by that signal, with the terminal as it was" {
+	cluster 3
+	mkfifo keys
+	TERM=xterm script -qefc 'gfl-monitor; echo "left $?"' /dev/null \
+		<keys >screen 2>script.err 3>&- &
+	running[script]=$!
+	exec {keys}>keys
+	until grep -q 'follower  *alive' screen; do
+		is_child "${running[script]}"
+	done
+	printf '\003' >&"$keys"
+	reap script
+	grep -q 'left 130' screen
+	grep -qF $'\033[?1049h' screen
+	tail -n 2 screen | grep -qF $'\033[?25h\033[?1049l'
+	grep -qE 'node [123] leads in term' screen
+	grep -q 'ID ROLE' screen
+}

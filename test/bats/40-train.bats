@@ -114,6 +114,20 @@ finished_by() { # IDS, as JSON
 	[ "$(wc -l <drawn)" -ge 14 ]
 }
 
+@test "gfl-monitor tells of trainers, of a run's progress and its end" {
+	federation 1
+	monitor
+	for trainer in 1 2 3; do
+		seen ".what == \"trainer\" and .event == \"present\" and
+			.trainer == $trainer"
+	done
+	run 60
+	seen ".what == \"run\" and .event == \"started\" and .run == $id"
+	seen ".event == \"progress\" and .run == $id and .rounds == 60 and
+		.round > 0 and .accuracy > 0 and .bytes_sent > 0"
+	seen ".event == \"finished\" and .run == $id and .round == 60"
+}
+
 @test "while the gateway is down, and then the leader too, training goes on" {
 	federation 3
 	run 400

@@ -166,6 +166,23 @@ await() { # FILTER
 	return 1
 }
 
+# monitor [ARGUMENT...] - whose events seen reads
+monitor() {
+	mkfifo events
+	gfl-monitor "$@" >events 2>monitor.log 3>&- &
+	running[monitor]=$!
+	exec {events}<events
+}
+
+# Read events until one is as this jq filter says; it is in $answer.
+seen() { # FILTER
+	while read -r -t 30 -u "$events" answer; do
+		echo "event: $answer"
+		if is "$1"; then return 0; fi
+	done
+	return 1
+}
+
 # cluster N [OPTION...] - a gateway gw and nodes n1 to nN, all of them voters.
 cluster() {
 	local id nodes=$1

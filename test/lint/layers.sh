@@ -23,6 +23,8 @@ lib/registry/lease.*
 lib/raft/*         -lib/raft/store.* -lib/raft/driver* -lib/raft/journal.* -lib/raft/transport.* -lib/raft/applier.* -lib/raft/waiting.*
 lib/registry/probe.*
 lib/node/state*
+lib/node/view.*
+lib/node/screen.*
 lib/fl/exchange*
 lib/fl/sparsify.*
 lib/fl/pace.*

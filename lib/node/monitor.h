@@ -1,0 +1,35 @@
+/* monitor.h - a cluster watched from outside: the streams of a gateway and of a
+ * node, taken up again with another one when one dies. */
+#ifndef NODE_MONITOR_H
+#define NODE_MONITOR_H
+
+#include "base/loop.h"
+#include "base/opt.h"
+#include "node/view.h"
+#include "proto/node.pb-c.h"
+
+struct monitor;
+
+struct monitor_opts {
+	struct client_opts client;
+	bool poll;      /* ask every node how it is, once a second */
+	view_fn *event; /* from the loop, never from monitor_open() */
+	void *arg;
+};
+
+/* Find the cluster, within the client's timeout, and begin to watch; nobody
+ * there is UNAVAILABLE. From then on it is looked for until monitor_close().
+ * The strings of opts are borrowed until then. */
+int monitor_open(struct monitor **out, struct loop *loop,
+		 const struct monitor_opts *opts, struct err *err) MUST_CHECK;
+void monitor_close(struct monitor *m); /* NULL is nothing */
+
+const struct view *monitor_view(const struct monitor *m);
+
+/* The URL of the node that is watched; "" while there is none. */
+const char *monitor_node(const struct monitor *m);
+
+/* What node id has said of itself at the last poll; NULL if nothing. */
+const Gfl__V1__NodeStatus *monitor_status(const struct monitor *m, int64_t id);
+
+#endif
