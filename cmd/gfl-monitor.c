@@ -58,7 +58,7 @@ static const struct out_col cols[] = {
 	{"role", OUT_TEXT},     {"url", OUT_TEXT},     {"text", OUT_TEXT},
 };
 
-enum { COLS = sizeof(cols) / sizeof(cols[0]), SIGNALS = 3 };
+enum { COLS = sizeof(cols) / sizeof(cols[0]), SIGNALS = 6 };
 
 struct viewer {
 	const struct config *cfg;
@@ -72,8 +72,6 @@ struct viewer {
 	uv_signal_t signals[SIGNALS];
 	struct timer every, soon;
 };
-
-/* --- events, one a line --------------------------------------------------- */
 
 static struct out_cell some(int64_t v)
 {
@@ -110,7 +108,14 @@ static void check_reader(void)
 	}
 }
 
-/* --- the live view -------------------------------------------------------- */
+/* A screen of our own, without a cursor; or the one from before. */
+static void show(const struct viewer *v, bool ours)
+{
+	if (!v->out)
+		fputs(ours ? "\033[?1049h\033[?25l" : "\033[?25h\033[?1049l",
+		      stdout);
+	fflush(stdout);
+}
 
 static void ask_nodes(const struct viewer *v, struct screen_node *nodes)
 {
@@ -129,14 +134,11 @@ static void ask_nodes(const struct viewer *v, struct screen_node *nodes)
 static void measure(struct screen *s)
 {
 	struct winsize w;
+	bool known =
+		!ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_row && w.ws_col;
 
-	s->width = 80;
-	s->height = 24;
-	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_col && w.ws_row) {
-		s->width = w.ws_col;
-		s->height = w.ws_row;
-	}
-	s->height--; /* the last newline must not scroll */
+	s->width = known ? w.ws_col : 80;
+	s->height = known ? w.ws_row - 1U : 23; /* lest the last line scrolls */
 }
 
 /* Over what was there; what is left of that is cleared. */
@@ -187,8 +189,6 @@ static void keep_event(struct viewer *v, const struct view_event *e)
 	timer_set(&v->soon, v->loop, DRAW_MS, draw, v);
 }
 
-/* --- life ----------------------------------------------------------------- */
-
 static void on_event(const struct view_event *e, void *arg)
 {
 	struct viewer *v = arg;
@@ -213,7 +213,12 @@ static void on_signal(uv_signal_t *h, int number)
 {
 	struct viewer *v = h->data;
 
-	if (number == SIGWINCH) {
+	if (number == SIGTSTP) {
+		show(v, false);
+		raise(SIGSTOP);
+		show(v, true);
+	}
+	if (number == SIGTSTP || number == SIGWINCH) {
 		timer_set(&v->soon, v->loop, DRAW_MS, draw, v);
 		return;
 	}
@@ -223,12 +228,13 @@ static void on_signal(uv_signal_t *h, int number)
 
 static void watch_signals(struct viewer *v)
 {
-	static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGWINCH};
+	static const int numbers[SIGNALS] = {SIGINT,  SIGTERM, SIGHUP,
+					     SIGQUIT, SIGTSTP, SIGWINCH};
 
 	for (int i = 0; i < SIGNALS; i++) {
 		uv_signal_init(loop_uv(v->loop), &v->signals[i]);
 		v->signals[i].data = v;
-		if (!v->out || numbers[i] != SIGWINCH)
+		if (!v->out || i < 2) /* INT and TERM always */
 			uv_signal_start(&v->signals[i], on_signal, numbers[i]);
 	}
 }
@@ -237,11 +243,9 @@ static void view(struct viewer *v)
 {
 	watch_signals(v);
 	timer_every(&v->every, v->loop, EVERY_MS, on_every, v);
-	if (!v->out)
-		fputs("\033[?1049h\033[?25l", stdout); /* another screen, no cursor */
+	show(v, true);
 	loop_run(v->loop);
-	if (!v->out)
-		fputs("\033[?25h\033[?1049l", stdout), fflush(stdout);
+	show(v, false);
 	timer_stop(&v->every);
 	timer_stop(&v->soon);
 	for (int i = 0; i < SIGNALS; i++)

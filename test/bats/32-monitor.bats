@@ -157,7 +157,6 @@ is_prom() { # FILE
 	cluster 3
 	old=$(gfl-leader)
 	monitor
-	seen '.what == "watch" and .event == "connected" and .role == "node"'
 	for id in 1 2 3; do
 		seen ".what == \"node\" and .event == \"present\" and .node == $id"
 	done
@@ -182,6 +181,16 @@ is_prom() { # FILE
 	seen '.what == "node" and .event == "down" and .node == 3'
 	again n3
 	seen '.what == "node" and .event == "up" and .node == 3'
+}
+
+@test "a watched node that hangs is left for another" {
+	cluster 3
+	monitor --node "$n3_url" -g "$gw_url"
+	seen ".event == \"connected\" and .role == \"node\" and .url == \"$n3_url\""
+	kill -STOP "$n3_pid"
+	seen ".event == \"lost\" and .role == \"node\" and .url == \"$n3_url\""
+	seen ".event == \"connected\" and .role == \"node\" and .url != \"$n3_url\""
+	kill -CONT "$n3_pid"
 }
 
 @test "the gateway's events are there too: joined, expired, left, and itself lost and back" {
@@ -259,4 +268,27 @@ is_prom() { # FILE
 	tail -n 2 screen | grep -qF $'\033[?25h\033[?1049l'
 	grep -qE 'node [123] leads in term' screen
 	grep -q 'ID ROLE' screen
+}
+
+@test "Ctrl-Z gives the terminal back until the live view goes on" {
+	cluster 1
+	mkfifo keys
+	TERM=xterm script -qefc 'bash -imc "gfl-monitor; echo held; fg; echo over"' \
+		/dev/null <keys >screen 2>script.err 3>&- &
+	running[script]=$!
+	exec {keys}>keys
+	until grep -q 'leader  *alive' screen; do
+		is_child "${running[script]}"
+	done
+	printf '\032' >&"$keys"
+	until grep -q held screen; do
+		is_child "${running[script]}"
+	done
+	grep -qF $'\033[?1049l' screen
+	until [ "$(grep -oF $'\033[?1049h' screen | wc -l)" = 2 ]; do
+		is_child "${running[script]}"
+	done
+	printf '\003' >&"$keys"
+	reap script || true
+	[ "$(grep -oF $'\033[?1049l' screen | wc -l)" = 2 ]
 }
