@@ -100,7 +100,8 @@ static void print(struct handler *h, const Gfl__V1__MessageItem *m)
 			out_time(m->sent_ms),
 			out_bytes(m->payload.data, m->payload.len));
 	} else {
-		fwrite(m->payload.data, 1, m->payload.len, stdout);
+		if (m->payload.len)
+			fwrite(m->payload.data, 1, m->payload.len, stdout);
 		putchar('\n');
 	}
 }
@@ -138,8 +139,9 @@ static int choose(struct fetch *f, const struct config *cfg, struct err *err)
 	int64_t type;
 
 	if (!cfg->client.node)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "option --node is needed: whose messages to read");
+		return err_set(
+			err, ERR_INVALID_ARGUMENT,
+			"option --node is needed: whose messages to read");
 	if (cfg->exec && (cfg->out.format || cfg->out.fields))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--exec prints nothing: no -o, no -F");

@@ -110,7 +110,7 @@ static int ask_on(struct reader *r, Gfl__V1__ReceiveMessagesResponse **out,
 		if (!r->f->follow || !r->reached || !may_pass(err))
 			return (int)err->code;
 		if (!pause.now_ms)
-			log_warn("waiting", "for=\"node %s\" error=\"%s\"",
+			log_warn("node_lost", "node=%s error=%s",
 				 r->f->client->node, err->msg);
 		look_again(r, backoff_next(&pause, &rand));
 	}

@@ -111,6 +111,21 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 	jq -e '.payload == "three"' <<<"$REPLY"
 }
 
+@test "gfl-recv --follow waits for a node that stopped in order, and says so" {
+	cluster 2
+	exec {mail}< <(exec gfl-recv --node 2 --follow 2>>follow.err 3>&-)
+	running[follow]=$!
+	gfl-send 2 one
+	line
+	stop n2
+	again n2
+	gfl-send 2 two
+	line
+	[ "$REPLY" = two ]
+	cat follow.err
+	grep 'event=node_lost node=2 error="' follow.err
+}
+
 @test "gfl-recv --follow of a node that is not there fails at once" {
 	cluster 1
 	crash n1
@@ -290,11 +305,15 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 
 @test "a full inbox says so, and takes messages again once it is read" {
 	cluster 1
-	seq 10000 >lines
-	gfl-send 1 -l -f lines
+	crash n1
+	sqlite3 n1.db "WITH RECURSIVE n(i) AS
+		(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+		INSERT INTO inbox (id, sender, receiver, type, payload, sent_ms)
+		SELECT 'm-' || i, 0, 1, 1, CAST(i AS BLOB), 1 FROM n"
+	again n1
 	fails 7 gfl-send 1 more
 	[[ $said == *"the inbox of node 1 is full: 10000 messages"* ]]
-	gfl-recv --node 1 | cmp - lines
+	gfl-recv --node 1 | cmp - <(seq 10000)
 	gfl-send 1 more
 	[ "$(gfl-recv --node 1)" = more ]
 }
