@@ -105,11 +105,6 @@ struct survey_sum survey_sum(const struct survey *s)
 		sum.alive++;
 		least = n->commit_index < least ? n->commit_index : least;
 		most = n->commit_index > most ? n->commit_index : most;
-		if (n->term > sum.term ||
-		    (n->term == sum.term && !sum.leader)) {
-			sum.term = n->term;
-			sum.leader = n->leader_id;
-		}
 		/* who has applied most knows best */
 		if (n->commit_index == most) {
 			sum.trainers = n->trainers;

@@ -25,10 +25,8 @@ void survey_release(struct survey *s);
 
 /* What the answers say together. */
 struct survey_sum {
-	int64_t alive;  /* that answered, and have a cluster */
-	int64_t lag;    /* entries that the last of them is behind the first */
-	int64_t leader; /* of the highest term; 0: none known */
-	int64_t term;
+	int64_t alive; /* that answered, and have a cluster */
+	int64_t lag;   /* entries that the last of them is behind the first */
 	int64_t trainers; /* live */
 	int64_t run, round;
 };
