@@ -306,7 +306,7 @@ confirm() { # ID INSTANCE CLUSTER
 	grep -qx 'gfl_gateway_nodes{state="alive"} 1' metrics
 	grep -q 'requests_total{path="/GatewayService/RegisterNode",code="ok"} 1' \
 		metrics
-	! grep -vE '^(# (TYPE|HELP) |gfl_[a-z_]+(\{[^}]*\})? [0-9.e+-]+$)' metrics
+	! grep -vE '^(# (TYPE|HELP) |gfl_[a-z0-9_]+(\{[^}]*\})? [0-9.e+-]+$)' metrics
 }
 
 @test "no web page can drive it: another Origin or Host is refused" {

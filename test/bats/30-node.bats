@@ -369,7 +369,7 @@ propose() { # NODE SEQ
 		! gfl $command --color always | grep -n $'\033'
 	done
 	curl -sSf "$n1_url/metrics" >metrics
-	! grep -vE '^(# (TYPE|HELP) |gfl_[a-z_]+(\{[^}]*\})? [0-9.e+-]+$)' metrics
+	! grep -vE '^(# (TYPE|HELP) |gfl_[a-z0-9_]+(\{[^}]*\})? [0-9.e+-]+$)' metrics
 }
 
 @test "gfl-log --db reads the log of a node that runs, and of one that is stopped" {
