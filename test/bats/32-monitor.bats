@@ -289,6 +289,8 @@ is_prom() { # FILE
 		is_child "${running[script]}"
 	done
 	printf '\003' >&"$keys"
-	reap script || true
+	status=0
+	reap script || status=$?
+	[ "$status" = 1 ] # bash's own: Ctrl-C ended the list of commands
 	[ "$(grep -oF $'\033[?1049l' screen | wc -l)" = 2 ]
 }
