@@ -45,7 +45,8 @@ struct daemon_opts {
 		OPT_SECONDS(0, "shutdown-timeout", T, m.shutdown_ms, "30",    \
 			    "stop at once after this long; 0 never"),         \
 		OPT_BOOL(0, "insecure", T, m.insecure,                        \
-			 "serve without TLS beyond this machine"),            \
+			 "trust everyone who can reach the port, even where "   \
+			 "there is no TLS"),                                     \
 		OPT_BOOL(0, "background", T, m.background,                    \
 			 "detach once ready, and print the pid")
 

@@ -308,6 +308,13 @@ int64_t call_deadline_ms(const struct call *call)
 	return call->deadline_ms;
 }
 
+const struct peer *call_peer(const struct call *call)
+{
+	static const struct peer nobody = {.trust = PEER_PLAIN};
+
+	return call->st ? &call->st->conn->peer : &nobody;
+}
+
 bool call_forwarded(const struct call *call)
 {
 	return call->forwarded;

@@ -349,7 +349,13 @@ void conn_drain(struct conn *c)
 		conn_close(c);
 }
 
-void conn_open(struct server *s, int fd)
+static void meet(struct conn *c, const union address *from)
+{
+	c->peer.trust = listen_is_loopback(from) ? PEER_LOOPBACK : PEER_PLAIN;
+	listen_numeric(from, c->peer.addr);
+}
+
+void conn_open(struct server *s, int fd, const union address *from)
 {
 	struct conn *c = mem_zero(1, sizeof(*c));
 
@@ -361,6 +367,7 @@ void conn_open(struct server *s, int fd)
 	s->n_conns++;
 	s->accepted++;
 	TAILQ_INSERT_TAIL(&s->conns, c, all);
+	meet(c, from);
 	if (uv_tcp_open(&c->tcp, fd)) {
 		close(fd);
 		conn_close(c);

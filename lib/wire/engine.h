@@ -35,6 +35,7 @@
 #include "wire/dialect.h"
 #include "wire/h2.h"
 #include "wire/http1.h"
+#include "wire/peer.h"
 #include "wire/server.h"
 
 enum {
@@ -107,6 +108,7 @@ struct server {
 	int port;
 	char *names[ENGINE_NAMES]; /* that Host may have */
 	bool any_address;          /* listens on all: Host may be any address */
+	bool trust_all;            /* --insecure */
 	bool ready, closing;
 
 	int fd; /* listening, or -1 */
@@ -177,6 +179,7 @@ struct stream {
 
 struct conn {
 	struct stream own; /* carries requests, or HTTP/2's frames */
+	struct peer peer;
 	uv_tcp_t tcp;
 	uv_write_t write;
 	struct buf stash; /* bytes of requests sent ahead */
@@ -228,10 +231,12 @@ int listen_open(struct server *s, const struct server_opts *opts,
 		struct err *err) MUST_CHECK;
 void listen_stop(struct server *s);     /* accept no more, for good */
 void listen_one_less(struct server *s); /* a connection has closed */
+bool listen_is_loopback(const union address *a);
+void listen_numeric(const union address *a, char text[PEER_ADDR]);
 bool listen_is_us(const struct server *s, const char *host);
 
 /* conn.c */
-void conn_open(struct server *s, int fd);
+void conn_open(struct server *s, int fd, const union address *from);
 void conn_close(struct conn *c); /* at once; cancels its calls */
 void conn_flush(struct conn *c); /* never closes */
 void conn_work(struct conn *c);  /* one turn's worth of what was put off */

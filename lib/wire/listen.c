@@ -57,18 +57,21 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 
 	(void)status, (void)events;
 	for (int i = 0; i < AT_ONCE; i++) {
+		union address from = {0};
+		socklen_t len = sizeof(from);
 		int fd;
 
 		if (s->n_conns >= s->max_conns) {
 			pause_accepting(s);
 			return;
 		}
-		fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		fd = accept4(s->fd, &from.sa, &len,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {
 			accept_failed(s, errno);
 			return;
 		}
-		conn_open(s, fd);
+		conn_open(s, fd, &from);
 	}
 }
 
@@ -77,13 +80,33 @@ void listen_one_less(struct server *s)
 	resume(s);
 }
 
-static bool is_loopback(const struct sockaddr *sa)
+/* On a socket of IPv6 an address of IPv4 comes as ::ffff:a.b.c.d. */
+static bool is_mapped(const union address *a)
 {
-	const union address *p = (const union address *)sa;
+	return a->sa.sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr);
+}
 
-	if (sa->sa_family == AF_INET)
-		return ntohl(p->v4.sin_addr.s_addr) >> 24 == 127;
-	return IN6_IS_ADDR_LOOPBACK(&p->v6.sin6_addr);
+bool listen_is_loopback(const union address *a)
+{
+	if (a->sa.sa_family == AF_INET)
+		return ntohl(a->v4.sin_addr.s_addr) >> 24 == 127;
+	if (is_mapped(a))
+		return a->v6.sin6_addr.s6_addr[12] == 127;
+	return a->sa.sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr);
+}
+
+void listen_numeric(const union address *a, char text[PEER_ADDR])
+{
+	*text = '\0';
+	if (a->sa.sa_family == AF_INET)
+		inet_ntop(AF_INET, &a->v4.sin_addr, text, PEER_ADDR);
+	else if (is_mapped(a))
+		inet_ntop(AF_INET, &a->v6.sin6_addr.s6_addr[12], text,
+			  PEER_ADDR);
+	else if (a->sa.sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &a->v6.sin6_addr, text, PEER_ADDR);
 }
 
 static bool is_wildcard(const struct sockaddr *sa)
@@ -285,7 +308,9 @@ static const struct addrinfo *choose(const struct addrinfo *all)
 static int check_insecure(const struct addrinfo *ai,
 			  const struct server_opts *opts, struct err *err)
 {
-	if (opts->insecure || is_loopback(ai->ai_addr))
+	const union address *a = (const union address *)ai->ai_addr;
+
+	if (opts->insecure || listen_is_loopback(a))
 		return 0;
 	err_set(err, ERR_INVALID_ARGUMENT,
 		"listen on %s: others could read and forge everything",

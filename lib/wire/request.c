@@ -139,6 +139,18 @@ static void rpc_request(struct call *call, const char *path)
 	}
 }
 
+/* Members alone change things; checked before the body is read. */
+static void guard(struct stream *st, struct call *call)
+{
+	const struct route *r = call->route;
+	struct err err;
+
+	if (call->plain || !r->method || r->method->guard == RPC_OPEN)
+		return;
+	if (peer_check(&st->conn->peer, st->s->trust_all, r->path, &err))
+		refuse(call, 0, err.code, "%s", err.msg);
+}
+
 static void route(struct stream *st, struct call *call)
 {
 	const char *verb = http1_method(&st->in), *path = http1_path(&st->in);
@@ -245,6 +257,8 @@ void request_head(struct stream *st)
 	st->headless = !strcmp(http1_method(&st->in), "HEAD");
 	if (!foreign(st, call))
 		route(st, call);
+	if (!call->refused)
+		guard(st, call);
 	if (!call->refused)
 		check_length(st, call);
 	if (!call->refused)

@@ -10,9 +10,9 @@
 #include "wire/binary.h"
 
 const struct rpc_method rpc_methods[RPC_COUNT] = {
-#define RPC_ROW(NAME, path, in, out, kind, channel, again)                     \
-	{path,	      &in##__descriptor, &out##__descriptor,                   \
-	 RPC_##kind, RPC_##channel,	  (again)},
+#define RPC_ROW(NAME, path, in, out, kind, channel, again, guard)          \
+	{path,          &in##__descriptor, &out##__descriptor, RPC_##kind, \
+	 RPC_##channel, (again),           RPC_##guard},
 	RPC_METHODS(RPC_ROW)
 #undef RPC_ROW
 };

@@ -25,6 +25,13 @@ enum rpc_channel {
 	RPC_BULK,
 };
 
+/* Who may call it: whoever reaches us, or, since it changes something or gives
+ * models away, members alone (peer_check() in peer.h). */
+enum rpc_guard {
+	RPC_OPEN,
+	RPC_GUARDED,
+};
+
 /* A header of this name marks a call as forwarded by a node. */
 #define RPC_FORWARDED "gfl-forwarded"
 
@@ -34,109 +41,116 @@ struct rpc_method {
 	enum rpc_kind kind;
 	enum rpc_channel channel;
 	bool again; /* the same call twice does no harm */
+	enum rpc_guard guard;
 };
 
-/* X(NAME, path, C type of request, of response, kind, channel, again);
+/* X(NAME, path, C type of request, of response, kind, channel, again, guard);
  * the types as protoc-c's lower-case prefixes. */
 #define RPC_GATEWAY_METHODS(X)                                                 \
 	X(GATEWAY_REGISTER_NODE, "/GatewayService/RegisterNode",               \
-	  register_node_request, register_node_response, UNARY, CONTROL, true) \
+	  register_node_request, register_node_response, UNARY, CONTROL, true, \
+	  GUARDED)                                                             \
 	X(GATEWAY_GET_NODES, "/GatewayService/GetNodes", get_nodes_request,    \
-	  get_nodes_response, UNARY, CONTROL, true)                            \
+	  get_nodes_response, UNARY, CONTROL, true, OPEN)                      \
 	X(GATEWAY_GET_LEADER, "/GatewayService/GetLeader", get_leader_request, \
-	  get_leader_response, UNARY, CONTROL, true)                           \
+	  get_leader_response, UNARY, CONTROL, true, OPEN)                     \
 	X(GATEWAY_UPDATE_LEADER, "/GatewayService/UpdateLeader",               \
-	  update_leader_request, update_leader_response, UNARY, CONTROL, true) \
+	  update_leader_request, update_leader_response, UNARY, CONTROL, true, \
+	  GUARDED)                                                             \
 	X(GATEWAY_HEARTBEAT, "/GatewayService/Heartbeat", heartbeat_request,   \
-	  heartbeat_response, UNARY, CONTROL, true)                            \
+	  heartbeat_response, UNARY, CONTROL, true, GUARDED)                   \
 	X(GATEWAY_HEALTH_CHECK, "/GatewayService/HealthCheck",                 \
-	  health_check_request, health_check_response, UNARY, CONTROL, true)   \
+	  health_check_request, health_check_response, UNARY, CONTROL, true,   \
+	  OPEN)                                                                \
 	X(GATEWAY_REMOVE_NODE, "/GatewayService/RemoveNode",                   \
-	  remove_node_request, remove_node_response, UNARY, CONTROL, false)    \
+	  remove_node_request, remove_node_response, UNARY, CONTROL, false,    \
+	  GUARDED)                                                             \
 	X(GATEWAY_GET_STATS, "/GatewayService/GetStats", get_stats_request,    \
-	  get_stats_response, UNARY, CONTROL, true)                            \
+	  get_stats_response, UNARY, CONTROL, true, OPEN)                      \
 	X(GATEWAY_CONFIRM_BOOTSTRAP, "/GatewayService/ConfirmBootstrap",       \
 	  confirm_bootstrap_request, confirm_bootstrap_response, UNARY,        \
-	  CONTROL, true)                                                       \
+	  CONTROL, true, GUARDED)                                              \
 	X(GATEWAY_WATCH_NODES, "/GatewayService/WatchNodes",                   \
-	  watch_nodes_request, node_event, SERVER_STREAM, CONTROL, true)
+	  watch_nodes_request, node_event, SERVER_STREAM, CONTROL, true, OPEN)
 
-#define RPC_RAFT_METHODS(X)                                                    \
-	X(RAFT_STEP, "/gfl.v1.RaftService/Step", gfl__v1__raft_step_request,   \
-	  gfl__v1__raft_step_response, UNARY, CONTROL, true)
+#define RPC_RAFT_METHODS(X)                                                  \
+	X(RAFT_STEP, "/gfl.v1.RaftService/Step", gfl__v1__raft_step_request, \
+	  gfl__v1__raft_step_response, UNARY, CONTROL, true, GUARDED)
 
 #define RPC_NODE_METHODS(X)                                                    \
 	X(NODE_GET_STATUS, "/gfl.v1.NodeService/GetStatus",                    \
 	  gfl__v1__node_status_request, gfl__v1__node_status, UNARY, CONTROL,  \
-	  true)                                                                \
+	  true, OPEN)                                                          \
 	X(NODE_GET_STATE, "/gfl.v1.NodeService/GetState",                      \
-	  gfl__v1__get_state_request, gfl__v1__state, UNARY, CONTROL, true)    \
+	  gfl__v1__get_state_request, gfl__v1__state, UNARY, CONTROL, true,    \
+	  OPEN)                                                                \
 	X(NODE_WATCH_STATE, "/gfl.v1.NodeService/WatchState",                  \
 	  gfl__v1__watch_state_request, gfl__v1__watch_state_event,            \
-	  SERVER_STREAM, CONTROL, true)                                        \
+	  SERVER_STREAM, CONTROL, true, OPEN)                                  \
 	X(NODE_READ_LOG, "/gfl.v1.NodeService/ReadLog",                        \
 	  gfl__v1__read_log_request, gfl__v1__log_entry, SERVER_STREAM,        \
-	  CONTROL, true)                                                       \
+	  CONTROL, true, OPEN)                                                 \
 	X(NODE_JOIN, "/gfl.v1.NodeService/Join", gfl__v1__join_request,        \
-	  gfl__v1__join_response, UNARY, CONTROL, true)                        \
+	  gfl__v1__join_response, UNARY, CONTROL, true, GUARDED)               \
 	X(NODE_LEAVE, "/gfl.v1.NodeService/Leave", gfl__v1__leave_request,     \
-	  gfl__v1__leave_response, UNARY, CONTROL, true)                       \
+	  gfl__v1__leave_response, UNARY, CONTROL, true, GUARDED)              \
 	X(NODE_TRANSFER, "/gfl.v1.NodeService/Transfer",                       \
 	  gfl__v1__transfer_request, gfl__v1__transfer_response, UNARY,        \
-	  CONTROL, false)                                                      \
+	  CONTROL, false, GUARDED)                                             \
 	X(NODE_PROPOSE, "/gfl.v1.NodeService/Propose",                         \
 	  gfl__v1__propose_request, gfl__v1__propose_response, UNARY, CONTROL, \
-	  true)                                                                \
+	  true, GUARDED)                                                       \
 	X(NODE_ATTACH_TRAINER, "/gfl.v1.NodeService/AttachTrainer",            \
 	  gfl__v1__attach_trainer_request, gfl__v1__attach_trainer_response,   \
-	  UNARY, CONTROL, true)                                                \
+	  UNARY, CONTROL, true, GUARDED)                                       \
 	X(NODE_DETACH_TRAINER, "/gfl.v1.NodeService/DetachTrainer",            \
 	  gfl__v1__detach_trainer_request, gfl__v1__detach_trainer_response,   \
-	  UNARY, CONTROL, true)                                                \
+	  UNARY, CONTROL, true, GUARDED)                                       \
 	X(NODE_REPORT, "/gfl.v1.NodeService/Report", gfl__v1__report_request,  \
-	  gfl__v1__report_response, UNARY, CONTROL, true)                      \
+	  gfl__v1__report_response, UNARY, CONTROL, true, GUARDED)             \
 	X(NODE_START_RUN, "/gfl.v1.NodeService/StartRun",                      \
 	  gfl__v1__start_run_request, gfl__v1__start_run_response, UNARY,      \
-	  CONTROL, true)                                                       \
+	  CONTROL, true, GUARDED)                                              \
 	X(NODE_STOP_RUN, "/gfl.v1.NodeService/StopRun",                        \
 	  gfl__v1__stop_run_request, gfl__v1__stop_run_response, UNARY,        \
-	  CONTROL, true)                                                       \
+	  CONTROL, true, GUARDED)                                              \
 	X(NODE_LIST_RUNS, "/gfl.v1.NodeService/ListRuns",                      \
 	  gfl__v1__list_runs_request, gfl__v1__list_runs_response, UNARY,      \
-	  CONTROL, true)                                                       \
+	  CONTROL, true, OPEN)                                                 \
 	X(NODE_SHOW_RUN, "/gfl.v1.NodeService/ShowRun",                        \
-	  gfl__v1__show_run_request, gfl__v1__run, UNARY, CONTROL, true)       \
+	  gfl__v1__show_run_request, gfl__v1__run, UNARY, CONTROL, true, OPEN) \
 	X(NODE_SEND_MESSAGE, "/gfl.v1.NodeService/SendMessage",                \
 	  gfl__v1__send_message_request, gfl__v1__send_message_response,       \
-	  UNARY, CONTROL, true)                                                \
+	  UNARY, CONTROL, true, GUARDED)                                       \
 	X(NODE_RECEIVE_MESSAGES, "/gfl.v1.NodeService/ReceiveMessages",        \
 	  gfl__v1__receive_messages_request,                                   \
-	  gfl__v1__receive_messages_response, UNARY, CONTROL, true)
+	  gfl__v1__receive_messages_response, UNARY, CONTROL, true, GUARDED)
 
-#define RPC_TRAINER_METHODS(X)                                                 \
-	X(TRAINER_EXCHANGE, "/gfl.v1.TrainerService/Exchange",                 \
-	  gfl__v1__exchange_request, gfl__v1__exchange_response, UNARY, BULK,  \
-	  true)                                                                \
-	X(TRAINER_PULL_MODEL, "/gfl.v1.TrainerService/PullModel",              \
-	  gfl__v1__pull_model_request, gfl__v1__model_chunk, SERVER_STREAM,    \
-	  BULK, true)                                                          \
-	X(TRAINER_PROBE, "/gfl.v1.TrainerService/Probe",                       \
-	  gfl__v1__probe_request, gfl__v1__probe_response, UNARY, BULK, true)  \
-	X(TRAINER_GET_STATUS, "/gfl.v1.TrainerService/GetStatus",              \
-	  gfl__v1__trainer_status_request, gfl__v1__trainer_status, UNARY,     \
-	  CONTROL, true)                                                       \
-	X(TRAINER_GET_HISTORY, "/gfl.v1.TrainerService/GetHistory",            \
-	  gfl__v1__history_request, gfl__v1__history_row, SERVER_STREAM,       \
-	  CONTROL, true)
+#define RPC_TRAINER_METHODS(X)                                                \
+	X(TRAINER_EXCHANGE, "/gfl.v1.TrainerService/Exchange",                \
+	  gfl__v1__exchange_request, gfl__v1__exchange_response, UNARY, BULK, \
+	  true, GUARDED)                                                      \
+	X(TRAINER_PULL_MODEL, "/gfl.v1.TrainerService/PullModel",             \
+	  gfl__v1__pull_model_request, gfl__v1__model_chunk, SERVER_STREAM,   \
+	  BULK, true, GUARDED)                                                \
+	X(TRAINER_PROBE, "/gfl.v1.TrainerService/Probe",                      \
+	  gfl__v1__probe_request, gfl__v1__probe_response, UNARY, BULK, true, \
+	  GUARDED)                                                            \
+	X(TRAINER_GET_STATUS, "/gfl.v1.TrainerService/GetStatus",             \
+	  gfl__v1__trainer_status_request, gfl__v1__trainer_status, UNARY,    \
+	  CONTROL, true, OPEN)                                                \
+	X(TRAINER_GET_HISTORY, "/gfl.v1.TrainerService/GetHistory",           \
+	  gfl__v1__history_request, gfl__v1__history_row, SERVER_STREAM,      \
+	  CONTROL, true, OPEN)
 
-#define RPC_METHODS(X)                                                         \
-	RPC_GATEWAY_METHODS(X)                                                 \
-	RPC_RAFT_METHODS(X)                                                    \
-	RPC_NODE_METHODS(X)                                                    \
+#define RPC_METHODS(X)         \
+	RPC_GATEWAY_METHODS(X) \
+	RPC_RAFT_METHODS(X)    \
+	RPC_NODE_METHODS(X)    \
 	RPC_TRAINER_METHODS(X)
 
 enum rpc_name {
-#define RPC_ENUM(NAME, path, in, out, kind, channel, again) RPC_##NAME,
+#define RPC_ENUM(NAME, path, in, out, kind, channel, again, guard) RPC_##NAME,
 	RPC_METHODS(RPC_ENUM)
 #undef RPC_ENUM
 		RPC_COUNT

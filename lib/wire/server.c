@@ -134,6 +134,7 @@ int server_open(struct server **out, struct loop *loop,
 	s->max_message = opts->max_message ? opts->max_message : MAX_MESSAGE;
 	s->max_conns = opts->max_connections ? opts->max_connections
 					     : conns_by_descriptors();
+	s->trust_all = opts->insecure;
 	s->unknown.path = (char *)"other";
 	TAILQ_INIT(&s->conns);
 	TAILQ_INIT(&s->todo);

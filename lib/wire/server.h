@@ -3,10 +3,11 @@
  *
  * A handler answers at once or keeps the call and answers later: a held call
  * costs little, and ends by itself when its client goes away or its deadline
- * passes. HTTP/1.1 and, by prior knowledge, HTTP/2. Limits: head 16 KiB, 100 headers, JSON body 4 MiB, message 64 MiB (16
- * times that for all that are being received), 10 s to receive a request.
- * Past one of them: RESOURCE_EXHAUSTED with its name. At the bound of
- * connections newcomers wait until one closes. */
+ * passes. HTTP/1.1 and, by prior knowledge, HTTP/2. Limits: head 16 KiB, 100
+ * headers, JSON body 4 MiB, message 64 MiB (16 times that for all that are
+ * being received), 10 s to receive a request. Past one of them:
+ * RESOURCE_EXHAUSTED with its name. At the bound of connections newcomers wait
+ * until one closes. */
 #ifndef WIRE_SERVER_H
 #define WIRE_SERVER_H
 
@@ -19,11 +20,13 @@
 
 struct server;
 struct call; /* one request being served */
+struct peer; /* who sent it, see peer.h */
 
 struct server_opts {
 	const char *listen;     /* "127.0.0.1:0": a free port */
 	const char *advertise;  /* URL that others use; NULL: from listen */
-	bool insecure;          /* may bind what is not loopback */
+	bool insecure;          /* may bind what is not loopback, and trusts
+				   whoever reaches it */
 	size_t max_message;     /* bytes; 0: 64 MiB */
 	size_t max_connections; /* 0: from the descriptor limit */
 	int64_t receive_ms;     /* to receive a request; 0: 10 s */
@@ -103,6 +106,10 @@ void call_on_cancel(struct call *call, call_fn *fn, void *arg);
 /* Monotonic time (clock_ms) by which to answer; INT64_MAX if the client gave
  * none. */
 int64_t call_deadline_ms(const struct call *call);
+
+/* Who calls, until the call is over; nobody known once the client has gone.
+ * Methods that rpc.h guards are refused to strangers before a handler runs. */
+const struct peer *call_peer(const struct call *call);
 
 /* The call was forwarded by a node for somebody: do not forward it again. */
 bool call_forwarded(const struct call *call);

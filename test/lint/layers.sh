@@ -40,6 +40,7 @@ lib/wire/binary.*
 lib/wire/field.*
 lib/wire/base64.*
 lib/wire/utf8.*
+lib/wire/peer.*
 '
 # What a pure file may not reach, not even through another header …
 never='uv\.h|sqlite3\.h|curl/curl\.h|sys/socket\.h|base/(clock|loop|worker|timer)\.h'
