@@ -6,6 +6,7 @@ be taken or refused alike, but for the differences that are listed with their
 reason. TAP on stdout."""
 import json
 import math
+import multiprocessing
 import random
 import struct
 import subprocess
@@ -28,6 +29,8 @@ def schema():
 
 ALL = schema()
 from google.protobuf import json_format  # noqa: E402
+
+BATCH = 500  # messages
 
 INTS = [0, 1, -1, 127, 128, 2**31 - 1, -2**31, 2**53 + 1, 2**63 - 1, -2**63]
 REALS = [0.0, 1.0, -1.5, 0.1, 1e300, 5e-324, math.inf, -math.inf, math.nan,
@@ -143,7 +146,7 @@ def same(ours, theirs):
     return ours == theirs
 
 
-def check_both_ways(codec, count, seed):
+def check_batch(codec, count, seed):
     r = random.Random(seed)
     messages = [fill(ALL.All(), r, 2) for _ in range(count)]
     bad = []
@@ -166,6 +169,14 @@ def check_both_ways(codec, count, seed):
                 != canonical(m):
             bad.append((i, "binary differs", ours, theirs))
     return bad
+
+
+def check_both_ways(codec, count, seed):
+    """In batches, each of a seed of its own, on all cores."""
+    batches = [(codec, min(BATCH, count - at), seed + at // BATCH)
+               for at in range(0, count, BATCH)]
+    with multiprocessing.Pool() as pool:
+        return sum(pool.starmap(check_batch, batches), [])
 
 
 # Values for a field, to be taken or refused alike.
@@ -251,7 +262,7 @@ def verdict(number, name, bad):
 
 def main():
     codec = sys.argv[1]
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 10000
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     failed = verdict(1, "%d random messages, seed %d" % (count, seed),
                      check_both_ways(codec, count, seed))
