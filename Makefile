@@ -51,8 +51,11 @@ PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libnghttp2-dev \
 	libsqlite3-dev protobuf-c-compiler libprotobuf-c-dev libssl-dev \
 	libisal-dev libinih-dev libsmartcols-dev libdnnl-dev uthash-dev \
 	zlib1g-dev dataset-fashion-mnist
+# Whoever has npm from elsewhere keeps it: Debian's would be in its way.
+NODE := $(if $(shell command -v npm 2>&1),,nodejs npm)
 PACKAGES_CHECK := $(PACKAGES) bats procps curl jq sqlite3 \
-	protobuf-compiler python3-protobuf clang-14 libclang-rt-14-dev
+	protobuf-compiler python3-protobuf clang-14 libclang-rt-14-dev \
+	python3-grpcio openssl $(NODE)
 # The peers of the benches, and what drives them.
 PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
 	nginx-light etcd-server python3-grpcio python3-torch python3-numpy \
@@ -120,9 +123,11 @@ BENCH :=
 bench: deps-bench
 	@$(MAKE) --no-print-directory -j2 all $(BENCHES)
 	@test/bench/bench.sh $(CURDIR)/$(BUILD) $(BENCH)
-# Our codecs beside Python's.
-check-interop: $(INTEROP)
-	@test/interop/codec.py $(BUILD)/test/interop/codec
+# Our codecs beside Python's; then clients of others, which npm installs once.
+check-interop: all $(INTEROP)
+	@rc=0; test/interop/codec.py $(BUILD)/test/interop/codec || rc=1; \
+		test/interop/install.sh build/interop && \
+		test/interop/run.sh $(BUILD) build/interop || rc=1; exit $$rc
 # libFuzzer on whatever reads bytes from outside, built apart by clang:
 # `make fuzz SECONDS=600 TARGET="http1 json"`; check-fuzz is a short run of all.
 SECONDS := 60
