@@ -45,8 +45,8 @@ static const struct opt opts[] = {
 		   "a leader is heard at least so often", .min = 1,
 		   .max = WAIT_MAX_MS),
 	OPT_SECONDS(0, "fail-after", struct config, fail_after_ms, "5",
-		    "a node or trainer silent for so long is down",
-		    .min = 100, .max = WAIT_MAX_MS),
+		    "a node or trainer silent for so long is down", .min = 100,
+		    .max = WAIT_MAX_MS),
 	OPT_SECONDS(0, "remove-after", struct config, remove_after_ms, "600",
 		    "a node that is down is removed after so long"),
 	OPT_INT(0, "max-voters", struct config, max_voters, "N", "5", 1, 99,
@@ -158,12 +158,16 @@ static int open_node(struct app *app, const char *path, const char *at,
 		     struct err *err)
 {
 	const struct config *cfg = app->cfg;
+	const struct daemon_opts *d = &cfg->daemon;
 	const struct node_config node = {
 		.loop = app->loop,
 		.db_path = path,
 		.server = {.listen = at,
-			   .advertise = cfg->daemon.advertise,
-			   .insecure = cfg->daemon.insecure},
+			   .advertise = d->advertise,
+			   .insecure = d->insecure,
+			   .max_message = (size_t)d->max_message,
+			   .max_connections = (size_t)d->max_connections,
+			   .max_per_source = (size_t)d->per_source},
 		.node_id = cfg->id,
 		.gateways = cfg->gateways.at,
 		.ngateways = cfg->gateways.n,
@@ -233,9 +237,10 @@ static int run(const struct config *cfg, struct err *err)
 	int rc;
 
 	if (cfg->bootstrap && cfg->joins.n)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--bootstrap founds a cluster, --join joins one: "
-			       "not both");
+		return err_set(
+			err, ERR_INVALID_ARGUMENT,
+			"--bootstrap founds a cluster, --join joins one: "
+			"not both");
 	if (daemon_start(&app.daemon, &cfg->daemon, err))
 		return (int)err->code;
 	file = cfg->id ? mem_fmt("node-%" PRId64 ".db", cfg->id)

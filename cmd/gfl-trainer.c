@@ -129,6 +129,9 @@ static int open_all(struct app *app, const struct config *cfg, const char *db,
 	struct server_opts serve = {
 		.advertise = cfg->daemon.advertise,
 		.insecure = cfg->daemon.insecure,
+		.max_message = (size_t)cfg->daemon.max_message,
+		.max_connections = (size_t)cfg->daemon.max_connections,
+		.max_per_source = (size_t)cfg->daemon.per_source,
 	};
 	char *listen = opt_addr_text(&cfg->daemon.listen);
 	int rc;

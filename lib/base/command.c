@@ -122,7 +122,8 @@ static int input_file(const char *p, size_t len, struct err *err)
 	return fd;
 }
 
-/* SIGPIPE, which we may ignore, has its usual effect on the command. */
+/* SIGPIPE, which we may ignore, has its usual effect on the command, and no
+ * signal that a thread of ours blocks is blocked there. */
 static int spawn(const struct command *c, int input, pid_t *pid)
 {
 	posix_spawn_file_actions_t files;
@@ -136,7 +137,10 @@ static int spawn(const struct command *c, int input, pid_t *pid)
 	sigemptyset(&usual);
 	sigaddset(&usual, SIGPIPE);
 	posix_spawnattr_setsigdefault(&attr, &usual);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
+	sigemptyset(&usual);
+	posix_spawnattr_setsigmask(&attr, &usual);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF |
+						POSIX_SPAWN_SETSIGMASK);
 	rc = posix_spawn(pid, c->path, &files, &attr, c->argv, environ);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,10 +65,32 @@ static int go_background(struct daemon *d, struct err *err)
 	return 0;
 }
 
+/* The usual 1024 is for programs that use select(). */
+static int raise_descriptors(const struct daemon_opts *opts, struct err *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if ((rlim_t)opts->max_connections + DAEMON_KEPT_FDS <= limit.rlim_cur)
+		return 0;
+	if (!opts->max_connections)
+		return 0;
+	err_set(err, ERR_INVALID_ARGUMENT,
+		"--max-connections %d is more than %llu descriptors allow",
+		opts->max_connections, (unsigned long long)limit.rlim_cur);
+	return err_hint(err, "raise the limit with ulimit -n or LimitNOFILE=");
+}
+
 int daemon_start(struct daemon *d, const struct daemon_opts *opts,
 		 struct err *err)
 {
 	*d = (struct daemon){.opts = opts, .parent_fd = -1};
+	if (raise_descriptors(opts, err))
+		return (int)err->code;
 	/* Without a host the program has a default of its own, on loopback. */
 	if (!opts->insecure && opts->listen.host[0] &&
 	    !is_loopback(opts->listen.host)) {

@@ -23,6 +23,9 @@ struct daemon_opts {
 	const char *port_file; /* or NULL */
 	int ready_fd;          /* or -1 */
 	int64_t shutdown_ms;   /* 0: as long as it takes */
+	int64_t max_message;   /* bytes; 0: the server's default */
+	int max_connections;   /* 0: as many as there are descriptors for */
+	int per_source;        /* connections of one address; 0: a quarter */
 	bool insecure, background;
 };
 
@@ -44,6 +47,13 @@ struct daemon_opts {
 			"write a newline to this descriptor once ready"),     \
 		OPT_SECONDS(0, "shutdown-timeout", T, m.shutdown_ms, "30",    \
 			    "stop at once after this long; 0 never"),         \
+		OPT_SIZE(0, "max-message", T, m.max_message, "64MiB",         \
+			 "a larger message is refused", .min = 1 << 20,       \
+			 .max = 1 << 30),                                     \
+		OPT_INT(0, "max-connections", T, m.max_connections, "N", "0", \
+			0, 1000000, "others wait; 0: by descriptors"),        \
+		OPT_INT(0, "max-per-source", T, m.per_source, "N", "0", 0,    \
+			1000000, "of one address; 0: a quarter of all"),      \
 		OPT_BOOL(0, "insecure", T, m.insecure,                        \
 			 "trust everyone who can reach the port, even where "   \
 			 "there is no TLS"),                                     \
@@ -56,9 +66,12 @@ struct daemon {
 	bool ready;
 };
 
-/* Refuse (INVALID_ARGUMENT) to listen beyond this machine without --insecure;
- * with --background go on in a child: the parent waits until daemon_ready(),
- * prints the pid and exits 0, or exits as the child does. */
+enum { DAEMON_KEPT_FDS = 64 }; /* for files and connections of our own */
+
+/* Take as many descriptors as we may have. Refuse (INVALID_ARGUMENT) to listen
+ * beyond this machine without --insecure, and more connections than descriptors
+ * allow; with --background go on in a child: the parent waits until
+ * daemon_ready(), prints the pid and exits 0, or exits as the child does. */
 int daemon_start(struct daemon *d, const struct daemon_opts *opts,
 		 struct err *err) MUST_CHECK;
 

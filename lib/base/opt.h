@@ -60,7 +60,7 @@ struct opt {
 	size_t at;           /* offset in the program's struct */
 	const char *arg;     /* what -h calls the value; NULL for flags */
 	const char *def;     /* parsed like any value; NULL leaves zero */
-	int64_t min, max;    /* of integers and ms, when min < max */
+	int64_t min, max;    /* of integers, ms and bytes, when min < max */
 	double rmin, rmax;   /* of reals, when rmin < rmax */
 	const char *choices; /* "a|b|c" */
 	const char *brief;   /* one line, lower case, no full stop */

@@ -177,6 +177,22 @@ int value_size(const char *text, int64_t *bytes, struct err *err)
 			      bytes, err);
 }
 
+static int set_size(const struct opt *row, int64_t *out, const char *text,
+		    struct err *err)
+{
+	int64_t v = 0;
+	int rc = value_size(text, &v, err);
+
+	if (rc)
+		return rc;
+	if (row->min < row->max && (v < row->min || v > row->max))
+		return err_set(err, ERR_OUT_OF_RANGE,
+			       "%s is outside of %lld to %lld bytes", text,
+			       (long long)row->min, (long long)row->max);
+	*out = v;
+	return 0;
+}
+
 static int set_duration(const struct opt *row, int64_t *out, const char *text,
 			struct err *err)
 {
@@ -361,7 +377,7 @@ int value_set(const struct opt *row, void *base, const char *text,
 	case OPT_KIND_MILLIS:
 		return set_duration(row, at, text, err);
 	case OPT_KIND_SIZE:
-		return value_size(text, at, err);
+		return set_size(row, at, text, err);
 	case OPT_KIND_CHOICE:
 	case OPT_KIND_WORD:
 		return set_choice(row, at, text, err);

@@ -316,6 +316,7 @@ static void on_closed(uv_handle_t *h)
 	stream_release(&c->own);
 	buf_release(&c->stash);
 	h2_close(c->h2);
+	source_leave(s, c->source);
 	free(c);
 	s->n_conns--;
 	s->handles--;
@@ -355,11 +356,13 @@ static void meet(struct conn *c, const union address *from)
 	listen_numeric(from, c->peer.addr);
 }
 
-void conn_open(struct server *s, int fd, const union address *from)
+void conn_open(struct server *s, int fd, const union address *from,
+	       struct source *source)
 {
 	struct conn *c = mem_zero(1, sizeof(*c));
 
 	c->own.s = s;
+	c->source = source;
 	stream_init(&c->own, c, 0);
 	uv_tcp_init(s->uv, &c->tcp);
 	c->tcp.data = c;

@@ -2,6 +2,7 @@
  *
  *	server.c  open, close, what is served
  *	listen.c  the listening socket, our names, accepting
+ *	source.c  how many connections each address has
  *	conn.c    one connection: bytes in, bytes out, its end
  *	stream.c  what is put off to the next turn, and the wait for it
  *	many.c    the streams of a connection that speaks HTTP/2
@@ -103,7 +104,7 @@ struct metrics_hook {
 struct server {
 	struct loop *loop;
 	uv_loop_t *uv;
-	size_t max_message, max_conns;
+	size_t max_message, max_conns, max_per_source;
 	char *url;
 	int port;
 	char *names[ENGINE_NAMES]; /* that Host may have */
@@ -120,6 +121,7 @@ struct server {
 	struct route unknown; /* counts calls of methods that are none */
 	struct metrics_hook *metrics;
 
+	struct source *sources;
 	TAILQ_HEAD(, conn) conns;
 	TAILQ_HEAD(, stream) todo;
 	uv_idle_t idle; /* runs while todo has entries */
@@ -128,13 +130,21 @@ struct server {
 	size_t n_conns, n_held, n_streams;
 	size_t n_many;    /* streams of HTTP/2 */
 	size_t receiving; /* bytes of all bodies that are not complete */
-	uint64_t accepted, pauses, cut, bytes_in, bytes_out;
+	uint64_t accepted, pauses, turned_away, cut, bytes_in, bytes_out;
 	int handles; /* of libuv, that are not closed yet */
 
 	struct buf spare_out, spare_body; /* memory lent to connections */
 	char date[40];
 	int64_t date_s;
 	char read[ENGINE_READ];
+};
+
+/* An address with connections; of IPv6 the network, which one host may have
+ * whole. */
+struct source {
+	uint64_t at[2];
+	size_t n;
+	UT_hash_handle hh;
 };
 
 /* What carries a request and its answer. */
@@ -189,6 +199,7 @@ struct conn {
 	size_t n_streams;
 	size_t queued; /* bytes of answers in streams */
 
+	struct source *source; /* or NULL: not counted */
 	TAILQ_ENTRY(conn) all;
 	size_t sniffed; /* bytes that both could begin with */
 	bool known;     /* which of them it is */
@@ -235,8 +246,16 @@ bool listen_is_loopback(const union address *a);
 void listen_numeric(const union address *a, char text[PEER_ADDR]);
 bool listen_is_us(const struct server *s, const char *host);
 
+/* source.c: count one more connection from there. *out is NULL where there is
+ * no bound; false: it is reached. Then source_refuse() says so and closes. */
+bool source_enter(struct server *s, const union address *from,
+		  struct source **out);
+void source_leave(struct server *s, struct source *source); /* NULL: nothing */
+void source_refuse(struct server *s, int fd);
+
 /* conn.c */
-void conn_open(struct server *s, int fd, const union address *from);
+void conn_open(struct server *s, int fd, const union address *from,
+	       struct source *source);
 void conn_close(struct conn *c); /* at once; cancels its calls */
 void conn_flush(struct conn *c); /* never closes */
 void conn_work(struct conn *c);  /* one turn's worth of what was put off */

@@ -51,27 +51,35 @@ static void accept_failed(struct server *s, int number)
 	uv_timer_start(&s->accept_again, on_accept_again, ACCEPT_AGAIN_MS, 0);
 }
 
+/* Returns whether there may be more to accept. */
+static bool accept_one(struct server *s)
+{
+	union address from = {0};
+	socklen_t len = sizeof(from);
+	struct source *source;
+	int fd = accept4(s->fd, &from.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		accept_failed(s, errno);
+	else if (source_enter(s, &from, &source))
+		conn_open(s, fd, &from, source);
+	else
+		source_refuse(s, fd);
+	return fd >= 0;
+}
+
 static void on_acceptable(uv_poll_t *poll, int status, int events)
 {
 	struct server *s = poll->data;
 
 	(void)status, (void)events;
 	for (int i = 0; i < AT_ONCE; i++) {
-		union address from = {0};
-		socklen_t len = sizeof(from);
-		int fd;
-
 		if (s->n_conns >= s->max_conns) {
 			pause_accepting(s);
 			return;
 		}
-		fd = accept4(s->fd, &from.sa, &len,
-			     SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0) {
-			accept_failed(s, errno);
+		if (!accept_one(s))
 			return;
-		}
-		conn_open(s, fd, &from);
 	}
 }
 

@@ -4,12 +4,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/daemon.h"
 #include "base/mem.h"
 
 enum {
-	KEPT_FDS = 64, /* for files and connections of our own */
+	KEPT_FDS = DAEMON_KEPT_FDS,
 	MAX_MESSAGE = 64 << 20,
 	MAX_CONNS = 100000,
+	SHARES = 4, /* of the connections, one for each address */
 };
 
 static size_t conns_by_descriptors(void)
@@ -135,6 +137,9 @@ int server_open(struct server **out, struct loop *loop,
 	s->max_conns = opts->max_connections ? opts->max_connections
 					     : conns_by_descriptors();
 	s->trust_all = opts->insecure;
+	s->max_per_source = opts->max_per_source
+				    ? opts->max_per_source
+				    : (s->max_conns + SHARES - 1) / SHARES;
 	s->unknown.path = (char *)"other";
 	TAILQ_INIT(&s->conns);
 	TAILQ_INIT(&s->todo);

@@ -7,7 +7,9 @@
  * headers, JSON body 4 MiB, message 64 MiB (16 times that for all that are
  * being received), 10 s to receive a request. Past one of them:
  * RESOURCE_EXHAUSTED with its name. At the bound of connections newcomers wait
- * until one closes. */
+ * until one closes; an address at its own bound is turned away. All of this
+ * machine shares 127.0.0.1 and ::1, and a proxy on it may speak for many: those
+ * two have no such bound. */
 #ifndef WIRE_SERVER_H
 #define WIRE_SERVER_H
 
@@ -29,6 +31,7 @@ struct server_opts {
 				   whoever reaches it */
 	size_t max_message;     /* bytes; 0: 64 MiB */
 	size_t max_connections; /* 0: from the descriptor limit */
+	size_t max_per_source;  /* connections; 0: a quarter of those */
 	int64_t receive_ms;     /* to receive a request; 0: 10 s */
 	int64_t idle_ms; /* between requests, or for a reader that stalls; 0:
 			    60 s */

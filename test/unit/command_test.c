@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +59,24 @@ TEST(a_command_that_does_not_read_hurts_nobody)
 	CHECK(!command_open(&c, "true", &err));
 	CHECK(!command_run(c, much, sizeof(much), &err));
 	command_free(c);
+}
+
+TEST(a_command_has_no_signal_blocked_or_ignored)
+{
+	struct buf got = BUF_INIT(200);
+	struct err err;
+	sigset_t all;
+
+	script("on", "grep -c '^SigBlk:\t0*$' /proc/$$/status >got\n"
+		     "kill -PIPE $$");
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	run("./on", "", ERR_ABORTED, &err);
+	CHECK_HAS(err.msg, "ended by signal 13");
+	CHECK(!input_read(&got, "got", &err));
+	CHECK_STR(got.p, "1\n");
+	buf_release(&got);
 }
 
 TEST(a_command_that_fails_says_how)

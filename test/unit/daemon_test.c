@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -34,6 +35,25 @@ TEST(a_daemon_serves_this_machine_only_unless_told)
 	strcpy(o.listen.host, outside[0]);
 	o.insecure = true;
 	CHECK(!daemon_start(&d, &o, &err));
+}
+
+TEST(a_daemon_takes_the_descriptors_that_it_may_have)
+{
+	struct rlimit limit = {100, 300};
+	struct daemon_opts o = {LOCAL};
+	struct daemon d;
+	struct err err;
+
+	CHECK(!setrlimit(RLIMIT_NOFILE, &limit));
+	CHECK(!daemon_start(&d, &o, &err));
+	CHECK(!getrlimit(RLIMIT_NOFILE, &limit));
+	CHECK_INT(limit.rlim_cur, 300);
+	o.max_connections = 300 - DAEMON_KEPT_FDS;
+	CHECK(!daemon_start(&d, &o, &err));
+	o.max_connections++;
+	CHECK_INT(daemon_start(&d, &o, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "--max-connections 237");
+	CHECK_HAS(err.hint, "ulimit");
 }
 
 TEST(readiness_is_told_in_every_way_asked_for)
