@@ -7,54 +7,22 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "proto/node.pb-c.h"
+#include "registry/hedge.h"
+#include "registry/merge.h"
 #include "registry/seen.h"
-
-/* Time for the next of n tries, so that one that hangs leaves some to the
- * others. 0 is for ever. */
-static int64_t share(int64_t end_ms, size_t n)
-{
-	int64_t left_ms;
-
-	if (!end_ms)
-		return n > 1 ? 5000 : 0;
-	left_ms = end_ms - clock_ms();
-	left_ms = n > 1 ? left_ms / (int64_t)n : left_ms;
-	return left_ms > 1 ? left_ms : 1;
-}
 
 static int64_t end_of(int64_t timeout_ms)
 {
 	return timeout_ms ? clock_ms() + timeout_ms : 0;
 }
 
-/* Might another one answer where this one did not? */
-static bool next_may(const struct err *err)
+/* What is left until end_ms, 0 being for ever both ways. */
+static int64_t left(int64_t end_ms)
 {
-	return err->code == ERR_UNAVAILABLE ||
-	       err->code == ERR_DEADLINE_EXCEEDED;
-}
+	int64_t ms = end_ms ? end_ms - clock_ms() : 0;
 
-static int call_first(const struct opt_list *urls, int64_t end_ms,
-		      enum rpc_name name, const ProtobufCMessage *in,
-		      ProtobufCMessage **out, struct err *err)
-{
-	for (size_t i = 0; i < urls->n; i++) {
-		if (!client_now(urls->at[i], name, in,
-				share(end_ms, urls->n - i), out, err))
-			return 0;
-		if (!next_may(err))
-			return (int)err->code;
-	}
-	return (int)err->code;
-}
-
-static int ask_nodes(const struct opt_list *urls, int64_t end_ms,
-		     GetNodesResponse **out, struct err *err)
-{
-	GetNodesRequest in = GET_NODES_REQUEST__INIT;
-
-	return call_first(urls, end_ms, RPC_GATEWAY_GET_NODES, &in.base,
-			  (ProtobufCMessage **)out, err);
+	return end_ms && ms < 1 ? 1 : ms;
 }
 
 static void free_urls(struct opt_list *urls)
@@ -63,35 +31,80 @@ static void free_urls(struct opt_list *urls)
 		free((char *)urls->at[i]);
 }
 
-/* The members seen last are asked when no gateway answers. */
-static int ask_seen(const struct opt_list *gateways, int64_t end_ms,
-		    GetNodesResponse **out)
-{
-	struct opt_list urls;
-	struct err unread;
-	int rc = ERR_UNAVAILABLE;
+/* ---- the list of members ---- */
 
-	seen_get(gateways, &urls);
-	if (urls.n)
-		rc = ask_nodes(&urls, end_ms, out, &unread);
-	free_urls(&urls);
-	return rc;
+/* Lists of nodes on their way: of gateways, and of members seen last. */
+struct lists {
+	size_t gateways; /* the first so many that are asked */
+	bool all;        /* what all gateways say counts, not just one's */
+	size_t n;
+	GetNodesResponse *merged; /* NULL: none has come */
+};
+
+/* A gateway that has just been set up knows nobody: maybe another does. */
+static bool take_list(const ProtobufCMessage *msg, size_t i, void *arg)
+{
+	const GetNodesResponse *list = (const GetNodesResponse *)msg;
+	struct lists *l = arg;
+
+	if (l->merged)
+		merge_nodes(l->merged, list);
+	else
+		l->merged = (GetNodesResponse *)rpc_copy(msg);
+	l->n++;
+	if (i >= l->gateways || l->n == l->gateways)
+		return true;
+	return !l->all && list->n_nodes;
 }
 
-static int nodes_by(const struct client_opts *o, int64_t end_ms,
+static int ask_nodes(const struct opt_list *urls, struct lists *l,
+		     int64_t end_ms, struct err *err)
+{
+	GetNodesRequest in = GET_NODES_REQUEST__INIT;
+	const struct hedge_opts how = {
+		.urls = urls->at,
+		.n = urls->n,
+		.together = l->all ? l->gateways : 1,
+		.spare = urls->n - l->gateways,
+		.name = RPC_GATEWAY_GET_NODES,
+		.in = &in.base,
+		.timeout_ms = left(end_ms),
+		.grace_ms = HEDGE_PACE_MS,
+		.any_failure = true,
+	};
+
+	return hedge_now(&how, take_list, l, err);
+}
+
+static void add_seen(struct opt_list *urls, const struct opt_list *seen)
+{
+	for (size_t i = 0; i < seen->n && urls->n < OPT_LIST_MAX; i++)
+		urls->at[urls->n++] = seen->at[i];
+}
+
+/* The members seen last are asked while no gateway answers. */
+static int nodes_by(const struct client_opts *o, bool all, int64_t end_ms,
 		    GetNodesResponse **out, struct err *err)
 {
-	if (!o->gateways.n)
+	struct opt_list urls = o->gateways, seen;
+	struct lists l = {.gateways = urls.n, .all = all};
+	int rc;
+
+	if (!urls.n)
 		return err_set(err, ERR_INVALID_ARGUMENT, "no gateway named");
-	if (ask_nodes(&o->gateways, end_ms, out, err)) {
-		if (!next_may(err))
-			return (int)err->code;
-		if (ask_seen(&o->gateways, end_ms, out))
-			return err_hint(err,
-					"start gfl-gateway, or name one with "
-					"-g or GFL_GATEWAY");
-	}
-	seen_put(&o->gateways, *out);
+	seen_get(&o->gateways, &seen);
+	hedge_shuffle(urls.at, urls.n);
+	hedge_shuffle(seen.at, seen.n);
+	add_seen(&urls, &seen);
+	rc = ask_nodes(&urls, &l, end_ms, err);
+	free_urls(&seen);
+	if (rc == ERR_UNAVAILABLE || rc == ERR_DEADLINE_EXCEEDED)
+		err_hint(err, "start gfl-gateway, or name one with -g or "
+			      "GFL_GATEWAY");
+	if (rc)
+		return rc;
+	seen_put(&o->gateways, l.merged);
+	*out = l.merged;
 	return 0;
 }
 
@@ -103,13 +116,12 @@ static bool is_url(const char *text)
 int directory_nodes(const struct client_opts *o, GetNodesResponse **out,
 		    struct err *err)
 {
-	struct opt_list one = {.n = 1};
+	GetNodesRequest in = GET_NODES_REQUEST__INIT;
 
-	if (o->node && is_url(o->node)) {
-		one.at[0] = o->node;
-		return ask_nodes(&one, end_of(o->timeout_ms), out, err);
-	}
-	return nodes_by(o, end_of(o->timeout_ms), out, err);
+	if (o->node && is_url(o->node))
+		return client_now(o->node, RPC_GATEWAY_GET_NODES, &in.base,
+				  o->timeout_ms, (ProtobufCMessage **)out, err);
+	return nodes_by(o, true, end_of(o->timeout_ms), out, err);
 }
 
 static char *ids_of(const GetNodesResponse *nodes)
@@ -164,12 +176,14 @@ int directory_url(const struct client_opts *o, const char *text, char **out,
 		return 0;
 	}
 	if (directory_id(text, &id, err) ||
-	    nodes_by(o, end_of(o->timeout_ms), &nodes, err))
+	    nodes_by(o, true, end_of(o->timeout_ms), &nodes, err))
 		return (int)err->code;
 	rc = directory_find(nodes, id, out, err);
 	rpc_free((ProtobufCMessage *)nodes);
 	return rc;
 }
+
+/* ---- whoever answers ---- */
 
 static void add_url(struct opt_list *urls, const char *url)
 {
@@ -190,7 +204,8 @@ static void add_live(struct opt_list *urls, const GetNodesResponse *nodes)
 		}
 }
 
-static int candidates(const struct client_opts *o, int64_t end_ms,
+/* all: what every gateway knows, not only the first that answers. */
+static int candidates(const struct client_opts *o, bool all, int64_t end_ms,
 		      struct opt_list *urls, struct err *err)
 {
 	GetNodesResponse *nodes;
@@ -203,7 +218,7 @@ static int candidates(const struct client_opts *o, int64_t end_ms,
 		urls->at[urls->n++] = url;
 		return 0;
 	}
-	if (nodes_by(o, end_ms, &nodes, err))
+	if (nodes_by(o, all, end_ms, &nodes, err))
 		return (int)err->code;
 	add_live(urls, nodes);
 	rpc_free((ProtobufCMessage *)nodes);
@@ -213,52 +228,98 @@ static int candidates(const struct client_opts *o, int64_t end_ms,
 	return err_hint(err, "start one: gfl-node -g %s", o->gateways.at[0]);
 }
 
+/* The first answer, and whose it is. */
+struct first {
+	ProtobufCMessage *out;
+	size_t i;
+};
+
+static bool take_first(const ProtobufCMessage *out, size_t i, void *arg)
+{
+	struct first *f = arg;
+
+	f->out = rpc_copy(out);
+	f->i = i;
+	return true;
+}
+
+static int ask_first(const struct opt_list *urls, int64_t end_ms,
+		     enum rpc_name name, const ProtobufCMessage *in,
+		     struct first *out, struct err *err)
+{
+	const struct hedge_opts how = {
+		.urls = urls->at,
+		.n = urls->n,
+		.name = name,
+		.in = in,
+		.timeout_ms = left(end_ms),
+	};
+
+	return hedge_now(&how, take_first, out, err);
+}
+
+/* One gateway's list will do, unless nobody in it is there. */
+static int call_any(const struct client_opts *o, bool all, int64_t end_ms,
+		    enum rpc_name name, const ProtobufCMessage *in,
+		    ProtobufCMessage **out, struct err *err)
+{
+	struct opt_list urls;
+	struct first first;
+	int rc;
+
+	if (candidates(o, all, end_ms, &urls, err))
+		return (int)err->code;
+	rc = ask_first(&urls, end_ms, name, in, &first, err);
+	free_urls(&urls);
+	if (!rc)
+		*out = first.out;
+	return rc;
+}
+
 int directory_call(const struct client_opts *o, enum rpc_name name,
 		   const ProtobufCMessage *in, ProtobufCMessage **out,
 		   struct err *err)
 {
 	int64_t end_ms = end_of(o->timeout_ms);
-	struct opt_list urls;
-	int rc;
+	int rc = call_any(o, false, end_ms, name, in, out, err);
 
-	if (candidates(o, end_ms, &urls, err))
-		return (int)err->code;
-	rc = call_first(&urls, end_ms, name, in, out, err);
-	free_urls(&urls);
+	if (rc == ERR_UNAVAILABLE && !o->node && o->gateways.n > 1)
+		rc = call_any(o, true, end_ms, name, in, out, err);
 	return rc;
 }
 
-/* Has the stream delivered anything? Then no other member can go on with it. */
-struct stream {
-	rpc_more_fn *each;
-	void *arg;
-	bool begun;
-};
-
-static bool pass_on(const ProtobufCMessage *out, void *arg)
+/* A stream may be silent and well, so it goes to whom a question finds well:
+ * *url is then free()d by the caller. */
+static int find_any(const struct client_opts *o, char **url, struct err *err)
 {
-	struct stream *s = arg;
+	Gfl__V1__NodeStatusRequest in = GFL__V1__NODE_STATUS_REQUEST__INIT;
+	int64_t end_ms = end_of(o->timeout_ms);
+	struct first first = {0};
+	struct opt_list urls;
+	int rc = 0;
 
-	s->begun = true;
-	return s->each(out, s->arg);
+	if (candidates(o, o->gateways.n > 1, end_ms, &urls, err))
+		return (int)err->code;
+	if (!o->node)
+		rc = ask_first(&urls, end_ms, RPC_NODE_GET_STATUS, &in.base,
+			       &first, err);
+	rpc_free(first.out);
+	if (!rc)
+		*url = mem_str(urls.at[first.i]);
+	free_urls(&urls);
+	return rc;
 }
 
 int directory_stream(const struct client_opts *o, enum rpc_name name,
 		     const ProtobufCMessage *in, int64_t timeout_ms,
 		     rpc_more_fn *each, void *arg, struct err *err)
 {
-	struct stream s = {each, arg, false};
-	struct opt_list urls;
-	int rc = 0;
+	char *url;
+	int rc;
 
-	if (candidates(o, end_of(o->timeout_ms), &urls, err))
+	if (find_any(o, &url, err))
 		return (int)err->code;
-	for (size_t i = 0; i < urls.n; i++) {
-		rc = client_stream_now(urls.at[i], name, in, timeout_ms,
-				       pass_on, &s, err);
-		if (!rc || s.begun || err->code != ERR_UNAVAILABLE)
-			break;
-	}
-	free_urls(&urls);
+	rc = client_stream_now(url, name, in, timeout_ms, each, arg, err);
+	free(url);
 	return rc;
 }

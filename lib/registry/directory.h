@@ -1,9 +1,14 @@
 /* directory.h - whom a client asks: --node if given, else the gateways, else
  * the members that were seen last.
  *
+ * Several gateways are tried in random order; a list is what they say together
+ * (merge.h). Whoever is silent for a moment does not hold up the others
+ * (hedge.h).
+ *
  * After each answer of a gateway or node the members are kept in
  * $XDG_STATE_HOME/gfl/members/CLUSTER.json together with the gateways that
- * were asked for them, so that a cluster is found when its gateways are gone. */
+ * were asked for them, so that a cluster is found when its gateways are gone.
+ */
 #ifndef REGISTRY_DIRECTORY_H
 #define REGISTRY_DIRECTORY_H
 
