@@ -7,8 +7,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "node/node_impl.h"
+#include "registry/lease.h"
 
-enum { CALL_MS = 5000, LEAVE_MS = 1000, PERIOD_MS = 5000, RETRY_MS = 1000 };
+enum {
+	CALL_MS = 5000, /* unless the lease is short */
+	CALL_MIN_MS = 1000,
+	LEAVE_MS = 1000,
+	RETRY_MS = 1000,
+	PERIOD_MIN_MS = 10,
+};
 
 struct gateway_link {
 	struct node *n;
@@ -16,8 +23,10 @@ struct gateway_link {
 	struct rpc *rpc;
 	struct timer timer;
 	bool registered, warned;
-	bool known; /* it has taken us in before */
-	int64_t period_ms;
+	bool known;   /* it has taken us in before */
+	bool unknown; /* it knows us no more, or not yet, or not as we are */
+	int64_t period_ms, call_ms;
+	int32_t version;   /* of its registry, when last heard */
 	int64_t told_term; /* of the leadership it was told */
 	const char *role;  /* that it was told */
 };
@@ -40,7 +49,9 @@ void announce_open(struct node *n)
 	for (size_t i = 0; i < count; i++) {
 		a->links[i].n = n;
 		a->links[i].url = n->cfg.gateways[i];
-		a->links[i].period_ms = PERIOD_MS;
+		a->links[i].period_ms = LEASE_BEAT_MS;
+		a->links[i].call_ms = CALL_MS;
+		a->links[i].unknown = true;
 	}
 	n->announce = a;
 }
@@ -71,7 +82,7 @@ static void call(struct gateway_link *l, enum rpc_name name,
 		 const ProtobufCMessage *in, rpc_done_fn *done)
 {
 	const struct rpc_opts opts = {
-		.timeout_ms = CALL_MS,
+		.timeout_ms = l->call_ms,
 		.bind = l->n->cfg.bind,
 	};
 
@@ -81,6 +92,12 @@ static void call(struct gateway_link *l, enum rpc_name name,
 static void again(struct gateway_link *l, int64_t after_ms)
 {
 	timer_set(&l->timer, l->n->loop, after_ms, step, l);
+}
+
+/* Its restart leaves us two periods to be heard. */
+static int64_t retry_ms(const struct gateway_link *l)
+{
+	return l->period_ms / 2 < RETRY_MS ? l->period_ms / 2 : RETRY_MS;
 }
 
 /* The first answer of all decides whether this is our gateway; later it may
@@ -96,20 +113,22 @@ static void failed(struct gateway_link *l, const struct err *err)
 	if (!l->warned)
 		log_warn("gateway_lost", "url=%s error=%s", l->url, err->msg);
 	l->warned = true;
-	again(l, RETRY_MS);
+	again(l, retry_ms(l));
 }
 
-static void took(struct gateway_link *l, int64_t lease_ms)
+static void took(struct gateway_link *l, int64_t lease_ms, int32_t version)
 {
 	if (l->warned)
 		log_info("gateway_back", "url=%s", l->url);
-	l->warned = false;
+	l->warned = l->unknown = false;
 	l->registered = l->known = true;
-	if (lease_ms > 0)
-		l->period_ms =
-			lease_ms / 3 < PERIOD_MS ? lease_ms / 3 : PERIOD_MS;
-	if (l->period_ms < 10)
-		l->period_ms = 10;
+	l->version = version;
+	if (lease_ms <= 0)
+		return;
+	l->period_ms = lease_beat_ms(lease_ms);
+	if (l->period_ms < PERIOD_MIN_MS)
+		l->period_ms = PERIOD_MIN_MS;
+	l->call_ms = l->period_ms < CALL_MIN_MS ? CALL_MIN_MS : l->period_ms;
 }
 
 static void registered(const struct err *err, const ProtobufCMessage *msg,
@@ -123,7 +142,7 @@ static void registered(const struct err *err, const ProtobufCMessage *msg,
 		failed(l, err);
 		return;
 	}
-	took(l, out->lease_ms);
+	took(l, out->lease_ms, out->registry_version);
 	l->told_term = 0;
 	for (size_t i = 0; i < out->n_nodes; i++)
 		if (!strcmp(out->nodes[i]->cluster_id, l->n->meta.cluster_id))
@@ -132,6 +151,8 @@ static void registered(const struct err *err, const ProtobufCMessage *msg,
 	again(l, l->n->leads ? 0 : l->n->leader ? l->period_ms : RETRY_MS);
 }
 
+/* A registry that has gone back in time, by a copy of its file put in place,
+ * may know an address that we had before. */
 static void heard(const struct err *err, const ProtobufCMessage *msg, void *arg)
 {
 	const HeartbeatResponse *out = (const HeartbeatResponse *)msg;
@@ -142,10 +163,15 @@ static void heard(const struct err *err, const ProtobufCMessage *msg, void *arg)
 		failed(l, err);
 		return;
 	}
-	l->registered = !strcmp(out->status, "received");
-	if (l->registered)
-		took(l, out->lease_ms);
-	again(l, l->registered ? l->period_ms : 0);
+	if (!strcmp(out->status, "received") &&
+	    out->registry_version >= l->version) {
+		took(l, out->lease_ms, out->registry_version);
+		again(l, l->period_ms);
+		return;
+	}
+	l->registered = false;
+	l->unknown = true;
+	again(l, 0);
 }
 
 static void led(const struct err *err, const ProtobufCMessage *msg, void *arg)
@@ -214,7 +240,7 @@ static void step(void *arg)
 
 	if (l->rpc || l->n->leaving)
 		return;
-	if (!l->registered || !l->n->leader) /* where are the others? */
+	if (l->unknown || !l->n->leader) /* where are the others? */
 		enroll(l);
 	else if (l->n->leads && l->told_term < l->n->term)
 		tell_leader(l);

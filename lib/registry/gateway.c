@@ -116,8 +116,16 @@ static void on_expiry(void *arg)
 	struct gateway *g = arg;
 
 	g->expiry_ms = INT64_MAX;
+	lease_awake(&g->lease, clock_ms());
 	lease_expire(&g->lease, clock_ms(), expired, g);
 	gateway_watch_leases(g);
+}
+
+static void on_tick(void *arg)
+{
+	struct gateway *g = arg;
+
+	lease_awake(&g->lease, clock_ms());
 }
 
 static void metrics(struct buf *text, void *arg)
@@ -161,6 +169,7 @@ int gateway_open(struct gateway **out, struct loop *loop, struct server *s,
 	gateway_serve(g);
 	server_metrics(s, metrics, g);
 	gateway_watch_leases(g);
+	timer_every(&g->tick, loop, lease_tick_ms(&g->lease), on_tick, g);
 	*out = g;
 	return 0;
 }
@@ -175,6 +184,7 @@ void gateway_close(struct gateway *g)
 	if (!g)
 		return;
 	timer_stop(&g->expiry);
+	timer_stop(&g->tick);
 	writer_close(g->writer);
 	watchers_end(&g->watchers);
 	lease_release(&g->lease);

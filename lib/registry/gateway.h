@@ -2,7 +2,8 @@
  *
  * What a reply speaks of is durable before it leaves: an answer to a change
  * waits for its commit, and so does one that reads what is being committed.
- * Heartbeats only renew leases in memory; a restart renews them all. */
+ * Heartbeats only renew leases in memory; after a restart all who lived have
+ * two heartbeats' time. */
 #ifndef REGISTRY_GATEWAY_H
 #define REGISTRY_GATEWAY_H
 

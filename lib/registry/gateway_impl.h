@@ -13,7 +13,7 @@ struct gateway {
 	struct writer *writer;
 	struct lease lease;
 	struct watchers watchers;
-	struct timer expiry;
+	struct timer expiry, tick;
 	int64_t expiry_ms; /* when it is due; INT64_MAX: it does not run */
 	int64_t started_ms;
 	loop_fn *failed;

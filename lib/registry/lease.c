@@ -39,7 +39,7 @@ void lease_release(struct lease *l)
 {
 	struct member *m, *next;
 
-	HASH_ITER(hh, l->members, m, next) {
+	HASH_ITER (hh, l->members, m, next) {
 		HASH_DEL(l->members, m);
 		member_free(m);
 	}
@@ -58,24 +58,62 @@ static void enter(struct lease *l, struct member *m)
 	HASH_ADD(hh, l->members, id, sizeof(m->id), m);
 }
 
+int64_t lease_beat_ms(int64_t lease_ms)
+{
+	return lease_ms / 3 < LEASE_BEAT_MS ? lease_ms / 3 : LEASE_BEAT_MS;
+}
+
 void lease_restore(struct lease *l, const struct member *who, int64_t now_ms)
 {
 	struct member *m = mem_zero(1, sizeof(*m));
+	int64_t lease_ms = l->config.lease_ms;
 
 	*m = *who;
-	m->expires_ms = now_ms + (m->alive ? l->config.lease_ms
-					   : l->config.forget_ms);
+	if (!m->alive)
+		m->expires_ms = now_ms + l->config.forget_ms;
+	else if (*m->instance)
+		m->expires_ms = now_ms + 2 * lease_beat_ms(lease_ms);
+	else
+		m->expires_ms = now_ms + lease_ms;
 	enter(l, m);
 }
 
-static struct member *find_instance(const struct lease *l,
-				    const char *instance)
+/* ---- our own pauses ---- */
+
+int64_t lease_tick_ms(const struct lease *l)
+{
+	int64_t ms = l->config.lease_ms / 8;
+
+	return ms < 10 ? 10 : ms > 500 ? 500 : ms;
+}
+
+void lease_awake(struct lease *l, int64_t now_ms)
+{
+	int64_t slept_ms = now_ms - l->awake_ms - lease_tick_ms(l);
+	struct member *m, *next;
+
+	if (l->awake_ms && slept_ms > lease_tick_ms(l)) {
+		HASH_ITER (hh, l->members, m, next)
+			m->expires_ms += slept_ms;
+		l->grant_until_ms += slept_ms;
+	}
+	l->awake_ms = now_ms;
+}
+
+/* The same before what was just heard, where somebody keeps the time. */
+static void notice_pause(struct lease *l, int64_t now_ms)
+{
+	if (l->awake_ms)
+		lease_awake(l, now_ms);
+}
+
+static struct member *find_instance(const struct lease *l, const char *instance)
 {
 	struct member *m, *next;
 
 	if (!*instance)
 		return NULL;
-	HASH_ITER(hh, l->members, m, next)
+	HASH_ITER (hh, l->members, m, next)
 		if (!strcmp(m->instance, instance))
 			return m;
 	return NULL;
@@ -153,8 +191,8 @@ static void fill(struct member *m, const struct member *who)
 static int check_holder(const struct member *holder, const struct member *who,
 			struct err *err)
 {
-	if (!holder || !holder->alive || !strcmp(holder->instance,
-						 who->instance))
+	if (!holder || !holder->alive ||
+	    !strcmp(holder->instance, who->instance))
 		return 0;
 	if (!*who->instance || !*holder->instance)
 		return 0; /* the old kind of client has no identity to check */
@@ -173,6 +211,7 @@ int lease_register(struct lease *l, const struct member *who, int64_t now_ms,
 	int64_t id = who->id;
 
 	*out = (struct lease_admission){0};
+	notice_pause(l, now_ms);
 	if (id < 0)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "node id %" PRId64 " is below 1", id);
@@ -214,6 +253,7 @@ bool lease_heartbeat(struct lease *l, int64_t id, const char *instance,
 	struct member *m = lease_find(l, id);
 
 	*changed = false;
+	notice_pause(l, now_ms);
 	if (!m || (instance && *instance && *m->instance &&
 		   strcmp(instance, m->instance) != 0))
 		return false;
@@ -243,7 +283,8 @@ int lease_confirm(struct lease *l, int64_t id, const char *instance,
 		return 0;
 	if (*l->cluster)
 		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "cluster %s exists already: join it", l->cluster);
+			       "cluster %s exists already: join it",
+			       l->cluster);
 	if (l->grantee != id || strcmp(l->grant_instance, instance) != 0)
 		return err_set(err, ERR_FAILED_PRECONDITION,
 			       "node %" PRId64 " holds no grant to bootstrap",
@@ -251,7 +292,8 @@ int lease_confirm(struct lease *l, int64_t id, const char *instance,
 	if (now_ms >= l->grant_until_ms)
 		return err_set(err, ERR_FAILED_PRECONDITION,
 			       "the grant of node %" PRId64
-			       " ended before it was confirmed", id);
+			       " ended before it was confirmed",
+			       id);
 	str_copy(l->cluster, sizeof(l->cluster), cluster);
 	l->grantee = 0;
 	if (m)
@@ -264,8 +306,8 @@ int lease_lead(struct lease *l, int64_t id, int64_t term)
 {
 	if (id && !lease_find(l, id))
 		return -1;
-	if (term < l->term || (term == l->term && term && l->leader &&
-			       l->leader != id))
+	if (term < l->term ||
+	    (term == l->term && term && l->leader && l->leader != id))
 		return 0;
 	if (l->leader != id || l->term != term)
 		l->version++;
@@ -289,7 +331,7 @@ void lease_expire(struct lease *l, int64_t now_ms, lease_fn *fn, void *arg)
 {
 	struct member *m, *next;
 
-	HASH_ITER(hh, l->members, m, next) {
+	HASH_ITER (hh, l->members, m, next) {
 		if (now_ms < m->expires_ms)
 			continue;
 		if (m->alive) {
@@ -310,7 +352,7 @@ int64_t lease_deadline(const struct lease *l)
 	int64_t first = INT64_MAX;
 	struct member *m, *next;
 
-	HASH_ITER(hh, l->members, m, next)
+	HASH_ITER (hh, l->members, m, next)
 		if (m->expires_ms < first)
 			first = m->expires_ms;
 	return first;
@@ -321,7 +363,7 @@ size_t lease_count(const struct lease *l, bool alive_only)
 	struct member *m, *next;
 	size_t n = 0;
 
-	HASH_ITER(hh, l->members, m, next)
+	HASH_ITER (hh, l->members, m, next)
 		n += m->alive || !alive_only;
 	return n;
 }
@@ -340,7 +382,7 @@ struct member **lease_sorted(const struct lease *l, size_t *n)
 	struct member *m, *next;
 	size_t i = 0;
 
-	HASH_ITER(hh, l->members, m, next)
+	HASH_ITER (hh, l->members, m, next)
 		all[i++] = m;
 	qsort(all, i, sizeof(*all), by_id);
 	*n = i;

@@ -18,7 +18,11 @@
 enum {
 	LEASE_ID_TEXT = 33, /* 32 hex digits and a NUL */
 	LEASE_MEMBERS_MAX = 100000,
+	LEASE_BEAT_MS = 5000, /* heartbeats come at least so often */
 };
+
+/* How often to send heartbeats for a lease: three are in it. */
+int64_t lease_beat_ms(int64_t lease_ms);
 
 /* A member of the registry. Strings are never NULL once in a table. */
 struct member {
@@ -54,6 +58,7 @@ struct lease {
 	int64_t grantee;	     /* who holds the grant; 0: nobody */
 	char grant_instance[LEASE_ID_TEXT];
 	int64_t grant_until_ms;
+	int64_t awake_ms; /* when lease_awake() last ran; 0: never */
 };
 
 /* What a registration decided. */
@@ -68,8 +73,9 @@ struct lease_admission {
 void lease_init(struct lease *l, const struct lease_config *config);
 void lease_release(struct lease *l);
 
-/* Enter a row that was stored, with a fresh lease if it is alive: who died
- * while we were down stays listed until that ends. Takes the strings of who. */
+/* Enter a row that was stored. Who is alive has two heartbeats' time to be
+ * heard, an old client, whose beat is its own, a whole lease. Takes the strings
+ * of who. */
 void lease_restore(struct lease *l, const struct member *who, int64_t now_ms);
 
 /* Register who, whose strings are copied; id 0 asks for the next free one. An
@@ -104,6 +110,12 @@ bool lease_remove(struct lease *l, int64_t id, const char *instance);
  * returns. */
 typedef void lease_fn(struct member *who, bool gone, void *arg);
 void lease_expire(struct lease *l, int64_t now_ms, lease_fn *fn, void *arg);
+
+/* We are awake: to be called every lease_tick_ms(). Time in which it was not,
+ * nor lease_register() or lease_heartbeat(), we slept or were starved and heard
+ * nobody, so it does not count against anybody's lease. */
+void lease_awake(struct lease *l, int64_t now_ms);
+int64_t lease_tick_ms(const struct lease *l);
 
 /* When lease_expire() next has something to do; INT64_MAX: never. */
 int64_t lease_deadline(const struct lease *l);

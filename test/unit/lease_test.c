@@ -186,3 +186,98 @@ TEST(lease_takes_no_leader_of_a_lower_term)
 	CHECK(l.leader == 0 && l.term == 5);
 	lease_release(&l);
 }
+
+/* A lease whose owner keeps the time, at 1000; its tick is 12 ms. */
+static void open_awake(struct lease *l)
+{
+	struct lease_admission a;
+
+	lease_init(l, &config);
+	lease_awake(l, 1000);
+	CHECK(!put(l, 1, one, "", 1000, &a) && a.grant_ms == 30);
+	CHECK_INT(lease_deadline(l), 1100);
+	CHECK_INT(lease_tick_ms(l), 12);
+}
+
+TEST(lease_does_not_count_our_own_sleep_against_the_others)
+{
+	int seen[2] = {0};
+	struct lease l;
+
+	open_awake(&l);
+	lease_awake(&l, 11000);
+	lease_expire(&l, 11000, count, seen);
+	CHECK_INT(seen[0], 0);
+	CHECK_INT(lease_deadline(&l), 11088);
+	CHECK_INT(l.grant_until_ms, 11018);
+	for (int64_t now = 11010; now < 11088; now += 10)
+		lease_awake(&l, now);
+	lease_expire(&l, 11088, count, seen); /* it was dead all the time */
+	CHECK_INT(seen[0], 1);
+	lease_release(&l);
+}
+
+TEST(lease_notices_its_sleep_by_what_it_hears_first)
+{
+	struct lease_admission a;
+	int seen[2] = {0};
+	bool changed;
+	struct lease l;
+
+	open_awake(&l);
+	CHECK(!put(&l, 2, two, ours, 1050, &a));
+	CHECK(lease_heartbeat(&l, 2, two, "", 9000, 0, &changed));
+	CHECK_INT(lease_find(&l, 2)->expires_ms, 9100);
+	lease_expire(&l, 9000, count, seen);
+	CHECK_INT(seen[0], 0);
+	lease_release(&l);
+}
+
+TEST(lease_gives_nobody_more_time_for_small_delays)
+{
+	struct lease l;
+
+	open_awake(&l);
+	for (int64_t now = 1024; now < 1100; now += 24) /* each a tick late */
+		lease_awake(&l, now);
+	CHECK_INT(lease_deadline(&l), 1100);
+	lease_release(&l);
+}
+
+TEST(lease_does_not_look_at_the_wall_clock)
+{
+	int64_t back = -1000000, on = 1000000000;
+	struct member who = {.id = 1, .url = (char *)"http://127.0.0.1:1"};
+	struct lease_admission a;
+	int seen[2] = {0};
+	bool changed;
+	struct lease l;
+
+	lease_init(&l, &config);
+	CHECK(!lease_register(&l, &who, 0, on, &a, &err));
+	CHECK(lease_heartbeat(&l, 1, "", "", 50, back, &changed));
+	CHECK_INT(lease_deadline(&l), 150);
+	CHECK(lease_heartbeat(&l, 1, "", "", 60, on, &changed));
+	lease_expire(&l, 159, count, seen);
+	CHECK_INT(seen[0], 0);
+	CHECK_INT(lease_deadline(&l), 160);
+	lease_release(&l);
+}
+
+TEST(lease_restored_is_two_heartbeats_long)
+{
+	struct member who = {.id = 1, .instance = "x", .alive = true};
+	struct lease l;
+
+	lease_init(&l, &config);
+	lease_restore(&l, &who, 1000);
+	CHECK_INT(lease_deadline(&l), 1066);
+	who.id = 2;
+	who.instance[0] = '\0';
+	lease_restore(&l, &who, 1000);
+	CHECK_INT(lease_find(&l, 2)->expires_ms, 1100);
+	lease_release(&l);
+	CHECK_INT(lease_beat_ms(15000), 5000);
+	CHECK_INT(lease_beat_ms(60000), 5000);
+	CHECK_INT(lease_beat_ms(300), 100);
+}
