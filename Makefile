@@ -89,10 +89,11 @@ $(SH): $(BUILD)/bin/%: cmd/%.sh
 	@mkdir -p $(@D)
 	$(Q)install -m 755 $< $@
 # What tests share, and a schema for the codecs' tests alone.
-$(BUILD)/gen/test/unit/all.pb-c.c: test/unit/all.proto
+TEST_GEN := $(BUILD)/gen/test/unit/all.pb-c.c $(BUILD)/gen/test/interop/echo.pb-c.c
+$(TEST_GEN): $(BUILD)/gen/%.pb-c.c: %.proto
 	@mkdir -p $(@D)
 	$(Q)protoc-c --c_out=$(BUILD)/gen $<
-$(BUILD)/libtest.a: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/gen/test/unit/all.pb-c.o
+$(BUILD)/libtest.a: $(TEST:%.c=$(BUILD)/%.o) $(TEST_GEN:.c=.o)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 $(UNIT) $(SIM) $(INTEROP): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a \
@@ -104,8 +105,7 @@ $(FUZZ): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a $(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 $(TEST:%.c=$(BUILD)/%.o) $(UNIT:=.o) $(SIM:=.o) $(INTEROP:=.o) \
 	$(BENCHES:=.o) $(FUZZ:=.o) \
-	$(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN) \
-	$(BUILD)/gen/test/unit/all.pb-c.c
+	$(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN) $(TEST_GEN)
 
 # Each suite is TAP on stdout; test/check.sh runs them all and counts.
 check-unit: $(UNIT)

@@ -132,6 +132,7 @@ void answer_begin(struct stream *st, int status, const char *type,
 		  const char *allow)
 {
 	st->head_at = st->out.len;
+	st->keep = st->keep && !st->open;
 	if (st->id) {
 		head2(st, status, type);
 		if (allow)

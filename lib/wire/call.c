@@ -22,6 +22,7 @@ static void call_free(struct call *call)
 {
 	timer_stop(&call->deadline);
 	free(call->refused);
+	free(call->intake);
 	free(call);
 }
 
@@ -39,6 +40,8 @@ static struct stream *detach(struct call *call, enum err_code code)
 	struct stream *st = call->st;
 
 	unhold(call);
+	if (call->intake)
+		request_forget(st);
 	call->route->by_code[(int)code < ENGINE_CODES ? code : ERR_UNKNOWN]++;
 	call->st = NULL;
 	st->call = NULL;
@@ -115,40 +118,47 @@ void call_fail(struct call *call, const struct err *err)
 	call_free(call);
 }
 
-/* End a kept call from our side: the client gets err, the handler its hook. */
-static void give_up(struct call *call, enum err_code code, const char *why)
+void call_give_up(struct call *call, const struct err *err)
 {
-	struct err err;
-
-	err_set(&err, code, "%s", why);
-	send_error(call, &err);
+	send_error(call, err);
 	cancelled(call);
 }
 
 static void on_deadline(void *arg)
 {
-	struct call *call = arg;
+	struct err err;
 
-	give_up(call, ERR_DEADLINE_EXCEEDED, "the deadline has passed");
+	err_set(&err, ERR_DEADLINE_EXCEEDED, "the deadline has passed");
+	call_give_up(arg, &err);
 }
 
 void call_close(struct call *call)
 {
-	give_up(call, ERR_UNAVAILABLE, "the server is closing");
+	struct err err;
+
+	err_set(&err, ERR_UNAVAILABLE, "the server is closing");
+	call_give_up(call, &err);
+}
+
+static bool streams_out(const struct call *call)
+{
+	enum rpc_kind kind = call->route->method->kind;
+
+	return kind == RPC_SERVER_STREAM || kind == RPC_BIDI;
 }
 
 void call_hold(struct call *call)
 {
 	struct server *s = call->s;
 
-	call->streaming = call->route->method->kind == RPC_SERVER_STREAM;
+	call->streaming = call->route->method->kind != RPC_UNARY;
 	call->held = !call->streaming;
 	s->n_held += call->held;
 	s->n_streams += call->streaming;
 	if (call->deadline_ms != INT64_MAX)
 		timer_set(&call->deadline, s->loop,
 			  call->deadline_ms - clock_ms(), on_deadline, call);
-	if (call->streaming && !call->head_sent) {
+	if (streams_out(call) && !call->head_sent) {
 		call->head_sent = true;
 		answer_stream(call->st, call->dialect->type);
 		stream_later(call->st);
@@ -184,7 +194,7 @@ void call_reply(struct call *call, const ProtobufCMessage *msg)
 
 	if (!alive(call))
 		return;
-	assert(call->route->method->kind == RPC_UNARY);
+	assert(!streams_out(call));
 	answer_begin(st, 200, d->type, NULL);
 	if (dialect_frame(d, &st->out, msg, call->s->max_message, &err)) {
 		st->out.len = st->head_at;

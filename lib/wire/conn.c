@@ -31,6 +31,16 @@ bool conn_pending(const struct conn *c)
 	return stream_pending(&c->own) || (c->h2 && h2_pending(c->h2));
 }
 
+static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf);
+static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf);
+
+static void listen_again(struct conn *c)
+{
+	if (c->deaf && !c->closed)
+		uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+	c->deaf = false;
+}
+
 /* Half-close, so that the client reads the answer before it learns that we
  * threw away what it was still sending. */
 static void linger(struct conn *c)
@@ -41,6 +51,7 @@ static void linger(struct conn *c)
 		conn_close(c);
 		return;
 	}
+	listen_again(c);
 	if (!uv_fileno((uv_handle_t *)&c->tcp, &fd))
 		shutdown(fd, SHUT_WR);
 	wait_for(&c->own, WAIT_LINGER);
@@ -54,6 +65,8 @@ static enum wait_kind wait_of(const struct conn *c)
 		return c->n_streams ? WAIT_NONE : WAIT_IDLE;
 	if (c->own.busy)
 		return WAIT_NONE;
+	if (c->own.open)
+		return intake_ready(&c->own) ? WAIT_STREAM : WAIT_NONE;
 	if (c->own.call || http1_begun(&c->own.in) || (c->sniffed && !c->known))
 		return WAIT_REQUEST;
 	return WAIT_IDLE;
@@ -71,7 +84,7 @@ void conn_settle(struct conn *c)
 		kind = WAIT_LINGER;
 	else
 		kind = wait_of(c);
-	if (kind == c->own.wait && kind != WAIT_IDLE)
+	if (kind == c->own.wait && kind != WAIT_IDLE && kind != WAIT_STREAM)
 		return;
 	if (kind == WAIT_LINGER)
 		linger(c);
@@ -173,11 +186,16 @@ static void on_event(struct conn *c, enum http1_event ev)
 	}
 }
 
-/* Requests sent ahead wait here. Who sends too far ahead gets the answer under
- * way and then a closed connection, as RFC 9112 9.3.2 has clients expect. */
+/* Requests sent ahead wait here, as does what follows of a stream that is held
+ * back: then no more is read. Who sends requests too far ahead gets the answer
+ * under way and then a closed connection, as RFC 9112 9.3.2 has clients
+ * expect. */
 static void stash(struct conn *c, const char *p, size_t len)
 {
-	if (c->stash.len + len > ENGINE_STASH) {
+	if (c->own.open && c->stash.len + len > ENGINE_STASH / 2) {
+		c->deaf = true;
+		uv_read_stop((uv_stream_t *)&c->tcp);
+	} else if (c->stash.len + len > ENGINE_STASH) {
 		buf_release(&c->stash);
 		c->own.keep = false;
 		c->lingering = !c->own.busy;
@@ -188,8 +206,10 @@ static void stash(struct conn *c, const char *p, size_t len)
 
 static bool may_parse(const struct conn *c)
 {
-	return !c->closed && !c->lingering && !c->own.busy &&
-	       !c->own.s->closing && stream_queued(&c->own) < ENGINE_STASH;
+	if (c->closed || c->lingering || c->own.busy || c->own.s->closing)
+		return false;
+	return c->own.open ? intake_ready(&c->own)
+			   : stream_queued(&c->own) < ENGINE_STASH;
 }
 
 static void feed(struct conn *c, const char *p, size_t len)
@@ -221,8 +241,10 @@ void conn_work(struct conn *c)
 	conn_flush(c);
 	if (had)
 		stream_drained(&c->own);
+	intake_go(&c->own);
 	if (ahead.len && may_parse(c)) {
 		c->stash = (struct buf){0};
+		listen_again(c);
 		feed(c, ahead.p, ahead.len);
 		buf_release(&ahead);
 	}
@@ -344,7 +366,7 @@ void conn_drain(struct conn *c)
 	c->own.keep = false;
 	if (c->h2)
 		many_drain(c);
-	else if (c->own.busy && c->own.call)
+	else if ((c->own.busy || c->own.open) && c->own.call)
 		call_close(c->own.call);
 	if (!conn_pending(c))
 		conn_close(c);

@@ -136,6 +136,11 @@ static uint32_t get_be32(const char *p)
 	       (uint32_t)u[2] << 8 | u[3];
 }
 
+size_t dialect_frame_size(const char *p, size_t len)
+{
+	return len < FRAME_HEAD ? 0 : FRAME_HEAD + (size_t)get_be32(p + 1);
+}
+
 /* The body holds exactly one frame: leave its content in *p and *len. */
 static int unframe(const char **p, size_t *len, struct err *err)
 {

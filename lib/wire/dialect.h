@@ -49,6 +49,10 @@ int dialect_decode(const struct dialect *d,
 		   size_t len, ProtobufCMessage **out,
 		   struct err *err) MUST_CHECK;
 
+/* Of a stream: bytes of the frame that p begins with, its head included, or 0
+ * while they do not tell. */
+size_t dialect_frame_size(const char *p, size_t len);
+
 /* Append a message as it travels. max bounds its bytes. */
 int dialect_frame(const struct dialect *d, struct buf *out,
 		  const ProtobufCMessage *msg, size_t max,

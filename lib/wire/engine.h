@@ -8,6 +8,7 @@
  *	many.c    the streams of a connection that speaks HTTP/2
  *	wait.c    who must be done with what by when
  *	request.c from a parsed head to a call, or a refusal
+ *	intake.c  the messages of a client's stream, as they come
  *	answer.c  answers of HTTP/1.1 and 2
  *	call.c    what a handler does with a call
  *	plain.c   /healthz, /readyz, /metrics and other plain HTTP
@@ -46,6 +47,7 @@ enum {
 	ENGINE_FLUSH = 64 << 10, /* a stream's bytes are sent from here */
 	ENGINE_QUEUE = 16 << 20, /* bytes a stream may queue */
 	ENGINE_QUEUE_MSGS = 10000,
+	ENGINE_AHEAD = 1 << 20, /* of a queue at which no more is taken in */
 	ENGINE_DISCARD = 64 << 10, /* a refused body still read to its end */
 	ENGINE_SPARE = 64 << 10,   /* buffers up to here are kept */
 	ENGINE_NAMES = 8,
@@ -64,6 +66,7 @@ enum wait_kind {
 	WAIT_NONE,
 	WAIT_IDLE,    /* for the next request */
 	WAIT_REQUEST, /* for the rest of a request */
+	WAIT_STREAM,  /* for the next bytes of a client's stream */
 	WAIT_READER,  /* for the client to read */
 	WAIT_LINGER,  /* for the client to close */
 	WAIT_KINDS
@@ -172,6 +175,7 @@ struct stream {
 	unsigned turn; /* of the loop in which it came on todo */
 	bool on_todo;
 	bool busy;     /* the request is complete, its answer is not */
+	bool open;     /* its messages go to a handler as they come */
 	bool keep;     /* the answer under way leaves the connection open */
 	bool chunked;  /* the stream under way is */
 	bool headless; /* HEAD: the answer has no body */
@@ -183,6 +187,7 @@ struct stream {
 	struct buf head;     /* of the answer being made */
 	struct buf trailers; /* of native gRPC */
 	size_t counted;      /* in the connection's queued */
+	size_t unread;       /* bytes of the request held back */
 	int status;
 	bool ended; /* the answer is complete */
 };
@@ -204,10 +209,22 @@ struct conn {
 	size_t sniffed; /* bytes that both could begin with */
 	bool known;     /* which of them it is */
 	bool feeding;   /* parsing: the next request is looked for anyway */
+	bool deaf;      /* does not read: its stash is full */
 	bool eof;       /* the client sends no more */
 	bool broken;    /* writing failed */
 	bool lingering; /* all is said; what comes is thrown away */
 	bool closed;
+};
+
+/* What a client's stream brings: whole messages go on, the rest waits in the
+ * stream's body. */
+struct intake {
+	call_message_fn *fn;
+	void *arg;
+	size_t at;   /* of the body, up to where messages were taken */
+	bool paused; /* by the handler */
+	bool ended;  /* the client has sent all */
+	bool told;   /* and the handler knows */
 };
 
 /* A request from its head to its answer; then, if a handler that was not told
@@ -223,6 +240,7 @@ struct call {
 	const char *allow;             /* its Allow header, or NULL */
 	int64_t deadline_ms;
 	struct timer deadline;
+	struct intake *intake; /* of a client's stream */
 	call_fn *on_cancel, *on_drain;
 	void *cancel_arg, *drain_arg;
 	uint64_t body_len;
@@ -286,6 +304,7 @@ void many_close(struct conn *c);  /* its streams; cancels their calls */
 void many_drain(struct conn *c);  /* the server closes */
 void many_flush(struct stream *st);
 void many_reset(struct stream *st);
+void many_unhold(struct stream *st);
 
 /* request.c: the events of the parser. request_room() gives memory into which
  * the body may be read directly, request_arrived() says how much was. */
@@ -296,6 +315,20 @@ char *request_room(struct stream *st, size_t *len);
 void request_arrived(struct stream *st, size_t len);
 void request_bad(struct stream *st, int status, const char *reason);
 void request_forget(struct stream *st); /* its body */
+/* Most bytes that a body, or a message of a stream, may have; the name of the
+ * bound with it. */
+size_t request_limit(const struct call *call, const char **name);
+/* Many clients together may not take our memory either. */
+int request_too_many(const struct server *s, struct err *err) MUST_CHECK;
+
+/* intake.c: the request's head, bytes and end; intake_go() takes up what was
+ * held back. */
+void intake_open(struct stream *st);
+void intake_bytes(struct stream *st, const char *p, size_t len);
+void intake_end(struct stream *st);
+void intake_go(struct stream *st);
+void intake_idle(struct stream *st); /* for too long */
+bool intake_ready(const struct stream *st); /* would it take more? */
 
 /* answer.c: begin, append the body to st->out, end. type NULL: no body. err
  * ends what a dialect says; NULL: all went well. */
@@ -314,6 +347,8 @@ struct call *call_new(struct stream *st);
 void call_cancel(struct call *call); /* the client is gone */
 void call_refuse(struct call *call); /* answer with call->refused */
 void call_hold(struct call *call);   /* the handler has kept it */
+/* End a kept call from our side: the client gets err, the handler its hook. */
+void call_give_up(struct call *call, const struct err *err);
 void call_close(struct call *call);  /* the server closes */
 
 /* plain.c */

@@ -170,9 +170,10 @@ static int on_chunk(nghttp2_session *session, uint8_t flags, int32_t id,
 	struct h2 *h = arg;
 	void *stream = stream_of(h, id);
 
-	(void)session, (void)flags;
-	if (stream)
-		h->hooks->body(stream, (const char *)p, len);
+	(void)flags;
+	nghttp2_session_consume_connection(session, len);
+	if (!stream || h->hooks->body(stream, (const char *)p, len))
+		nghttp2_session_consume_stream(session, id, len);
 	return 0;
 }
 
@@ -311,6 +312,11 @@ void h2_resume(struct h2 *h, int32_t id)
 	nghttp2_session_resume_data(h->session, id);
 }
 
+void h2_consume(struct h2 *h, int32_t id, size_t len)
+{
+	nghttp2_session_consume_stream(h->session, id, len);
+}
+
 void h2_reset(struct h2 *h, int32_t id)
 {
 	nghttp2_submit_rst_stream(h->session, 0, id, NGHTTP2_CANCEL);
@@ -385,6 +391,7 @@ static nghttp2_session *session_of(struct h2 *h)
 	if (nghttp2_option_new(&o))
 		abort();
 	nghttp2_option_set_no_closed_streams(o, 1);
+	nghttp2_option_set_no_auto_window_update(o, 1);
 	nghttp2_option_set_max_outbound_ack(o, 2 * BURST);
 	nghttp2_option_set_stream_reset_rate_limit(o, BURST, BURST_PER_S);
 	if (nghttp2_session_server_new2(&session, cb, h, o))

@@ -40,7 +40,9 @@ struct h2_hooks {
 	/* Its head as of HTTP/1.1, cut off where it is above a parser's
 	 * bound; last: no body follows. */
 	void (*head)(void *stream, const char *text, size_t len, bool last);
-	void (*body)(void *stream, const char *p, size_t len);
+	/* False: it takes no more for now, and h2_consume() says when so many
+	 * bytes have been used up. */
+	bool (*body)(void *stream, const char *p, size_t len);
 	void (*end)(void *stream); /* the request is complete */
 	/* What is there to send, *len bytes at *p; then how many of them
 	 * went. */
@@ -72,6 +74,7 @@ bool h2_over(const struct h2 *h);    /* nothing more will be said or heard */
 void h2_answer(struct h2 *h, int32_t id, int status, const char *lines,
 	       bool body);
 void h2_resume(struct h2 *h, int32_t id); /* it has more to send */
+void h2_consume(struct h2 *h, int32_t id, size_t len);
 void h2_reset(struct h2 *h, int32_t id);  /* end it at once */
 void h2_goaway(struct h2 *h);             /* take no new streams */
 

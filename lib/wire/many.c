@@ -20,9 +20,11 @@ static void settle(struct stream *st)
 {
 	enum wait_kind kind = stream_pending(st)        ? WAIT_READER
 			      : (st->busy || st->ended) ? WAIT_NONE
-							: WAIT_REQUEST;
+			      : !st->open               ? WAIT_REQUEST
+			      : intake_ready(st)        ? WAIT_STREAM
+							: WAIT_NONE;
 
-	if (kind != st->wait)
+	if (kind != st->wait || kind == WAIT_STREAM)
 		wait_for(st, kind);
 }
 
@@ -34,6 +36,17 @@ void many_flush(struct stream *st)
 	recount(st);
 	settle(st);
 	h2_resume(st->conn->h2, st->id);
+	stream_later(&st->conn->own);
+}
+
+/* Let the client send what was held back. */
+void many_unhold(struct stream *st)
+{
+	settle(st);
+	if (!st->unread || (st->call && !intake_ready(st)))
+		return;
+	h2_consume(st->conn->h2, st->id, st->unread);
+	st->unread = 0;
 	stream_later(&st->conn->own);
 }
 
@@ -70,6 +83,7 @@ static void on_head(void *stream, const char *text, size_t len, bool last)
 	default:
 		request_bad(st, 400, "bad request line");
 	}
+	settle(st);
 }
 
 static bool receives(const struct stream *st)
@@ -77,10 +91,20 @@ static bool receives(const struct stream *st)
 	return st->call && !st->busy && !st->ended;
 }
 
-static void on_body(void *stream, const char *p, size_t len)
+static bool on_body(void *stream, const char *p, size_t len)
 {
-	if (receives(stream))
-		request_body(stream, p, len);
+	struct stream *st = stream;
+
+	if (!receives(st))
+		return true;
+	request_body(st, p, len);
+	if (!st->open)
+		return true;
+	settle(st);
+	if (intake_ready(st))
+		return true;
+	st->unread += len;
+	return false;
 }
 
 static void on_end(void *stream)
@@ -131,7 +155,7 @@ static void on_sent(void *stream, size_t len)
 	conn_spare(&st->s->spare_out, &st->flying);
 	st->taken = st->flying_msgs = 0;
 	settle(st);
-	if (st->call && st->call->on_drain)
+	if (st->call && (st->call->on_drain || st->open))
 		stream_later(st);
 }
 
@@ -236,7 +260,7 @@ void many_reset(struct stream *st)
 	struct call *call = st->call;
 
 	st->call = NULL;
-	st->busy = false;
+	st->busy = st->open = false;
 	st->ended = true;
 	buf_release(&st->out);
 	buf_release(&st->flying);
@@ -254,7 +278,7 @@ void many_drain(struct conn *c)
 
 	h2_goaway(c->h2);
 	LIST_FOREACH (st, &c->streams, all)
-		if (st->busy && st->call)
+		if ((st->busy || st->open) && st->call)
 			call_close(st->call);
 		else if (!st->ended)
 			many_reset(st);

@@ -174,8 +174,7 @@ static void route(struct stream *st, struct call *call)
 	}
 }
 
-/* Most bytes that the body may have; the name of the bound with it. */
-static size_t body_limit(const struct call *call, const char **name)
+size_t request_limit(const struct call *call, const char **name)
 {
 	const struct dialect *d = call->dialect;
 
@@ -187,17 +186,28 @@ static size_t body_limit(const struct call *call, const char **name)
 static void too_big(struct call *call)
 {
 	const char *name;
-	size_t limit = body_limit(call, &name);
+	size_t limit = request_limit(call, &name);
 
 	refuse(call, 413, ERR_RESOURCE_EXHAUSTED,
 	       "body is above %s (%zu bytes)", name, limit);
+}
+
+/* Are its messages taken as they come? */
+static bool streams_in(const struct call *call)
+{
+	const struct rpc_method *m = call->route->method;
+
+	return call->dialect && m &&
+	       (m->kind == RPC_CLIENT_STREAM || m->kind == RPC_BIDI);
 }
 
 static void check_length(struct stream *st, struct call *call)
 {
 	const char *name;
 
-	st->body.max = body_limit(call, &name);
+	if (streams_in(call))
+		return;
+	st->body.max = request_limit(call, &name);
 	if (st->in.content_length > (int64_t)st->body.max)
 		too_big(call);
 }
@@ -263,7 +273,9 @@ void request_head(struct stream *st)
 		check_length(st, call);
 	if (!call->refused)
 		expectation(st, call);
-	if (call->refused && !worth_reading(st))
+	if (!call->refused && streams_in(call))
+		intake_open(st);
+	else if (call->refused && !worth_reading(st))
 		refuse_now(st);
 }
 
@@ -276,17 +288,23 @@ static void arrived(struct call *call, size_t len)
 	call->body_len += len;
 }
 
-/* Many clients together may not take our memory either. */
-static void receiving(struct call *call, size_t len)
+int request_too_many(const struct server *s, struct err *err)
 {
-	struct server *s = call->s;
-
-	s->receiving += len;
-	if (s->receiving / ENGINE_BODIES > s->max_message + MAX_JSON)
-		refuse(call, 413, ERR_RESOURCE_EXHAUSTED,
+	if (s->receiving / ENGINE_BODIES <= s->max_message + MAX_JSON)
+		return 0;
+	return err_set(err, ERR_RESOURCE_EXHAUSTED,
 		       "all bodies being received are above max-message %d "
 		       "times",
 		       ENGINE_BODIES);
+}
+
+static void receiving(struct call *call, size_t len)
+{
+	struct err err;
+
+	call->s->receiving += len;
+	if (request_too_many(call->s, &err))
+		refuse(call, 413, err.code, "%s", err.msg);
 }
 
 void request_body(struct stream *st, const char *p, size_t len)
@@ -297,6 +315,10 @@ void request_body(struct stream *st, const char *p, size_t len)
 	arrived(call, len);
 	if (call->refused)
 		return;
+	if (st->open) {
+		intake_bytes(st, p, len);
+		return;
+	}
 	if (!b->p) {
 		size_t max = b->max;
 
@@ -314,7 +336,8 @@ void request_body(struct stream *st, const char *p, size_t len)
 
 char *request_room(struct stream *st, size_t *len)
 {
-	uint64_t left = st->call && !st->busy ? http1_plain_left(&st->in) : 0;
+	bool fits = st->call && !st->busy && !st->open;
+	uint64_t left = fits ? http1_plain_left(&st->in) : 0;
 	struct buf *b = &st->body;
 	size_t want;
 	char *p;
@@ -370,10 +393,8 @@ static void rpc_call(struct stream *st, struct call *call)
 		call_hold(call);
 }
 
-void request_end(struct stream *st)
+static void serve(struct stream *st, struct call *call)
 {
-	struct call *call = st->call;
-
 	st->busy = true;
 	if (call->refused)
 		call_refuse(call);
@@ -381,7 +402,18 @@ void request_end(struct stream *st)
 		plain_call(st, call);
 	else
 		rpc_call(st, call);
-	request_forget(st);
+}
+
+void request_end(struct stream *st)
+{
+	struct call *call = st->call;
+
+	if (st->open) {
+		intake_end(st);
+	} else {
+		serve(st, call);
+		request_forget(st);
+	}
 	http1_reset(&st->in);
 	if (st->id)
 		http1_release(&st->in);
@@ -390,7 +422,14 @@ void request_end(struct stream *st)
 /* The bytes cannot be trusted, or do not come. */
 void request_bad(struct stream *st, int status, const char *reason)
 {
+	struct err err;
+
 	st->keep = false;
+	if (st->open) {
+		err_set(&err, ERR_INVALID_ARGUMENT, "%s", reason);
+		call_give_up(st->call, &err);
+		return;
+	}
 	st->headless = false;
 	if (!st->call)
 		st->call = call_new(st);

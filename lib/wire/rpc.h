@@ -15,7 +15,9 @@
 
 enum rpc_kind {
 	RPC_UNARY,
-	RPC_SERVER_STREAM,
+	RPC_SERVER_STREAM, /* one message in, many out */
+	RPC_CLIENT_STREAM, /* many in, one out */
+	RPC_BIDI,          /* many in, many out, in any order */
 };
 
 /* On which of a peer's connections a call travels, so that tensors never

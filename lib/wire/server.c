@@ -41,9 +41,15 @@ static struct route *route_of(struct server *s, const char *path)
 void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
 		   void *arg)
 {
-	struct route *r = route_of(s, rpc_methods[name].path);
+	server_handle_method(s, &rpc_methods[name], fn, arg);
+}
 
-	r->method = &rpc_methods[name];
+void server_handle_method(struct server *s, const struct rpc_method *method,
+			  server_fn *fn, void *arg)
+{
+	struct route *r = route_of(s, method->path);
+
+	r->method = method;
 	r->fn = fn;
 	r->arg = arg;
 }

@@ -5,7 +5,8 @@
  * costs little, and ends by itself when its client goes away or its deadline
  * passes. HTTP/1.1 and, by prior knowledge, HTTP/2. Limits: head 16 KiB, 100
  * headers, JSON body 4 MiB, message 64 MiB (16 times that for all that are
- * being received), 10 s to receive a request. Past one of them:
+ * being received), 10 s to receive a request, 60 s between the messages of a
+ * stream, which may have any number of them. Past one of them:
  * RESOURCE_EXHAUSTED with its name. At the bound of connections newcomers wait
  * until one closes; an address at its own bound is turned away. All of this
  * machine shares 127.0.0.1 and ::1, and a proxy on it may speak for many: those
@@ -33,8 +34,8 @@ struct server_opts {
 	size_t max_connections; /* 0: from the descriptor limit */
 	size_t max_per_source;  /* connections; 0: a quarter of those */
 	int64_t receive_ms;     /* to receive a request; 0: 10 s */
-	int64_t idle_ms; /* between requests, or for a reader that stalls; 0:
-			    60 s */
+	int64_t idle_ms; /* between requests or messages, or for a reader that
+			    stalls; 0: 60 s */
 };
 
 /* Bind and listen, but serve only once the loop runs. A taken port is
@@ -51,13 +52,19 @@ int server_port(const struct server *s);
  * Answers that are queued get up to drain_ms (server_close runs the loop). */
 void server_close(struct server *s, int64_t drain_ms);
 
-/* in is borrowed for the handler's run; rpc_copy() what must last. */
+/* in is borrowed for the handler's run; rpc_copy() what must last. Of a client
+ * or bidirectional stream it is NULL: the handler runs at the request's head and
+ * says by call_on_message() who takes the messages. */
 typedef void server_fn(struct call *call, const ProtobufCMessage *in,
 		       void *arg);
 
 /* Serve a method; arg goes to fn. The tables in rpc.h name the methods. */
 void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
 		   void *arg);
+
+/* The same for a method that is in none of them; it is borrowed. */
+void server_handle_method(struct server *s, const struct rpc_method *method,
+			  server_fn *fn, void *arg);
 
 /* Plain HTTP beside the methods: GET for /healthz, /readyz, /metrics (text)
  * and their like. path has no query part; query and body may be empty. Answer
@@ -83,8 +90,20 @@ void server_ready(struct server *s, bool ready);
 typedef void server_metrics_fn(struct buf *text, void *arg);
 void server_metrics(struct server *s, server_metrics_fn *fn, void *arg);
 
-/* Answer a unary call, or end it or a stream with an error. The call is over
- * and may not be used again. msg is borrowed for the call. */
+/* Messages of a client or bidirectional stream, one after the other; msg is
+ * borrowed, and NULL (once) after the last one. fn may answer or end the call,
+ * at any message. The client is held back, by not reading on, while the call is
+ * paused (from now on: fn is not called before call_resume()), while more than
+ * 1 MiB of answers wait for it, and until fn is set. A stream on which nothing
+ * moves for 60 s ends with DEADLINE_EXCEEDED, unless it is paused. */
+typedef void call_message_fn(struct call *call, const ProtobufCMessage *msg,
+			     void *arg);
+void call_on_message(struct call *call, call_message_fn *fn, void *arg);
+void call_pause(struct call *call);
+void call_resume(struct call *call); /* goes on in the next turn */
+
+/* Answer a unary call or a client stream, or end any with an error. The call is
+ * over and may not be used again. msg is borrowed for the call. */
 void call_reply(struct call *call, const ProtobufCMessage *msg);
 void call_fail(struct call *call, const struct err *err);
 

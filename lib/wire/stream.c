@@ -22,7 +22,7 @@ void stream_drained(struct stream *st)
 {
 	struct call *call = st->call;
 
-	if (st->busy && call && call->on_drain && !stream_pending(st))
+	if (call && call->on_drain && !stream_pending(st))
 		call->on_drain(call, call->drain_arg);
 }
 
@@ -46,10 +46,14 @@ static void on_todo(uv_idle_t *idle)
 
 	while ((st = TAILQ_FIRST(&s->todo)) && st->turn == now) {
 		leave_todo(st);
-		if (st->id)
-			stream_drained(st);
-		else
+		if (!st->id) {
 			conn_work(st->conn);
+			continue;
+		}
+		if (st->out.len)
+			many_flush(st);
+		stream_drained(st);
+		intake_go(st);
 	}
 }
 
@@ -77,15 +81,16 @@ void stream_flush(struct stream *st)
 void stream_finish(struct stream *st)
 {
 	struct conn *c = st->conn;
+	bool early = st->open;
 
 	st->call = NULL;
-	st->busy = false;
+	st->busy = st->open = false;
 	if (st->id) {
 		st->ended = true;
 		many_flush(st);
 		return;
 	}
-	if (!st->keep)
+	if (!st->keep || early)
 		c->lingering = true;
 	else if (c->stash.len && !c->feeding)
 		stream_later(st);

@@ -8,6 +8,9 @@ static void expire(struct stream *st)
 		st->s->cut++;
 		request_bad(st, 408, "the request took too long to arrive");
 		break;
+	case WAIT_STREAM:
+		intake_idle(st);
+		break;
 	case WAIT_READER:
 		if (stream_unsent(st) < st->seen_unsent) {
 			wait_for(st, WAIT_READER);
@@ -59,6 +62,7 @@ void wait_init(struct server *s, const struct server_opts *opts)
 	const int64_t after[WAIT_KINDS] = {
 		[WAIT_IDLE] = opts->idle_ms ? opts->idle_ms : 60000,
 		[WAIT_REQUEST] = opts->receive_ms ? opts->receive_ms : 10000,
+		[WAIT_STREAM] = opts->idle_ms ? opts->idle_ms : 60000,
 		[WAIT_READER] = opts->idle_ms ? opts->idle_ms : 60000,
 		[WAIT_LINGER] = 2000,
 	};

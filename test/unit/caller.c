@@ -133,7 +133,7 @@ void caller_close(struct caller *c)
 	for (int i = 0; i < CALLER_MAX; i++)
 		buf_release(&c->replies[i].body);
 	while (c->n_sent)
-		free(c->sent[--c->n_sent].p);
+		buf_release(&c->sent[--c->n_sent].b);
 	close(c->fd);
 }
 
@@ -167,12 +167,14 @@ static ssize_t on_body(nghttp2_session *s, int32_t id, uint8_t *to, size_t room,
 		       uint32_t *flags, nghttp2_data_source *from, void *arg)
 {
 	struct sent *b = from->ptr;
-	size_t n = b->len - b->at < room ? b->len - b->at : room;
+	size_t n = b->b.len - b->at < room ? b->b.len - b->at : room;
 
 	(void)s, (void)id, (void)arg;
-	memcpy(to, b->p + b->at, n);
+	if (!n && b->open)
+		return NGHTTP2_ERR_DEFERRED;
+	memcpy(to, b->b.p + b->at, n);
 	b->at += n;
-	if (b->at == b->len)
+	if (b->at == b->b.len && !b->open)
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	return (ssize_t)n;
 }
@@ -228,10 +230,48 @@ int32_t caller_post(struct caller *c, const char *path, const char *type,
 	if (len != SIZE_MAX) {
 		CHECK(c->n_sent < CALLER_MAX);
 		b = &c->sent[c->n_sent++];
-		*b = (struct sent){mem_dup(body, len), len, 0};
+		*b = (struct sent){0};
+		buf_put(&b->b, body, len);
 		from = (nghttp2_data_provider){{.ptr = b}, on_body};
 	}
 	return submit(c, "POST", path, type, more, &from);
+}
+
+int32_t caller_begin(struct caller *c, const char *path, const char *type,
+		     const char *const *more)
+{
+	struct sent *b = &c->sent[c->n_sent++];
+	nghttp2_data_provider from = {{.ptr = b}, on_body};
+	int32_t id = submit(c, "POST", path, type, more, &from);
+
+	*b = (struct sent){.open = true};
+	CHECK(!nghttp2_session_send(c->session));
+	nghttp2_session_set_stream_user_data(c->session, id, b);
+	return id;
+}
+
+void caller_say(struct caller *c, int32_t id, const void *p, size_t len)
+{
+	struct sent *b = nghttp2_session_get_stream_user_data(c->session, id);
+
+	buf_put(&b->b, p, len);
+	nghttp2_session_resume_data(c->session, id);
+}
+
+void caller_finish(struct caller *c, int32_t id)
+{
+	struct sent *b = nghttp2_session_get_stream_user_data(c->session, id);
+
+	b->open = false;
+	nghttp2_session_resume_data(c->session, id);
+}
+
+size_t caller_unsent(const struct caller *c, int32_t id)
+{
+	const struct sent *b =
+		nghttp2_session_get_stream_user_data(c->session, id);
+
+	return b->b.len - b->at;
 }
 
 int32_t caller_get(struct caller *c, const char *verb, const char *path,

@@ -22,8 +22,9 @@ struct reply {
 };
 
 struct sent { /* the body of a request */
-	char *p;
-	size_t len, at;
+	struct buf b;
+	size_t at;
+	bool open; /* more follows */
 };
 
 struct caller {
@@ -58,6 +59,13 @@ void caller_turn(struct caller *c);
  * the stream. */
 int32_t caller_post(struct caller *c, const char *path, const char *type,
 		    const char *body, size_t len, const char *const *more);
+/* A request whose body comes piece by piece. */
+int32_t caller_begin(struct caller *c, const char *path, const char *type,
+		     const char *const *more);
+void caller_say(struct caller *c, int32_t id, const void *p, size_t len);
+void caller_finish(struct caller *c, int32_t id);
+size_t caller_unsent(const struct caller *c, int32_t id);
+
 int32_t caller_get(struct caller *c, const char *verb, const char *path,
 		   const char *const *more);
 
