@@ -291,17 +291,16 @@ static void stats(struct call *call, const ProtobufCMessage *in, void *arg)
 	call_reply(call, &out.base);
 }
 
-#define METHOD(name, in, out, kind, fn)                  \
-	{                                                \
-		{                                        \
-			"/gfl.test.EchoService/" name,   \
-			&gfl__test__##in##__descriptor,  \
-			&gfl__test__##out##__descriptor, \
-			RPC_##kind,                      \
-			RPC_CONTROL,                     \
-			false,                           \
-		},                                       \
-			(fn)                             \
+#define METHOD(name, i, o, k, f)                                       \
+	{                                                              \
+		.method =                                              \
+			{                                              \
+				.path = "/gfl.test.EchoService/" name, \
+				.in = &gfl__test__##i##__descriptor,   \
+				.out = &gfl__test__##o##__descriptor,  \
+				.kind = RPC_##k,                       \
+			},                                             \
+		.fn = (f),                                             \
 	}
 
 static const struct {

@@ -12,21 +12,17 @@
 #define WEB "application/grpc-web+proto"
 
 static const struct rpc_method sum_method = {
-	SUM,
-	&heartbeat_request__descriptor,
-	&heartbeat_response__descriptor,
-	RPC_CLIENT_STREAM,
-	RPC_CONTROL,
-	false,
+	.path = SUM,
+	.in = &heartbeat_request__descriptor,
+	.out = &heartbeat_response__descriptor,
+	.kind = RPC_CLIENT_STREAM,
 };
 
 static const struct rpc_method echo_method = {
-	BACK,
-	&heartbeat_request__descriptor,
-	&heartbeat_response__descriptor,
-	RPC_BIDI,
-	RPC_CONTROL,
-	false,
+	.path = BACK,
+	.in = &heartbeat_request__descriptor,
+	.out = &heartbeat_response__descriptor,
+	.kind = RPC_BIDI,
 };
 
 /* What the handlers saw of the last stream. */
