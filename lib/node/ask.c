@@ -9,7 +9,7 @@
 #include "node/node_impl.h"
 #include "wire/rpc.h"
 
-enum { DEADLINE_MS = 30000, RETRY_MS = 20, MARGIN_MS = 50, FORWARD_MS = 10000 };
+enum { DEADLINE_MS = 29000, RETRY_MS = 20, MARGIN_MS = 50, FORWARD_MS = 10000 };
 
 static void try(struct ask *a);
 

@@ -147,6 +147,15 @@ static bool streams_out(const struct call *call)
 	return kind == RPC_SERVER_STREAM || kind == RPC_BIDI;
 }
 
+void call_tire(struct call *call)
+{
+	struct err err;
+
+	err_set(&err, ERR_DEADLINE_EXCEEDED,
+		"held for as long as a request may be: ask again");
+	call_give_up(call, &err);
+}
+
 void call_hold(struct call *call)
 {
 	struct server *s = call->s;

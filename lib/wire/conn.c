@@ -64,7 +64,7 @@ static enum wait_kind wait_of(const struct conn *c)
 	if (c->h2)
 		return c->n_streams ? WAIT_NONE : WAIT_IDLE;
 	if (c->own.busy)
-		return WAIT_NONE;
+		return stream_held(&c->own) ? WAIT_HELD : WAIT_NONE;
 	if (c->own.open)
 		return intake_ready(&c->own) ? WAIT_STREAM : WAIT_NONE;
 	if (c->own.call || http1_begun(&c->own.in) || (c->sniffed && !c->known))

@@ -53,6 +53,7 @@ enum {
 	ENGINE_NAMES = 8,
 	ENGINE_BODIES = 16, /* of the largest size, being received at once */
 	ENGINE_STREAMS = 100000, /* of HTTP/2, of all connections */
+	ENGINE_SLOWEST = 64 << 10, /* bytes to be read in the idle time */
 };
 
 union address {
@@ -67,6 +68,7 @@ enum wait_kind {
 	WAIT_IDLE,    /* for the next request */
 	WAIT_REQUEST, /* for the rest of a request */
 	WAIT_STREAM,  /* for the next bytes of a client's stream */
+	WAIT_HELD,    /* for the handler's answer */
 	WAIT_READER,  /* for the client to read */
 	WAIT_LINGER,  /* for the client to close */
 	WAIT_KINDS
@@ -294,6 +296,7 @@ void stream_drained(struct stream *st); /* tell the handler, if it is */
 size_t stream_unsent(const struct stream *st); /* of what is on its way */
 size_t stream_queued(const struct stream *st);
 bool stream_pending(const struct stream *st);
+bool stream_held(const struct stream *st); /* its call, unary, is kept */
 
 /* many.c */
 void many_open(struct conn *c);
@@ -349,6 +352,7 @@ void call_refuse(struct call *call); /* answer with call->refused */
 void call_hold(struct call *call);   /* the handler has kept it */
 /* End a kept call from our side: the client gets err, the handler its hook. */
 void call_give_up(struct call *call, const struct err *err);
+void call_tire(struct call *call);   /* it has been held for the most */
 void call_close(struct call *call);  /* the server closes */
 
 /* plain.c */

@@ -19,6 +19,7 @@ static void recount(struct stream *st)
 static void settle(struct stream *st)
 {
 	enum wait_kind kind = stream_pending(st)        ? WAIT_READER
+			      : stream_held(st)         ? WAIT_HELD
 			      : (st->busy || st->ended) ? WAIT_NONE
 			      : !st->open               ? WAIT_REQUEST
 			      : intake_ready(st)        ? WAIT_STREAM

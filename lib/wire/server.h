@@ -34,6 +34,7 @@ struct server_opts {
 	size_t max_connections; /* 0: from the descriptor limit */
 	size_t max_per_source;  /* connections; 0: a quarter of those */
 	int64_t receive_ms;     /* to receive a request; 0: 10 s */
+	int64_t hold_ms;        /* for a handler to answer; 0: 30 s */
 	int64_t idle_ms; /* between requests or messages, or for a reader that
 			    stalls; 0: 60 s */
 };

@@ -18,6 +18,11 @@ bool stream_pending(const struct stream *st)
 	return st->out.len || st->flying.len;
 }
 
+bool stream_held(const struct stream *st)
+{
+	return st->call && st->call->held;
+}
+
 void stream_drained(struct stream *st)
 {
 	struct call *call = st->call;

@@ -11,8 +11,11 @@ static void expire(struct stream *st)
 	case WAIT_STREAM:
 		intake_idle(st);
 		break;
+	case WAIT_HELD:
+		call_tire(st->call);
+		break;
 	case WAIT_READER:
-		if (stream_unsent(st) < st->seen_unsent) {
+		if (stream_unsent(st) + ENGINE_SLOWEST <= st->seen_unsent) {
 			wait_for(st, WAIT_READER);
 			break;
 		}
@@ -63,6 +66,7 @@ void wait_init(struct server *s, const struct server_opts *opts)
 		[WAIT_IDLE] = opts->idle_ms ? opts->idle_ms : 60000,
 		[WAIT_REQUEST] = opts->receive_ms ? opts->receive_ms : 10000,
 		[WAIT_STREAM] = opts->idle_ms ? opts->idle_ms : 60000,
+		[WAIT_HELD] = opts->hold_ms ? opts->hold_ms : 30000,
 		[WAIT_READER] = opts->idle_ms ? opts->idle_ms : 60000,
 		[WAIT_LINGER] = 2000,
 	};

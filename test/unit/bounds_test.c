@@ -1,3 +1,20 @@
+/* The bounds of the server, and where a test reaches each:
+ *
+ *	head 16 KiB, 100 headers	http1_test, h2_test
+ *	JSON 4 MiB, depth 32, 65,536
+ *	tokens, long numbers, names
+ *	twice				json_test, strict_test, here
+ *	message 64 MiB			here, strict_test, h2_test
+ *	all bodies together		here
+ *	10 s to receive a request	here, strict_test, h2_test, h2_bad_test
+ *	60 s idle			here, intake_test
+ *	30 s held			held_test
+ *	a slow reader			here, h2_test, held_test
+ *	connections, of one address,
+ *	descriptors			here, source_test, 22-limits.bats
+ *	HTTP/2: streams, heads, resets,
+ *	floods, windows			h2_test, h2_bad_test
+ *	smuggling			http1_test, strict_test, h2_bad_test */
 #include "test.h"
 
 #include <errno.h>

@@ -138,6 +138,27 @@ TEST(server_ends_a_held_call_at_its_deadline)
 	world_close(&w);
 }
 
+TEST(server_holds_no_call_for_ever)
+{
+	struct world w;
+	char *got;
+	int fd;
+
+	world_open(&w, (struct server_opts){.hold_ms = 20});
+	server_handle(w.server, RPC_GATEWAY_HEARTBEAT, hold, &w);
+	fd = dial(&w);
+	post(&w, fd, HEARTBEAT, JSON, "{}", "");
+	got = hear(&w, fd);
+	CHECK_HAS(got, "HTTP/1.1 504 Gateway Timeout\r\n");
+	CHECK_HAS(got, "ask again");
+	CHECK_INT(w.cancels, 1);
+	free(got);
+	get(&w, fd, "/metrics");
+	hear_part(&w, fd, "gfl_server_held_calls 0\n");
+	close(fd);
+	world_close(&w);
+}
+
 TEST(server_answers_what_is_held_when_it_closes)
 {
 	struct world w;

@@ -2,9 +2,12 @@
 #include "test.h"
 
 #include <arpa/inet.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "world.h"
 
 /* From 127.0.0.HOST, which the server takes for another machine if not 1. */
@@ -109,5 +112,44 @@ TEST(one_address_has_a_quarter_unless_told)
 	check_refused(&w, dial_from(&w, 2));
 	for (int i = 0; i < 2; i++)
 		close(fds[i]);
+	world_close(&w);
+}
+
+static int64_t cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+TEST(used_up_descriptors_cost_no_time_and_come_back)
+{
+	struct rlimit limit = {60, 60};
+	int spare[64], n = 0, fd, waiting;
+	int64_t began, used;
+	struct world w;
+
+	CHECK(!setrlimit(RLIMIT_NOFILE, &limit));
+	world_open(&w, (struct server_opts){.max_connections = 100});
+	fd = dial(&w);
+	check_served(&w, fd);
+	waiting = dial(&w);
+	get(&w, waiting, "/healthz");
+	while ((spare[n] = dup(fd)) >= 0)
+		n++;
+	began = clock_ms();
+	used = cpu_ms();
+	for (int i = 0; i < 4; i++) /* each waits for something to happen */
+		uv_run(loop_uv(w.loop), UV_RUN_ONCE);
+	CHECK(clock_ms() - began >= 900);
+	CHECK(cpu_ms() - used < 100);
+	for (int i = 0; i < n; i++)
+		close(spare[i]);
+	hear_part(&w, waiting, "\r\n\r\nok\n");
+	get(&w, fd, "/metrics");
+	hear_part(&w, fd, "gfl_server_connections 2\n");
+	close(fd);
+	close(waiting);
 	world_close(&w);
 }
