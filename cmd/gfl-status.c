@@ -37,7 +37,8 @@ static const struct out_col cols[] = {
 	{"inbox", OUT_INT},	  {"uptime_s", OUT_REAL},
 	{"gateway_reachable", OUT_BOOL}, {"url", OUT_TEXT},
 	{"cluster", OUT_TEXT},	  {"instance", OUT_TEXT},
-	{"version", OUT_TEXT},
+	{"version", OUT_TEXT},	  {"outbox", OUT_INT},
+	{"delivered", OUT_INT},   {"expired", OUT_INT},
 };
 
 static int print(const struct config *cfg, const Gfl__V1__NodeStatus *s,
@@ -56,7 +57,8 @@ static int print(const struct config *cfg, const Gfl__V1__NodeStatus *s,
 		out_int(s->epoch), out_int(s->inbox), out_real(s->uptime_s),
 		out_bool(s->gateway_reachable), out_text(s->url),
 		out_text(s->cluster_id), out_text(s->instance_id),
-		out_text(s->version));
+		out_text(s->version), out_int(s->outbox),
+		out_int(s->delivered), out_int(s->expired));
 	return out_end(o, err);
 }
 

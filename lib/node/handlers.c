@@ -105,6 +105,7 @@ static void on_status(struct call *call, const ProtobufCMessage *in, void *arg)
 	out.uptime_s = (double)(clock_ms() - n->started_ms) / 1000;
 	out.gateway_reachable = announce_reaches(n);
 	out.inbox = inbox_count(n);
+	outbox_counts(n, &out.outbox, &out.delivered, &out.expired);
 	out.version = GFL_VERSION;
 	call_reply(call, &out.base);
 }

@@ -20,6 +20,7 @@ static const char *const steps[NODE_STEPS] = {
 	life_schema,
 	inbox_schema,
 	tables_schema,
+	box_schema,
 };
 
 void node_draw_id(char out[RAFT_STORE_ID + 1])
@@ -127,6 +128,7 @@ static void check_ready(struct node *n)
 	n->ready = true;
 	server_ready(n->server, true);
 	announce_start(n);
+	outbox_start(n);
 	n->cfg.on_ready(n->cfg.arg);
 }
 
@@ -143,6 +145,7 @@ static void settle(void *arg)
 	if (changed & STATE_MEMBER)
 		announce_news(n);
 	check_ready(n);
+	outbox_look(n);
 	steward_look(n);
 	conductor_look(n);
 }
@@ -328,7 +331,7 @@ static void serve(struct node *n)
 	registry_serve(n);
 	reports_serve(n);
 	watch_serve(n);
-	inbox_serve(n);
+	mail_serve(n);
 	server_metrics(n->server, node_metrics, n);
 	timer_every(&n->tick, n->loop, TICK_MS, on_tick, n);
 }
@@ -339,7 +342,7 @@ static int start(struct node *n, struct err *err)
 	    server_open(&n->server, n->loop, &n->cfg.server, err))
 		return (int)err->code;
 	open_parts(n);
-	if (inbox_open(n, err))
+	if (inbox_open(n, err) || outbox_open(n, err))
 		return (int)err->code;
 	serve(n);
 	return membership_start(n, err);
@@ -389,6 +392,7 @@ void node_close(struct node *n)
 	ask_close(n);
 	conductor_close(n);
 	reports_close(n);
+	outbox_close(n);
 	inbox_close(n);
 	tables_close(n);
 	client_close(n->client);

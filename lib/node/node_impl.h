@@ -19,11 +19,18 @@ struct hint {
 	char *url;
 };
 
+/* What only the writer's thread looks at once the node is open. */
+struct mail_numbers {
+	int64_t cursor, seq; /* given last */
+	int64_t strangers;   /* origins that were new */
+};
+
 struct ask;
 struct announce;
 struct conductor;
 struct inbox;
 struct membership;
+struct outbox;
 struct reports;
 struct steward;
 struct tables;
@@ -62,6 +69,9 @@ struct node {
 	struct reports *reports;
 	struct conductor *conductor;
 	struct inbox *inbox;
+	struct outbox *outbox;
+	struct mail_numbers numbers;
+	int64_t origin; /* of what we deliver, by chance */
 	struct tables *tables;
 };
 
@@ -180,9 +190,25 @@ int watch_log_entry(Gfl__V1__LogEntry *out, const struct raft_entry *e,
 /* inbox.c: messages, durable before they are acknowledged. */
 extern const char inbox_schema[];
 int inbox_open(struct node *n, struct err *err) MUST_CHECK;
-void inbox_serve(struct node *n);
 int64_t inbox_count(const struct node *n);
 void inbox_close(struct node *n);
+
+/* box.c, outbox.c: messages for others, durable until they have them. */
+extern const char box_schema[];
+int outbox_open(struct node *n, struct err *err) MUST_CHECK;
+void outbox_start(struct node *n); /* we are a member */
+void outbox_look(struct node *n);  /* has a receiver moved, or come back? */
+void outbox_counts(const struct node *n, int64_t *waiting, int64_t *delivered,
+		   int64_t *expired);
+void outbox_close(struct node *n);
+
+/* mail.c: messages from whoever sends. */
+void mail_serve(struct node *n);
+/* Send m, which is copied, as from this node: into our inbox or outbox. It is
+ * durable once done(err, arg) runs with err NULL; done may be NULL. */
+typedef void mail_sent_fn(const struct err *err, void *arg);
+void mail_send(struct node *n, const Gfl__V1__MessageItem *m,
+	       mail_sent_fn *done, void *arg);
 
 /* tables.c: the state as rows, for whoever looks into the file. */
 extern const char tables_schema[];
@@ -193,7 +219,7 @@ void tables_close(struct node *n);
 /* life.c: what the file knows of this node's life. */
 extern const char life_schema[];
 
-enum { NODE_STEPS = 4 }; /* schemas that make the database, in node.c */
+enum { NODE_STEPS = 5 }; /* schemas that make the database, in node.c */
 int life_load(struct node *n, struct err *err) MUST_CHECK;
 /* Store meta and founding, then done(err, n). */
 void life_store(struct node *n, writer_done_fn *done);

@@ -3,15 +3,16 @@
  * only some of the messages acknowledges by ids: the rest stays for others. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "node/inbox_impl.h"
+#include "node/mail_impl.h"
 #include "wire/rpc.h"
 
 enum {
-	TAKEN_MAX = 10000, /* ids remembered of messages taken */
-	READ_MAX = 1000,   /* messages of one answer */
+	READ_MAX = 1000, /* messages of one answer */
 	READ_BYTES_MAX = 16 << 20,
 	CHOSEN_MAX = 100, /* types, or senders, that one reader asks for */
 };
@@ -82,7 +83,7 @@ static int select_items(struct reader *r, Gfl__V1__ReceiveMessagesResponse *out,
 	bool row;
 	int rc = db_stmt(db, &s,
 			 "SELECT cursor, id, sender, receiver, type, payload,"
-			 " sent_ms FROM inbox WHERE taken = 0 AND cursor > ?1"
+			 " sent_ms FROM inbox WHERE cursor > ?1"
 			 " AND (?2 IS NULL OR type IN"
 			 "  (SELECT value FROM json_each(?2)))"
 			 " AND (?3 IS NULL OR sender IN"
@@ -110,9 +111,11 @@ static int select_items(struct reader *r, Gfl__V1__ReceiveMessagesResponse *out,
 static void serve(struct reader *r, bool last)
 {
 	Gfl__V1__ReceiveMessagesResponse *out = mem_zero(1, sizeof(*out));
+	char box[BOX_ID];
 	struct err err;
 
 	gfl__v1__receive_messages_response__init(out);
+	out->box = mem_str(box_id(r->n, box));
 	if (select_items(r, out, &err)) {
 		call_fail(r->call, &err);
 		reader_free(r);
@@ -144,84 +147,92 @@ void inbox_wake(struct node *n)
 struct taking {
 	struct reader *r;
 	Gfl__V1__ReceiveMessagesRequest *in; /* our copy */
+	int64_t *cursors;                    /* of those taken one by one */
+	size_t n, cap;
 	int64_t taken, bytes;
 };
 
-/* Of which messages a statement is: of an id, or those up to a cursor. */
-struct which {
-	const char *id; /* or NULL */
-	int64_t cursor;
-};
-
-static int statement(struct db *db, sqlite3_stmt **s, const char *sql,
-		     const struct which *w, struct err *err)
+/* All of one statement, whose rows are a cursor and a length. */
+static int take_rows(struct db *db, sqlite3_stmt *s, struct taking *t,
+		     struct err *err)
 {
-	if (db_stmt(db, s, sql, err))
-		return (int)err->code;
-	if (w->id)
-		sqlite3_bind_text(*s, 1, w->id, -1, SQLITE_STATIC);
-	else
-		sqlite3_bind_int64(*s, 1, w->cursor);
-	return 0;
+	bool row;
+	int rc;
+
+	while (!(rc = db_next(db, s, &row, err)) && row) {
+		t->cursors = mem_grow(t->cursors, &t->cap, t->n + 1,
+				      sizeof(*t->cursors));
+		t->cursors[t->n++] = sqlite3_column_int64(s, 0);
+		t->bytes += sqlite3_column_int64(s, 1);
+		t->taken++;
+	}
+	return rc;
 }
 
-static int add_number(struct db *db, const char *sql, const struct which *w,
-		      int64_t *sum, struct err *err)
+#define TAKE "DELETE FROM inbox WHERE "
+#define ROWS " RETURNING cursor, length(payload)"
+
+static int take_upto(struct db *db, struct taking *t, struct err *err)
 {
 	sqlite3_stmt *s;
 	bool row;
 
-	if (statement(db, &s, sql, w, err) || db_next(db, s, &row, err))
+	if (!t->in->after)
+		return 0;
+	if (db_stmt(db, &s,
+		    "SELECT sum(length(payload)) FROM inbox WHERE cursor <= ?",
+		    err))
 		return (int)err->code;
-	*sum += row ? sqlite3_column_int64(s, 0) : 0;
+	sqlite3_bind_int64(s, 1, t->in->after);
+	if (db_next(db, s, &row, err))
+		return (int)err->code;
+	t->bytes += sqlite3_column_int64(s, 0);
 	db_done(s);
-	return 0;
-}
-
-static int run(struct db *db, const char *sql, const struct which *w,
-	       struct err *err)
-{
-	sqlite3_stmt *s;
-
-	if (statement(db, &s, sql, w, err))
+	if (db_stmt(db, &s, TAKE "cursor <= ?", err))
 		return (int)err->code;
-	return db_run(db, s, err);
-}
-
-#define SUM "SELECT sum(length(payload)) FROM inbox WHERE taken = 0 AND "
-#define TAKE "UPDATE inbox SET taken = 1, payload = x'' WHERE taken = 0 AND "
-
-/* The payload goes, the id stays for a while, against a late repetition. */
-static int take_one(struct db *db, const struct which *w, struct taking *t,
-		    struct err *err)
-{
-	if (add_number(db, w->id ? SUM "id = ?" : SUM "cursor <= ?", w,
-		       &t->bytes, err) ||
-	    run(db, w->id ? TAKE "id = ?" : TAKE "cursor <= ?", w, err))
+	sqlite3_bind_int64(s, 1, t->in->after);
+	if (db_run(db, s, err))
 		return (int)err->code;
 	t->taken += sqlite3_changes(db_handle(db));
 	return 0;
 }
 
+static int take_ids(struct db *db, struct taking *t, struct err *err)
+{
+	char *ids =
+		inbox_ids((const char *const *)t->in->taken, t->in->n_taken);
+	sqlite3_stmt *s;
+	int rc = 0;
+
+	if (ids)
+		rc = db_stmt(db, &s,
+			     TAKE "id IN (SELECT value FROM json_each(?))" ROWS,
+			     err);
+	if (ids && !rc) {
+		sqlite3_bind_text(s, 1, ids, -1, SQLITE_STATIC);
+		rc = take_rows(db, s, t, err);
+	}
+	free(ids);
+	return rc;
+}
+
 static int take(struct db *db, void *arg, struct err *err)
 {
 	struct taking *t = arg;
-	struct which upto = {NULL, t->in->after};
-	struct which kept = {NULL, TAKEN_MAX + INBOX_WAITING_MAX};
+	sqlite3_stmt *s;
 
 	t->taken = t->bytes = 0;
-	if (take_one(db, &upto, t, err))
+	t->n = 0;
+	if (take_upto(db, t, err) || take_ids(db, t, err))
 		return (int)err->code;
-	for (size_t i = 0; i < t->in->n_taken; i++) {
-		struct which one = {t->in->taken[i], 0};
-
-		if (take_one(db, &one, t, err))
+	for (size_t i = 0; i < t->in->n_cursors; i++) {
+		if (db_stmt(db, &s, TAKE "cursor = ?" ROWS, err))
+			return (int)err->code;
+		sqlite3_bind_int64(s, 1, t->in->cursors[i]);
+		if (take_rows(db, s, t, err))
 			return (int)err->code;
 	}
-	return run(db,
-		   "DELETE FROM inbox WHERE taken = 1 AND cursor <="
-		   " (SELECT max(cursor) FROM inbox) - ?",
-		   &kept, err);
+	return 0;
 }
 
 static void begin_reading(struct reader *r, int64_t wait_ms)
@@ -246,21 +257,25 @@ static void begin_reading(struct reader *r, int64_t wait_ms)
 
 static void taken(const struct err *err, void *arg)
 {
-	struct taking t = *(struct taking *)arg;
-	struct inbox *b = t.r->n->inbox;
-	int64_t wait_ms = t.in->wait_ms;
+	struct taking *t = arg;
+	struct reader *r = t->r;
+	const struct inbox_taken what = {t->in->after, t->cursors, t->n};
+	int64_t wait_ms = t->in->wait_ms;
 
-	free(arg);
-	rpc_free(&t.in->base);
-	if (err) {
-		if (t.r->call)
-			call_fail(t.r->call, err);
-		reader_free(t.r);
+	if (!err) {
+		inbox_return(r->n, t->taken, t->bytes);
+		taken_look(r->n, &what);
+	}
+	free(t->cursors);
+	rpc_free(&t->in->base);
+	free(t);
+	if (!err) {
+		begin_reading(r, wait_ms);
 		return;
 	}
-	b->waiting -= t.taken;
-	b->bytes -= t.bytes;
-	begin_reading(t.r, wait_ms);
+	if (r->call)
+		call_fail(r->call, err);
+	reader_free(r);
 }
 
 static void acknowledge(struct reader *r,
@@ -278,10 +293,12 @@ static void acknowledge(struct reader *r,
 
 static int check(const Gfl__V1__ReceiveMessagesRequest *in, struct err *err)
 {
-	if (in->n_taken > READ_MAX)
+	size_t n = in->n_taken + in->n_cursors;
+
+	if (n > READ_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%zu messages acknowledged at once, at most %d",
-			       in->n_taken, READ_MAX);
+			       n, READ_MAX);
 	if (in->n_types > CHOSEN_MAX || in->n_senders > CHOSEN_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "at most %d types and %d senders of messages",
@@ -318,6 +335,9 @@ static void on_receive(struct call *call, const ProtobufCMessage *msg,
 	const Gfl__V1__ReceiveMessagesRequest *in =
 		(const Gfl__V1__ReceiveMessagesRequest *)msg;
 	struct node *n = arg;
+	char box[BOX_ID];
+	/* The cursors of another inbox, long gone, mean nothing here. */
+	bool ours = !*in->box || !strcmp(in->box, box_id(n, box));
 	struct reader *r;
 	struct err err;
 
@@ -328,13 +348,13 @@ static void on_receive(struct call *call, const ProtobufCMessage *msg,
 	r = mem_zero(1, sizeof(*r));
 	r->n = n;
 	r->call = call;
-	r->after = in->after;
+	r->after = ours ? in->after : 0;
 	r->max = in->max && in->max < READ_MAX ? in->max : READ_MAX;
 	r->types = types_of(in);
 	r->senders = senders_of(in);
 	LIST_INSERT_HEAD(&n->inbox->readers, r, entry);
 	call_on_cancel(call, reader_gone, r);
-	if (in->after > 0 || in->n_taken)
+	if (ours && (in->after > 0 || in->n_taken || in->n_cursors))
 		acknowledge(r, in);
 	else
 		begin_reading(r, in->wait_ms);

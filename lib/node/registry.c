@@ -125,12 +125,31 @@ void registry_serve(struct node *n)
 
 /* ---- metrics ---- */
 
+static void metric(struct buf *text, const char *type, const char *name,
+		   const char *help, int64_t value)
+{
+	buf_putf(text, "# HELP gfl_node_%s %s\n# TYPE gfl_node_%s %s\n",
+		 name, help, name, type);
+	buf_putf(text, "gfl_node_%s %" PRId64 "\n", name, value);
+}
+
 static void gauge(struct buf *text, const char *name, const char *help,
 		  int64_t value)
 {
-	buf_putf(text, "# HELP gfl_node_%s %s\n# TYPE gfl_node_%s gauge\n",
-		 name, help, name);
-	buf_putf(text, "gfl_node_%s %" PRId64 "\n", name, value);
+	metric(text, "gauge", name, help, value);
+}
+
+static void mail_metrics(struct buf *text, const struct node *n)
+{
+	int64_t waiting, delivered, expired;
+
+	outbox_counts(n, &waiting, &delivered, &expired);
+	gauge(text, "inbox", "Messages that wait to be read.", inbox_count(n));
+	gauge(text, "outbox", "Messages queued for others.", waiting);
+	metric(text, "counter", "outbox_delivered_total",
+	       "Messages that others have got from the outbox.", delivered);
+	metric(text, "counter", "outbox_expired_total",
+	       "Messages given up: expired, or refused for good.", expired);
 }
 
 void node_metrics(struct buf *text, void *arg)
@@ -156,7 +175,7 @@ void node_metrics(struct buf *text, void *arg)
 	gauge(text, "run", "Run under way, 0 for none.", run ? run->id : 0);
 	gauge(text, "epoch", "Index of the last change of the trainer set.",
 	      n->state->epoch);
-	gauge(text, "inbox", "Messages that wait to be read.", inbox_count(n));
+	mail_metrics(text, n);
 	gauge(text, "gateway_reachable", "1 if a gateway knows this node.",
 	      announce_reaches(n));
 }

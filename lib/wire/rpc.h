@@ -124,6 +124,12 @@ struct rpc_method {
 	X(NODE_SEND_MESSAGE, "/gfl.v1.NodeService/SendMessage",                \
 	  gfl__v1__send_message_request, gfl__v1__send_message_response,       \
 	  UNARY, CONTROL, true, GUARDED)                                       \
+	X(NODE_SEND_MESSAGES, "/gfl.v1.NodeService/SendMessages",              \
+	  gfl__v1__send_messages_request, gfl__v1__send_messages_response,     \
+	  UNARY, CONTROL, true, GUARDED)                                       \
+	X(NODE_WAIT_TAKEN, "/gfl.v1.NodeService/WaitTaken",                    \
+	  gfl__v1__wait_taken_request, gfl__v1__wait_taken_response, UNARY,    \
+	  CONTROL, true, GUARDED)                                              \
 	X(NODE_RECEIVE_MESSAGES, "/gfl.v1.NodeService/ReceiveMessages",        \
 	  gfl__v1__receive_messages_request,                                   \
 	  gfl__v1__receive_messages_response, UNARY, CONTROL, true, GUARDED)

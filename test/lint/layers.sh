@@ -25,6 +25,7 @@ lib/registry/probe.*
 lib/node/state*
 lib/node/view.*
 lib/node/screen.*
+lib/node/lane.*
 lib/fl/exchange*
 lib/fl/sparsify.*
 lib/fl/pace.*
