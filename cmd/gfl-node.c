@@ -19,8 +19,11 @@ struct config {
 	int rank, max_voters;
 	int64_t election_min_ms, election_max_ms, heartbeat_ms;
 	int64_t fail_after_ms, remove_after_ms;
+	int on_gateway_failure; /* enum policy */
 	bool bootstrap, rejoin, keep_membership;
 };
+
+enum policy { RETRY, BOOTSTRAP };
 
 static const struct opt opts[] = {
 	OPT_INT64(0, "node-id", struct config, id, "N", "0", 0, ID_MAX,
@@ -34,6 +37,9 @@ static const struct opt opts[] = {
 		 "join by these members instead of a gateway"),
 	OPT_BOOL(0, "bootstrap", struct config, bootstrap,
 		 "found a new cluster, without a gateway's grant"),
+	OPT_CHOICE(0, "on-gateway-failure", struct config, on_gateway_failure,
+		   "retry|bootstrap", "retry",
+		   "without a gateway and a cluster, wait or found one"),
 	OPT_DAEMON(struct config, daemon, NULL),
 	OPT_MILLIS(0, "min-election-timeout", struct config, election_min_ms,
 		   "150", "silence of the leader after which to elect",
@@ -70,7 +76,12 @@ static const struct prog prog = {
 		"any node; requests that only the leader can serve are passed "
 		"on to it. A node that is stopped by TERM leaves the cluster, "
 		"and joins again when it is started; one that is killed stays "
-		"a member until --remove-after. Without --listen it serves on "
+		"a member until --remove-after. A gateway that is lost is "
+		"missed by nobody but newcomers: they join by any member's "
+		"--join, or wait; one of them, and not more, may be told by "
+		"--on-gateway-failure=bootstrap to found the cluster when no "
+		"gateway has been there for three seconds and no member of "
+		"one was seen. Without --listen it serves on "
 		"port 8900 + node id of 127.0.0.1, or on a free one if it has "
 		"no id of its own.",
 	.example = "gfl-node --node-id 1 -g http://127.0.0.1:8090\n"
@@ -174,6 +185,7 @@ static int open_node(struct app *app, const char *path, const char *at,
 		.joins = cfg->joins.at,
 		.njoins = cfg->joins.n,
 		.bootstrap = cfg->bootstrap,
+		.bootstrap_alone = cfg->on_gateway_failure == BOOTSTRAP,
 		.keep_membership = cfg->keep_membership,
 		.election_min_ms = cfg->election_min_ms,
 		.election_max_ms = cfg->election_max_ms,

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "node/membership_impl.h"
 #include "wire/rpc.h"
 
@@ -62,7 +63,7 @@ static void pending(const struct err *err, void *arg)
 
 	if (err || !n->membership)
 		return;
-	if (n->cfg.bootstrap || !n->cfg.ngateways)
+	if (n->cfg.bootstrap || !n->cfg.ngateways || n->membership->alone_ms)
 		found(n->membership);
 	else
 		confirm(n->membership);
@@ -73,6 +74,7 @@ void found_begin(struct membership *m)
 {
 	struct node *n = m->n;
 
+	m->denied = 0;
 	node_draw_id(n->meta.cluster_id);
 	n->meta.node_id = m->id ? m->id : 1;
 	n->founding = true;
@@ -93,6 +95,17 @@ static void give_way(struct membership *m, const struct err *err)
 	membership_later(m, join_begin);
 }
 
+/* Only the gateway that granted can deny, and before a restart that may have
+ * been any of them. */
+static void denied(struct membership *m, const struct err *err)
+{
+	m->gateway++;
+	if (++m->denied < m->n->cfg.ngateways)
+		confirm(m);
+	else
+		give_way(m, err);
+}
+
 static void confirmed(const struct err *err, const ProtobufCMessage *out,
 		      void *arg)
 {
@@ -104,10 +117,11 @@ static void confirmed(const struct err *err, const ProtobufCMessage *out,
 		found(m);
 	} else if (err->code == ERR_FAILED_PRECONDITION ||
 		   err->code == ERR_NOT_FOUND) {
-		give_way(m, err);
+		denied(m, err);
 	} else {
 		membership_wait_for(m, "a gateway to confirm cluster %s: %s",
 				    m->n->meta.cluster_id, err->msg);
+		m->denied = 0;
 		m->gateway++;
 		membership_later(m, confirm);
 	}
@@ -128,35 +142,47 @@ static void confirm(void *arg)
 
 /* ---- --bootstrap: no gateway may know a cluster ---- */
 
-static void checked(const struct err *err, const ProtobufCMessage *msg,
-		    void *arg)
+static bool known(const ProtobufCMessage *msg, size_t i, void *arg)
 {
 	const GetNodesResponse *out = (const GetNodesResponse *)msg;
 	struct membership *m = arg;
+
+	if (!*out->cluster_id)
+		return false;
+	m->gateway = i;
+	str_copy(m->cluster, sizeof(m->cluster), out->cluster_id);
+	return true;
+}
+
+static void checked(const struct err *err, void *arg)
+{
+	struct membership *m = arg;
 	struct err why;
 
-	m->rpc = NULL;
-	if (!err && *out->cluster_id) {
-		err_set(&why, ERR_FAILED_PRECONDITION,
-			"gateway %s knows cluster %s already",
-			membership_gateway(m), out->cluster_id);
-		err_hint(&why, "to join it, leave out --bootstrap");
-		node_end(m->n, &why);
+	(void)err; /* who cannot be reached knows nothing */
+	m->hedge = NULL;
+	if (!*m->cluster) {
+		found_begin(m);
 		return;
 	}
-	m->gateway++;
-	found_unasked(m);
+	err_set(&why, ERR_FAILED_PRECONDITION,
+		"gateway %s knows cluster %s already", membership_gateway(m),
+		m->cluster);
+	err_hint(&why, "to join it, leave out --bootstrap");
+	node_end(m->n, &why);
 }
 
 void found_unasked(struct membership *m)
 {
 	GetNodesRequest in = GET_NODES_REQUEST__INIT;
+	const struct hedge_opts how = {
+		.together = m->n->cfg.ngateways,
+		.any_failure = true,
+	};
 
-	if (m->gateway < m->n->cfg.ngateways)
-		membership_call(m, membership_gateway(m), RPC_GATEWAY_GET_NODES,
-				&in.base, checked);
-	else
-		found_begin(m);
+	membership_ask_all(m, m->n->cfg.gateways, m->n->cfg.ngateways,
+			   RPC_GATEWAY_GET_NODES, &in.base, &how, known,
+			   checked);
 }
 
 void found_resume(struct node *n)

@@ -105,7 +105,9 @@ void membership_leave(struct node *n)
 	int64_t patience_ms = n->cfg.shutdown_ms / 2;
 
 	client_cancel(m->rpc);
+	hedge_cancel(m->hedge);
 	m->rpc = NULL;
+	m->hedge = NULL;
 	if (!n->driver || n->state->nmembers < 2) {
 		node_end(n, NULL);
 		return;

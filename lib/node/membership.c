@@ -37,6 +37,7 @@ void membership_close(struct node *n)
 	if (!m)
 		return;
 	client_cancel(m->rpc);
+	hedge_cancel(m->hedge);
 	timer_stop(&m->timer);
 	timer_stop(&m->patience);
 	membership_forget_urls(m);
@@ -91,6 +92,22 @@ void membership_call(struct membership *m, const char *url, enum rpc_name name,
 	};
 
 	m->rpc = client_call(m->n->client, url, name, in, &opts, done, m);
+}
+
+void membership_ask_all(struct membership *m, const char *const *urls, size_t n,
+			enum rpc_name name, const ProtobufCMessage *in,
+			const struct hedge_opts *how, hedge_each_fn *each,
+			hedge_done_fn *done)
+{
+	struct hedge_opts opts = *how;
+
+	opts.urls = urls;
+	opts.n = n;
+	opts.name = name;
+	opts.in = in;
+	opts.timeout_ms = CALL_MS;
+	opts.bind = m->n->cfg.bind;
+	m->hedge = hedge_call(m->n->client, m->n->loop, &opts, each, done, m);
 }
 
 const char *membership_gateway(const struct membership *m)

@@ -3,6 +3,7 @@
 #define NODE_MEMBERSHIP_IMPL_H
 
 #include "node/node_impl.h"
+#include "registry/hedge.h"
 
 enum {
 	MEMBERSHIP_BACKOFF_MS = 100, /* doubles, jittered by half */
@@ -12,17 +13,22 @@ enum {
 struct membership {
 	struct node *n;
 	struct rpc *rpc;
+	struct hedge *hedge;
 	struct timer timer, patience;
 	int tries;
 	char waits[256];
 	int64_t id;                      /* to ask for, 0: any */
 	char cluster[RAFT_STORE_ID + 1]; /* that the gateway knows, or empty */
-	size_t gateway;                  /* to be asked next */
+	size_t gateway;                  /* to be asked to confirm */
+	size_t denied;                   /* gateways in a row that did not */
+	bool granted;                    /* a gateway lets us found a cluster */
+	int64_t alone_ms;                /* no gateway since; 0: one answered */
 	char **urls;                     /* of members to join through */
 	size_t nurls, url;
+	bool found; /* urls[url] answers, and is a member */
 	int64_t looked_ms;
 	int64_t taken_ms; /* when our id was first refused, 0: never */
-	size_t asked; /* members, where the cluster may be */
+	size_t asked;     /* members, where the cluster may be */
 };
 
 /* membership.c */
@@ -31,6 +37,11 @@ void membership_wait_for(struct membership *m, const char *fmt, ...)
 void membership_later(struct membership *m, timer_fn *fn); /* backs off */
 void membership_call(struct membership *m, const char *url, enum rpc_name name,
 		     const ProtobufCMessage *in, rpc_done_fn *done);
+/* Ask several; how says the rest. */
+void membership_ask_all(struct membership *m, const char *const *urls, size_t n,
+			enum rpc_name name, const ProtobufCMessage *in,
+			const struct hedge_opts *how, hedge_each_fn *each,
+			hedge_done_fn *done);
 const char *membership_gateway(const struct membership *m);
 void membership_self(const struct node *n, Gfl__V1__Member *self);
 void membership_forget_urls(struct membership *m);

@@ -24,6 +24,7 @@ struct node_config {
 	const char *const *joins; /* URLs of members; none: by a gateway */
 	size_t njoins;
 	bool bootstrap;       /* found a cluster without a gateway's grant */
+	bool bootstrap_alone; /* the same, once no gateway can be reached */
 	bool keep_membership; /* leaving is a pause: stay a member */
 	int64_t election_min_ms, election_max_ms, heartbeat_ms;
 	int64_t fail_after_ms;   /* silence after which a peer is down */
