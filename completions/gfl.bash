@@ -178,6 +178,7 @@ _gfl_node()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--on-gateway-failure) mapfile -t COMPREPLY < <(compgen -W 'retry bootstrap' -- "$cur");;
 	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -186,7 +187,7 @@ _gfl_node()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --insecure --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --max-voters --keep-membership --rejoin --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --on-gateway-failure --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --insecure --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --max-voters --keep-membership --rejoin --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

@@ -92,10 +92,14 @@ static void fill_state(const struct node *n, Gfl__V1__NodeStatus *out)
 
 static void on_status(struct call *call, const ProtobufCMessage *in, void *arg)
 {
+	int64_t of = ((const Gfl__V1__NodeStatusRequest *)in)->of;
 	struct node *n = arg;
 	Gfl__V1__NodeStatus out = GFL__V1__NODE_STATUS__INIT;
 
-	(void)in;
+	if (of && of != n->meta.node_id) {
+		suspects_witness(n, call, of);
+		return;
+	}
 	out.node_id = n->meta.node_id;
 	out.cluster_id = n->meta.cluster_id;
 	out.instance_id = n->meta.instance_id;

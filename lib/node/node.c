@@ -319,6 +319,7 @@ static void open_parts(struct node *n)
 {
 	tables_open(n);
 	steward_open(n);
+	suspects_open(n);
 	announce_open(n);
 	membership_open(n);
 	reports_open(n);
@@ -384,6 +385,7 @@ void node_close(struct node *n)
 	membership_close(n);
 	announce_close(n);
 	steward_close(n);
+	suspects_close(n);
 	watch_close(n);
 	if (n->server)
 		server_close(n->server, DRAIN_MS);

@@ -33,6 +33,7 @@ struct membership;
 struct outbox;
 struct reports;
 struct steward;
+struct suspects;
 struct tables;
 struct watcher;
 
@@ -66,6 +67,7 @@ struct node {
 	struct membership *membership;
 	struct announce *announce;
 	struct steward *steward;
+	struct suspects *suspects;
 	struct reports *reports;
 	struct conductor *conductor;
 	struct inbox *inbox;
@@ -161,6 +163,17 @@ void steward_look(struct node *n);
 int steward_join(struct ask *a, struct err *err) MUST_CHECK;
 int steward_leave(struct ask *a, struct err *err) MUST_CHECK;
 void steward_close(struct node *n);
+/* How long the leader has not heard a member. */
+int64_t steward_silence_ms(const struct node *n, int64_t id);
+
+/* suspects.c: members that this leader does not hear, and what others say. */
+void suspects_open(struct node *n);
+/* Is it out of the reach of others too? Asks them; false until they tell. */
+bool suspects_gone(struct node *n, int64_t id);
+void suspects_clear(struct node *n, int64_t id); /* heard again; 0: all */
+void suspects_close(struct node *n);
+/* Answer a request for the status of member id, asked from here. */
+void suspects_witness(struct node *n, struct call *call, int64_t id);
 
 /* reports.c: what trainers say, on its way to the leader. */
 void reports_open(struct node *n);

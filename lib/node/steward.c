@@ -12,7 +12,10 @@
 
 #define ACTION(name) GFL__V1__MEMBERSHIP__ACTION__##name
 
-enum { BEHIND_MAX = 64 }; /* entries that a new voter may lack */
+enum {
+	BEHIND_MAX = 64, /* entries that a new voter may lack */
+	PAUSE_MS = 1000, /* between two looks: we were stopped or starved */
+};
 
 /* A trainer that is down: since when, as far as this leader knows. */
 struct lost {
@@ -24,6 +27,7 @@ struct steward {
 	size_t nlost, lost_cap;
 	bool busy;       /* a proposal of ours is under way */
 	int64_t lead_ms; /* leader since; 0: not leading */
+	int64_t look_ms; /* when it last looked */
 };
 
 void steward_open(struct node *n)
@@ -97,8 +101,8 @@ static void change(struct node *n, int64_t id, enum raft_member_role role,
 	log_info(what, "node=%" PRId64, id);
 }
 
-/* How long a member has been silent; a new leader's clocks start anew. */
-static int64_t silence_ms(const struct node *n, int64_t id)
+/* A new leader's clocks start anew. */
+int64_t steward_silence_ms(const struct node *n, int64_t id)
 {
 	int64_t heard_ms = n->steward->lead_ms;
 	struct raft_peer p;
@@ -135,7 +139,7 @@ static int voters(const struct node *n)
 static bool may_vote(const struct node *n, const Gfl__V1__Member *m)
 {
 	return m->role != GFL__V1__ROLE__VOTER && !m->liveness &&
-	       silence_ms(n, m->id) < n->cfg.fail_after_ms &&
+	       steward_silence_ms(n, m->id) < n->cfg.fail_after_ms &&
 	       caught_up(n, m->id);
 }
 
@@ -150,12 +154,17 @@ static bool replacement(const struct node *n)
 /* At most one step about m. */
 static void look_at(struct node *n, const Gfl__V1__Member *m)
 {
-	int64_t silent_ms = silence_ms(n, m->id);
+	int64_t silent_ms = steward_silence_ms(n, m->id);
 	bool voter = m->role == GFL__V1__ROLE__VOTER;
 
-	if (!m->liveness && silent_ms >= n->cfg.fail_after_ms)
-		mark(n, m->id, ACTION(MARK_DOWN), "node down");
-	else if (m->liveness && silent_ms < n->cfg.fail_after_ms / 2)
+	if (silent_ms < n->cfg.fail_after_ms)
+		suspects_clear(n, m->id);
+	if (!m->liveness && silent_ms >= n->cfg.fail_after_ms) {
+		if (suspects_gone(n, m->id))
+			mark(n, m->id, ACTION(MARK_DOWN), "node down");
+		return;
+	}
+	if (m->liveness && silent_ms < n->cfg.fail_after_ms / 2)
 		mark(n, m->id, ACTION(MARK_UP), "node up");
 	else if (m->liveness && silent_ms >= n->cfg.remove_after_ms)
 		change(n, m->id, RAFT_NONE, ACTION(REMOVE), "remove");
@@ -239,10 +248,12 @@ void steward_look(struct node *n)
 	if (!n->leads || !n->driver || !driver_leads(n->driver)) {
 		w->lead_ms = 0;
 		w->nlost = 0;
+		suspects_clear(n, 0);
 		return;
 	}
-	if (!w->lead_ms)
+	if (!w->lead_ms || clock_ms() - w->look_ms > PAUSE_MS)
 		w->lead_ms = clock_ms();
+	w->look_ms = clock_ms();
 	for (size_t i = 0; i < n->state->nmembers && !w->busy; i++)
 		look_at(n, n->state->members[i]);
 	detach_lost(n);
