@@ -47,6 +47,7 @@ static void record(struct err *err, enum err_code code, const char *fmt,
 		return;
 	err->code = code;
 	err->hint[0] = '\0';
+	err->retry_s = 0;
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 }
 
@@ -58,6 +59,18 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 	record(err, code, fmt, ap);
 	va_end(ap);
 	return (int)code;
+}
+
+int err_full(struct err *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	record(err, ERR_RESOURCE_EXHAUSTED, fmt, ap);
+	va_end(ap);
+	if (err)
+		err->retry_s = 1;
+	return (int)ERR_RESOURCE_EXHAUSTED;
 }
 
 static enum err_code code_of_errno(int number)

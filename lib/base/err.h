@@ -44,6 +44,7 @@ struct err {
 	enum err_code code;
 	char msg[768];  /* one sentence, no newline, no full stop */
 	char hint[256]; /* what to do next, or empty */
+	int retry_s;    /* a queue is full: ask again after so long; else 0 */
 };
 
 /* Record a failure; the previous content of err is replaced. Returns code.
@@ -65,6 +66,9 @@ int err_wrap(struct err *err, const char *fmt, ...) PRINTF(2, 3);
 
 /* Add the next step for a person, keeping an earlier hint. Returns the code. */
 int err_hint(struct err *err, const char *fmt, ...) PRINTF(2, 3);
+
+/* Something is full that soon may not be. Returns the code. */
+int err_full(struct err *err, const char *fmt, ...) PRINTF(2, 3);
 
 /* "not_found" for ERR_NOT_FOUND; "ok" for 0; "unknown" for what is none. */
 const char *err_name(enum err_code code);

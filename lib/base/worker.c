@@ -182,8 +182,8 @@ int worker_submit(struct worker *w, worker_fn *work, worker_fn *done, void *arg,
 	struct job *j;
 
 	if (w->pending >= w->max)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			       "%zu jobs are waiting already", w->pending);
+		return err_full(err, "%zu jobs are waiting already",
+				w->pending);
 	j = mem_zero(1, sizeof(*j));
 	j->work = work;
 	j->done = done;

@@ -41,15 +41,16 @@ static int full(const struct node *n, struct err *err)
 	const struct inbox *b = n->inbox;
 
 	if (b->waiting >= INBOX_WAITING_MAX)
-		err_set(err, ERR_RESOURCE_EXHAUSTED,
-			"the inbox of node %" PRId64 " is full: %" PRId64
-			" messages",
-			n->meta.node_id, b->waiting);
+		err_full(err,
+			 "the inbox of node %" PRId64 " is full: %" PRId64
+			 " messages",
+			 n->meta.node_id, b->waiting);
 	else
-		err_set(err, ERR_RESOURCE_EXHAUSTED,
-			"the inbox of node %" PRId64 " is full: %.0f of %d MiB",
-			n->meta.node_id, (double)b->bytes / (1 << 20),
-			WAITING_BYTES_MAX >> 20);
+		err_full(err,
+			 "the inbox of node %" PRId64
+			 " is full: %.0f of %d MiB",
+			 n->meta.node_id, (double)b->bytes / (1 << 20),
+			 WAITING_BYTES_MAX >> 20);
 	return err_hint(err, "read it: gfl-recv --node %" PRId64,
 			n->meta.node_id);
 }

@@ -47,16 +47,16 @@ int outbox_reserve(struct node *n, size_t len, struct err *err)
 	struct outbox *o = n->outbox;
 
 	if (o->waiting >= WAITING_MAX)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			       "the outbox of node %" PRId64
-			       " is full: %d messages",
-			       n->meta.node_id, WAITING_MAX);
+		return err_full(err,
+				"the outbox of node %" PRId64
+				" is full: %d messages",
+				n->meta.node_id, WAITING_MAX);
 	if (o->bytes + (int64_t)len > WAITING_BYTES_MAX)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			       "the outbox of node %" PRId64
-			       " is full: %.0f of %d MiB",
-			       n->meta.node_id, (double)o->bytes / (1 << 20),
-			       WAITING_BYTES_MAX >> 20);
+		return err_full(err,
+				"the outbox of node %" PRId64
+				" is full: %.0f of %d MiB",
+				n->meta.node_id, (double)o->bytes / (1 << 20),
+				WAITING_BYTES_MAX >> 20);
 	o->waiting++;
 	o->bytes += (int64_t)len;
 	return 0;

@@ -265,9 +265,8 @@ int raft_propose(struct raft *r, int64_t now_ms, const struct raft_entry *e,
 				       (int)e[i].type);
 	}
 	if (r->uncommitted && r->uncommitted + cost > r->cfg.max_uncommitted)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			       "%zu bytes wait to be committed already",
-			       r->uncommitted);
+		return err_full(err, "%zu bytes wait to be committed already",
+				r->uncommitted);
 	*index = raft_log_last(&r->log) + 1;
 	*term = r->term;
 	for (size_t i = 0; i < n; i++)

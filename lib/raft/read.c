@@ -44,9 +44,8 @@ int raft_read(struct raft *r, int64_t now_ms, int64_t ctx, struct err *err)
 			       "server %lld is not the leader",
 			       (long long)r->cfg.id);
 	if (r->n_reads - r->read_head >= (size_t)r->cfg.max_reads)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			       "%zu reads wait already",
-			       r->n_reads - r->read_head);
+		return err_full(err, "%zu reads wait already",
+				r->n_reads - r->read_head);
 	w.index = r->commit > r->term_start ? r->commit : r->term_start;
 	if (RAFT_BUG(RAFT_BUG_READ_UNCONFIRMED))
 		w.round = 0;

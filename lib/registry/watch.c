@@ -26,8 +26,7 @@ bool watchers_add(struct watchers *ws, struct call *call)
 	struct err err;
 
 	if (ws->n >= WATCHERS_MAX) {
-		err_set(&err, ERR_RESOURCE_EXHAUSTED,
-			"more than %d watchers", WATCHERS_MAX);
+		err_full(&err, "more than %d watchers", WATCHERS_MAX);
 		call_fail(call, &err);
 		return false;
 	}

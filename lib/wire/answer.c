@@ -129,19 +129,19 @@ static void stream2(struct stream *st, const char *type)
 
 /* The length is not known yet: blanks keep its place. */
 void answer_begin(struct stream *st, int status, const char *type,
-		  const char *allow)
+		  const char *more)
 {
 	st->head_at = st->out.len;
 	st->keep = st->keep && !st->open;
 	if (st->id) {
 		head2(st, status, type);
-		if (allow)
-			buf_putf(&st->head, "allow: %s\r\n", allow);
+		if (more)
+			buf_puts(&st->head, more);
 		return;
 	}
 	head(st, status, type);
-	if (allow)
-		buf_putf(&st->out, "allow: %s\r\n", allow);
+	if (more)
+		buf_puts(&st->out, more);
 	if (status == 204) {
 		buf_puts(&st->out, "\r\n");
 		st->mark = 0;

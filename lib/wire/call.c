@@ -1,6 +1,7 @@
 #include "wire/engine.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,7 +91,11 @@ void call_cancel(struct call *call)
 static void answer_error(struct stream *st, const struct dialect *d,
 			 const struct err *err)
 {
-	answer_begin(st, dialect_status(d, err), d->error_type, NULL);
+	char more[64];
+
+	snprintf(more, sizeof(more), "retry-after: %d\r\n", err->retry_s);
+	answer_begin(st, dialect_status(d, err), d->error_type,
+		     err->retry_s && d->kind == DIALECT_UNARY ? more : NULL);
 	answer_status(st, d, err);
 	answer_end(st);
 }
@@ -181,11 +186,14 @@ void call_refuse(struct call *call)
 	if (call->dialect && (!call->status || call->status == 413)) {
 		send_error(call, call->refused);
 	} else {
+		char allow[64];
+
 		detach(call, call->refused->code);
+		snprintf(allow, sizeof(allow), "allow: %s\r\n", call->allow);
 		answer_begin(st, call->status,
 			     call->status == 204 ? NULL
 						 : "text/plain; charset=utf-8",
-			     call->allow);
+			     call->allow ? allow : NULL);
 		if (call->status != 204) {
 			buf_puts(&st->out, call->refused->msg);
 			buf_putc(&st->out, '\n');

@@ -261,6 +261,9 @@ static void add_trailers(struct buf *out, const struct err *err)
 	buf_putf(out, "grpc-status: %d\r\ngrpc-message: ", err->code);
 	add_percent(out, err->msg);
 	buf_puts(out, "\r\n");
+	if (err->retry_s) /* gRPC A6, "Pushback" */
+		buf_putf(out, "grpc-retry-pushback-ms: %d\r\n",
+			 err->retry_s * 1000);
 }
 
 void dialect_finish(const struct dialect *d, struct buf *out,

@@ -47,12 +47,12 @@ enum {
 	ENGINE_FLUSH = 64 << 10, /* a stream's bytes are sent from here */
 	ENGINE_QUEUE = 16 << 20, /* bytes a stream may queue */
 	ENGINE_QUEUE_MSGS = 10000,
-	ENGINE_AHEAD = 1 << 20, /* of a queue at which no more is taken in */
+	ENGINE_AHEAD = 1 << 20,    /* of a queue at which no more is taken in */
 	ENGINE_DISCARD = 64 << 10, /* a refused body still read to its end */
 	ENGINE_SPARE = 64 << 10,   /* buffers up to here are kept */
 	ENGINE_NAMES = 8,
 	ENGINE_BODIES = 16, /* of the largest size, being received at once */
-	ENGINE_STREAMS = 100000, /* of HTTP/2, of all connections */
+	ENGINE_STREAMS = 100000,   /* of HTTP/2, of all connections */
 	ENGINE_SLOWEST = 64 << 10, /* bytes to be read in the idle time */
 };
 
@@ -330,13 +330,14 @@ void intake_open(struct stream *st);
 void intake_bytes(struct stream *st, const char *p, size_t len);
 void intake_end(struct stream *st);
 void intake_go(struct stream *st);
-void intake_idle(struct stream *st); /* for too long */
+void intake_idle(struct stream *st);        /* for too long */
 bool intake_ready(const struct stream *st); /* would it take more? */
 
-/* answer.c: begin, append the body to st->out, end. type NULL: no body. err
+/* answer.c: begin, append the body to st->out, end. type NULL: no body;
+ * more: "name: value\r\n" lines of the head, or NULL. err
  * ends what a dialect says; NULL: all went well. */
 void answer_begin(struct stream *st, int status, const char *type,
-		  const char *allow);
+		  const char *more);
 void answer_end(struct stream *st);
 void answer_stream(struct stream *st, const char *type);
 void answer_chunk(struct stream *st);
@@ -352,8 +353,8 @@ void call_refuse(struct call *call); /* answer with call->refused */
 void call_hold(struct call *call);   /* the handler has kept it */
 /* End a kept call from our side: the client gets err, the handler its hook. */
 void call_give_up(struct call *call, const struct err *err);
-void call_tire(struct call *call);   /* it has been held for the most */
-void call_close(struct call *call);  /* the server closes */
+void call_tire(struct call *call);  /* it has been held for the most */
+void call_close(struct call *call); /* the server closes */
 
 /* plain.c */
 void plain_serve(struct server *s);

@@ -292,10 +292,10 @@ int request_too_many(const struct server *s, struct err *err)
 {
 	if (s->receiving / ENGINE_BODIES <= s->max_message + MAX_JSON)
 		return 0;
-	return err_set(err, ERR_RESOURCE_EXHAUSTED,
-		       "all bodies being received are above max-message %d "
-		       "times",
-		       ENGINE_BODIES);
+	return err_full(err,
+			"all bodies being received are above max-message %d "
+			"times",
+			ENGINE_BODIES);
 }
 
 static void receiving(struct call *call, size_t len)
@@ -303,8 +303,10 @@ static void receiving(struct call *call, size_t len)
 	struct err err;
 
 	call->s->receiving += len;
-	if (request_too_many(call->s, &err))
-		refuse(call, 413, err.code, "%s", err.msg);
+	if (!request_too_many(call->s, &err))
+		return;
+	refuse(call, 413, err.code, "%s", err.msg);
+	call->refused->retry_s = err.retry_s;
 }
 
 void request_body(struct stream *st, const char *p, size_t len)

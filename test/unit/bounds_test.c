@@ -374,6 +374,7 @@ TEST(server_bounds_all_bodies_together)
 	got = hear_all(&w, fds[N - 1]);
 	CHECK_HAS(got, "HTTP/1.1 429 ");
 	CHECK_HAS(got, "max-message 16 times");
+	CHECK_HAS(got, "\r\nretry-after: 1\r\n");
 	free(got);
 	close(fds[0]);
 	close(fds[N - 1]);

@@ -12,6 +12,23 @@ static const struct dialect *speak(const char *type)
 	return d;
 }
 
+TEST(who_may_ask_again_soon_is_told_when)
+{
+	const struct dialect *d = dialect_classify("application/grpc");
+	struct buf out = BUF_INIT(0);
+	struct err err;
+
+	err_full(&err, "the box is full");
+	dialect_finish(d, &out, &err);
+	CHECK_STR(out.p, "grpc-status: 8\r\ngrpc-message: the box is full\r\n"
+			 "grpc-retry-pushback-ms: 1000\r\n");
+	buf_reset(&out);
+	err_set(&err, ERR_RESOURCE_EXHAUSTED, "it is too large");
+	dialect_finish(d, &out, &err);
+	CHECK(!strstr(out.p, "pushback"));
+	buf_release(&out);
+}
+
 TEST(dialect_is_told_by_the_content_type)
 {
 	CHECK(speak("application/json")->kind == DIALECT_UNARY);
