@@ -16,7 +16,7 @@ struct config {
 	struct daemon_opts daemon;
 	struct opt_list gateways, joins;
 	int64_t id;
-	int rank, max_voters;
+	int rank, max_voters, client_num;
 	int64_t election_min_ms, election_max_ms, heartbeat_ms;
 	int64_t fail_after_ms, remove_after_ms;
 	int on_gateway_failure; /* enum policy */
@@ -57,6 +57,8 @@ static const struct opt opts[] = {
 		    "a node that is down is removed after so long"),
 	OPT_INT(0, "max-voters", struct config, max_voters, "N", "5", 1, 99,
 		"voters at most; further nodes stand by"),
+	OPT_INT(0, "client-num", struct config, client_num, "N", "0", 0, ID_MAX,
+		"members that make the cluster ready; 0: those it has"),
 	OPT_BOOL(0, "keep-membership", struct config, keep_membership,
 		 "stay a member while stopped, for a restart soon"),
 	OPT_BOOL(0, "rejoin", struct config, rejoin,
@@ -193,9 +195,11 @@ static int open_node(struct app *app, const char *path, const char *at,
 		.fail_after_ms = cfg->fail_after_ms,
 		.remove_after_ms = cfg->remove_after_ms,
 		.max_voters = cfg->max_voters,
+		.client_num = cfg->client_num,
 		.shutdown_ms = cfg->daemon.shutdown_ms,
 		.bind = cfg->daemon.bind,
 		.on_ready = on_ready,
+		.on_shutdown = on_stop,
 		.on_end = on_end,
 		.arg = app,
 	};

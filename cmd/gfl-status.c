@@ -1,4 +1,8 @@
 /* gfl-status - one node's own view: its role, its log, its trainers. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
 #include "base/opt.h"
 #include "base/out.h"
 #include "proto/node.pb-c.h"
@@ -39,16 +43,30 @@ static const struct out_col cols[] = {
 	{"cluster", OUT_TEXT},	  {"instance", OUT_TEXT},
 	{"version", OUT_TEXT},	  {"outbox", OUT_INT},
 	{"delivered", OUT_INT},   {"expired", OUT_INT},
+	{"ready", OUT_BOOL},	  {"ready_peers", OUT_TEXT},
 };
+
+/* "2,3"; free() it. */
+static char *list(const int64_t *ids, size_t n)
+{
+	struct buf b = BUF_INIT(0);
+
+	buf_puts(&b, "");
+	for (size_t i = 0; i < n; i++)
+		buf_putf(&b, "%s%" PRId64, i ? "," : "", ids[i]);
+	return buf_take(&b);
+}
 
 static int print(const struct config *cfg, const Gfl__V1__NodeStatus *s,
 		 struct err *err)
 {
 	struct out *o;
+	char *peers;
 
 	if (out_begin(&o, &cfg->out, cols, sizeof(cols) / sizeof(cols[0]),
 		      false, err))
 		return (int)err->code;
+	peers = list(s->ready_peers, s->n_ready_peers);
 	out_row(o, out_int(s->node_id), out_text(s->role), out_int(s->term),
 		out_int(s->leader_id), out_int(s->last_index),
 		out_int(s->commit_index), out_int(s->applied_index),
@@ -58,7 +76,9 @@ static int print(const struct config *cfg, const Gfl__V1__NodeStatus *s,
 		out_bool(s->gateway_reachable), out_text(s->url),
 		out_text(s->cluster_id), out_text(s->instance_id),
 		out_text(s->version), out_int(s->outbox),
-		out_int(s->delivered), out_int(s->expired));
+		out_int(s->delivered), out_int(s->expired), out_bool(s->ready),
+		out_text(peers));
+	free(peers);
 	return out_end(o, err);
 }
 

@@ -187,7 +187,7 @@ _gfl_node()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --on-gateway-failure --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --insecure --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --max-voters --keep-membership --rejoin --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --on-gateway-failure --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --insecure --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --max-voters --client-num --keep-membership --rejoin --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

@@ -267,6 +267,18 @@ void announce_news(struct node *n)
 	}
 }
 
+void announce_refresh(struct node *n)
+{
+	for (size_t i = 0; i < n->announce->n; i++) {
+		struct gateway_link *l = &n->announce->links[i];
+
+		if (!l->rpc) {
+			l->registered = false;
+			again(l, 0);
+		}
+	}
+}
+
 static void left(struct node *n)
 {
 	if (n->announce->on_left)

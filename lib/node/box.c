@@ -336,7 +336,7 @@ int box_store(struct db *db, void *arg, struct err *err)
 	for (size_t i = 0; i < mail->nitems; i++) {
 		struct mail_item *item = &mail->items[i];
 
-		if (item->box != MAIL_REFUSED &&
+		if ((item->box == MAIL_INBOX || item->box == MAIL_OUTBOX) &&
 		    store_one(db, mail, item, &o, err))
 			return (int)err->code;
 	}

@@ -90,6 +90,31 @@ static void fill_state(const struct node *n, Gfl__V1__NodeStatus *out)
 	out->epoch = s->epoch;
 }
 
+static void fill_pairs(const struct node *n, Gfl__V1__NodeStatus *out)
+{
+	size_t most = n->state->nmembers;
+
+	out->ready_peers = mem_zero(most + 1, sizeof(*out->ready_peers));
+	out->n_ready_peers = pairs_ready(n, out->ready_peers, most);
+	out->ready = pairs_all_ready(n);
+}
+
+void handlers_status(struct node *n, Gfl__V1__NodeStatus *out)
+{
+	out->node_id = n->meta.node_id;
+	out->cluster_id = n->meta.cluster_id;
+	out->instance_id = n->meta.instance_id;
+	out->url = (char *)node_url(n);
+	fill_raft(n, out);
+	fill_state(n, out);
+	fill_pairs(n, out);
+	out->uptime_s = (double)(clock_ms() - n->started_ms) / 1000;
+	out->gateway_reachable = announce_reaches(n);
+	out->inbox = inbox_count(n);
+	outbox_counts(n, &out->outbox, &out->delivered, &out->expired);
+	out->version = GFL_VERSION;
+}
+
 static void on_status(struct call *call, const ProtobufCMessage *in, void *arg)
 {
 	int64_t of = ((const Gfl__V1__NodeStatusRequest *)in)->of;
@@ -100,18 +125,9 @@ static void on_status(struct call *call, const ProtobufCMessage *in, void *arg)
 		suspects_witness(n, call, of);
 		return;
 	}
-	out.node_id = n->meta.node_id;
-	out.cluster_id = n->meta.cluster_id;
-	out.instance_id = n->meta.instance_id;
-	out.url = (char *)node_url(n);
-	fill_raft(n, &out);
-	fill_state(n, &out);
-	out.uptime_s = (double)(clock_ms() - n->started_ms) / 1000;
-	out.gateway_reachable = announce_reaches(n);
-	out.inbox = inbox_count(n);
-	outbox_counts(n, &out.outbox, &out.delivered, &out.expired);
-	out.version = GFL_VERSION;
+	handlers_status(n, &out);
 	call_reply(call, &out.base);
+	free(out.ready_peers);
 }
 
 static void on_state(struct call *call, const ProtobufCMessage *in, void *arg)

@@ -15,8 +15,10 @@ enum { ID_MAX = 128, FORWARD_MS = 10000 };
 static void mail_free(struct mail *m)
 {
 	client_cancel(m->rpc);
-	for (size_t i = 0; i < m->nitems; i++)
+	for (size_t i = 0; i < m->nitems; i++) {
 		free(m->items[i].why);
+		free(m->items[i].reply);
+	}
 	free(m->items);
 	rpc_free(&m->in->base);
 	free(m);
@@ -68,6 +70,17 @@ static int check(const Gfl__V1__MessageItem *m, struct err *err)
 	return 0;
 }
 
+/* It is acted upon as it comes; a repetition of it acts again. */
+static int obey(struct node *n, struct mail_item *item, struct err *err)
+{
+	struct buf reply = BUF_INIT(0);
+	int rc = control_take(n, item->m, &reply, err);
+
+	item->box = MAIL_NODE;
+	item->reply = buf_take(&reply);
+	return rc;
+}
+
 static int choose(struct mail *mail, struct mail_item *item, struct err *err)
 {
 	const Gfl__V1__MessageItem *m = item->m;
@@ -75,6 +88,8 @@ static int choose(struct mail *mail, struct mail_item *item, struct err *err)
 
 	if (check(m, err))
 		return (int)err->code;
+	if (m->to == n->meta.node_id && control_is(m->type))
+		return obey(n, item, err);
 	if (m->to == n->meta.node_id) {
 		item->box = MAIL_INBOX;
 		return inbox_reserve(n, m->payload.len, err);
@@ -87,6 +102,11 @@ static int choose(struct mail *mail, struct mail_item *item, struct err *err)
 		return err_set(err, ERR_NOT_FOUND,
 			       "this is node %" PRId64 ", not %" PRId64,
 			       n->meta.node_id, m->to);
+	if (control_is(m->type))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a message of type %d is for its receiver now, "
+			       "not for an outbox",
+			       m->type);
 	return outbox_reserve(n, m->payload.len, err);
 }
 
@@ -134,7 +154,7 @@ static bool choose_all(struct mail *mail)
 			refuse(item, err.code, err.msg);
 			full = err.code == ERR_RESOURCE_EXHAUSTED;
 			none = err;
-		} else {
+		} else if (item->box != MAIL_NODE) {
 			any = true;
 		}
 	}
@@ -205,6 +225,8 @@ static void answer_one(struct mail *mail)
 		return;
 	}
 	out.cursor = item->place;
+	if (item->reply)
+		out.reply = item->reply;
 	call_reply(mail->call, &out.base);
 }
 
@@ -304,6 +326,8 @@ static void answer_all(struct mail *mail)
 		each[i].code = (int32_t)item->code;
 		if (item->why)
 			each[i].error = item->why;
+		if (item->reply)
+			each[i].reply = item->reply;
 		if (item->box == MAIL_INBOX)
 			each[i].cursor = item->place;
 		else if (item->box == MAIL_OUTBOX)

@@ -15,6 +15,7 @@ enum mail_box {
 	MAIL_REFUSED,
 	MAIL_INBOX,
 	MAIL_OUTBOX,
+	MAIL_NODE, /* kept nowhere: it was for the node itself */
 };
 
 /* A message, and what became of it. */
@@ -26,6 +27,7 @@ struct mail_item {
 	int64_t place;      /* cursor of the inbox, seq of the outbox */
 	enum err_code code; /* of a refusal */
 	char *why;          /* ours */
+	char *reply;        /* ours: what the node says to it, or NULL */
 };
 
 struct mail;

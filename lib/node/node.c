@@ -303,6 +303,7 @@ static void on_tick(void *arg)
 	membership_look(n);
 	steward_look(n);
 	conductor_look(n);
+	pairs_look(n);
 }
 
 static int open_store(struct node *n, struct err *err)
@@ -324,6 +325,7 @@ static void open_parts(struct node *n)
 	membership_open(n);
 	reports_open(n);
 	conductor_open(n);
+	pairs_open(n);
 }
 
 static void serve(struct node *n)
@@ -380,6 +382,7 @@ void node_close(struct node *n)
 	if (!n)
 		return;
 	n->ended = true;
+	control_close(n);
 	timer_stop(&n->tick);
 	timer_stop(&n->settle);
 	membership_close(n);
@@ -392,6 +395,7 @@ void node_close(struct node *n)
 	driver_close(n->driver);
 	writer_close(n->writer);
 	ask_close(n);
+	pairs_close(n);
 	conductor_close(n);
 	reports_close(n);
 	outbox_close(n);

@@ -30,11 +30,16 @@ struct node_config {
 	int64_t fail_after_ms;   /* silence after which a peer is down */
 	int64_t remove_after_ms; /* and after which it is removed */
 	int max_voters;
+	int client_num;      /* members that make the cluster ready; 0: those
+				it has */
 	int64_t shutdown_ms; /* to leave in */
 	const char *bind;    /* source of outgoing connections, or NULL */
 
 	/* Once: it serves, and is a member. */
 	void (*on_ready)(void *arg);
+	/* A control message asks to stop: call node_leave(), now or soon. NULL:
+	 * that is called. */
+	void (*on_shutdown)(void *arg);
 	/* Once, last: err is NULL after node_leave(), else why it cannot go
 	 * on: another cluster's, removed, a broken disk. Close it then. */
 	void (*on_end)(const struct err *err, void *arg);

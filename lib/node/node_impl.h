@@ -31,6 +31,7 @@ struct conductor;
 struct inbox;
 struct membership;
 struct outbox;
+struct pairs;
 struct reports;
 struct steward;
 struct suspects;
@@ -60,6 +61,7 @@ struct node {
 	size_t nhints, hints_cap;
 	struct timer settle; /* what follows from applied entries */
 	struct timer tick;
+	struct timer asked_to_stop;
 	unsigned changed; /* STATE_…, since the last settling */
 
 	LIST_HEAD(, ask) asks;
@@ -75,6 +77,7 @@ struct node {
 	struct mail_numbers numbers;
 	int64_t origin; /* of what we deliver, by chance */
 	struct tables *tables;
+	struct pairs *pairs;
 };
 
 /* node.c */
@@ -153,6 +156,7 @@ void announce_open(struct node *n);
 void announce_start(struct node *n); /* we are a member */
 void announce_news(struct node *n);  /* leader or role changed, perhaps */
 bool announce_reaches(const struct node *n); /* any gateway */
+void announce_refresh(struct node *n);       /* register now, and learn */
 /* Have the gateways forget us, then on_left, unless NULL, within a second. */
 void announce_leave(struct node *n, void (*on_left)(struct node *n));
 void announce_close(struct node *n);
@@ -223,6 +227,32 @@ typedef void mail_sent_fn(const struct err *err, void *arg);
 void mail_send(struct node *n, const Gfl__V1__MessageItem *m,
 	       mail_sent_fn *done, void *arg);
 
+/* control.c: messages for the node itself, which no inbox keeps: control words,
+ * pings, and peers that say they are ready. */
+enum message_type {
+	MESSAGE_REGULAR = 1,
+	MESSAGE_CONTROL = 2,
+	MESSAGE_HEARTBEAT = 3,
+	MESSAGE_READY = 999,
+};
+bool control_is(int32_t type); /* of one of these */
+/* Act upon such a message; reply gets what its sender is told. A word that asks
+ * to stop is obeyed in the next turn of the loop, so that the answer leaves. */
+int control_take(struct node *n, const Gfl__V1__MessageItem *m,
+		 struct buf *reply, struct err *err) MUST_CHECK;
+void control_close(struct node *n);
+
+/* pairs.c: which peers reach us, and we them, as a message of type 999 each way
+ * has shown. */
+void pairs_open(struct node *n);
+void pairs_look(struct node *n);
+int pairs_heard(struct node *n, const Gfl__V1__MessageItem *m,
+		struct err *err) MUST_CHECK;
+/* The ready peers, ascending: at most max into ids; returns how many. */
+size_t pairs_ready(const struct node *n, int64_t *ids, size_t max);
+bool pairs_all_ready(const struct node *n);
+void pairs_close(struct node *n);
+
 /* tables.c: the state as rows, for whoever looks into the file. */
 extern const char tables_schema[];
 void tables_open(struct node *n);
@@ -243,6 +273,8 @@ void life_part(struct node *n, writer_done_fn *done);
 
 /* handlers.c, registry.c: the services. */
 void handlers_serve(struct node *n);
+/* Fill out, which borrows from n; free() its ready_peers. */
+void handlers_status(struct node *n, Gfl__V1__NodeStatus *out);
 void registry_serve(struct node *n);
 void node_metrics(struct buf *text, void *arg);
 

@@ -236,7 +236,7 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 	cat >letters <<-'EOF'
 		{"to":1,"payload":"one"}
 		{"to":"2","type":7,"payload":"zwei \u00fc"}
-		{"to":1,"type":2,"payload_b64":"/wA="}
+		{"to":1,"type":5,"payload_b64":"/wA="}
 		{"to":9,"payload":"nobody"}
 		{"to":1}
 		not even JSON
@@ -246,9 +246,9 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 	[ "$(wc -l <err)" = 3 ]
 	[[ $said == *"line 4: send to 9: no node 9 in the cluster"*"line 5: "*"line 6: no JSON: "* ]]
 	gfl-recv --node 1 -n 2 -o jsonl >got
-	jq -es 'map(.type) == [1, 2] and .[0].payload == "one"
+	jq -es 'map(.type) == [1, 5] and .[0].payload == "one"
 		and .[1].payload_b64 == "/wA="' got
-	gfl-recv --node 2 -n 2 -o jsonl | gfl-send 1 --jsonl --type 3
+	gfl-recv --node 2 -n 2 -o jsonl | gfl-send 1 --jsonl --type 8
 	gfl-recv --node 1 -n 2 -o jsonl >got
 	jq -es 'map(.type) == [7, 1] and map(.payload) == ["zwei ü", "last"]' got
 }
