@@ -22,6 +22,7 @@ struct call *call_new(struct stream *st)
 static void call_free(struct call *call)
 {
 	timer_stop(&call->deadline);
+	once_free(call->once);
 	free(call->refused);
 	free(call->intake);
 	free(call);
@@ -84,7 +85,8 @@ void call_cancel(struct call *call)
 		return;
 	}
 	call->route->by_code[ERR_CANCELLED]++;
-	cancelled(call);
+	if (!call->once || !once_goes_on(call))
+		cancelled(call);
 }
 
 /* The answer to a call whose head has not been sent. */
@@ -117,6 +119,8 @@ static void send_error(struct call *call, const struct err *err)
 
 void call_fail(struct call *call, const struct err *err)
 {
+	if (call->once)
+		once_answer(call, NULL, err);
 	if (!alive(call))
 		return;
 	send_error(call, err);
@@ -125,7 +129,10 @@ void call_fail(struct call *call, const struct err *err)
 
 void call_give_up(struct call *call, const struct err *err)
 {
-	send_error(call, err);
+	if (call->once)
+		once_answer(call, NULL, err);
+	if (call->st)
+		send_error(call, err);
 	cancelled(call);
 }
 
@@ -135,6 +142,11 @@ static void on_deadline(void *arg)
 
 	err_set(&err, ERR_DEADLINE_EXCEEDED, "the deadline has passed");
 	call_give_up(arg, &err);
+}
+
+void call_expire(struct call *call, int64_t after_ms)
+{
+	timer_set(&call->deadline, call->s->loop, after_ms, on_deadline, call);
 }
 
 void call_close(struct call *call)
@@ -170,8 +182,7 @@ void call_hold(struct call *call)
 	s->n_held += call->held;
 	s->n_streams += call->streaming;
 	if (call->deadline_ms != INT64_MAX)
-		timer_set(&call->deadline, s->loop,
-			  call->deadline_ms - clock_ms(), on_deadline, call);
+		call_expire(call, call->deadline_ms - clock_ms());
 	if (streams_out(call) && !call->head_sent) {
 		call->head_sent = true;
 		answer_stream(call->st, call->dialect->type);
@@ -209,6 +220,8 @@ void call_reply(struct call *call, const ProtobufCMessage *msg)
 	struct stream *st = call->st;
 	struct err err;
 
+	if (call->once)
+		once_answer(call, msg, NULL);
 	if (!alive(call))
 		return;
 	assert(!streams_out(call));

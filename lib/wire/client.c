@@ -54,6 +54,7 @@ struct rpc {
 	char *request;
 	bool retry;
 	int64_t deadline_ms; /* by clock_ms(); 0: none */
+	int64_t try_ms;      /* for an attempt, or 0 */
 	struct backoff backoff;
 	struct timer timer; /* until the next attempt, or an early failure */
 
@@ -66,6 +67,9 @@ struct rpc {
 	bool is_over;    /* libcurl has finished, with code */
 	bool has_status; /* err has the answer's status, or a failure */
 	bool is_foreign;
+	bool is_unsent; /* the attempt did not reach the server */
+	bool is_lost;   /* it may have, but nothing came back */
+	bool is_cut;    /* by its own time */
 	CURLcode code;
 	struct err err;
 };
@@ -109,6 +113,7 @@ static void forget_answer(struct rpc *r)
 	r->out = NULL;
 	r->bytes = 0;
 	r->is_over = r->has_status = r->is_foreign = false;
+	r->is_unsent = r->is_lost = r->is_cut = false;
 	memset(&r->err, 0, sizeof(r->err));
 }
 
@@ -155,9 +160,10 @@ static void start(struct rpc *r)
 		if (left_ms < 1)
 			left_ms = 1;
 	}
+	r->is_cut = r->try_ms && r->try_ms < left_ms;
 	r->t.easy = ch->nidle ? ch->idle[--ch->nidle]
 			      : transfer_easy(r->method->channel, on_body);
-	transfer_prepare(&r->t, left_ms, r);
+	transfer_prepare(&r->t, left_ms, r->is_cut ? r->try_ms : left_ms, r);
 	curl_loop_add(ch->curl, r->t.easy);
 }
 
@@ -220,6 +226,10 @@ static void take_frames(struct rpc *r)
 static void conclude(struct rpc *r)
 {
 	if (!r->has_status) {
+		r->is_unsent = !transfer_was_sent(&r->t, r->code);
+		r->is_lost = !r->is_unsent && !r->is_foreign &&
+			     !transfer_has_status(&r->t);
+		r->is_cut = r->is_cut && r->code == CURLE_OPERATION_TIMEDOUT;
 		if (r->is_foreign ||
 		    (r->code == CURLE_OK && !transfer_is_ours(&r->t)))
 			transfer_foreign(&r->t, r->answer.in.p, &r->err);
@@ -227,6 +237,8 @@ static void conclude(struct rpc *r)
 			r->err.code = (enum err_code)transfer_failed(
 				&r->t, r->code, &r->err);
 		r->has_status = true;
+	} else {
+		r->is_cut = false;
 	}
 	if (!r->err.code && !r->each && !r->out)
 		err_set(&r->err, ERR_INTERNAL,
@@ -242,12 +254,25 @@ static void on_retry(void *arg)
 	start(r);
 }
 
+/* What may not be made twice is asked for again only when no answer came:
+ * then the server, if it has the first attempt, says how that ended. */
+static bool may_retry(struct rpc *r)
+{
+	if (!r->retry || r->messages ||
+	    (r->err.code != ERR_UNAVAILABLE && !r->is_cut))
+		return false;
+	if (!r->t.once || r->is_unsent)
+		return true;
+	r->t.repeated = true;
+	return r->is_lost;
+}
+
 /* False if the outcome stands. */
 static bool try_again(struct rpc *r)
 {
 	int64_t wait_ms;
 
-	if (!r->retry || r->err.code != ERR_UNAVAILABLE || r->messages)
+	if (!may_retry(r))
 		return false;
 	wait_ms = backoff_next(&r->backoff, &r->c->chance);
 	if (clock_ms() + wait_ms >= r->deadline_ms)
@@ -382,7 +407,7 @@ static struct rpc *new_rpc(struct client *c, const char *url,
 	r->base = mem_dup(url, len && url[len - 1] == '/' ? len - 1 : len);
 	r->target = mem_fmt("%s%s", r->base, r->method->path);
 	r->bind = mem_str(opts->bind);
-	r->retry = opts->retry && r->method->again && opts->timeout_ms > 0;
+	r->retry = opts->retry && opts->timeout_ms > 0;
 	r->backoff = (struct backoff){.first_ms = BACKOFF_FIRST_MS,
 				      .max_ms = BACKOFF_MAX_MS};
 	if (opts->timeout_ms > 0)
@@ -392,6 +417,10 @@ static struct rpc *new_rpc(struct client *c, const char *url,
 				 .bind = r->bind,
 				 .timeout_ms = opts->timeout_ms,
 				 .forwarded = opts->forwarded};
+	if (r->retry && r->method->kind == RPC_UNARY)
+		r->try_ms = opts->try_ms;
+	if (!r->method->again)
+		transfer_once(&r->t);
 	TAILQ_INSERT_TAIL(&c->all, r, all);
 	return r;
 }

@@ -1,9 +1,15 @@
 /* client.h - calls of other programs' methods, many at once, on one loop.
  *
  * libcurl's multi interface in the loop; connections are kept, control and
- * bulk apart. HTTP/1.1, gRPC-web binary. A method that may be called twice
- * (rpc_method.again) is retried on UNAVAILABLE inside its deadline if retry is
- * asked for, with jittered exponential backoff. */
+ * bulk apart. HTTP/1.1, gRPC-web binary.
+ *
+ * If retry is asked for, a call is tried again inside its deadline, with
+ * jittered exponential backoff: after a failure to connect always; a method
+ * that may be called twice (rpc_method.again) after any UNAVAILABLE; another
+ * one, when the connection was lost before the answer, by its request id,
+ * which brings the answer of the first attempt if the server still knows it,
+ * and never carries the call out a second time (rpc.h). It ends as UNKNOWN if
+ * nobody can tell whether it was carried out. */
 #ifndef WIRE_CLIENT_H
 #define WIRE_CLIENT_H
 
@@ -27,6 +33,9 @@ struct rpc_opts {
 	int64_t timeout_ms; /* for the whole call; 0 is none */
 	bool retry; /* needs a timeout; a stream's ends with its first message
 		     */
+	int64_t try_ms;   /* with retry: a unary attempt that takes longer is
+			     given up for another one, though the server may go
+			     on until the deadline; 0: no such bound */
 	bool forwarded;   /* marks the call as forwarded by a node */
 	const char *bind; /* source address, or NULL */
 };

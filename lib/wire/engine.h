@@ -11,6 +11,7 @@
  *	intake.c  the messages of a client's stream, as they come
  *	answer.c  answers of HTTP/1.1 and 2
  *	call.c    what a handler does with a call
+ *	once.c    calls that may not be made twice
  *	plain.c   /healthz, /readyz, /metrics and other plain HTTP
  *
  * A connection begins as HTTP/1.1 with one stream of its own, which carries one
@@ -34,6 +35,7 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "wire/dedupe.h"
 #include "wire/dialect.h"
 #include "wire/h2.h"
 #include "wire/http1.h"
@@ -128,6 +130,8 @@ struct server {
 
 	struct source *sources;
 	TAILQ_HEAD(, conn) conns;
+	struct dedupe dedupe;
+	LIST_HEAD(, once) alone; /* calls that outlive their client */
 	TAILQ_HEAD(, stream) todo;
 	uv_idle_t idle; /* runs while todo has entries */
 	unsigned turn;
@@ -245,6 +249,7 @@ struct call {
 	struct intake *intake; /* of a client's stream */
 	call_fn *on_cancel, *on_drain;
 	void *cancel_arg, *drain_arg;
+	struct once *once; /* may not be made twice, or NULL */
 	uint64_t body_len;
 	int64_t first_us, last_us;
 	bool forwarded;
@@ -353,8 +358,21 @@ void call_refuse(struct call *call); /* answer with call->refused */
 void call_hold(struct call *call);   /* the handler has kept it */
 /* End a kept call from our side: the client gets err, the handler its hook. */
 void call_give_up(struct call *call, const struct err *err);
-void call_tire(struct call *call);  /* it has been held for the most */
-void call_close(struct call *call); /* the server closes */
+void call_tire(struct call *call);   /* it has been held for the most */
+void call_close(struct call *call);  /* the server closes */
+void call_expire(struct call *call, int64_t after_ms);
+
+/* once.c */
+int once_header(struct call *call, const char *value,
+		struct err *err) MUST_CHECK;
+/* For calls with an id: is the handler not to see it? It is answered then, or
+ * will be. */
+bool once_known(struct call *call, const ProtobufCMessage *in);
+void once_answer(struct call *call, const ProtobufCMessage *msg,
+		 const struct err *err); /* err NULL: with msg */
+bool once_goes_on(struct call *call);    /* without its client */
+void once_close(struct server *s);
+void once_free(struct once *o);
 
 /* plain.c */
 void plain_serve(struct server *s);

@@ -98,6 +98,7 @@ static void rpc_headers(struct call *call)
 	struct http1 *in = &call->st->in;
 	const char *version = http1_header(in, "connect-protocol-version");
 	const char *coding = http1_header(in, "content-encoding");
+	const char *id = http1_header(in, RPC_REQUEST_ID);
 	struct err err;
 	int64_t ms;
 
@@ -109,6 +110,8 @@ static void rpc_headers(struct call *call)
 		       "content-encoding is not identity");
 	else if (dialect_timeout(d, http1_header(in, dialect_timeout_name(d)),
 				 &ms, &err))
+		refuse(call, 0, err.code, "%s", err.msg);
+	else if (id && once_header(call, id, &err))
 		refuse(call, 0, err.code, "%s", err.msg);
 	else if (ms != INT64_MAX)
 		call->deadline_ms = clock_ms() + ms;
@@ -389,7 +392,8 @@ static void rpc_call(struct stream *st, struct call *call)
 		return;
 	}
 	request_forget(st);
-	r->fn(call, in, r->arg);
+	if (!call->once || !once_known(call, in))
+		r->fn(call, in, r->arg);
 	rpc_free(in);
 	if (st->call == call)
 		call_hold(call);

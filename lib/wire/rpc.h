@@ -37,14 +37,36 @@ enum rpc_guard {
 /* A header of this name marks a call as forwarded by a node. */
 #define RPC_FORWARDED "gfl-forwarded"
 
+/* What may not be made twice has an id of 128 random bits, as 32 lower-case
+ * hex digits: for 60 s after the answer the server gives a repetition of it
+ * the same answer, and joins it to the first while that is under way. The
+ * client appends RPC_REPEATED when it asks again after it lost the connection:
+ * a server that does not know the id then carries out nothing, since another
+ * process in its place may have, and says UNKNOWN. */
+#define RPC_REQUEST_ID "gfl-request-id"
+#define RPC_REPEATED "; repeated"
+
 struct rpc_method {
 	const char *path; /* "/gfl.v1.NodeService/GetStatus" */
 	const ProtobufCMessageDescriptor *in, *out;
 	enum rpc_kind kind;
 	enum rpc_channel channel;
-	bool again; /* the same call twice does no harm */
+	bool again; /* see below */
 	enum rpc_guard guard;
 };
+
+/* again: as our clients make it, the same call twice has the effect of one,
+ * even if others came in between; at worst the second is told that there is
+ * nothing left to do. So it holds for what is named by
+ *	instance  RegisterNode, Join, Leave, AttachTrainer, DetachTrainer, Report
+ *	          (which counts a miss twice then: a hint)
+ *	term      UpdateLeader, Step
+ *	session   Propose, StartRun
+ *	number    ConfirmBootstrap, StopRun, Exchange, SendMessage,
+ *	          ReceiveMessages
+ * A foreign client may leave those out, and then has to know itself. Removing
+ * whoever has an id, and moving the lead, may undo what came in between: they
+ * have request ids. */
 
 /* X(NAME, path, C type of request, of response, kind, channel, again, guard);
  * the types as protoc-c's lower-case prefixes. */

@@ -127,6 +127,7 @@ static void server_free(struct server *s)
 	free(s->url);
 	buf_release(&s->spare_out);
 	buf_release(&s->spare_body);
+	dedupe_release(&s->dedupe);
 	free(s);
 }
 
@@ -149,6 +150,8 @@ int server_open(struct server **out, struct loop *loop,
 	s->unknown.path = (char *)"other";
 	TAILQ_INIT(&s->conns);
 	TAILQ_INIT(&s->todo);
+	LIST_INIT(&s->alone);
+	dedupe_init(&s->dedupe);
 	rc = listen_open(s, opts, err);
 	if (rc) {
 		server_free(s);
@@ -224,6 +227,7 @@ void server_close(struct server *s, int64_t drain_ms)
 	drain(s, drain_ms);
 	while ((c = TAILQ_FIRST(&s->conns)))
 		conn_close(c);
+	once_close(s);
 	for (int i = 0; i < WAIT_KINDS; i++)
 		close_handle(s, (uv_handle_t *)&s->waits[i].timer);
 	close_handle(s, (uv_handle_t *)&s->idle);

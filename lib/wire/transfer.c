@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/str.h"
 #include "wire/frames.h"
 
 enum {
@@ -12,6 +13,7 @@ enum {
 	BULK_BUFFER = 256 << 10,
 	URL_MAX = 512,
 	IDLE_S = 30, /* before a silent connection is probed */
+	ID_LINE = sizeof(RPC_REQUEST_ID ": ") - 1 + STR_ID - 1,
 };
 
 static bool port_ok(const char *s, size_t len)
@@ -115,7 +117,12 @@ static void set_headers(struct transfer *t, int64_t left_ms)
 		lines[n++] = t->timeout_text;
 	}
 	if (t->forwarded)
-		lines[n++] = "gfl-forwarded: 1";
+		lines[n++] = RPC_FORWARDED ": 1";
+	if (t->once) {
+		t->id[ID_LINE] = '\0';
+		strcat(t->id, t->repeated ? RPC_REPEATED : "");
+		lines[n++] = t->id;
+	}
 	for (int i = 0; i < n; i++)
 		t->headers[i] = (struct curl_slist){
 			(char *)lines[i],
@@ -123,7 +130,17 @@ static void set_headers(struct transfer *t, int64_t left_ms)
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
 }
 
-void transfer_prepare(struct transfer *t, int64_t left_ms, void *owner)
+void transfer_once(struct transfer *t)
+{
+	char id[STR_ID];
+
+	str_new_id(id);
+	t->once = true;
+	snprintf(t->id, sizeof(t->id), RPC_REQUEST_ID ": %s", id);
+}
+
+void transfer_prepare(struct transfer *t, int64_t left_ms, int64_t try_ms,
+		      void *owner)
 {
 	char from[80];
 
@@ -135,9 +152,12 @@ void transfer_prepare(struct transfer *t, int64_t left_ms, void *owner)
 	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE,
 			 (curl_off_t)t->len);
 	curl_easy_setopt(t->easy, CURLOPT_INTERFACE, t->bind ? from : NULL);
-	curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
+	curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)try_ms);
 	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
-			 left_ms > 0 ? (long)left_ms : (long)CONNECT_MS);
+			 try_ms > 0 ? (long)try_ms : (long)CONNECT_MS);
+	/* libcurl sends a POST again, unasked, when a kept connection turns
+	 * out to be dead, even if the server has read the call. */
+	curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, (long)t->once);
 	curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->why);
 	curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, owner);
 	curl_easy_setopt(t->easy, CURLOPT_PRIVATE, owner);
@@ -215,6 +235,19 @@ static const char *header(const struct transfer *t, const char *name)
 	if (curl_easy_header(t->easy, name, 0, CURLH_HEADER, -1, &h))
 		return NULL;
 	return h->value;
+}
+
+bool transfer_has_status(const struct transfer *t)
+{
+	return header(t, "grpc-status");
+}
+
+bool transfer_was_sent(const struct transfer *t, CURLcode code)
+{
+	curl_off_t connected_us = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+	return connected_us || code == CURLE_OK;
 }
 
 static int timed_out(const struct transfer *t, struct err *err)

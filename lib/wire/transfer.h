@@ -12,7 +12,7 @@
 #include "wire/rpc.h"
 
 enum {
-	TRANSFER_HEADERS = 6,
+	TRANSFER_HEADERS = 8,
 	TRANSFER_FOREIGN = 256, /* bytes of a foreign answer that are read */
 };
 
@@ -26,6 +26,9 @@ struct transfer {
 	size_t len;
 	int64_t timeout_ms; /* of the whole call, for sentences; 0: none */
 	bool forwarded;
+	bool once;     /* may not be made twice: goes by an id */
+	bool repeated; /* it may have arrived before */
+	char id[64];   /* the header with it */
 	struct curl_slist headers[TRANSFER_HEADERS];
 	char timeout_text[32];
 	char why[CURL_ERROR_SIZE];
@@ -40,8 +43,13 @@ int transfer_check_url(const char *url, struct err *err) MUST_CHECK;
 CURL *transfer_easy(enum rpc_channel channel, curl_write_callback write);
 
 /* Set what differs between calls on t->easy; left_ms is what remains of the
- * deadline, 0 for none. owner goes to write and is CURLINFO_PRIVATE. */
-void transfer_prepare(struct transfer *t, int64_t left_ms, void *owner);
+ * deadline, 0 for none, and try_ms the time of this attempt. owner goes to
+ * write and is CURLINFO_PRIVATE. */
+void transfer_prepare(struct transfer *t, int64_t left_ms, int64_t try_ms,
+		      void *owner);
+
+/* Draw an id for a call that may not be made twice. */
+void transfer_once(struct transfer *t);
 
 /* Is the answer gRPC-web? To ask once its head is there. */
 bool transfer_is_ours(const struct transfer *t);
@@ -49,6 +57,12 @@ bool transfer_is_ours(const struct transfer *t);
 /* What is wrong with an answer that is not; text is the start of it. */
 int transfer_foreign(const struct transfer *t, const char *text,
 		     struct err *err);
+
+/* May the server have seen something of the call? */
+bool transfer_was_sent(const struct transfer *t, CURLcode code);
+
+/* Did the head of the answer bring a status? */
+bool transfer_has_status(const struct transfer *t);
 
 /* Why a transfer that ended by code brought no status. A status in the head
  * counts: then its code, or 0. */
