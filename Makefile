@@ -26,7 +26,7 @@ CPPFLAGS += -Ilib -I$(BUILD)/gen -D_GNU_SOURCE -DGFL_VERSION='"$(VERSION)"' \
 	$(if $(filter 0,$(DNNL)),-DGFL_NO_DNNL)
 CFLAGS += -std=gnu17 $(OPTIM) $(WARN) -MMD -MP
 LDFLAGS += $(OPTIM) -Wl,--as-needed
-LDLIBS := -luv -lcurl -lnghttp2 -ljansson -lsqlite3 -lprotobuf-c -linih -lsmartcols -lisal -lcrypto \
+LDLIBS := -luv -lcurl -lnghttp2 -ljansson -lsqlite3 -lprotobuf-c -linih -lsmartcols -lisal -lssl -lcrypto \
 	$(if $(filter 0,$(DNNL)),,-ldnnl -lgomp) -lz -lm -lpthread
 
 PROTO := $(wildcard proto/*.proto)
@@ -53,7 +53,7 @@ PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libnghttp2-dev \
 	zlib1g-dev dataset-fashion-mnist
 # Whoever has npm from elsewhere keeps it: Debian's would be in its way.
 NODE := $(if $(shell command -v npm 2>&1),,nodejs npm)
-PACKAGES_CHECK := $(PACKAGES) bats procps curl jq sqlite3 \
+PACKAGES_CHECK := $(PACKAGES) bats procps curl openssl jq sqlite3 \
 	protobuf-compiler python3-protobuf clang-14 libclang-rt-14-dev \
 	python3-grpcio openssl $(NODE)
 # The peers of the benches, and what drives them.

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "registry/gateway.h"
+#include "wire/tls.h"
 
 struct config {
 	struct daemon_opts daemon;
@@ -48,6 +49,7 @@ static const struct prog prog = {
 struct app {
 	struct daemon daemon;
 	struct loop *loop;
+	struct tls *tls;
 	struct db *db;
 	struct server *server;
 	struct gateway *gateway;
@@ -59,6 +61,11 @@ static void on_stop(void *arg)
 
 	daemon_stopping(&app->daemon);
 	loop_stop(app->loop);
+}
+
+static void on_hangup(void *arg)
+{
+	tls_reload(((struct app *)arg)->tls);
 }
 
 static void on_failed(void *arg)
@@ -84,10 +91,12 @@ static int open_all(struct app *app, const struct config *cfg, struct err *err)
 	char *path = NULL, *listen;
 	int rc;
 
-	if (daemon_db(&path, &cfg->daemon, "gateway.db", err))
+	if (tls_open(&app->tls, &cfg->daemon.tls, err) ||
+	    daemon_db(&path, &cfg->daemon, "gateway.db", err))
 		return (int)err->code;
 	listen = opt_addr_text(&cfg->daemon.listen);
 	serve.listen = listen;
+	serve.tls = app->tls;
 	rc = db_open(&app->db, path, DB_GATEWAY, err) ||
 	     loop_open(&app->loop, err) ||
 	     server_open(&app->server, app->loop, &serve, err) ||
@@ -108,13 +117,14 @@ static void close_all(struct app *app)
 	db_close(app->db);
 	if (app->loop)
 		loop_close(app->loop);
+	tls_close(app->tls);
 }
 
 static int serve(struct app *app, struct err *err)
 {
 	char *join;
 
-	loop_signals(app->loop, on_stop, NULL, app);
+	loop_signals(app->loop, on_stop, on_hangup, app);
 	server_ready(app->server, true);
 	if (daemon_ready(&app->daemon, server_port(app->server), err))
 		return (int)err->code;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "node/node.h"
+#include "wire/tls.h"
 
 enum { BASE_PORT = 8900, ID_MAX = 1 << 30, WAIT_MAX_MS = 86400000 };
 
@@ -98,6 +99,7 @@ struct app {
 	const struct config *cfg;
 	struct daemon daemon;
 	struct loop *loop;
+	struct tls *tls;
 	struct node *node;
 	int port;       /* that it had when it first was ready, or 0 */
 	struct err err; /* why it ended; code 0: it left */
@@ -112,6 +114,11 @@ static void on_stop(void *arg)
 		node_leave(app->node);
 	else
 		loop_stop(app->loop);
+}
+
+static void on_hangup(void *arg)
+{
+	tls_reload(((struct app *)arg)->tls);
 }
 
 /* A line to paste. */
@@ -177,6 +184,7 @@ static int open_node(struct app *app, const char *path, const char *at,
 		.db_path = path,
 		.server = {.listen = at,
 			   .advertise = d->advertise,
+			   .tls = app->tls,
 			   .insecure = d->insecure,
 			   .max_message = (size_t)d->max_message,
 			   .max_connections = (size_t)d->max_connections,
@@ -230,10 +238,12 @@ static int live(struct app *app, const char *path, bool *again, struct err *err)
 static int serve(struct app *app, const char *path, struct err *err)
 {
 	bool again = true;
-	int rc = loop_open(&app->loop, err);
+	int rc = tls_open(&app->tls, &app->cfg->daemon.tls, err);
 
 	if (!rc)
-		loop_signals(app->loop, on_stop, NULL, app);
+		rc = loop_open(&app->loop, err);
+	if (!rc)
+		loop_signals(app->loop, on_stop, on_hangup, app);
 	while (!rc && again) {
 		rc = live(app, path, &again, err);
 		if (again) {
@@ -243,6 +253,7 @@ static int serve(struct app *app, const char *path, struct err *err)
 	}
 	if (app->loop)
 		loop_close(app->loop);
+	tls_close(app->tls);
 	return rc;
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/opt.h"
 #include "fl/trainer.h"
+#include "wire/tls.h"
 
 struct config {
 	struct daemon_opts daemon;
@@ -68,6 +69,7 @@ static const struct prog prog = {
 struct app {
 	struct daemon daemon;
 	struct loop *loop;
+	struct tls *tls;
 	struct server *server;
 	struct data *train, *test;
 	struct index index;
@@ -85,6 +87,11 @@ static void on_stop(void *arg)
 
 	daemon_stopping(&app->daemon);
 	trainer_stop(app->trainer, on_end, app);
+}
+
+static void on_hangup(void *arg)
+{
+	tls_reload(((struct app *)arg)->tls);
 }
 
 static int open_data(struct app *app, const struct config *cfg, struct err *err)
@@ -117,6 +124,7 @@ static int open_trainer(struct app *app, const struct config *cfg,
 		.model_out = cfg->model_out,
 		.url = server_url(app->server),
 		.db = db,
+		.tls = app->tls,
 	};
 
 	return trainer_open(&app->trainer, app->loop, app->server, &data, &how,
@@ -137,7 +145,9 @@ static int open_all(struct app *app, const struct config *cfg, const char *db,
 	int rc;
 
 	serve.listen = listen;
-	rc = open_data(app, cfg, err) || loop_open(&app->loop, err) ||
+	rc = tls_open(&app->tls, &cfg->daemon.tls, err);
+	serve.tls = app->tls;
+	rc = rc || open_data(app, cfg, err) || loop_open(&app->loop, err) ||
 	     server_open(&app->server, app->loop, &serve, err) ||
 	     open_trainer(app, cfg, db, err);
 	free(listen);
@@ -154,6 +164,7 @@ static void close_all(struct app *app)
 	trainer_close(app->trainer);
 	if (app->loop)
 		loop_close(app->loop);
+	tls_close(app->tls);
 	index_release(&app->index);
 	data_close(app->test);
 	data_close(app->train);
@@ -161,7 +172,7 @@ static void close_all(struct app *app)
 
 static int serve(struct app *app, struct err *err)
 {
-	loop_signals(app->loop, on_stop, NULL, app);
+	loop_signals(app->loop, on_stop, on_hangup, app);
 	if (daemon_ready(&app->daemon, server_port(app->server), err))
 		return (int)err->code;
 	log_info("serving", "url=%s examples=%zu", server_url(app->server),

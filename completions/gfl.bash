@@ -7,6 +7,9 @@ _gfl_check()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'plugin prom json' -- "$cur");;
 	--out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -15,7 +18,7 @@ _gfl_check()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --warn --critical --format --out --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --warn --critical --format --out --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'nodes leader gateway cluster' -- "$cur");;
 		esac;;
 	esac
@@ -54,13 +57,16 @@ _gfl_gateway()
 	case $prev in
 	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --insecure --background --lease --forget-after --grant --no-bootstrap --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --background --lease --forget-after --grant --no-bootstrap --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -73,6 +79,9 @@ _gfl_leader()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -80,7 +89,7 @@ _gfl_leader()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -93,6 +102,9 @@ _gfl_list()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -100,7 +112,7 @@ _gfl_list()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'nodes trainers runs' -- "$cur");;
 		esac;;
 	esac
@@ -113,6 +125,9 @@ _gfl_log()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -121,7 +136,7 @@ _gfl_log()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --from --to --follow --db --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --from --to --follow --db --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'append' -- "$cur");;
 		esac;;
 	esac
@@ -158,6 +173,9 @@ _gfl_monitor()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -165,7 +183,7 @@ _gfl_monitor()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --count --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --count --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -181,13 +199,16 @@ _gfl_node()
 	--on-gateway-failure) mapfile -t COMPREPLY < <(compgen -W 'retry bootstrap' -- "$cur");;
 	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --on-gateway-failure --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --insecure --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --max-voters --client-num --keep-membership --rejoin --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --on-gateway-failure --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --max-voters --client-num --keep-membership --rejoin --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -220,6 +241,9 @@ _gfl_recv()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -227,7 +251,7 @@ _gfl_recv()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --count --type --from --follow --exec --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --count --type --from --follow --exec --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -240,6 +264,9 @@ _gfl_run()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -250,7 +277,7 @@ _gfl_run()
 	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto random ring none' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --batch --lr --momentum --keep --scheme --dtype --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --give-up --follow --every --wait --reason --history' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --batch --lr --momentum --keep --scheme --dtype --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --give-up --follow --every --wait --reason --history' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'start stop list show' -- "$cur");;
 		esac;;
 	esac
@@ -264,6 +291,9 @@ _gfl_send()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	--file|-f) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -272,7 +302,7 @@ _gfl_send()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --type --all --role --file --lines --jsonl --via --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --type --all --role --file --lines --jsonl --via --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -285,6 +315,9 @@ _gfl_status()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -292,7 +325,7 @@ _gfl_status()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -311,13 +344,16 @@ _gfl_trainer()
 	--model-out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node --data --index --test --classes --eval-every --checkpoint-every --model-out --trainer-id --no-runs --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --insecure --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node --data --index --test --classes --eval-every --checkpoint-every --model-out --trainer-id --no-runs --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -330,13 +366,16 @@ _gfl_wait()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --not --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --not --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'leader nodes trainers round run' -- "$cur");;
 		esac;;
 	esac

@@ -92,14 +92,15 @@ int daemon_start(struct daemon *d, const struct daemon_opts *opts,
 	if (raise_descriptors(opts, err))
 		return (int)err->code;
 	/* Without a host the program has a default of its own, on loopback. */
-	if (!opts->insecure && opts->listen.host[0] &&
+	if (!opts->insecure && !opts->tls.cert && opts->listen.host[0] &&
 	    !is_loopback(opts->listen.host)) {
 		err_set(err, ERR_INVALID_ARGUMENT,
 			"refusing to serve on %s without TLS",
 			opts->listen.host);
-		return err_hint(err, "listen on 127.0.0.1, or say --insecure "
-				     "where everyone who can reach the port "
-				     "may be trusted");
+		return err_hint(err, "give --tls-cert and --tls-key, or listen "
+				     "on 127.0.0.1, or say --insecure where "
+				     "everyone who can reach the port may be "
+				     "trusted");
 	}
 	return opts->background ? go_background(d, err) : 0;
 }

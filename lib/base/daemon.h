@@ -26,6 +26,7 @@ struct daemon_opts {
 	int64_t max_message;   /* bytes; 0: the server's default */
 	int max_connections;   /* 0: as many as there are descriptors for */
 	int per_source;        /* connections of one address; 0: a quarter */
+	struct tls_opts tls;
 	bool insecure, background;
 };
 
@@ -54,9 +55,10 @@ struct daemon_opts {
 			0, 1000000, "others wait; 0: by descriptors"),        \
 		OPT_INT(0, "max-per-source", T, m.per_source, "N", "0", 0,    \
 			1000000, "of one address; 0: a quarter of all"),      \
+		OPT_TLS(T, m.tls),                                            \
 		OPT_BOOL(0, "insecure", T, m.insecure,                        \
-			 "trust everyone who can reach the port, even where "   \
-			 "there is no TLS"),                                     \
+			 "trust everyone who can reach the port, even where " \
+			 "there is no TLS"),                                  \
 		OPT_BOOL(0, "background", T, m.background,                    \
 			 "detach once ready, and print the pid")
 
@@ -69,9 +71,10 @@ struct daemon {
 enum { DAEMON_KEPT_FDS = 64 }; /* for files and connections of our own */
 
 /* Take as many descriptors as we may have. Refuse (INVALID_ARGUMENT) to listen
- * beyond this machine without --insecure, and more connections than descriptors
- * allow; with --background go on in a child: the parent waits until
- * daemon_ready(), prints the pid and exits 0, or exits as the child does. */
+ * beyond this machine with neither a certificate nor --insecure, and more
+ * connections than descriptors allow; with --background go on in a child: the
+ * parent waits until daemon_ready(), prints the pid and exits 0, or exits as
+ * the child does. */
 int daemon_start(struct daemon *d, const struct daemon_opts *opts,
 		 struct err *err) MUST_CHECK;
 

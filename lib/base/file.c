@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,8 +102,26 @@ static int read_all(int fd, char *p, size_t len)
 	return 0;
 }
 
-int file_read(char **out, size_t *len, const char *path, size_t max,
-	      struct err *err)
+static int check(const struct stat *st, const char *path, size_t max,
+		 bool secret, struct err *err)
+{
+	if (!S_ISREG(st->st_mode))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s is not a regular file", path);
+	if ((size_t)st->st_size > max)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s has %lld bytes, expected at most %zu", path,
+			       (long long)st->st_size, max);
+	if (!secret || !(st->st_mode & (S_IRWXG | S_IRWXO)))
+		return 0;
+	err_set(err, ERR_INVALID_ARGUMENT,
+		"%s is a secret, but others may use it (mode %04o)", path,
+		(unsigned)st->st_mode & 07777);
+	return err_hint(err, "chmod 600 %s", path);
+}
+
+static int read_file(char **out, size_t *len, const char *path, size_t max,
+		     bool secret, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -113,13 +132,8 @@ int file_read(char **out, size_t *len, const char *path, size_t max,
 		return err_sys(err, "open %s", path);
 	if (fstat(fd, &st))
 		rc = err_sys(err, "read %s", path);
-	else if (!S_ISREG(st.st_mode))
-		rc = err_set(err, ERR_INVALID_ARGUMENT,
-			     "%s is not a regular file", path);
-	else if ((size_t)st.st_size > max)
-		rc = err_set(err, ERR_INVALID_ARGUMENT,
-			     "%s has %lld bytes, expected at most %zu", path,
-			     (long long)st.st_size, max);
+	else
+		rc = check(&st, path, max, secret, err);
 	if (rc) {
 		close(fd);
 		return rc;
@@ -134,6 +148,18 @@ int file_read(char **out, size_t *len, const char *path, size_t max,
 	}
 	close(fd);
 	return rc;
+}
+
+int file_read(char **out, size_t *len, const char *path, size_t max,
+	      struct err *err)
+{
+	return read_file(out, len, path, max, false, err);
+}
+
+int file_read_secret(char **out, size_t *len, const char *path, size_t max,
+		     struct err *err)
+{
+	return read_file(out, len, path, max, true, err);
 }
 
 int file_make_dirs(const char *dir, struct err *err)

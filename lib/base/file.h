@@ -24,6 +24,11 @@ int file_replace(const char *path, const struct file_part *parts, int n,
 int file_read(char **out, size_t *len, const char *path, size_t max,
 	      struct err *err) MUST_CHECK;
 
+/* The same of a file that only its owner may read; else INVALID_ARGUMENT with a
+ * hint. */
+int file_read_secret(char **out, size_t *len, const char *path, size_t max,
+		     struct err *err) MUST_CHECK;
+
 /* Make the directory dir and what leads to it, for us alone (0700). It may
  * exist. For a program's own state; a directory that a person named should
  * exist. */

@@ -124,11 +124,25 @@ struct opt {
 		.name = NULL \
 	}
 
+/* Files of TLS, in PEM; NULL: none. */
+struct tls_opts {
+	const char *cert, *key, *ca;
+};
+
+#define OPT_TLS(T, m)                                                    \
+	OPT_FILE(0, "tls-cert", T, m.cert, NULL,                         \
+		 "our certificate, with what leads to its authority"),   \
+		OPT_FILE(0, "tls-key", T, m.key, NULL,                   \
+			 "its private key; only the owner may read it"), \
+		OPT_FILE(0, "tls-ca", T, m.ca, NULL,                     \
+			 "the authorities whose certificates are good")
+
 /* How a client reaches the cluster. */
 struct client_opts {
 	struct opt_list gateways; /* http(s)://host:port, no trailing slash */
 	const char *node;         /* an id or a URL, or NULL: any */
 	int64_t timeout_ms;       /* 0 waits for ever */
+	struct tls_opts tls;
 };
 
 #define OPT_GATEWAY(T, m)                                                    \
@@ -147,7 +161,7 @@ struct client_opts {
 	OPT_GATEWAY(T, m.gateways),                              \
 		OPT_STRING(0, "node", T, m.node, "ID|URL", NULL, \
 			   "ask this node instead of any"),      \
-		OPT_TIMEOUT(T, m.timeout_ms)
+		OPT_TIMEOUT(T, m.timeout_ms), OPT_TLS(T, m.tls)
 
 /* A sub-command: `gfl-run start`. Its options come on top of the program's. */
 struct opt_cmd {
@@ -163,7 +177,7 @@ struct prog {
 	const char *about;   /* sentences for -h; wrapped when printed */
 	const char *example; /* lines for the man page, or NULL */
 	const char *exits;   /* instead of the common exit statuses, or NULL */
-	int failure;         /* every failure's status instead of theirs, or 0 */
+	int failure; /* every failure's status instead of theirs, or 0 */
 	const struct opt *opts;
 	const struct opt_cmd *cmds; /* or NULL */
 	size_t command_at; /* offset of the int that takes the command's index

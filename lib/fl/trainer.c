@@ -130,7 +130,7 @@ static int open_all(struct trainer *t, struct err *err)
 			       "%s is of trainer %lld, not of %lld", t->opts.db,
 			       (long long)me->trainer_id,
 			       (long long)t->opts.trainer_id);
-	rc = client_open(&t->client, t->loop, err);
+	rc = client_open(&t->client, t->loop, t->opts.tls, err);
 	if (!rc)
 		rc = worker_open(&t->worker, t->loop, "learner", JOBS, err);
 	return rc ? rc : open_link(t, err);

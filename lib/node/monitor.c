@@ -347,7 +347,8 @@ int monitor_open(struct monitor **out, struct loop *loop,
 	m->opts = *opts;
 	m->view = (struct view){.fn = opts->event, .arg = opts->arg};
 	m->retry_ms = RETRY_MS;
-	if (find_nodes(m, err) || client_open(&m->client, loop, err)) {
+	if (find_nodes(m, err) ||
+	    client_open_files(&m->client, loop, &m->opts.client.tls, err)) {
 		monitor_close(m);
 		return (int)err->code;
 	}

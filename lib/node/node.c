@@ -341,7 +341,8 @@ static void serve(struct node *n)
 
 static int start(struct node *n, struct err *err)
 {
-	if (open_store(n, err) || client_open(&n->client, n->loop, err) ||
+	if (open_store(n, err) ||
+	    client_open(&n->client, n->loop, n->cfg.server.tls, err) ||
 	    server_open(&n->server, n->loop, &n->cfg.server, err))
 		return (int)err->code;
 	open_parts(n);

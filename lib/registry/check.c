@@ -139,7 +139,8 @@ static size_t ask_gateways(const struct check_opts *o, double *slowest_s,
 		int64_t began_us = clock_us();
 		double took_s;
 
-		if (client_now(urls->at[i], RPC_GATEWAY_HEALTH_CHECK, &in.base,
+		if (client_now(&o->client.tls, urls->at[i],
+			       RPC_GATEWAY_HEALTH_CHECK, &in.base,
 			       o->client.timeout_ms, &out, err))
 			continue;
 		rpc_free(out);

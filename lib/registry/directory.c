@@ -57,8 +57,8 @@ static bool take_list(const ProtobufCMessage *msg, size_t i, void *arg)
 	return !l->all && list->n_nodes;
 }
 
-static int ask_nodes(const struct opt_list *urls, struct lists *l,
-		     int64_t end_ms, struct err *err)
+static int ask_nodes(const struct client_opts *o, const struct opt_list *urls,
+		     struct lists *l, int64_t end_ms, struct err *err)
 {
 	GetNodesRequest in = GET_NODES_REQUEST__INIT;
 	const struct hedge_opts how = {
@@ -71,6 +71,7 @@ static int ask_nodes(const struct opt_list *urls, struct lists *l,
 		.timeout_ms = left(end_ms),
 		.grace_ms = HEDGE_PACE_MS,
 		.any_failure = true,
+		.tls = &o->tls,
 	};
 
 	return hedge_now(&how, take_list, l, err);
@@ -96,7 +97,7 @@ static int nodes_by(const struct client_opts *o, bool all, int64_t end_ms,
 	hedge_shuffle(urls.at, urls.n);
 	hedge_shuffle(seen.at, seen.n);
 	add_seen(&urls, &seen);
-	rc = ask_nodes(&urls, &l, end_ms, err);
+	rc = ask_nodes(o, &urls, &l, end_ms, err);
 	free_urls(&seen);
 	if (rc == ERR_UNAVAILABLE || rc == ERR_DEADLINE_EXCEEDED)
 		err_hint(err, "start gfl-gateway, or name one with -g or "
@@ -119,8 +120,9 @@ int directory_nodes(const struct client_opts *o, GetNodesResponse **out,
 	GetNodesRequest in = GET_NODES_REQUEST__INIT;
 
 	if (o->node && is_url(o->node))
-		return client_now(o->node, RPC_GATEWAY_GET_NODES, &in.base,
-				  o->timeout_ms, (ProtobufCMessage **)out, err);
+		return client_now(&o->tls, o->node, RPC_GATEWAY_GET_NODES,
+				  &in.base, o->timeout_ms,
+				  (ProtobufCMessage **)out, err);
 	return nodes_by(o, true, end_of(o->timeout_ms), out, err);
 }
 
@@ -243,9 +245,10 @@ static bool take_first(const ProtobufCMessage *out, size_t i, void *arg)
 	return true;
 }
 
-static int ask_first(const struct opt_list *urls, int64_t end_ms,
-		     enum rpc_name name, const ProtobufCMessage *in,
-		     struct first *out, struct err *err)
+static int ask_first(const struct client_opts *o, const struct opt_list *urls,
+		     int64_t end_ms, enum rpc_name name,
+		     const ProtobufCMessage *in, struct first *out,
+		     struct err *err)
 {
 	const struct hedge_opts how = {
 		.urls = urls->at,
@@ -253,6 +256,7 @@ static int ask_first(const struct opt_list *urls, int64_t end_ms,
 		.name = name,
 		.in = in,
 		.timeout_ms = left(end_ms),
+		.tls = &o->tls,
 	};
 
 	return hedge_now(&how, take_first, out, err);
@@ -269,7 +273,7 @@ static int call_any(const struct client_opts *o, bool all, int64_t end_ms,
 
 	if (candidates(o, all, end_ms, &urls, err))
 		return (int)err->code;
-	rc = ask_first(&urls, end_ms, name, in, &first, err);
+	rc = ask_first(o, &urls, end_ms, name, in, &first, err);
 	free_urls(&urls);
 	if (!rc)
 		*out = first.out;
@@ -301,7 +305,7 @@ static int find_any(const struct client_opts *o, char **url, struct err *err)
 	if (candidates(o, o->gateways.n > 1, end_ms, &urls, err))
 		return (int)err->code;
 	if (!o->node)
-		rc = ask_first(&urls, end_ms, RPC_NODE_GET_STATUS, &in.base,
+		rc = ask_first(o, &urls, end_ms, RPC_NODE_GET_STATUS, &in.base,
 			       &first, err);
 	rpc_free(first.out);
 	if (!rc)
@@ -319,7 +323,8 @@ int directory_stream(const struct client_opts *o, enum rpc_name name,
 
 	if (find_any(o, &url, err))
 		return (int)err->code;
-	rc = client_stream_now(url, name, in, timeout_ms, each, arg, err);
+	rc = client_stream_now(&o->tls, url, name, in, timeout_ms, each, arg,
+			       err);
 	free(url);
 	return rc;
 }

@@ -47,8 +47,9 @@ static int ask(struct reader *r, int32_t max, int64_t wait_ms,
 	in.n_types = r->f->ntypes;
 	in.senders = (int64_t *)r->f->senders;
 	in.n_senders = r->f->nsenders;
-	if (client_now(r->url, RPC_NODE_RECEIVE_MESSAGES, &in.base,
-		       wait_ms + ANSWER_MS, (ProtobufCMessage **)out, err))
+	if (client_now(&r->f->client->tls, r->url, RPC_NODE_RECEIVE_MESSAGES,
+		       &in.base, wait_ms + ANSWER_MS, (ProtobufCMessage **)out,
+		       err))
 		return (int)err->code;
 	r->reached = true;
 	forget_done(r);

@@ -201,7 +201,7 @@ int hedge_now(const struct hedge_opts *opts, hedge_each_fn *each, void *arg,
 
 	if (rc)
 		return rc;
-	rc = client_open(&c, w.loop, err);
+	rc = client_open_files(&c, w.loop, opts->tls, err);
 	if (!rc) {
 		hedge_call(c, w.loop, opts, pass_on, over, &w);
 		loop_run(w.loop);

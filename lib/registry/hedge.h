@@ -22,7 +22,8 @@ struct hedge_opts {
 	int64_t timeout_ms;         /* for all of it; 0 is none */
 	int64_t grace_ms; /* others may answer for so long after a good one */
 	const char *bind; /* source address, or NULL; borrowed */
-	bool any_failure; /* whatever one refuses another may grant */
+	const struct tls_opts *tls; /* of hedge_now() */
+	bool any_failure;           /* whatever one refuses another may grant */
 };
 
 /* urls[i] has answered; true if that is enough. Borrowed for the call. */

@@ -136,6 +136,7 @@ static int parse_place(struct member *out, const RegisterNodeRequest *in,
 		       struct err *err)
 {
 	bool v6 = strchr(in->ip_address, ':');
+	const char *place;
 	char host[256];
 	int port;
 
@@ -148,8 +149,9 @@ static int parse_place(struct member *out, const RegisterNodeRequest *in,
 				      in->ip_address, (int)in->port);
 	if (transfer_check_url(out->url, err))
 		return (int)err->code;
-	if (sscanf(out->url, "http://[%255[^]]]:%d", host, &port) != 2 &&
-	    sscanf(out->url, "http://%255[^:/]:%d", host, &port) != 2)
+	place = strstr(out->url, "://") + 3;
+	if (sscanf(place, "[%255[^]]]:%d", host, &port) != 2 &&
+	    sscanf(place, "%255[^:/]:%d", host, &port) != 2)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "a url is http://HOST:PORT, not \"%.100s\"",
 			       in->url);

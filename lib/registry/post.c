@@ -32,7 +32,8 @@ int post_open(struct post **out, const struct client_opts *o, const char *via,
 
 	p->client = *o;
 	if ((via && directory_url(o, via, &p->via, err)) ||
-	    loop_open(&p->loop, err) || client_open(&p->calls, p->loop, err)) {
+	    loop_open(&p->loop, err) ||
+	    client_open_files(&p->calls, p->loop, &o->tls, err)) {
 		post_close(p);
 		return (int)err->code;
 	}

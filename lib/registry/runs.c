@@ -169,8 +169,9 @@ static int ask_trainer(const struct client_opts *c, const char *url,
 	h->last = 0;
 	do {
 		in.after_round = h->last;
-		if (client_stream_now(url, RPC_TRAINER_GET_HISTORY, &in.base,
-				      c->timeout_ms, print_row, h, err))
+		if (client_stream_now(&c->tls, url, RPC_TRAINER_GET_HISTORY,
+				      &in.base, c->timeout_ms, print_row, h,
+				      err))
 			return err_wrap(err, "history of trainer %" PRId64,
 					h->trainer);
 	} while (h->last > in.after_round);

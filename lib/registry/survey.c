@@ -39,7 +39,7 @@ static void ask_all(struct client *c, struct question *qs,
 }
 
 static int ask(struct survey *s, const GetNodesResponse *list,
-	       int64_t timeout_ms, struct err *err)
+	       const struct client_opts *o, struct err *err)
 {
 	struct asking all = {.s = s, .left = s->n};
 	struct client *c = NULL;
@@ -47,7 +47,7 @@ static int ask(struct survey *s, const GetNodesResponse *list,
 
 	if (loop_open(&all.loop, err))
 		return (int)err->code;
-	if (client_open(&c, all.loop, err)) {
+	if (client_open_files(&c, all.loop, &o->tls, err)) {
 		loop_close(all.loop);
 		return (int)err->code;
 	}
@@ -56,7 +56,7 @@ static int ask(struct survey *s, const GetNodesResponse *list,
 		s->nodes[i].id = list->nodes[i]->node_id;
 		qs[i] = (struct question){&all, &s->nodes[i]};
 	}
-	ask_all(c, qs, list, timeout_ms);
+	ask_all(c, qs, list, o->timeout_ms);
 	if (s->n)
 		loop_run(all.loop);
 	client_close(c);
@@ -76,7 +76,7 @@ int survey_take(struct survey *out, const struct client_opts *o,
 		return (int)err->code;
 	out->n = list->n_nodes;
 	out->nodes = mem_zero(out->n, sizeof(*out->nodes));
-	rc = ask(out, list, o->timeout_ms, err);
+	rc = ask(out, list, o, err);
 	rpc_free(&list->base);
 	if (rc)
 		survey_release(out);

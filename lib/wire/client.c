@@ -35,6 +35,9 @@ struct channel {
 
 struct client {
 	struct loop *loop;
+	const struct tls *tls; /* or NULL */
+	struct tls *own;       /* that, if it is ours */
+	unsigned tls_count;    /* of what idle handles know of it */
 	struct channel channels[CHANNELS];
 	struct rpc_list all, ready; /* ready: to be delivered */
 	struct rand chance;
@@ -150,6 +153,20 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	return r->is_foreign && r->bytes > TRANSFER_FOREIGN ? 0 : n;
 }
 
+/* New files of TLS are for new handles. */
+static void follow_tls(struct client *c)
+{
+	unsigned count = c->tls ? tls_pem(c->tls).count : 0;
+
+	if (count == c->tls_count)
+		return;
+	c->tls_count = count;
+	for (int i = 0; i < CHANNELS; i++)
+		while (c->channels[i].nidle)
+			curl_easy_cleanup(
+				c->channels[i].idle[--c->channels[i].nidle]);
+}
+
 static void start(struct rpc *r)
 {
 	struct channel *ch = &r->c->channels[r->method->channel];
@@ -161,8 +178,10 @@ static void start(struct rpc *r)
 			left_ms = 1;
 	}
 	r->is_cut = r->try_ms && r->try_ms < left_ms;
+	follow_tls(r->c);
 	r->t.easy = ch->nidle ? ch->idle[--ch->nidle]
-			      : transfer_easy(r->method->channel, on_body);
+			      : transfer_easy(r->method->channel, on_body,
+					      r->c->tls);
 	transfer_prepare(&r->t, left_ms, r->is_cut ? r->try_ms : left_ms, r);
 	curl_loop_add(ch->curl, r->t.easy);
 }
@@ -340,7 +359,8 @@ static void on_early_failure(void *arg)
 	deliver(r->c);
 }
 
-int client_open(struct client **out, struct loop *loop, struct err *err)
+int client_open(struct client **out, struct loop *loop, const struct tls *tls,
+		struct err *err)
 {
 	struct client *c;
 
@@ -348,6 +368,7 @@ int client_open(struct client **out, struct loop *loop, struct err *err)
 		return err_set(err, ERR_INTERNAL, "libcurl does not start");
 	c = mem_zero(1, sizeof(*c));
 	c->loop = loop;
+	c->tls = tls;
 	TAILQ_INIT(&c->all);
 	TAILQ_INIT(&c->ready);
 	rand_os(&c->chance, sizeof(c->chance));
@@ -356,6 +377,21 @@ int client_open(struct client **out, struct loop *loop, struct err *err)
 						    on_over, deliver, c);
 	*out = c;
 	return 0;
+}
+
+int client_open_files(struct client **out, struct loop *loop,
+		      const struct tls_opts *opts, struct err *err)
+{
+	struct tls *tls = NULL;
+	int rc = opts ? tls_open(&tls, opts, err) : 0;
+
+	if (!rc)
+		rc = client_open(out, loop, tls, err);
+	if (rc)
+		tls_close(tls);
+	else
+		(*out)->own = tls;
+	return rc;
 }
 
 void client_close(struct client *c)
@@ -374,6 +410,7 @@ void client_close(struct client *c)
 			curl_easy_cleanup(ch->idle[--ch->nidle]);
 		curl_loop_free(ch->curl);
 	}
+	tls_close(c->own);
 	free(c);
 	curl_global_cleanup();
 }

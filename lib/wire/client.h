@@ -17,13 +17,22 @@
 #include <stdint.h>
 
 #include "base/loop.h"
+#include "base/opt.h"
 #include "wire/rpc.h"
 
 struct client;
 struct rpc; /* one call under way */
+struct tls;
 
-int client_open(struct client **out, struct loop *loop,
+/* tls is for https and borrowed until client_close(); with NULL, or without an
+ * authority in it, those of the system are trusted. */
+int client_open(struct client **out, struct loop *loop, const struct tls *tls,
 		struct err *err) MUST_CHECK;
+
+/* The same for a program that is a client alone: the files that tls names, see
+ * tls_open(), are loaded and the client's own. NULL is none. */
+int client_open_files(struct client **out, struct loop *loop,
+		      const struct tls_opts *tls, struct err *err) MUST_CHECK;
 
 /* Cancels what is under way; no callback runs. Not from within a callback of
  * this client. NULL is nothing. */
@@ -71,15 +80,17 @@ void client_cancel(struct rpc *r);
 void client_timing(const struct client *c, uint64_t *bytes, int64_t *us);
 
 /* For programs without a loop of their own: call and wait. *out is freed by
- * the caller with rpc_free(). timeout_ms 0 waits for ever. */
-int client_now(const char *url, enum rpc_name name, const ProtobufCMessage *in,
-	       int64_t timeout_ms, ProtobufCMessage **out,
-	       struct err *err) MUST_CHECK;
+ * the caller with rpc_free(). timeout_ms 0 waits for ever. tls names
+ * files, see tls_open(); NULL is none. */
+int client_now(const struct tls_opts *tls, const char *url, enum rpc_name name,
+	       const ProtobufCMessage *in, int64_t timeout_ms,
+	       ProtobufCMessage **out, struct err *err) MUST_CHECK;
 
 /* The same for a stream, until its end or until each returns false. */
 typedef bool rpc_more_fn(const ProtobufCMessage *out, void *arg);
-int client_stream_now(const char *url, enum rpc_name name,
-		      const ProtobufCMessage *in, int64_t timeout_ms,
-		      rpc_more_fn *each, void *arg, struct err *err) MUST_CHECK;
+int client_stream_now(const struct tls_opts *tls, const char *url,
+		      enum rpc_name name, const ProtobufCMessage *in,
+		      int64_t timeout_ms, rpc_more_fn *each, void *arg,
+		      struct err *err) MUST_CHECK;
 
 #endif

@@ -37,8 +37,9 @@ static void on_each(const ProtobufCMessage *out, void *arg)
 	loop_stop(w->loop);
 }
 
-static int run(struct waiter *w, const char *url, enum rpc_name name,
-	       const ProtobufCMessage *in, int64_t timeout_ms, struct err *err)
+static int run(struct waiter *w, const struct tls_opts *tls, const char *url,
+	       enum rpc_name name, const ProtobufCMessage *in,
+	       int64_t timeout_ms, struct err *err)
 {
 	struct rpc_opts opts = {.timeout_ms = timeout_ms};
 	struct client *c = NULL;
@@ -47,7 +48,7 @@ static int run(struct waiter *w, const char *url, enum rpc_name name,
 	if (rc)
 		return rc;
 	w->err = err;
-	rc = client_open(&c, w->loop, err);
+	rc = client_open_files(&c, w->loop, tls, err);
 	if (!rc) {
 		w->rpc = client_stream(c, url, name, in, &opts,
 				       w->each ? on_each : NULL, on_done, w);
@@ -59,19 +60,21 @@ static int run(struct waiter *w, const char *url, enum rpc_name name,
 	return rc;
 }
 
-int client_now(const char *url, enum rpc_name name, const ProtobufCMessage *in,
-	       int64_t timeout_ms, ProtobufCMessage **out, struct err *err)
+int client_now(const struct tls_opts *tls, const char *url, enum rpc_name name,
+	       const ProtobufCMessage *in, int64_t timeout_ms,
+	       ProtobufCMessage **out, struct err *err)
 {
 	struct waiter w = {.out = out};
 
-	return run(&w, url, name, in, timeout_ms, err);
+	return run(&w, tls, url, name, in, timeout_ms, err);
 }
 
-int client_stream_now(const char *url, enum rpc_name name,
-		      const ProtobufCMessage *in, int64_t timeout_ms,
-		      rpc_more_fn *each, void *arg, struct err *err)
+int client_stream_now(const struct tls_opts *tls, const char *url,
+		      enum rpc_name name, const ProtobufCMessage *in,
+		      int64_t timeout_ms, rpc_more_fn *each, void *arg,
+		      struct err *err)
 {
 	struct waiter w = {.each = each, .arg = arg};
 
-	return run(&w, url, name, in, timeout_ms, err);
+	return run(&w, tls, url, name, in, timeout_ms, err);
 }

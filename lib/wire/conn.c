@@ -52,6 +52,8 @@ static void linger(struct conn *c)
 		return;
 	}
 	listen_again(c);
+	if (c->tls)
+		secure_end(c);
 	if (!uv_fileno((uv_handle_t *)&c->tcp, &fd))
 		shutdown(fd, SHUT_WR);
 	wait_for(&c->own, WAIT_LINGER);
@@ -61,6 +63,8 @@ static void linger(struct conn *c)
  * tell? */
 static enum wait_kind wait_of(const struct conn *c)
 {
+	if (!c->greeted)
+		return WAIT_REQUEST;
 	if (c->h2)
 		return c->n_streams ? WAIT_NONE : WAIT_IDLE;
 	if (c->own.busy)
@@ -112,16 +116,17 @@ static void on_written(uv_write_t *w, int status)
 }
 
 /* Hand the unsent rest to libuv, which keeps it until the socket takes it. */
-static void fly(struct conn *c, size_t sent)
+static void fly(struct conn *c, struct buf *out, size_t sent)
 {
-	uv_buf_t rest = uv_buf_init(c->own.out.p + sent,
-				    (unsigned)(c->own.out.len - sent));
+	uv_buf_t rest = uv_buf_init(out->p + sent, (unsigned)(out->len - sent));
 	int rc;
 
-	c->own.flying = c->own.out;
-	c->own.flying_msgs = c->own.out_msgs;
-	c->own.out = (struct buf){0};
-	c->own.out_msgs = 0;
+	c->own.flying = *out;
+	*out = (struct buf){0};
+	if (!c->own.out.len) {
+		c->own.flying_msgs = c->own.out_msgs;
+		c->own.out_msgs = 0;
+	}
 	c->write.data = c;
 	rc = uv_write(&c->write, (uv_stream_t *)&c->tcp, &rest, 1, on_written);
 	if (rc) {
@@ -134,10 +139,15 @@ static void fly(struct conn *c, size_t sent)
 /* Send what can be sent. A failure is left to the next turn. */
 static void write_out(struct conn *c)
 {
-	struct buf *out = &c->own.out;
-	uv_buf_t all = uv_buf_init(out->p, (unsigned)out->len);
-	int n = uv_try_write((uv_stream_t *)&c->tcp, &all, 1);
+	struct server *s = c->own.s;
+	struct buf *out = c->tls ? &c->sealed : &c->own.out;
+	int n = UV_EPIPE;
 
+	if (!c->tls || secure_seal(c)) {
+		uv_buf_t all = uv_buf_init(out->p, (unsigned)out->len);
+
+		n = uv_try_write((uv_stream_t *)&c->tcp, &all, 1);
+	}
 	if (n == UV_EAGAIN)
 		n = 0;
 	if (n < 0) {
@@ -145,13 +155,16 @@ static void write_out(struct conn *c)
 		stream_later(&c->own);
 		return;
 	}
-	c->own.s->bytes_out += out->len;
+	s->bytes_out += out->len;
 	if ((size_t)n < out->len) {
-		fly(c, (size_t)n);
+		fly(c, out, (size_t)n);
 		return;
 	}
-	c->own.out_msgs = 0;
-	conn_spare(&c->own.s->spare_out, out);
+	conn_spare(c->tls ? &s->spare_sealed : &s->spare_out, out);
+	if (c->own.out.len)
+		stream_later(&c->own);
+	else
+		c->own.out_msgs = 0;
 }
 
 void conn_flush(struct conn *c)
@@ -160,7 +173,7 @@ void conn_flush(struct conn *c)
 		return;
 	if (c->h2)
 		many_output(c);
-	if (c->own.out.len)
+	if (c->own.out.len || c->sealed.len)
 		write_out(c);
 	if (c->h2 && h2_pending(c->h2) && !c->own.flying.len)
 		stream_later(&c->own);
@@ -257,13 +270,13 @@ static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
 {
 	struct conn *c = h->data;
 	size_t len = sizeof(c->own.s->read);
-	char *p = request_room(&c->own, &len);
+	char *p = c->tls ? NULL : request_room(&c->own, &len);
 
 	(void)hint;
 	*buf = uv_buf_init(p ? p : c->own.s->read, (unsigned)len);
 }
 
-static void on_eof(struct conn *c)
+void conn_eof(struct conn *c)
 {
 	c->eof = true;
 	if (c->own.call || c->h2 || !stream_pending(&c->own))
@@ -295,12 +308,10 @@ static void sniff(struct conn *c, const char *p, size_t len)
 	}
 }
 
-static void arrived(struct conn *c, const char *p, size_t len)
+/* in_place: in the memory that request_room() gave. */
+void conn_arrived(struct conn *c, const char *p, size_t len, bool in_place)
 {
-	struct server *s = c->own.s;
-
-	s->bytes_in += len;
-	if (p != s->read) {
+	if (in_place) {
 		request_arrived(&c->own, len);
 		feed(c, NULL, 0);
 	} else if (c->lingering) {
@@ -319,13 +330,18 @@ static void arrived(struct conn *c, const char *p, size_t len)
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf)
 {
 	struct conn *c = h->data;
+	struct server *s = c->own.s;
 
 	if (n == 0 || c->closed)
 		return;
 	if (n > 0)
-		arrived(c, buf->base, (size_t)n);
+		s->bytes_in += (uint64_t)n;
+	if (n > 0 && c->tls)
+		secure_arrived(c, buf->base, (size_t)n);
+	else if (n > 0)
+		conn_arrived(c, buf->base, (size_t)n, buf->base != s->read);
 	else if (n == UV_EOF)
-		on_eof(c);
+		conn_eof(c);
 	else
 		conn_close(c);
 }
@@ -335,6 +351,7 @@ static void on_closed(uv_handle_t *h)
 	struct conn *c = h->data;
 	struct server *s = c->own.s;
 
+	secure_release(c);
 	stream_release(&c->own);
 	buf_release(&c->stash);
 	h2_close(c->h2);
@@ -351,6 +368,8 @@ void conn_close(struct conn *c)
 
 	if (c->closed)
 		return;
+	if (c->tls)
+		secure_end(c);
 	c->closed = true;
 	c->own.call = NULL;
 	stream_leave(&c->own);
@@ -385,6 +404,7 @@ void conn_open(struct server *s, int fd, const union address *from,
 
 	c->own.s = s;
 	c->source = source;
+	c->greeted = true;
 	stream_init(&c->own, c, 0);
 	uv_tcp_init(s->uv, &c->tcp);
 	c->tcp.data = c;
@@ -393,6 +413,8 @@ void conn_open(struct server *s, int fd, const union address *from,
 	s->accepted++;
 	TAILQ_INSERT_TAIL(&s->conns, c, all);
 	meet(c, from);
+	if (s->tls)
+		secure_open(c);
 	if (uv_tcp_open(&c->tcp, fd)) {
 		close(fd);
 		conn_close(c);

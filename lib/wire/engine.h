@@ -4,6 +4,7 @@
  *	listen.c  the listening socket, our names, accepting
  *	source.c  how many connections each address has
  *	conn.c    one connection: bytes in, bytes out, its end
+ *	secure.c  TLS between them and the socket
  *	stream.c  what is put off to the next turn, and the wait for it
  *	many.c    the streams of a connection that speaks HTTP/2
  *	wait.c    who must be done with what by when
@@ -41,6 +42,7 @@
 #include "wire/http1.h"
 #include "wire/peer.h"
 #include "wire/server.h"
+#include "wire/tls.h"
 
 enum {
 	ENGINE_CODES = ERR_UNAUTHENTICATED + 1,
@@ -51,6 +53,8 @@ enum {
 	ENGINE_QUEUE_MSGS = 10000,
 	ENGINE_AHEAD = 1 << 20,    /* of a queue at which no more is taken in */
 	ENGINE_DISCARD = 64 << 10, /* a refused body still read to its end */
+	ENGINE_SEAL = 256 << 10,   /* bytes encrypted at once */
+	ENGINE_PLAIN = 16 << 10,   /* what one record of TLS holds */
 	ENGINE_SPARE = 64 << 10,   /* buffers up to here are kept */
 	ENGINE_NAMES = 8,
 	ENGINE_BODIES = 16, /* of the largest size, being received at once */
@@ -116,6 +120,7 @@ struct server {
 	int port;
 	char *names[ENGINE_NAMES]; /* that Host may have */
 	bool any_address;          /* listens on all: Host may be any address */
+	struct tls *tls;           /* NULL: plain */
 	bool trust_all;            /* --insecure */
 	bool ready, closing;
 
@@ -139,13 +144,17 @@ struct server {
 	size_t n_conns, n_held, n_streams;
 	size_t n_many;    /* streams of HTTP/2 */
 	size_t receiving; /* bytes of all bodies that are not complete */
+	int64_t told_ms;  /* when a failed handshake was logged last */
+	uint64_t handshakes_failed;
 	uint64_t accepted, pauses, turned_away, cut, bytes_in, bytes_out;
 	int handles; /* of libuv, that are not closed yet */
 
-	struct buf spare_out, spare_body; /* memory lent to connections */
+	struct buf spare_out, spare_body,
+		spare_sealed; /* memory lent to connections */
 	char date[40];
 	int64_t date_s;
 	char read[ENGINE_READ];
+	char plain[ENGINE_PLAIN]; /* of TLS, decrypted */
 };
 
 /* An address with connections; of IPv6 the network, which one host may have
@@ -205,6 +214,10 @@ struct conn {
 	uv_write_t write;
 	struct buf stash; /* bytes of requests sent ahead */
 
+	struct tls_conn *tls; /* NULL: plain */
+	struct buf sealed;    /* encrypted, not yet on its way */
+	size_t sealed_to;     /* of own.out */
+
 	struct h2 *h2; /* NULL: HTTP/1.1 */
 	LIST_HEAD(, stream) streams;
 	size_t n_streams;
@@ -214,6 +227,8 @@ struct conn {
 	TAILQ_ENTRY(conn) all;
 	size_t sniffed; /* bytes that both could begin with */
 	bool known;     /* which of them it is */
+	bool begun;     /* TLS: the client's first byte is of it */
+	bool greeted;   /* the handshake of TLS is over, or there is none */
 	bool feeding;   /* parsing: the next request is looked for anyway */
 	bool deaf;      /* does not read: its stash is full */
 	bool eof;       /* the client sends no more */
@@ -285,9 +300,18 @@ void conn_close(struct conn *c); /* at once; cancels its calls */
 void conn_flush(struct conn *c); /* never closes */
 void conn_work(struct conn *c);  /* one turn's worth of what was put off */
 void conn_settle(struct conn *c);
+void conn_arrived(struct conn *c, const char *p, size_t len, bool in_place);
+void conn_eof(struct conn *c);
 void conn_drain(struct conn *c);                   /* the server closes */
 bool conn_pending(const struct conn *c);           /* of it or its streams */
 void conn_spare(struct buf *spare, struct buf *b); /* give memory back */
+
+/* secure.c: for connections with TLS alone. */
+void secure_open(struct conn *c);
+void secure_arrived(struct conn *c, const char *p, size_t len);
+bool secure_seal(struct conn *c); /* more of own.out; false: broken */
+void secure_end(struct conn *c);  /* say that nothing more follows */
+void secure_release(struct conn *c);
 
 /* stream.c */
 void stream_init(struct stream *st, struct conn *c, int32_t id);

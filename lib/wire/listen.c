@@ -258,7 +258,8 @@ static void name_us(struct server *s, const struct server_opts *opts)
 	else
 		numeric(&at.sa, host, sizeof(host));
 	s->url = opts->advertise ? mem_str(opts->advertise)
-				 : mem_fmt("http://%s:%d", host, s->port);
+				 : mem_fmt("http%s://%s:%d", s->tls ? "s" : "",
+					   host, s->port);
 	while (s->url[0] && s->url[strlen(s->url) - 1] == '/')
 		s->url[strlen(s->url) - 1] = '\0';
 	add_url(s, s->url);
@@ -299,7 +300,7 @@ bool listen_is_us(const struct server *s, const char *host)
 		return false;
 	if (colon && !strchr(colon, ']'))
 		return is_name(s, host);
-	snprintf(name, sizeof(name), "%s:80", host);
+	snprintf(name, sizeof(name), "%s:%d", host, s->tls ? 443 : 80);
 	return is_name(s, name);
 }
 
@@ -313,18 +314,28 @@ static const struct addrinfo *choose(const struct addrinfo *all)
 	return all;
 }
 
-static int check_insecure(const struct addrinfo *ai,
+static int check_insecure(const struct server *s, const struct addrinfo *ai,
 			  const struct server_opts *opts, struct err *err)
 {
 	const union address *a = (const union address *)ai->ai_addr;
 
-	if (opts->insecure || listen_is_loopback(a))
+	if (opts->insecure && !listen_is_loopback(a))
+		log_warn(
+			"insecure",
+			"listen=%s means=\"everyone who can reach the port may "
+			"change everything\"",
+			opts->listen);
+	if (s->tls && !tls_has_ca(s->tls) && !opts->insecure)
+		log_warn("no_authority", "means=%s",
+			 "without --tls-ca all are strangers, who only read");
+	if (opts->insecure || s->tls || listen_is_loopback(a))
 		return 0;
 	err_set(err, ERR_INVALID_ARGUMENT,
 		"listen on %s: others could read and forge everything",
 		opts->listen);
-	return err_hint(err, "listen on 127.0.0.1, or say --insecure on a "
-			     "network that you trust");
+	return err_hint(err, "give --tls-cert and --tls-key, listen on "
+			     "127.0.0.1, or say --insecure on a network that "
+			     "you trust");
 }
 
 int listen_open(struct server *s, const struct server_opts *opts,
@@ -340,7 +351,7 @@ int listen_open(struct server *s, const struct server_opts *opts,
 	if (rc)
 		return rc;
 	at = choose(ai);
-	rc = check_insecure(at, opts, err);
+	rc = check_insecure(s, at, opts, err);
 	if (!rc)
 		rc = bind_to(s, at, opts->listen, err);
 	freeaddrinfo(ai);

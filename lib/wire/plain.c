@@ -56,6 +56,8 @@ static void put_counters(struct buf *out, const struct server *s)
 	put_row(out, "connections_total", "counter", s->accepted);
 	put_row(out, "accept_pauses_total", "counter", s->pauses);
 	put_row(out, "connections_refused_total", "counter", s->turned_away);
+	put_row(out, "tls_handshakes_failed_total", "counter",
+		s->handshakes_failed);
 	put_row(out, "connections_cut_total", "counter", s->cut);
 	put_row(out, "received_bytes_total", "counter", s->bytes_in);
 	put_row(out, "sent_bytes_total", "counter", s->bytes_out);

@@ -248,14 +248,15 @@ static void refuse_now(struct stream *st)
 	call_refuse(st->call);
 }
 
-/* A refused request's body is read and forgotten, when it is small and the
- * client does not wait for our word, so that the connection can be kept; a
- * stream of HTTP/2 ends alone. */
+/* A refused request's body is read and forgotten, when it is known to be small
+ * and the client does not wait for our word: so the connection can be kept, and
+ * libcurl 7.88 gets the answer that would else be lost upon HTTP/2. */
 static bool worth_reading(const struct stream *st)
 {
 	return !st->has_body ||
-	       (!st->id && !http1_header(&st->in, "expect") &&
-		!st->in.chunked && st->in.content_length <= ENGINE_DISCARD);
+	       (!http1_header(&st->in, "expect") && !st->in.chunked &&
+		st->in.content_length <= ENGINE_DISCARD &&
+		(!st->id || st->in.content_length > 0));
 }
 
 void request_head(struct stream *st)

@@ -128,6 +128,7 @@ static void server_free(struct server *s)
 	buf_release(&s->spare_out);
 	buf_release(&s->spare_body);
 	dedupe_release(&s->dedupe);
+	buf_release(&s->spare_sealed);
 	free(s);
 }
 
@@ -144,6 +145,7 @@ int server_open(struct server **out, struct loop *loop,
 	s->max_conns = opts->max_connections ? opts->max_connections
 					     : conns_by_descriptors();
 	s->trust_all = opts->insecure;
+	s->tls = tls_has_cert(opts->tls) ? opts->tls : NULL;
 	s->max_per_source = opts->max_per_source
 				    ? opts->max_per_source
 				    : (s->max_conns + SHARES - 1) / SHARES;

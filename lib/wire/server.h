@@ -3,10 +3,10 @@
  *
  * A handler answers at once or keeps the call and answers later: a held call
  * costs little, and ends by itself when its client goes away or its deadline
- * passes. HTTP/1.1 and, by prior knowledge, HTTP/2. Limits: head 16 KiB, 100
- * headers, JSON body 4 MiB, message 64 MiB (16 times that for all that are
- * being received), 10 s to receive a request, 60 s between the messages of a
- * stream, which may have any number of them. Past one of them:
+ * passes. HTTP/1.1 and, by prior knowledge or ALPN, HTTP/2. Limits: head 16
+ * KiB, 100 headers, JSON body 4 MiB, message 64 MiB (16 times that for all that
+ * are being received), 10 s to receive a request, 60 s between the messages of
+ * a stream, which may have any number of them. Past one of them:
  * RESOURCE_EXHAUSTED with its name. At the bound of connections newcomers wait
  * until one closes; an address at its own bound is turned away. All of this
  * machine shares 127.0.0.1 and ::1, and a proxy on it may speak for many: those
@@ -24,10 +24,12 @@
 struct server;
 struct call; /* one request being served */
 struct peer; /* who sent it, see peer.h */
+struct tls;
 
 struct server_opts {
 	const char *listen;     /* "127.0.0.1:0": a free port */
 	const char *advertise;  /* URL that others use; NULL: from listen */
+	struct tls *tls;        /* borrowed; TLS if it has a certificate */
 	bool insecure;          /* may bind what is not loopback, and trusts
 				   whoever reaches it */
 	size_t max_message;     /* bytes; 0: 64 MiB */
@@ -40,8 +42,8 @@ struct server_opts {
 };
 
 /* Bind and listen, but serve only once the loop runs. A taken port is
- * RESOURCE_EXHAUSTED naming it; an address that is not loopback without
- * insecure is INVALID_ARGUMENT with a hint. Frees by server_close(). */
+ * RESOURCE_EXHAUSTED naming it; an address that is not loopback with neither
+ * TLS nor insecure is INVALID_ARGUMENT with a hint. Frees by server_close(). */
 int server_open(struct server **out, struct loop *loop,
 		const struct server_opts *opts, struct err *err) MUST_CHECK;
 
@@ -54,8 +56,8 @@ int server_port(const struct server *s);
 void server_close(struct server *s, int64_t drain_ms);
 
 /* in is borrowed for the handler's run; rpc_copy() what must last. Of a client
- * or bidirectional stream it is NULL: the handler runs at the request's head and
- * says by call_on_message() who takes the messages. */
+ * or bidirectional stream it is NULL: the handler runs at the request's head
+ * and says by call_on_message() who takes the messages. */
 typedef void server_fn(struct call *call, const ProtobufCMessage *in,
 		       void *arg);
 

@@ -70,7 +70,8 @@ void source_leave(struct server *s, struct source *source)
 void source_refuse(struct server *s, int fd)
 {
 	s->turned_away++;
-	(void)!send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
+	if (!s->tls)
+		(void)!send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
 	shutdown(fd, SHUT_WR);
 	(void)!recv(fd, s->read, sizeof(s->read), 0);
 	close(fd);

@@ -52,26 +52,30 @@ static bool authority_ok(const char *s, size_t len)
 int transfer_check_url(const char *url, struct err *err)
 {
 	size_t len = strnlen(url, URL_MAX);
+	size_t skip = !strncmp(url, "http://", 7)    ? 7
+		      : !strncmp(url, "https://", 8) ? 8
+						     : 0;
 
-	if (len < URL_MAX && !strncmp(url, "http://", 7)) {
-		len -= 7;
-		if (len && url[7 + len - 1] == '/')
+	if (len < URL_MAX && skip) {
+		len -= skip;
+		if (len && url[skip + len - 1] == '/')
 			len--;
-		if (authority_ok(url + 7, len))
+		if (authority_ok(url + skip, len))
 			return 0;
 	}
 	return err_set(err, ERR_INVALID_ARGUMENT,
 		       "\"%.200s\" is not of the form http://HOST:PORT", url);
 }
 
-CURL *transfer_easy(enum rpc_channel channel, curl_write_callback write)
+CURL *transfer_easy(enum rpc_channel channel, curl_write_callback write,
+		    const struct tls *tls)
 {
 	CURL *e = curl_easy_init();
 
 	if (!e)
 		abort(); /* out of memory */
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, write);
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http");
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
@@ -81,6 +85,7 @@ CURL *transfer_easy(enum rpc_channel channel, curl_write_callback write)
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, (long)IDLE_S / 3);
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_POST, 1L);
+	transfer_secure(e, tls);
 	if (channel == RPC_BULK) {
 		/* Small calls keep the small default: libcurl allocates the
 		 * buffer anew for each. */
@@ -212,6 +217,8 @@ int transfer_foreign(const struct transfer *t, const char *text,
 	char *type = NULL, line[TRANSFER_FOREIGN];
 	size_t n = 0;
 
+	if (status == 400 && transfer_tls_wanted(t, text, err))
+		return (int)err->code;
 	for (; text && n + 1 < sizeof(line) && text[n] >= ' ' && text[n] < 0x7f;
 	     n++)
 		line[n] = text[n];
@@ -277,6 +284,8 @@ int transfer_failed(const struct transfer *t, CURLcode code, struct err *err)
 		frames_status(err, status, header(t, "grpc-message"));
 		return err->code;
 	}
+	if (transfer_tls_failed(t, code, err))
+		return (int)err->code;
 	curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
 	switch (code) {
 	case CURLE_OPERATION_TIMEDOUT:

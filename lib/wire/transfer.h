@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "wire/rpc.h"
+#include "wire/tls.h"
 
 enum {
 	TRANSFER_HEADERS = 8,
@@ -34,13 +35,14 @@ struct transfer {
 	char why[CURL_ERROR_SIZE];
 };
 
-/* "http://HOST:PORT" with a host, a port of 1..65535 if any, and nothing
- * after it but one slash; else INVALID_ARGUMENT. */
+/* "http://HOST:PORT" or https with a host, a port of 1..65535 if any, and
+ * nothing after it but one slash; else INVALID_ARGUMENT. */
 int transfer_check_url(const char *url, struct err *err) MUST_CHECK;
 
 /* A handle with all options that calls share, for this channel. write gets
- * the body with t's owner. */
-CURL *transfer_easy(enum rpc_channel channel, curl_write_callback write);
+ * the body with t's owner. What tls (or NULL) has is copied. */
+CURL *transfer_easy(enum rpc_channel channel, curl_write_callback write,
+		    const struct tls *tls);
 
 /* Set what differs between calls on t->easy; left_ms is what remains of the
  * deadline, 0 for none, and try_ms the time of this attempt. owner goes to
@@ -67,5 +69,13 @@ bool transfer_has_status(const struct transfer *t);
 /* Why a transfer that ended by code brought no status. A status in the head
  * counts: then its code, or 0. */
 int transfer_failed(const struct transfer *t, CURLcode code, struct err *err);
+
+/* transfer_tls.c: the part of TLS in a handle's options, in failures, and in
+ * foreign answers; 0: it has none. */
+void transfer_secure(CURL *e, const struct tls *tls);
+int transfer_tls_wanted(const struct transfer *t, const char *text,
+			struct err *err);
+int transfer_tls_failed(const struct transfer *t, CURLcode code,
+			struct err *err);
 
 #endif

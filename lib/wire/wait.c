@@ -6,6 +6,10 @@ static void expire(struct stream *st)
 	switch (st->wait) {
 	case WAIT_REQUEST:
 		st->s->cut++;
+		if (!st->conn->greeted) {
+			conn_close(st->conn);
+			break;
+		}
 		request_bad(st, 408, "the request took too long to arrive");
 		break;
 	case WAIT_STREAM:

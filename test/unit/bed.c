@@ -7,7 +7,7 @@ void bed_open(struct bed *b, peer_fn *on_request)
 {
 	memset(b, 0, sizeof(*b));
 	CHECK(!loop_open(&b->loop, NULL));
-	CHECK(!client_open(&b->c, b->loop, NULL));
+	CHECK(!client_open(&b->c, b->loop, NULL, NULL));
 	peer_open(&b->peer, b->loop, on_request);
 	b->peer.arg = b;
 }

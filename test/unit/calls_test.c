@@ -32,7 +32,7 @@ static void bed_open(struct bed *b)
 
 	memset(b, 0, sizeof(*b));
 	CHECK(!loop_open(&b->loop, NULL));
-	CHECK(!client_open(&b->c, b->loop, NULL));
+	CHECK(!client_open(&b->c, b->loop, NULL, NULL));
 	CHECK(!server_open(&b->s, b->loop, &opts, NULL));
 	b->url = server_url(b->s);
 }
@@ -252,7 +252,7 @@ TEST(a_stream_that_is_held_can_be_left)
 	CHECK_INT(b.each, 1000);
 	CHECK(b.held);
 	client_close(b.c);
-	CHECK(!client_open(&b.c, b.loop, NULL));
+	CHECK(!client_open(&b.c, b.loop, NULL, NULL));
 	loop_run(b.loop);
 	CHECK_INT(b.cancelled, 1);
 	bed_close(&b);
@@ -354,23 +354,23 @@ TEST(a_program_without_a_loop_can_call)
 
 	in.node_id = 1;
 	CHECK_INT(
-		client_now(url, RPC_GATEWAY_HEARTBEAT, &in.base, 0, &out, &err),
+		client_now(NULL, url, RPC_GATEWAY_HEARTBEAT, &in.base, 0, &out, &err),
 		0);
 	CHECK_STR(((HeartbeatResponse *)out)->status, "received");
 	rpc_free(out);
-	CHECK_INT(client_stream_now(url, RPC_GATEWAY_WATCH_NODES, &watched.base,
+	CHECK_INT(client_stream_now(NULL, url, RPC_GATEWAY_WATCH_NODES, &watched.base,
 				    0, until_tenth, &seen, &err),
 		  0);
 	CHECK_INT(seen, 10);
 	watched.snapshot = true;
 	seen = 10;
-	CHECK_INT(client_stream_now(url, RPC_GATEWAY_WATCH_NODES, &watched.base,
+	CHECK_INT(client_stream_now(NULL, url, RPC_GATEWAY_WATCH_NODES, &watched.base,
 				    5000, until_tenth, &seen, &err),
 		  0);
 	CHECK_INT(seen, 1010);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	CHECK_INT(client_now(url, RPC_GATEWAY_HEARTBEAT, &in.base, 1000, &out,
+	CHECK_INT(client_now(NULL, url, RPC_GATEWAY_HEARTBEAT, &in.base, 1000, &out,
 			     &err),
 		  ERR_UNAVAILABLE);
 	CHECK_HAS(err.msg, "Connection refused");

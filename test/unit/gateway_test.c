@@ -45,7 +45,7 @@ static void rig_open_db(struct rig *r, const struct lease_config *config)
 	CHECK(!server_open(&r->server, r->loop, &opts, &err));
 	CHECK(!gateway_open(&r->gateway, r->loop, r->server, r->db, config,
 			    on_failed, r, &err));
-	CHECK(!client_open(&r->client, r->loop, &err));
+	CHECK(!client_open(&r->client, r->loop, NULL, &err));
 	r->heard = (struct buf)BUF_INIT(0);
 	buf_puts(&r->heard, "");
 }

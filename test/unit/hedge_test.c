@@ -32,7 +32,7 @@ static void open_peers(struct bench *b, peer_fn *one, peer_fn *two,
 
 	*b = (struct bench){.enough = 1};
 	CHECK(!loop_open(&b->loop, &b->err));
-	CHECK(!client_open(&b->client, b->loop, &b->err));
+	CHECK(!client_open(&b->client, b->loop, NULL, &b->err));
 	for (int i = 0; i < PEERS; i++) {
 		peer_open(&b->peers[i], b->loop, fns[i]);
 		b->urls[i] = b->peers[i].url;

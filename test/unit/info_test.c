@@ -41,7 +41,7 @@ TEST(info_refuses_a_place_that_no_client_could_call)
 {
 	static const char *const bad[] = {
 		"nonsense",         "http://h",          "http://h:0",
-		"http://h:70000",   "http://h:80junk",   "https://h:80",
+		"http://h:70000",   "http://h:80junk",   "ftp://h:80",
 		"http://h:80/path", "http://a b:80",     "http://[::1:80",
 		"http://:80",       "http://h:80\r\nx:", "http://u@h:80",
 	};

@@ -102,7 +102,7 @@ static void setup(struct bench *b)
 	server_handle(b->w.server, RPC_NODE_REPORT, on_report, b);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d",
 		 server_port(b->w.server));
-	CHECK(!client_open(&b->client, b->w.loop, &err));
+	CHECK(!client_open(&b->client, b->w.loop, NULL, &err));
 	b->link = link_open(b->w.loop, b->client, &opts, &hooks);
 }
 

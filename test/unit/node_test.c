@@ -55,7 +55,7 @@ static void open_fix(struct fix *f)
 	f->fail_after_ms = 5000;
 	f->remove_after_ms = 600000;
 	CHECK_INT(loop_open(&f->loop, &err), 0);
-	CHECK_INT(client_open(&f->client, f->loop, &err), 0);
+	CHECK_INT(client_open(&f->client, f->loop, NULL, &err), 0);
 }
 
 static int open_node(struct fix *f, int id, bool bootstrap, struct err *err)

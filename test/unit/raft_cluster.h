@@ -121,7 +121,7 @@ static inline int member_start(struct cluster *c, int64_t id, struct err *err)
 	must(schema_apply(m->db, steps, 1, err), err);
 	must(db_open_to_read(&m->reader, path, DB_NODE, err), err);
 	must(writer_open(&m->writer, c->loop, m->db, 64, err), err);
-	must(client_open(&m->client, c->loop, err), err);
+	must(client_open(&m->client, c->loop, NULL, err), err);
 	must(server_open(&m->server, c->loop, &opts, err), err);
 	return driver_open(&m->driver,
 			   &(struct driver_config){

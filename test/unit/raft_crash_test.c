@@ -137,7 +137,7 @@ static void open_member(int64_t id)
 	must(db_open_to_read(&cfg.reader, path, DB_NODE, &err), &err);
 	must(loop_open(&cfg.loop, &err), &err);
 	must(writer_open(&cfg.writer, cfg.loop, m->db, 64, &err), &err);
-	must(client_open(&cfg.client, cfg.loop, &err), &err);
+	must(client_open(&cfg.client, cfg.loop, NULL, &err), &err);
 	must(server_open(&m->server, cfg.loop, &opts, &err), &err);
 	cfg.server = m->server;
 	must(driver_open(&m->driver, &cfg, &err), &err);
