@@ -236,7 +236,7 @@ static void trip_open(struct trip *t, server_fn *fn)
 			   NULL));
 	t->proxy.to_port = server_port(t->w.server);
 	server_handle(t->w.server, RPC_GATEWAY_REMOVE_NODE, fn, &t->w);
-	CHECK(!client_open(&t->c, t->w.loop, NULL));
+	CHECK(!client_open(&t->c, t->w.loop, NULL, NULL));
 }
 
 static void trip_close(struct trip *t)
