@@ -58,6 +58,7 @@ PACKAGES_CHECK := $(PACKAGES) bats procps curl openssl jq sqlite3 \
 	python3-grpcio openssl $(NODE)
 # The peers of the benches, and what drives them.
 PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
+	g++ pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc \
 	nginx-light etcd-server python3-grpcio python3-torch python3-numpy \
 	libopenblas0-pthread
 
@@ -99,8 +100,17 @@ $(BUILD)/libtest.a: $(TEST:%.c=$(BUILD)/%.o) $(TEST_GEN:.c=.o)
 $(UNIT) $(SIM) $(INTEROP): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a \
 		$(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(BENCHES): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libgfl.a
+$(BENCHES): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/gen/test/interop/echo.pb-c.o \
+		$(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# A peer, in C++.
+$(BUILD)/test/bench/unary_grpcpp: test/bench/unary_grpcpp.cc test/interop/echo.proto
+	@mkdir -p $(BUILD)/gen
+	$(Q)protoc --cpp_out=$(BUILD)/gen --grpc_out=$(BUILD)/gen \
+		--plugin=protoc-gen-grpc=$$(command -v grpc_cpp_plugin) \
+		test/interop/echo.proto
+	$(Q)g++ -std=gnu++17 -O2 -I$(BUILD)/gen -o $@ $< \
+		$(BUILD)/gen/test/interop/echo.*.cc $$(pkg-config --libs grpc++ protobuf)
 $(FUZZ): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a $(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 $(TEST:%.c=$(BUILD)/%.o) $(UNIT:=.o) $(SIM:=.o) $(INTEROP:=.o) \
@@ -121,7 +131,8 @@ check-lint: all $(GEN)
 # Figures beside those of peers that Debian has; BENCH = some of them.
 BENCH :=
 bench: deps-bench
-	@$(MAKE) --no-print-directory -j2 all $(BENCHES)
+	@$(MAKE) --no-print-directory -j2 all $(BENCHES) \
+		$(BUILD)/test/bench/unary_grpcpp
 	@test/bench/bench.sh $(CURDIR)/$(BUILD) $(BENCH)
 # Our codecs beside Python's; then clients of others, which npm installs once.
 check-interop: all $(INTEROP)

@@ -20,7 +20,7 @@ bench() {
 	train) "$here/train.sh" "$build/test/bench/train_bench" "$seconds" ;;
 	rounds) "$here/rounds.sh" ;;
 	proposals) "$here/proposals.sh" "$seconds" ;;
-	unary) "$here/unary.sh" "$build/test/bench/unary_bench" "$seconds" ;;
+	unary) "$here/unary.sh" "$build" "$seconds" ;;
 	*) echo "bench: there is no \"$1\"" >&2; return 2 ;;
 	esac
 }

@@ -1,20 +1,21 @@
 #!/bin/sh
 # unary.sh - CPU time of the server per small unary call, 64 kept connections:
-# ours, nginx `return 200` (the limit), Python's grpcio. Prints records.
+# ours, nginx `return 200` (the limit), Python's grpcio; and by native gRPC on 4
+# connections with 16 calls each, beside gRPC's C++. Prints records.
 #
-#	unary.sh SERVER SECONDS
+#	unary.sh BUILD SECONDS
 set -eu
 . "$(dirname "$0")/cluster.sh"
-server=$1 seconds=$2
+build=$1/test/bench seconds=$2
 PATH=$PATH:/usr/sbin
 
-# FIGURE WHO - what follows as arguments of h2load is in $how
+# FIGURE WHO CLIENTS - what follows as arguments of h2load is in $how
 load() {
 	# shellcheck disable=SC2086 # words on purpose
-	h2load -c 64 -n 2000 $how >"$dir/h2load.log"
+	h2load -c "$3" -n 2000 $how >"$dir/h2load.log"
 	before=$(ticks "$2")
 	# shellcheck disable=SC2086
-	h2load -c 64 -D "$seconds" $how >"$dir/h2load.log"
+	h2load -c "$3" -D "$seconds" $how >"$dir/h2load.log"
 	used=$(($(ticks "$2") - before))
 	calls=$(awk '/^status codes:/ { print $3 }' "$dir/h2load.log")
 	grep -q ' 0 failed, 0 errored' "$dir/h2load.log"
@@ -29,7 +30,13 @@ wait_for() { # NAME - which writes the port once it serves
 	done
 }
 
+# It cannot choose a free port itself.
 start_nginx() {
+	port=$(($(cat "$dir/gfl.port") + 1))
+	while ss -Hltn | grep -q ":$port "; do
+		port=$((port + 1))
+	done
+	sed "s/PORT/$port/" "$dir/nginx.template" >"$dir/nginx.conf"
 	launch nginx nginx -c "$dir/nginx.conf"
 	until [ -s "$dir/nginx.started" ]; do
 		kill -0 "$(cat "$dir/nginx.pid")"
@@ -37,16 +44,17 @@ start_nginx() {
 	echo "$port" >"$dir/nginx.port"
 }
 
-printf '\0\0\0\0\2\10\7' >"$dir/grpc" # HeartbeatRequest {node_id = 1: 7}
-printf '{"nodeId":7}' >"$dir/json"
+printf '\0\0\0\0\2\30\7' >"$dir/grpc" # EchoRequest {number = 3: 7}
+printf '{"number":"7"}' >"$dir/json"
 
-launch gfl sh -c 'exec "$0" >"$1"' "$server" "$dir/gfl.port"
-launch grpcio sh -c 'exec "$0" >"$1"' "$(dirname "$0")/unary_grpcio.py" \
-	"$dir/grpcio.port"
-wait_for gfl
-wait_for grpcio
-port=$(($(cat "$dir/gfl.port") + 1))
-cat >"$dir/nginx.conf" <<END
+serve() { # NAME PROGRAM
+	launch "$1" sh -c 'exec "$0" >"$1"' "$2" "$dir/$1.port"
+}
+serve gfl "$build/unary_bench"
+serve grpcio "$(dirname "$0")/unary_grpcio.py"
+serve grpcpp "$build/unary_grpcpp"
+for name in gfl grpcio grpcpp; do wait_for "$name"; done
+cat >"$dir/nginx.template" <<END
 daemon off;
 master_process off;
 pid $dir/nginx.started;
@@ -60,21 +68,25 @@ http {
 	fastcgi_temp_path $dir/fastcgi;
 	uwsgi_temp_path $dir/uwsgi;
 	scgi_temp_path $dir/scgi;
-	server { listen 127.0.0.1:$port; location / { return 200 "ok"; } }
+	server { listen 127.0.0.1:PORT; location / { return 200 "ok"; } }
 }
 END
 start_nginx
 
-call=GatewayService/Heartbeat
+call=gfl.test.EchoService/Unary
 how="--h1 -d $dir/grpc -H content-type:application/grpc-web+proto"
 how="$how $(url_of gfl)/$call"
-load unary gfl
+load unary gfl 64
 how="--h1 -d $dir/grpc $(url_of nginx)/"
-load unary nginx
-how="-m 1 -d $dir/grpc -H content-type:application/grpc -H te:trailers"
-how="$how $(url_of grpcio)/$call"
-load unary grpcio
+load unary nginx 64
+native="-d $dir/grpc -H content-type:application/grpc -H te:trailers"
+how="-m 1 $native $(url_of grpcio)/$call"
+load unary grpcio 64
 how="--h1 -d $dir/json -H content-type:application/json $(url_of gfl)/$call"
-load json gfl
+load json gfl 64
 how="--h1 -d $dir/json $(url_of nginx)/"
-load json nginx
+load json nginx 64
+for who in gfl grpcpp grpcio; do
+	how="-m 16 $native $(url_of $who)/$call"
+	load native $who 4
+done

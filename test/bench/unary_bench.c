@@ -1,18 +1,15 @@
-/* unary_bench - a server with one method that does nothing, for unary.sh:
- * prints its port and serves until TERM. */
+/* unary_bench - a server with one method that gives back what it got, for
+ * unary.sh: prints its port and serves until TERM. */
 #include <stdio.h>
 
 #include "base/loop.h"
-#include "proto/gateway.pb-c.h"
+#include "test/interop/echo.pb-c.h"
 #include "wire/server.h"
 
-static void heartbeat(struct call *call, const ProtobufCMessage *in, void *arg)
+static void echo(struct call *call, const ProtobufCMessage *in, void *arg)
 {
-	HeartbeatResponse out = HEARTBEAT_RESPONSE__INIT;
-
-	(void)in, (void)arg;
-	out.status = (char *)"received";
-	call_reply(call, &out.base);
+	(void)arg;
+	call_reply(call, in);
 }
 
 static void stop(void *arg)
@@ -22,6 +19,11 @@ static void stop(void *arg)
 
 int main(void)
 {
+	const struct rpc_method method = {
+		.path = "/gfl.test.EchoService/Unary",
+		.in = &gfl__test__echo_request__descriptor,
+		.out = &gfl__test__echo_request__descriptor,
+	};
 	struct server_opts opts = {.listen = "127.0.0.1:0"};
 	struct server *server;
 	struct loop *loop;
@@ -31,7 +33,7 @@ int main(void)
 		fprintf(stderr, "unary_bench: %s\n", err.msg);
 		return 1;
 	}
-	server_handle(server, RPC_GATEWAY_HEARTBEAT, heartbeat, NULL);
+	server_handle_method(server, &method, echo, NULL);
 	loop_signals(loop, stop, NULL, loop);
 	printf("%d\n", server_port(server));
 	fflush(stdout);
