@@ -13,7 +13,7 @@
 struct config {
 	struct client_opts client;
 	struct out_opts out;
-	int64_t count;
+	int64_t count, after;
 	struct opt_list types, senders;
 	bool follow;
 	const char *exec;
@@ -25,6 +25,8 @@ static const struct opt opts[] = {
 	OPT_INT64('n', "count", struct config, count, "COUNT", "0", 0,
 		  INT64_MAX,
 		  "exactly so many; 0: all there are, waiting for the first"),
+	OPT_INT64(0, "after", struct config, after, "CURSOR", "0", 0, INT64_MAX,
+		  "forget what is up to this cursor, and give what follows"),
 	OPT_LIST(0, "type", struct config, types, "TYPE[,TYPE...]", NULL,
 		 "only messages of these types"),
 	OPT_LIST(0, "from", struct config, senders, "ID[,ID...]", NULL,
@@ -46,8 +48,10 @@ static const struct prog prog = {
 		"Exits 4 if there were too few within --timeout, which "
 		"--follow does not heed. Messages that --type and --from leave "
 		"out stay in the inbox. A reader that is killed while it "
-		"prints may see the last messages again, by the same id; two "
-		"that read at once may both see them. --exec splits CMD into "
+		"prints may see the last messages again, by the same cursor "
+		"and id; whoever keeps the last cursor with its own work gives "
+		"it to --after, and sees each message once. Two that read at "
+		"once may both see them. --exec splits CMD into "
 		"words without a shell, and prints nothing itself; CMD has "
 		"GFL_MSG_ID, GFL_MSG_FROM, GFL_MSG_TO, GFL_MSG_TYPE and "
 		"GFL_MSG_SENT in its environment. A message is removed once "
@@ -147,6 +151,7 @@ static int choose(struct fetch *f, const struct config *cfg, struct err *err)
 			       "--exec prints nothing: no -o, no -F");
 	f->client = &cfg->client;
 	f->count = cfg->count;
+	f->after = cfg->after;
 	f->follow = cfg->follow;
 	f->single = cfg->exec != NULL;
 	f->ntypes = cfg->types.n;

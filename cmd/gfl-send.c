@@ -1,5 +1,4 @@
-/* gfl-send - put messages into nodes' inboxes, durably. */
-#include <stdio.h>
+/* gfl-send - put messages into nodes' boxes, durably. */
 #include <string.h>
 
 #include "base/input.h"
@@ -17,7 +16,8 @@ struct config {
 	struct client_opts client;
 	struct out_opts out;
 	int type;
-	bool all, lines, jsonl;
+	bool all, lines, jsonl, wait;
+	int64_t expire_ms;
 	const char *role, *file, *via;
 };
 
@@ -35,8 +35,12 @@ static const struct opt opts[] = {
 		 "each line is a message, without its newline"),
 	OPT_BOOL(0, "jsonl", struct config, jsonl,
 		 "each line is {\"to\":ID,\"type\":N,\"payload\":TEXT}"),
-	OPT_STRING(0, "via", struct config, via, "ID|URL", NULL,
-		   "let this node pass the messages on"),
+	OPT_STRING(0, "via", struct config, via, "ID|URL|any", NULL,
+		   "queue the messages at this node, which delivers them"),
+	OPT_SECONDS(0, "expire", struct config, expire_ms, NULL,
+		    "queue them, at any node without --via, for so long"),
+	OPT_BOOL('w', "wait", struct config, wait,
+		 "until their readers have taken the messages"),
 	OPT_END,
 };
 
@@ -49,12 +53,21 @@ static const struct prog prog = {
 		"is what standard input holds. Succeeds once all is durable in "
 		"the receivers' inboxes, from which gfl-recv reads. Who could "
 		"not be sent a message is named and sent no later one; exits 6 "
-		"if others were. With --jsonl to and type default to TO and "
-		"--type, payload_b64 holds bytes that are no text, and an id "
-		"that a receiver has seen before is not delivered again. "
-		"--timeout is each message's.",
+		"if others were. With --via or --expire it succeeds once all "
+		"is "
+		"durable in the outbox of a node, which delivers it in order "
+		"when it can, for an hour unless --expire says otherwise; what "
+		"expires is logged and counted there. --wait waits until the "
+		"readers have acknowledged all, at most for --timeout, and "
+		"exits 4 if they have not, 1 if some expired. With --jsonl to "
+		"and type default to TO and --type, payload_b64 holds bytes "
+		"that are no text, and an id that a receiver has seen before, "
+		"among its last 20,000, is not delivered again. --timeout is "
+		"that of each step: a batch of up to 1,000 messages that are "
+		"there to be read, room in a box that was full, the wait.",
 	.example = "gfl-send 2 hello\n"
 		   "seq 3 | gfl-send --all -l\n"
+		   "gfl-send 2 --expire 600 --wait -t 0 'when you are back'\n"
 		   "gfl-recv --node 2 -o jsonl | gfl-send 3 --jsonl",
 	.opts = opts,
 };
@@ -86,6 +99,13 @@ static int too_long(size_t len, struct err *err)
 		       "a message of %zu bytes, at most %d", len, PAYLOAD_MAX);
 }
 
+static void add(struct job *j, struct post_receiver *to,
+		const struct post_message *m)
+{
+	if (!post_add(j->post, to, m))
+		post_flush(j->post);
+}
+
 static int post_letter(struct job *j, const struct buf *line, struct err *err)
 {
 	struct post_receiver *to = j->to;
@@ -104,7 +124,7 @@ static int post_letter(struct job *j, const struct buf *line, struct err *err)
 	if (!rc) {
 		m = (struct post_message){l.id, l.type, l.payload, l.len};
 		m.type = l.type < 0 ? j->cfg->type : l.type;
-		post_send(j->post, to, &m);
+		add(j, to, &m);
 	}
 	letter_release(&l);
 	return rc;
@@ -119,7 +139,7 @@ static int post_payload(struct job *j, const struct buf *payload,
 
 	if (payload->len > PAYLOAD_MAX)
 		return too_long(payload->len, err);
-	post_send(j->post, j->to, &m);
+	add(j, j->to, &m);
 	return 0;
 }
 
@@ -135,56 +155,51 @@ static bool goes_on(const struct job *j)
 	return !n || (j->cfg->jsonl && !j->everyone);
 }
 
-/* A line that is no message does not keep the others from being sent. */
-static int post_lines(struct job *j, FILE *f, struct err *err)
+/* A line that is no message does not keep the others from being sent; nor does
+ * one that is yet to come. */
+static void post_lines(struct job *j, struct input *in)
 {
 	struct buf line =
 		BUF_INIT(j->cfg->jsonl ? LINE_MAX_BYTES : PAYLOAD_MAX);
 	struct err bad;
 	bool more = true;
-	int rc = 0;
+	int rc;
 
 	for (long long n = 1; goes_on(j); n++) {
-		rc = input_line(&line, f, &more, &bad);
-		if (!more)
-			break;
-		if (!rc)
+		if (!input_ready(in))
+			post_flush(j->post);
+		rc = input_line(in, &line, &more, &bad);
+		if (!rc && more)
 			rc = j->cfg->jsonl ? post_letter(j, &line, &bad)
 					   : post_payload(j, &line, &bad);
 		if (rc) {
 			err_wrap(&bad, "line %lld", n);
 			told(j, &bad);
 		}
-		rc = 0;
+		if (!more)
+			break;
 	}
-	if (rc)
-		*err = bad;
 	buf_release(&line);
-	return rc;
 }
 
 static int post_file(struct job *j, const char *path, struct err *err)
 {
-	bool named = path && strcmp(path, "-");
 	struct buf payload = BUF_INIT(PAYLOAD_MAX);
-	FILE *f = stdin;
+	struct input *in;
 	int rc;
 
 	if (!j->cfg->lines && !j->cfg->jsonl) {
-		rc = input_read(&payload, named ? path : "-", err);
+		rc = input_read(&payload, path ? path : "-", err);
 		if (!rc)
 			rc = post_payload(j, &payload, err);
 		buf_release(&payload);
 		return rc;
 	}
-	if (named)
-		f = fopen(path, "re");
-	if (!f)
-		return err_sys(err, "open %s", path);
-	rc = post_lines(j, f, err);
-	if (named)
-		fclose(f);
-	return rc;
+	if (input_open(&in, path ? path : "-", err))
+		return (int)err->code;
+	post_lines(j, in);
+	input_close(in);
+	return 0;
 }
 
 static int post_text(struct job *j, const char *text, struct err *err)
@@ -198,8 +213,18 @@ static int post_text(struct job *j, const char *text, struct err *err)
 	return rc;
 }
 
-/* Say what was done only to whoever asked for it: silence is success. */
-static int report(struct job *j, int64_t *sent, struct err *err)
+static const char *outcome(const struct post_receiver *r)
+{
+	if (r->failed.code)
+		return r->failed.msg;
+	if (r->taken)
+		return "taken";
+	return r->queued ? "queued" : "ok";
+}
+
+/* Say what was done only to whoever asked for it: silence is success. *good is
+ * what was done as it was asked for. */
+static int report(struct job *j, int64_t *good, struct err *err)
 {
 	const struct out_opts *opt = &j->cfg->out;
 	struct post_receiver *const *all;
@@ -212,15 +237,13 @@ static int report(struct job *j, int64_t *sent, struct err *err)
 	for (size_t i = 0; i < n; i++) {
 		const struct post_receiver *r = all[i];
 
-		*sent += r->sent;
+		*good += r->failed.code && j->cfg->wait ? 0 : r->sent;
 		if (r->failed.code)
 			told(j, &r->failed);
 		if (o)
 			out_row(o, out_int(r->id), out_text(r->message),
-				r->sent ? out_int(r->cursor) : out_none(),
-				out_int(r->sent),
-				out_text(r->failed.code ? r->failed.msg
-							: "ok"));
+				r->cursor ? out_int(r->cursor) : out_none(),
+				out_int(r->sent), out_text(outcome(r)));
 	}
 	return o ? out_end(o, err) : 0;
 }
@@ -248,7 +271,7 @@ static int check(const struct config *cfg, const char *to, const char *text,
 static int post(struct job *j, const char *to, const char *text, int *status,
 		struct err *err)
 {
-	int64_t sent = 0;
+	int64_t good = 0;
 	int rc = 0;
 
 	if (j->everyone)
@@ -260,8 +283,11 @@ static int post(struct job *j, const char *to, const char *text, int *status,
 	rc = text ? post_text(j, text, err) : post_file(j, j->cfg->file, err);
 	if (rc)
 		return rc;
-	rc = report(j, &sent, err);
-	*status = j->status && sent ? EXIT_PARTLY : j->status;
+	post_flush(j->post);
+	if (j->cfg->wait)
+		post_wait(j->post);
+	rc = report(j, &good, err);
+	*status = j->status && good ? EXIT_PARTLY : j->status;
 	return rc;
 }
 
@@ -269,6 +295,12 @@ static int run(const struct config *cfg, char **words, int *status,
 	       struct err *err)
 {
 	struct job j = {.cfg = cfg, .everyone = cfg->all || cfg->role};
+	const struct post_opts opt = {
+		.client = &cfg->client,
+		.via = !cfg->via && cfg->expire_ms ? "any" : cfg->via,
+		.expire_ms = cfg->expire_ms,
+		.wait = cfg->wait,
+	};
 	const char *to = j.everyone || !*words ? NULL : *words++;
 	const char *text = *words;
 	int rc;
@@ -276,8 +308,7 @@ static int run(const struct config *cfg, char **words, int *status,
 	if (text && words[1])
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "'%s' is one TEXT too many", words[1]);
-	if (check(cfg, to, text, err) ||
-	    post_open(&j.post, &cfg->client, cfg->via, err))
+	if (check(cfg, to, text, err) || post_open(&j.post, &opt, err))
 		return (int)err->code;
 	rc = post(&j, to, text, status, err);
 	post_close(j.post);

@@ -198,6 +198,8 @@ static void look(struct taker *t, bool last)
 		fail(t, &err);
 	else if (waiting && last)
 		answer(t, waiting);
+	else if (!waiting && t->lost)
+		answer(t, 0); /* that will not change */
 	else if (!waiting)
 		ask(t);
 }

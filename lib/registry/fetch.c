@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -13,23 +14,27 @@
 enum {
 	HOLD_MAX_MS = 25000, /* one request waits no longer; then ask again */
 	ANSWER_MS = 5000,    /* for an answer once the node has done waiting */
-	BATCH = 100,
+	BATCH = 1000,
 };
 
 struct reader {
 	const struct fetch *f;
 	char *url;
-	char *done[BATCH]; /* ids to acknowledge with the next request */
+	/* To be acknowledged with the next request: all up to a cursor, or,
+	 * where some are left out, each. */
+	int64_t upto;
+	int64_t done[BATCH];
 	size_t ndone;
+	char *box; /* whose cursors they are; NULL: none has come */
 	int64_t got;
 	int64_t end_ms; /* 0: never */
 	bool reached;   /* the node has answered once */
+	bool unsaid;    /* something is to be acknowledged */
 };
 
-static void forget_done(struct reader *r)
+static bool chooses(const struct reader *r)
 {
-	while (r->ndone)
-		free(r->done[--r->ndone]);
+	return r->f->ntypes || r->f->nsenders;
 }
 
 /* Acknowledge what is done, and ask for at most max more; below 0: for none. */
@@ -41,8 +46,10 @@ static int ask(struct reader *r, int32_t max, int64_t wait_ms,
 
 	in.max = max;
 	in.wait_ms = wait_ms;
-	in.taken = r->done;
-	in.n_taken = r->ndone;
+	in.after = r->upto;
+	in.cursors = r->done;
+	in.n_cursors = r->ndone;
+	in.box = r->box ? r->box : "";
 	in.types = (int32_t *)r->f->types;
 	in.n_types = r->f->ntypes;
 	in.senders = (int64_t *)r->f->senders;
@@ -52,7 +59,13 @@ static int ask(struct reader *r, int32_t max, int64_t wait_ms,
 		       err))
 		return (int)err->code;
 	r->reached = true;
-	forget_done(r);
+	r->ndone = 0;
+	r->unsaid = false;
+	if (!r->box || strcmp(r->box, (*out)->box)) {
+		free(r->box);
+		r->box = mem_str((*out)->box);
+		r->upto = 0; /* the inbox is another, or what it had is gone */
+	}
 	return 0;
 }
 
@@ -121,8 +134,13 @@ static int ask_on(struct reader *r, Gfl__V1__ReceiveMessagesResponse **out,
 static void note_done(struct reader *r,
 		      const Gfl__V1__ReceiveMessagesResponse *some)
 {
-	for (size_t i = 0; i < some->n_messages && r->ndone < BATCH; i++)
-		r->done[r->ndone++] = mem_str(some->messages[i]->id);
+	for (size_t i = 0; i < some->n_messages && i < BATCH; i++) {
+		if (chooses(r))
+			r->done[r->ndone++] = some->messages[i]->cursor;
+		else
+			r->upto = some->messages[i]->cursor;
+	}
+	r->unsaid = some->n_messages > 0;
 	r->got += (int64_t)some->n_messages;
 }
 
@@ -166,7 +184,7 @@ static int acknowledge(struct reader *r, struct err *err)
 {
 	Gfl__V1__ReceiveMessagesResponse *none;
 
-	if (!r->ndone)
+	if (!r->unsaid)
 		return 0;
 	if (ask(r, -1, 0, &none, err))
 		return (int)err->code;
@@ -176,7 +194,7 @@ static int acknowledge(struct reader *r, struct err *err)
 
 int fetch_run(const struct fetch *f, fetch_fn *fn, void *arg, struct err *err)
 {
-	struct reader r = {.f = f};
+	struct reader r = {.f = f, .upto = f->after};
 	struct err later;
 	int rc = directory_url(f->client, f->client->node, &r.url, err);
 
@@ -187,7 +205,7 @@ int fetch_run(const struct fetch *f, fetch_fn *fn, void *arg, struct err *err)
 	rc = receive(&r, fn, arg, err);
 	if (acknowledge(&r, rc ? &later : err) && !rc)
 		rc = (int)err->code;
-	forget_done(&r);
+	free(r.box);
 	free(r.url);
 	return rc;
 }

@@ -1,39 +1,53 @@
 #include "registry/post.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/str.h"
-#include "proto/node.pb-c.h"
+#include "base/rand.h"
 #include "registry/directory.h"
+#include "registry/post_impl.h"
 
-enum { AT_ONCE = 64 }; /* calls under way, so that descriptors suffice */
+/* Whichever node answers. */
+static int any_node(const struct client_opts *o, char **url, struct err *err)
+{
+	Gfl__V1__NodeStatusRequest in = GFL__V1__NODE_STATUS_REQUEST__INIT;
+	struct client_opts any = *o;
+	Gfl__V1__NodeStatus *status;
 
-struct post {
-	struct client_opts client; /* with via as the node to ask */
-	struct loop *loop;
-	struct client *calls;
-	char *via;               /* URL, or NULL */
-	GetNodesResponse *nodes; /* NULL: not asked yet */
-	struct post_receiver **all;
-	size_t n, cap;
+	any.node = NULL;
+	if (directory_call(&any, RPC_NODE_GET_STATUS, &in.base,
+			   (ProtobufCMessage **)&status, err))
+		return err_wrap(err, "find a node that sends");
+	*url = mem_str(status->url);
+	rpc_free(&status->base);
+	return 0;
+}
 
-	const struct post_message *message; /* being sent, to all */
-	size_t next, under_way;
-};
+static int find_via(struct post *p, struct err *err)
+{
+	const char *via = p->opts.via;
 
-int post_open(struct post **out, const struct client_opts *o, const char *via,
-	      struct err *err)
+	if (!via)
+		return 0;
+	if (strcmp(via, "any"))
+		return directory_url(&p->client, via, &p->via, err);
+	return any_node(&p->client, &p->via, err);
+}
+
+int post_open(struct post **out, const struct post_opts *o, struct err *err)
 {
 	struct post *p = mem_zero(1, sizeof(*p));
 
-	p->client = *o;
-	if ((via && directory_url(o, via, &p->via, err)) ||
-	    loop_open(&p->loop, err) ||
-	    client_open_files(&p->calls, p->loop, &o->tls, err)) {
+	p->opts = *o;
+	p->client = *o->client;
+	p->origin = rand_id();
+	snprintf(p->prefix, sizeof(p->prefix), "%016" PRIx64, p->origin);
+	if (find_via(p, err) || loop_open(&p->loop, err) ||
+	    client_open_files(&p->calls, p->loop, &p->client.tls, err)) {
 		post_close(p);
 		return (int)err->code;
 	}
@@ -43,18 +57,34 @@ int post_open(struct post **out, const struct client_opts *o, const char *via,
 	return 0;
 }
 
+static void drop_batch(struct post *p)
+{
+	for (size_t i = 0; i < p->nbatch; i++) {
+		free(p->batch[i].id);
+		free(p->batch[i].payload);
+	}
+	p->nbatch = p->bytes = 0;
+}
+
+static void receiver_free(struct post_receiver *r)
+{
+	for (size_t i = 0; i < r->nnamed; i++)
+		free(r->named[i]);
+	free(r->named);
+	free(r->name);
+	free(r->url);
+	free(r);
+}
+
 void post_close(struct post *p)
 {
 	if (!p)
 		return;
 	client_close(p->calls);
 	loop_close(p->loop);
-	for (size_t i = 0; i < p->n; i++) {
-		free(p->all[i]->name);
-		free(p->all[i]->url);
-		free(p->all[i]->message);
-		free(p->all[i]);
-	}
+	drop_batch(p);
+	for (size_t i = 0; i < p->n; i++)
+		receiver_free(p->all[i]);
 	free(p->all);
 	free(p->via);
 	rpc_free((ProtobufCMessage *)p->nodes);
@@ -72,8 +102,8 @@ static struct post_receiver *add(struct post *p, const char *name, int64_t id,
 	r->name = mem_str(name);
 	r->id = id;
 	r->url = url;
-	r->post = p;
 	p->all = mem_grow(p->all, &p->cap, p->n + 1, sizeof(*p->all));
+	r->index = p->n;
 	p->all[p->n++] = r;
 	return r;
 }
@@ -155,84 +185,29 @@ size_t post_receivers(const struct post *p, struct post_receiver *const **out)
 	return p->n;
 }
 
-/* ---- sending ---- */
+/* ---- the batch ---- */
 
-struct sending {
-	struct post_receiver *to;
-	char id[STR_ID]; /* where the message has none */
-	const char *named;
-};
-
-static void send_rest(struct post *p);
-
-static void on_sent(const struct err *err, const ProtobufCMessage *out,
-		    void *arg)
+bool post_add(struct post *p, struct post_receiver *one,
+	      const struct post_message *m)
 {
-	struct sending *s = arg;
-	struct post_receiver *r = s->to;
+	struct post_copy *c = &p->batch[p->nbatch++];
 
-	if (err) {
-		r->failed = *err;
-		err_wrap(&r->failed, "send to %s", r->name);
-	} else {
-		r->sent++;
-		r->cursor = ((const Gfl__V1__SendMessageResponse *)out)->cursor;
-		free(r->message);
-		r->message = mem_str(s->named);
-	}
-	free(s);
-	r->post->under_way--;
-	send_rest(r->post);
-	if (!r->post->under_way)
-		loop_stop(r->post->loop);
+	c->to = one;
+	c->named = m->id != NULL;
+	c->seq = ++p->seq;
+	c->id = m->id ? mem_str(m->id)
+		      : mem_fmt("%s%016" PRIx64, p->prefix, (uint64_t)c->seq);
+	c->type = m->type;
+	c->payload = mem_dup(m->payload, m->len);
+	c->len = m->len;
+	c->sent_ms = clock_wall_ms();
+	p->bytes += m->len;
+	return p->nbatch < POST_BATCH_MAX && p->bytes < POST_BATCH_BYTES;
 }
 
-/* One that had a message before may be restarting: it is tried again. */
-static void send_one(struct post_receiver *r, const struct post_message *m)
+void post_flush(struct post *p)
 {
-	Gfl__V1__SendMessageRequest in = GFL__V1__SEND_MESSAGE_REQUEST__INIT;
-	Gfl__V1__MessageItem item = GFL__V1__MESSAGE_ITEM__INIT;
-	const int64_t timeout_ms = r->post->client.timeout_ms;
-	const struct rpc_opts opts = {
-		.timeout_ms = timeout_ms,
-		.retry = timeout_ms && r->sent,
-	};
-	struct sending *s = mem_zero(1, sizeof(*s));
-
-	str_new_id(s->id);
-	s->to = r;
-	s->named = m->id ? m->id : s->id;
-	item.id = (char *)s->named;
-	item.to = r->id;
-	item.type = m->type;
-	item.payload.data = (uint8_t *)m->payload;
-	item.payload.len = m->len;
-	item.sent_ms = clock_wall_ms();
-	in.message = &item;
-	r->post->under_way++;
-	client_call(r->post->calls, r->url, RPC_NODE_SEND_MESSAGE, &in.base,
-		    &opts, on_sent, s);
-}
-
-static void send_rest(struct post *p)
-{
-	while (p->next < p->n && p->under_way < AT_ONCE) {
-		struct post_receiver *r = p->all[p->next++];
-
-		if (!r->failed.code)
-			send_one(r, p->message);
-	}
-}
-
-void post_send(struct post *p, struct post_receiver *one,
-	       const struct post_message *m)
-{
-	p->message = m;
-	p->next = one ? p->n : 0;
-	if (one && !one->failed.code)
-		send_one(one, m);
-	else
-		send_rest(p);
-	if (p->under_way)
-		loop_run(p->loop);
+	if (p->nbatch)
+		post_send_batch(p);
+	drop_batch(p);
 }

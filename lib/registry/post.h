@@ -1,29 +1,44 @@
-/* post.h - messages into inboxes: to one receiver or many, over connections
- * that are kept.
+/* post.h - messages into inboxes, by the batch: to one receiver or many, or
+ * into a node's outbox, from which it delivers them.
  *
  * A receiver that could not be sent a message is sent none of the later ones
  * either: what it has is the beginning of what was sent, in order. */
 #ifndef REGISTRY_POST_H
 #define REGISTRY_POST_H
 
+#include <stdbool.h>
+
 #include "base/opt.h"
+#include "registry/letter.h"
 
 struct post;
 
 struct post_receiver {
-	char *name;        /* as it was named, or its id */
-	int64_t id;        /* 0: known by its URL only */
-	char *url;         /* whom to call for it */
-	int64_t sent;      /* messages durable in its inbox */
-	char *message;     /* the last of these, or NULL */
-	int64_t cursor;    /* of that */
+	char *name;     /* as it was named, or its id */
+	int64_t id;     /* 0: known by its URL only */
+	char *url;      /* whom to call for it */
+	int64_t sent;   /* messages durable in its inbox, or queued for it */
+	int64_t cursor; /* of the last of these; 0: in no inbox yet */
+	char message[LETTER_ID_MAX + 1]; /* its id, or empty */
+	int64_t queued;    /* its place in an outbox; 0: none was */
+	bool taken;        /* post_wait() saw its reader take all */
 	struct err failed; /* code 0: nothing has */
-	struct post *post;
+	size_t index;      /* among all */
+	char **named; /* what it was sent by others' ids, for post_wait() */
+	size_t nnamed, named_cap;
 };
 
-/* via is a node's id or URL through which all goes, or NULL. o is borrowed
- * until post_close(); its timeout is one message's. */
-int post_open(struct post **out, const struct client_opts *o, const char *via,
+struct post_opts {
+	const struct client_opts *client; /* its timeout: without progress */
+	/* A node's id or URL, or "any": into its outbox, for all but itself.
+	 * NULL: into the receivers' inboxes. */
+	const char *via;
+	int64_t expire_ms; /* how long the outbox tries; 0: as it likes */
+	bool wait;         /* post_wait() will be called */
+};
+
+/* o's client and what it names are borrowed until post_close(). */
+int post_open(struct post **out, const struct post_opts *o,
 	      struct err *err) MUST_CHECK;
 void post_close(struct post *p); /* NULL is nothing */
 
@@ -39,15 +54,25 @@ int post_to_all(struct post *p, const char *role, struct err *err) MUST_CHECK;
 /* All receivers, in the order in which they became that. */
 size_t post_receivers(const struct post *p, struct post_receiver *const **out);
 
-/* Send len bytes to one, or with NULL to all, and wait: it is durable in their
- * inboxes, or they have failed. id may be NULL: a new one, of each its own. */
+/* Have a message, which is copied, for one receiver, or with NULL for all, sent
+ * with the next batch. id may be NULL: a new one. False: the batch is full now,
+ * and wants post_flush(). */
 struct post_message {
 	const char *id;
 	int type;
 	const void *payload;
 	size_t len;
 };
-void post_send(struct post *p, struct post_receiver *one,
-	       const struct post_message *m);
+bool post_add(struct post *p, struct post_receiver *one,
+	      const struct post_message *m);
+
+/* Send them, and wait: they are durable where they belong, or their receivers
+ * have failed. */
+void post_flush(struct post *p);
+
+/* Wait until readers have taken all that was sent, at most for the client's
+ * timeout (0: for ever). Whose reader has not is DEADLINE_EXCEEDED in failed;
+ * who will never get some of it, because it expired, ABORTED. */
+void post_wait(struct post *p);
 
 #endif

@@ -261,7 +261,7 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 	[ "$(gfl-recv --node 1)" = $'1\n2\n3' ]
 }
 
-@test "--via: another member passes a message on, one hop" {
+@test "--via: another member delivers a message" {
 	cluster 3
 	gfl-send 2 --via "$n1_url" hello
 	gfl-send 1 --via 3 hello
@@ -269,11 +269,14 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 	[ "$(gfl-recv --node 2 -n 2)" = $'hello\nall' ]
 	[ "$(gfl-recv --node 1 -n 2)" = $'hello\nall' ]
 	[ "$(gfl-recv --node 3)" = all ]
+	call "$n1_url" gfl.v1.NodeService/SendMessage \
+		'{"message":{"to":2,"type":1,"payload":"aGk="}}'
+	[ "$(gfl-recv --node 2)" = hi ]
 	fails 1 gfl-send 9 --via "$n1_url" hello
 	[[ $said == *"send to 9: node 9 is no member" ]]
 	fails 2 gfl-send "$n2_url" --via "$n1_url" hello
 	crash n2
-	fails 3 gfl-send 2 --via "$n1_url" hello
+	fails 3 gfl-send 2 hello
 	[[ $said == *"send to 2: "*"$n2_url"* ]]
 }
 

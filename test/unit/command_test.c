@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -105,33 +106,67 @@ TEST(what_is_no_program_is_refused)
 	CHECK_INT(command_open(&c, "./dir", &err), ERR_RESOURCE_EXHAUSTED);
 }
 
-static FILE *file_of(const char *text, size_t len)
+static void write_file(const char *path, const char *text, size_t len)
 {
-	FILE *f = tmpfile();
+	FILE *f = fopen(path, "w");
 
-	CHECK(f && fwrite(text, 1, len, f) == len);
-	rewind(f);
-	return f;
+	CHECK(f && fwrite(text, 1, len, f) == len && !fclose(f));
 }
 
 TEST(lines_are_read_one_by_one)
 {
-	FILE *f = file_of("a\n\n\0b\nlonger\nlast", 17);
 	struct buf line = BUF_INIT(4);
+	struct input *in;
 	struct err err;
 	bool more;
 
-	CHECK(!input_line(&line, f, &more, &err) && more);
+	write_file("lines", "a\n\n\0b\nlonger\nlast", 17);
+	CHECK(!input_open(&in, "lines", &err));
+	CHECK(!input_line(in, &line, &more, &err) && more);
 	CHECK_STR(line.p, "a");
-	CHECK(!input_line(&line, f, &more, &err) && more);
+	CHECK(!input_line(in, &line, &more, &err) && more);
 	CHECK_INT(line.len, 0);
-	CHECK(!input_line(&line, f, &more, &err) && more);
+	CHECK(!input_line(in, &line, &more, &err) && more);
 	CHECK(line.len == 2 && !memcmp(line.p, "\0b", 2));
-	CHECK_INT(input_line(&line, f, &more, &err), ERR_INVALID_ARGUMENT);
+	CHECK_INT(input_line(in, &line, &more, &err), ERR_INVALID_ARGUMENT);
 	CHECK(more);
-	CHECK(!input_line(&line, f, &more, &err) && more);
+	CHECK(!input_line(in, &line, &more, &err) && more);
 	CHECK_STR(line.p, "last");
-	CHECK(!input_line(&line, f, &more, &err) && !more);
+	CHECK(!input_line(in, &line, &more, &err) && !more);
+	CHECK(input_ready(in));
+	input_close(in);
 	buf_release(&line);
-	fclose(f);
+	CHECK_INT(input_open(&in, "none", &err), ERR_NOT_FOUND);
+}
+
+TEST(a_line_is_ready_once_its_end_is_there)
+{
+	struct buf line = BUF_INIT(200000);
+	struct input *in;
+	struct err err;
+	char much[100000];
+	bool more;
+	int fd;
+
+	memset(much, 'x', sizeof(much));
+	CHECK(!mkfifo("pipe", 0600));
+	fd = open("pipe", O_RDWR);
+	CHECK(!input_open(&in, "pipe", &err));
+	CHECK(!input_ready(in));
+	CHECK(write(fd, "a\nb", 3) == 3);
+	CHECK(input_ready(in));
+	CHECK(!input_line(in, &line, &more, &err) && more);
+	CHECK_STR(line.p, "a");
+	CHECK(!input_ready(in));
+	CHECK(write(fd, much, 40000) == 40000);
+	CHECK(!input_ready(in));
+	CHECK(write(fd, "\n", 1) == 1);
+	CHECK(input_ready(in));
+	CHECK(!input_line(in, &line, &more, &err) && more);
+	CHECK_INT(line.len, 40001);
+	close(fd);
+	CHECK(input_ready(in));
+	CHECK(!input_line(in, &line, &more, &err) && !more);
+	input_close(in);
+	buf_release(&line);
 }
