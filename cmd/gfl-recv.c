@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/command.h"
 #include "base/opt.h"
 #include "base/out.h"
 #include "proto/node.pb-c.h"
+#include "registry/facts.h"
 #include "registry/fetch.h"
 
 struct config {
@@ -73,27 +73,17 @@ struct handler {
 	struct command *command; /* NULL: print */
 };
 
-static void set_number(const char *name, int64_t v)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%" PRId64, v);
-	setenv(name, text, 1);
-}
-
 static int execute(struct handler *h, const Gfl__V1__MessageItem *m,
 		   struct err *err)
 {
-	char sent[CLOCK_TEXT];
+	struct facts facts = {0};
+	int rc;
 
-	setenv("GFL_MSG_ID", m->id, 1);
-	set_number("GFL_MSG_FROM", m->from);
-	set_number("GFL_MSG_TO", m->to);
-	set_number("GFL_MSG_TYPE", m->type);
-	setenv("GFL_MSG_SENT", clock_text(m->sent_ms, sent), 1);
-	if (command_run(h->command, m->payload.data, m->payload.len, err))
-		return err_wrap(err, "message %s", m->id);
-	return 0;
+	facts_of_message(&facts, m);
+	rc = command_run(h->command, &facts, m->payload.data, m->payload.len,
+			 err);
+	facts_release(&facts);
+	return rc ? err_wrap(err, "message %s", m->id) : 0;
 }
 
 static void print(struct handler *h, const Gfl__V1__MessageItem *m)

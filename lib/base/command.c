@@ -4,7 +4,9 @@
 #include <limits.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,31 +14,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
+#include "base/words.h"
 
 extern char **environ;
 
 struct command {
-	char *words; /* argv points into it */
-	char **argv; /* NULL at the end */
-	char *path;  /* absolute */
+	struct words words;
+	char *path; /* absolute */
 };
-
-static void split(struct command *c, const char *text)
-{
-	size_t cap = 0, n = 0;
-	char *rest, *word;
-
-	c->words = mem_str(text);
-	word = strtok_r(c->words, " \t\n", &rest);
-	while (word) {
-		c->argv = mem_grow(c->argv, &cap, n + 2, sizeof(*c->argv));
-		c->argv[n++] = word;
-		word = strtok_r(NULL, " \t\n", &rest);
-	}
-	if (n)
-		c->argv[n] = NULL;
-}
 
 static bool is_program(const char *path)
 {
@@ -65,7 +52,7 @@ static char *on_path(const char *name)
 
 static int find(struct command *c, struct err *err)
 {
-	const char *name = c->argv[0];
+	const char *name = c->words.at[0];
 	char *place = strchr(name, '/') ? mem_str(name) : on_path(name);
 
 	if (!place)
@@ -87,11 +74,12 @@ static int find(struct command *c, struct err *err)
 int command_open(struct command **out, const char *text, struct err *err)
 {
 	struct command *c = mem_zero(1, sizeof(*c));
-	int rc;
+	int rc = words_split(&c->words, text, err);
 
-	split(c, text);
-	rc = c->argv ? find(c, err)
-		     : err_set(err, ERR_INVALID_ARGUMENT, "an empty command");
+	if (!rc)
+		rc = c->words.n ? find(c, err)
+				: err_set(err, ERR_INVALID_ARGUMENT,
+					  "an empty command");
 	if (rc)
 		command_free(c);
 	else
@@ -99,9 +87,17 @@ int command_open(struct command **out, const char *text, struct err *err)
 	return rc;
 }
 
-/* A file in memory, read from its start: no pipe to be blocked or broken by a
- * command that does not read. */
-static int input_file(const char *p, size_t len, struct err *err)
+const char *command_path(const struct command *c)
+{
+	return c->path;
+}
+
+char *const *command_words(const struct command *c)
+{
+	return c->words.at;
+}
+
+int command_input(const void *p, size_t len, struct err *err)
 {
 	int fd = memfd_create("input", MFD_CLOEXEC);
 	ssize_t n;
@@ -111,7 +107,7 @@ static int input_file(const char *p, size_t len, struct err *err)
 		return -1;
 	}
 	for (size_t at = 0; at < len; at += (size_t)n) {
-		n = write(fd, p + at, len - at);
+		n = write(fd, (const char *)p + at, len - at);
 		if (n < 0) {
 			err_sys(err, "make an input");
 			close(fd);
@@ -124,8 +120,10 @@ static int input_file(const char *p, size_t len, struct err *err)
 
 /* SIGPIPE, which we may ignore, has its usual effect on the command, and no
  * signal that a thread of ours blocks is blocked there. */
-static int spawn(const struct command *c, int input, pid_t *pid)
+static int spawn(const struct command *c, const struct facts *facts, int input,
+		 pid_t *pid)
 {
+	char **env = facts_env(facts, NULL);
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t usual;
@@ -141,47 +139,94 @@ static int spawn(const struct command *c, int input, pid_t *pid)
 	posix_spawnattr_setsigmask(&attr, &usual);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF |
 						POSIX_SPAWN_SETSIGMASK);
-	rc = posix_spawn(pid, c->path, &files, &attr, c->argv, environ);
+	rc = posix_spawn(pid, c->path, &files, &attr, c->words.at, env);
+	free(env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
 	return rc;
 }
 
-static int verdict(const struct command *c, int status, struct err *err)
+int command_verdict(const struct command *c, int status, int signal,
+		    struct err *err)
 {
-	if (WIFSIGNALED(status))
+	if (signal)
 		return err_set(err, ERR_ABORTED, "%s was ended by signal %d",
-			       c->path, WTERMSIG(status));
-	if (WEXITSTATUS(status))
+			       c->path, signal);
+	if (status)
 		return err_set(err, ERR_ABORTED, "%s exited with status %d",
-			       c->path, WEXITSTATUS(status));
+			       c->path, status);
 	return 0;
 }
 
-int command_run(const struct command *c, const void *input, size_t len,
-		struct err *err)
+void facts_add(struct facts *f, const char *name, const char *fmt, ...)
 {
-	int fd = input_file(input, len, err), status = 0, rc;
+	struct buf b = BUF_INIT(0);
+	char *value;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (f->n == FACTS_MAX || vasprintf(&value, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	buf_putf(&b, "%s=%s", name, value);
+	free(value);
+	f->at[f->n++] = buf_take(&b);
+}
+
+void facts_release(struct facts *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		free(f->at[i]);
+	*f = (struct facts){0};
+}
+
+static bool is_fact(const struct facts *f, const char *variable)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (!strncmp(f->at[i], variable, strcspn(f->at[i], "=") + 1))
+			return true;
+	return false;
+}
+
+char **facts_env(const struct facts *f, command_allow_fn *allow)
+{
+	size_t n = 0, k = f->n;
+	char **all;
+
+	while (environ[n])
+		n++;
+	all = mem_zero(f->n + n + 1, sizeof(*all));
+	memcpy(all, f->at, f->n * sizeof(*all));
+	for (size_t i = 0; i < n; i++)
+		if (!is_fact(f, environ[i]) && (!allow || allow(environ[i])))
+			all[k++] = environ[i];
+	return all;
+}
+
+int command_run(const struct command *c, const struct facts *facts,
+		const void *input, size_t len, struct err *err)
+{
+	int fd = command_input(input, len, err), status = 0, rc;
 	pid_t pid;
 
 	if (fd < 0)
 		return (int)err->code;
-	rc = spawn(c, fd, &pid);
+	rc = spawn(c, facts, fd, &pid);
 	close(fd);
 	if (rc)
 		return err_errno(err, rc, "run %s", c->path);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_sys(err, "wait for %s", c->path);
-	return verdict(c, status, err);
+	return command_verdict(c, WEXITSTATUS(status),
+			       WIFSIGNALED(status) ? WTERMSIG(status) : 0, err);
 }
 
 void command_free(struct command *c)
 {
 	if (!c)
 		return;
-	free(c->words);
-	free(c->argv);
+	words_release(&c->words);
 	free(c->path);
 	free(c);
 }

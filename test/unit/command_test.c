@@ -18,12 +18,14 @@ static void script(const char *path, const char *text)
 	CHECK(!chmod(path, 0755));
 }
 
+static const struct facts none;
+
 static void run(const char *text, const char *input, int want, struct err *err)
 {
 	struct command *c;
 
 	CHECK(!command_open(&c, text, err));
-	CHECK_INT(command_run(c, input, strlen(input), err), want);
+	CHECK_INT(command_run(c, &none, input, strlen(input), err), want);
 	command_free(c);
 }
 
@@ -33,7 +35,7 @@ TEST(a_command_gets_its_words_and_its_input)
 	struct err err;
 
 	script("on", "{ echo \"$#:$1:$2\"; cat; } >got");
-	run(" ./on  'a $HOME\t", "in\nput", 0, &err);
+	run(" ./on  \\'a $HOME\t", "in\nput", 0, &err);
 	CHECK(!input_read(&got, "got", &err));
 	CHECK_STR(got.p, "2:'a:$HOME\nin\nput");
 	buf_release(&got);
@@ -47,7 +49,7 @@ TEST(a_command_stays_the_one_that_it_was)
 	script("on", "exit 0");
 	CHECK(!command_open(&c, "./on", &err));
 	CHECK(!mkdir("elsewhere", 0700) && !chdir("elsewhere"));
-	CHECK(!command_run(c, "", 0, &err));
+	CHECK(!command_run(c, &none, "", 0, &err));
 	command_free(c);
 }
 
@@ -58,7 +60,7 @@ TEST(a_command_that_does_not_read_hurts_nobody)
 	struct err err;
 
 	CHECK(!command_open(&c, "true", &err));
-	CHECK(!command_run(c, much, sizeof(much), &err));
+	CHECK(!command_run(c, &none, much, sizeof(much), &err));
 	command_free(c);
 }
 

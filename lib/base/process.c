@@ -1,0 +1,312 @@
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+enum { SAID_MAX = 4096, READ_BYTES = 65536 };
+
+/* One of its streams, read as it comes. */
+struct stream {
+	uv_pipe_t pipe;
+	struct process *p;
+	struct buf text;
+	bool keeps_end; /* past max what is old goes, not what is new */
+	size_t max;
+	bool over; /* there was more than max */
+};
+
+struct process {
+	const struct command *c;
+	struct loop *loop;
+	uv_process_t child;
+	struct stream out, said;
+	struct timer timer;
+	int64_t timeout_ms, grace_ms;
+	bool shared, timed_out, ended;
+	process_done_fn *done; /* NULL: dropped */
+	void *arg;
+	int handles; /* not yet closed */
+	char room[READ_BYTES];
+};
+
+/* ---- the end ---- */
+
+static void closed(uv_handle_t *h)
+{
+	struct process *p = h->data;
+
+	if (--p->handles)
+		return;
+	buf_release(&p->out.text);
+	buf_release(&p->said.text);
+	free(p);
+}
+
+static void close_all(struct process *p)
+{
+	timer_stop(&p->timer);
+	p->handles = 3;
+	uv_close((uv_handle_t *)&p->child, closed);
+	uv_close((uv_handle_t *)&p->out.pipe, closed);
+	uv_close((uv_handle_t *)&p->said.pipe, closed);
+}
+
+static void keep(struct stream *s, const char *p, size_t len)
+{
+	buf_put(&s->text, p, len);
+	if (s->text.len <= s->max)
+		return;
+	s->over = true;
+	if (s->keeps_end)
+		buf_drop(&s->text, s->text.len - s->max);
+	else
+		s->text.len = s->max;
+}
+
+/* What is in the pipe when it has ended; somebody else may hold the other end
+ * open. */
+static void drain(struct stream *s)
+{
+	uv_os_fd_t fd;
+	ssize_t n;
+
+	if (uv_fileno((uv_handle_t *)&s->pipe, &fd))
+		return;
+	do {
+		n = read(fd, s->p->room, sizeof(s->p->room));
+		if (n > 0)
+			keep(s, s->p->room, (size_t)n);
+	} while ((n > 0 && !s->over) || (n < 0 && errno == EINTR));
+}
+
+/* The last line of what it said, if any, behind the sentence. */
+static int add_last_words(struct process *p, struct err *err)
+{
+	struct buf *b = &p->said.text;
+	char *line, *all;
+
+	while (b->len && strchr("\r\n", b->p[b->len - 1]))
+		b->p[--b->len] = '\0';
+	if (!b->len)
+		return (int)err->code;
+	line = memrchr(b->p, '\n', b->len);
+	all = mem_fmt("%s: %.300s", err->msg, line ? line + 1 : b->p);
+	err_set(err, err->code, "%s", all);
+	free(all);
+	return (int)err->code;
+}
+
+static int verdict(struct process *p, int64_t status, int signal,
+		   struct err *err)
+{
+	if (p->timed_out)
+		err_set(err, ERR_DEADLINE_EXCEEDED, "%s took longer than %g s",
+			command_path(p->c), (double)p->timeout_ms / 1000);
+	else if (!command_verdict(p->c, (int)status, signal, err) &&
+		 !p->out.over)
+		return 0;
+	else if (!signal && !status)
+		err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"%s printed more than %zu bytes", command_path(p->c),
+			p->out.max);
+	return add_last_words(p, err);
+}
+
+/* The group may have more members than the one that ended. */
+static void on_end(uv_process_t *child, int64_t status, int signal)
+{
+	struct process *p = child->data;
+	struct err err;
+	int rc;
+
+	p->ended = true;
+	if (!p->shared) {
+		kill(-child->pid, SIGKILL);
+		drain(&p->out);
+		drain(&p->said);
+	}
+	close_all(p);
+	if (!p->done)
+		return;
+	rc = verdict(p, status, signal, &err);
+	p->done(rc ? &err : NULL, p->out.text.p ? p->out.text.p : "",
+		p->out.text.len, p->arg);
+}
+
+/* ---- its time ---- */
+
+static void send_signal(const struct process *p, int signal)
+{
+	if (!p->ended)
+		kill(p->shared ? p->child.pid : -p->child.pid, signal);
+}
+
+static void on_grace(void *arg)
+{
+	send_signal(arg, SIGKILL);
+}
+
+void process_stop(struct process *p)
+{
+	send_signal(p, SIGTERM);
+	timer_set(&p->timer, p->loop, p->grace_ms, on_grace, p);
+}
+
+static void on_timeout(void *arg)
+{
+	struct process *p = arg;
+
+	p->timed_out = true;
+	process_stop(p);
+}
+
+void process_drop(struct process *p)
+{
+	if (!p)
+		return;
+	p->done = NULL;
+	send_signal(p, SIGKILL);
+	close_all(p);
+}
+
+/* ---- the start ---- */
+
+static void on_room(uv_handle_t *h, size_t hint, uv_buf_t *out)
+{
+	struct process *p = h->data;
+
+	(void)hint;
+	*out = uv_buf_init(p->room, sizeof(p->room));
+}
+
+static void on_out(uv_stream_t *from, ssize_t n, const uv_buf_t *room)
+{
+	struct process *p = from->data;
+
+	if (n < 0)
+		uv_read_stop(from);
+	else
+		keep(from == (uv_stream_t *)&p->out.pipe ? &p->out : &p->said,
+		     room->base, (size_t)n);
+}
+
+static bool is_named(const char *variable, const char *name)
+{
+	size_t len = strlen(name);
+
+	return !strncmp(variable, name, len) && variable[len] == '=';
+}
+
+static bool allow(const char *variable)
+{
+	static const char *const names[] = {"PATH",  "HOME", "USER", "LOGNAME",
+					    "SHELL", "LANG", "TZ",   "TMPDIR"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (is_named(variable, names[i]))
+			return true;
+	return !strncmp(variable, "LC_", 3);
+}
+
+/* What whoever started us left open is not for commands. */
+static void confine(void)
+{
+	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static int spawn(struct process *p, const struct process_opts *opts, int input)
+{
+	const struct facts none = {0};
+	uv_stdio_container_t io[3];
+	uv_process_options_t o = {
+		.exit_cb = on_end,
+		.file = command_path(p->c),
+		.args = (char **)command_words(p->c),
+		.env = facts_env(opts->facts ? opts->facts : &none,
+				 p->shared ? NULL : allow),
+		.flags = p->shared ? 0 : UV_PROCESS_DETACHED,
+		.stdio_count = 3,
+		.stdio = io,
+	};
+	int rc;
+
+	io[0].flags = input < 0 ? UV_IGNORE : UV_INHERIT_FD;
+	io[0].data.fd = input;
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+		struct stream *s = fd == STDOUT_FILENO ? &p->out : &p->said;
+
+		io[fd].flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE;
+		io[fd].data.stream = (uv_stream_t *)&s->pipe;
+		if (!p->shared)
+			continue;
+		io[fd].flags = UV_INHERIT_FD;
+		io[fd].data.fd = fd;
+	}
+	rc = uv_spawn(loop_uv(p->loop), &p->child, &o);
+	free(o.env);
+	return rc;
+}
+
+static struct process *process_new(struct loop *loop, const struct command *c,
+				   const struct process_opts *opts)
+{
+	struct process *p = mem_zero(1, sizeof(*p));
+
+	p->c = c;
+	p->loop = loop;
+	p->timeout_ms = opts->timeout_ms;
+	p->grace_ms = opts->grace_ms;
+	p->shared = opts->shared;
+	p->out.p = p->said.p = p;
+	p->out.max = opts->out_max;
+	p->said.max = SAID_MAX;
+	p->said.keeps_end = true;
+	uv_pipe_init(loop_uv(loop), &p->out.pipe, 0);
+	uv_pipe_init(loop_uv(loop), &p->said.pipe, 0);
+	p->out.pipe.data = p->said.pipe.data = p->child.data = p;
+	return p;
+}
+
+int process_start(struct process **out, struct loop *loop,
+		  const struct command *c, const struct process_opts *opts,
+		  process_done_fn *done, void *arg, struct err *err)
+{
+	int input = opts->no_stdin ? -1 : STDIN_FILENO, rc;
+	struct process *p;
+
+	if (!opts->shared) {
+		input = command_input(opts->input, opts->len, err);
+		if (input < 0)
+			return (int)err->code;
+		confine();
+	}
+	p = process_new(loop, c, opts);
+	rc = spawn(p, opts, input);
+	if (!opts->shared)
+		close(input);
+	if (rc) {
+		close_all(p);
+		return err_errno(err, -rc, "run %s", command_path(c));
+	}
+	if (!p->shared) {
+		uv_read_start((uv_stream_t *)&p->out.pipe, on_room, on_out);
+		uv_read_start((uv_stream_t *)&p->said.pipe, on_room, on_out);
+	}
+	if (p->timeout_ms)
+		timer_set(&p->timer, loop, p->timeout_ms, on_timeout, p);
+	p->done = done;
+	p->arg = arg;
+	*out = p;
+	return 0;
+}
