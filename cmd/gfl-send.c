@@ -10,6 +10,7 @@
 enum {
 	PAYLOAD_MAX = 1 << 20,
 	LINE_MAX_BYTES = 8 << 20, /* of JSON, where escapes are long */
+	PING = 3,                 /* the type of message */
 };
 
 struct config {
@@ -25,7 +26,8 @@ static const struct opt opts[] = {
 	OPT_CLIENT(struct config, client),
 	OPT_OUT(struct config, out, OUT_FORMATS),
 	OPT_INT(0, "type", struct config, type, "N", "1", 0, INT32_MAX,
-		"1 regular, 2 control, 3 heartbeat, 999 connection ready"),
+		"1 regular, 2 control, 3 heartbeat (a ping), "
+		"999 connection ready"),
 	OPT_BOOL('a', "all", struct config, all, "to every live node, no TO"),
 	OPT_STRING(0, "role", struct config, role, "ROLE", NULL,
 		   "to every live node of this role, no TO"),
@@ -64,8 +66,14 @@ static const struct prog prog = {
 		"that are no text, and an id that a receiver has seen before, "
 		"among its last 20,000, is not delivered again. --timeout is "
 		"that of each step: a batch of up to 1,000 messages that are "
-		"there to be read, room in a box that was full, the wait.",
+		"there to be read, room in a box that was full, the wait. "
+		"Messages of three types are for the node itself, and never "
+		"queued: 2 has a control word (shutdown, leave, refresh, "
+		"status, transfer [ID]), which acts, and what the node says to "
+		"it is printed; 3 is a ping, whose round trip is printed; "
+		"by 999 nodes tell each other that they are there.",
 	.example = "gfl-send 2 hello\n"
+		   "gfl-send --all '' --type 3\n"
 		   "seq 3 | gfl-send --all -l\n"
 		   "gfl-send 2 --expire 600 --wait -t 0 'when you are back'\n"
 		   "gfl-recv --node 2 -o jsonl | gfl-send 3 --jsonl",
@@ -73,8 +81,9 @@ static const struct prog prog = {
 };
 
 static const struct out_col cols[] = {
-	{"to", OUT_INT},   {"id", OUT_TEXT},      {"cursor", OUT_INT},
-	{"sent", OUT_INT}, {"outcome", OUT_TEXT},
+	{"to", OUT_INT},     {"id", OUT_TEXT},      {"cursor", OUT_INT},
+	{"sent", OUT_INT},   {"outcome", OUT_TEXT}, {"rtt_s", OUT_REAL},
+	{"reply", OUT_TEXT},
 };
 
 /* What is being done, and what became of it. */
@@ -222,17 +231,32 @@ static const char *outcome(const struct post_receiver *r)
 	return r->queued ? "queued" : "ok";
 }
 
+/* What a node answers to a ping or a control word is what was asked for. */
+static const char *answers(int type, struct post_receiver *const *all, size_t n)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++)
+		any = any ||
+		      (type == PING ? all[i]->sent : all[i]->reply != NULL);
+	if (!any)
+		return NULL;
+	return type == PING ? "to,rtt_s" : "to,reply";
+}
+
 /* Say what was done only to whoever asked for it: silence is success. *good is
  * what was done as it was asked for. */
 static int report(struct job *j, int64_t *good, struct err *err)
 {
-	const struct out_opts *opt = &j->cfg->out;
 	struct post_receiver *const *all;
 	size_t n = post_receivers(j->post, &all);
+	struct out_opts opt = j->cfg->out;
 	struct out *o = NULL;
 
-	if ((opt->format || opt->fields) &&
-	    out_begin(&o, opt, cols, 5, false, err))
+	if (!opt.format && !opt.fields)
+		opt.fields = answers(j->cfg->type, all, n);
+	if ((opt.format || opt.fields) &&
+	    out_begin(&o, &opt, cols, 7, false, err))
 		return (int)err->code;
 	for (size_t i = 0; i < n; i++) {
 		const struct post_receiver *r = all[i];
@@ -243,7 +267,10 @@ static int report(struct job *j, int64_t *good, struct err *err)
 		if (o)
 			out_row(o, out_int(r->id), out_text(r->message),
 				r->cursor ? out_int(r->cursor) : out_none(),
-				out_int(r->sent), out_text(outcome(r)));
+				out_int(r->sent), out_text(outcome(r)),
+				r->sent ? out_real((double)r->rtt_us / 1e6)
+					: out_none(),
+				out_text(r->reply));
 	}
 	return o ? out_end(o, err) : 0;
 }

@@ -73,6 +73,7 @@ static void receiver_free(struct post_receiver *r)
 	free(r->named);
 	free(r->name);
 	free(r->url);
+	free(r->reply);
 	free(r);
 }
 

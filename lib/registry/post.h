@@ -20,6 +20,8 @@ struct post_receiver {
 	int64_t sent;   /* messages durable in its inbox, or queued for it */
 	int64_t cursor; /* of the last of these; 0: in no inbox yet */
 	char message[LETTER_ID_MAX + 1]; /* its id, or empty */
+	int64_t rtt_us;                  /* how long the answer to that took */
+	char *reply;       /* what the node said to that, or NULL */
 	int64_t queued;    /* its place in an outbox; 0: none was */
 	bool taken;        /* post_wait() saw its reader take all */
 	struct err failed; /* code 0: nothing has */

@@ -27,6 +27,7 @@ struct route {
 	struct rand rand;
 	struct timer timer;
 	int64_t since_ms; /* the last progress */
+	int64_t asked_us; /* when these were sent */
 };
 
 static void begin_routes(struct post *p);
@@ -86,15 +87,19 @@ static void fail(struct post_receiver *r, const struct err *err)
 	err_wrap(&r->failed, "send to %s", r->name);
 }
 
-static void note_sent(struct post *p, const struct pair *pair,
+static void note_sent(struct route *t, const struct pair *pair,
 		      const Gfl__V1__MessageOutcome *one)
 {
+	struct post *p = t->p;
 	const struct post_copy *m = &p->batch[pair->message];
 	struct post_receiver *r = pair->to;
 
 	p->sent = true;
 	r->sent++;
 	r->cursor = one->cursor;
+	r->rtt_us = clock_us() - t->asked_us;
+	free(r->reply);
+	r->reply = *one->reply ? mem_str(one->reply) : NULL;
 	if (one->queued)
 		r->queued = one->queued;
 	str_copy(r->message, sizeof(r->message), m->id);
@@ -131,7 +136,7 @@ static bool settle(struct route *t, const Gfl__V1__SendMessagesResponse *out)
 		else
 			err.code = ERR_OK;
 		if (!err.code) {
-			note_sent(t->p, pair, out->outcomes[i]);
+			note_sent(t, pair, out->outcomes[i]);
 			t->since_ms = clock_ms();
 			t->pause.now_ms = 0;
 		} else if (may_wait(t, pair, &err)) {
@@ -211,6 +216,7 @@ static void call(struct route *t)
 	in.n_messages = t->npairs;
 	in.origin = p->origin;
 	in.queue = !t->only;
+	t->asked_us = clock_us();
 	client_call(p->calls, t->only ? t->only->url : p->via,
 		    RPC_NODE_SEND_MESSAGES, &in.base, &opts, answered, t);
 	free(at);
