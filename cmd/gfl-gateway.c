@@ -84,6 +84,7 @@ static int open_all(struct app *app, const struct config *cfg, struct err *err)
 	struct server_opts serve = {
 		.advertise = cfg->daemon.advertise,
 		.insecure = cfg->daemon.insecure,
+		.cors = &cfg->daemon.cors,
 		.max_message = (size_t)cfg->daemon.max_message,
 		.max_connections = (size_t)cfg->daemon.max_connections,
 		.max_per_source = (size_t)cfg->daemon.per_source,

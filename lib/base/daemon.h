@@ -27,6 +27,7 @@ struct daemon_opts {
 	int max_connections;   /* 0: as many as there are descriptors for */
 	int per_source;        /* connections of one address; 0: a quarter */
 	struct tls_opts tls;
+	struct opt_list cors; /* origins of web pages to serve */
 	bool insecure, background;
 };
 
@@ -59,6 +60,8 @@ struct daemon_opts {
 		OPT_BOOL(0, "insecure", T, m.insecure,                        \
 			 "trust everyone who can reach the port, even where " \
 			 "there is no TLS"),                                  \
+		OPT_LIST(0, "cors-origin", T, m.cors, "ORIGIN", NULL,         \
+			 "serve web pages of this origin; repeatable"),       \
 		OPT_BOOL(0, "background", T, m.background,                    \
 			 "detach once ready, and print the pid")
 

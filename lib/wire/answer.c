@@ -69,7 +69,8 @@ static void lend(struct stream *st)
 	st->s->spare_out = (struct buf){0};
 }
 
-static void head(struct stream *st, int status, const char *type)
+static void head(struct stream *st, int status, const char *type,
+		 const char *more)
 {
 	struct buf *out = &st->out;
 
@@ -84,6 +85,8 @@ static void head(struct stream *st, int status, const char *type)
 		buf_puts(out, type);
 		buf_puts(out, "\r\n");
 	}
+	if (more)
+		buf_puts(out, more);
 	if (!st->keep)
 		buf_puts(out, "connection: close\r\n");
 	else if (st->is_1_0)
@@ -91,7 +94,8 @@ static void head(struct stream *st, int status, const char *type)
 }
 
 /* Of HTTP/2 all that is kept apart from the body. */
-static void head2(struct stream *st, int status, const char *type)
+static void head2(struct stream *st, int status, const char *type,
+		  const char *more)
 {
 	lend(st);
 	st->status = status;
@@ -101,6 +105,8 @@ static void head2(struct stream *st, int status, const char *type)
 	buf_puts(&st->head, date_line(st->s));
 	if (type)
 		buf_putf(&st->head, "content-type: %s\r\n", type);
+	if (more)
+		buf_puts(&st->head, more);
 }
 
 /* An answer without a body has its trailers in its head. */
@@ -119,10 +125,10 @@ static void end2(struct stream *st)
 	stream_finish(st);
 }
 
-static void stream2(struct stream *st, const char *type)
+static void stream2(struct stream *st, const char *type, const char *more)
 {
 	st->chunked = false;
-	head2(st, 200, type);
+	head2(st, 200, type, more);
 	h2_answer(st->conn->h2, st->id, st->status, st->head.p, true);
 	buf_release(&st->head);
 }
@@ -134,14 +140,10 @@ void answer_begin(struct stream *st, int status, const char *type,
 	st->head_at = st->out.len;
 	st->keep = st->keep && !st->open;
 	if (st->id) {
-		head2(st, status, type);
-		if (more)
-			buf_puts(&st->head, more);
+		head2(st, status, type, more);
 		return;
 	}
-	head(st, status, type);
-	if (more)
-		buf_puts(&st->out, more);
+	head(st, status, type, more);
 	if (status == 204) {
 		buf_puts(&st->out, "\r\n");
 		st->mark = 0;
@@ -197,15 +199,15 @@ void answer_end(struct stream *st)
 }
 
 /* To HTTP/1.0, which knows no chunks, a stream ends with its connection. */
-void answer_stream(struct stream *st, const char *type)
+void answer_stream(struct stream *st, const char *type, const char *more)
 {
 	if (st->id) {
-		stream2(st, type);
+		stream2(st, type, more);
 		return;
 	}
 	st->chunked = !st->is_1_0;
 	st->keep = st->keep && st->chunked;
-	head(st, 200, type);
+	head(st, 200, type, more);
 	buf_puts(&st->out,
 		 st->chunked ? "transfer-encoding: chunked\r\n\r\n" : "\r\n");
 }

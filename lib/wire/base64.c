@@ -62,3 +62,22 @@ bool base64_decode(void *to, size_t *len, const char *s, size_t n)
 	*len = (size_t)(out - (uint8_t *)to);
 	return true;
 }
+
+bool base64_feed(struct base64_feed *f, void *to, size_t *out, const char *s,
+		 size_t len)
+{
+	uint8_t *at = to;
+	size_t bytes;
+
+	for (size_t i = 0; i < len; i++) {
+		f->quad[f->n++] = s[i];
+		if (f->n < 4)
+			continue;
+		f->n = 0;
+		if (!base64_decode(at, &bytes, f->quad, 4))
+			return false;
+		at += bytes;
+	}
+	*out = (size_t)(at - (uint8_t *)to);
+	return true;
+}

@@ -25,6 +25,7 @@ static void call_free(struct call *call)
 	once_free(call->once);
 	free(call->refused);
 	free(call->intake);
+	buf_release(&call->more);
 	free(call);
 }
 
@@ -90,14 +91,14 @@ void call_cancel(struct call *call)
 }
 
 /* The answer to a call whose head has not been sent. */
-static void answer_error(struct stream *st, const struct dialect *d,
+static void answer_error(struct call *call, struct stream *st,
 			 const struct err *err)
 {
-	char more[64];
+	const struct dialect *d = call->dialect;
 
-	snprintf(more, sizeof(more), "retry-after: %d\r\n", err->retry_s);
-	answer_begin(st, dialect_status(d, err), d->error_type,
-		     err->retry_s && d->kind == DIALECT_UNARY ? more : NULL);
+	if (err->retry_s && d->kind == DIALECT_UNARY)
+		buf_putf(&call->more, "retry-after: %d\r\n", err->retry_s);
+	answer_begin(st, dialect_status(d, err), d->error_type, call->more.p);
 	answer_status(st, d, err);
 	answer_end(st);
 }
@@ -108,7 +109,7 @@ static void send_error(struct call *call, const struct err *err)
 	struct stream *st = detach(call, err->code);
 
 	if (!call->head_sent) {
-		answer_error(st, call->dialect, err);
+		answer_error(call, st, err);
 		return;
 	}
 	answer_chunk(st);
@@ -157,6 +158,15 @@ void call_close(struct call *call)
 	call_give_up(call, &err);
 }
 
+/* The head of a stream, once. */
+static void begin_stream(struct call *call)
+{
+	if (call->head_sent)
+		return;
+	call->head_sent = true;
+	answer_stream(call->st, call->dialect->type, call->more.p);
+}
+
 static bool streams_out(const struct call *call)
 {
 	enum rpc_kind kind = call->route->method->kind;
@@ -184,8 +194,7 @@ void call_hold(struct call *call)
 	if (call->deadline_ms != INT64_MAX)
 		call_expire(call, call->deadline_ms - clock_ms());
 	if (streams_out(call) && !call->head_sent) {
-		call->head_sent = true;
-		answer_stream(call->st, call->dialect->type);
+		begin_stream(call);
 		stream_later(call->st);
 	}
 }
@@ -197,14 +206,11 @@ void call_refuse(struct call *call)
 	if (call->dialect && (!call->status || call->status == 413)) {
 		send_error(call, call->refused);
 	} else {
-		char allow[64];
-
 		detach(call, call->refused->code);
-		snprintf(allow, sizeof(allow), "allow: %s\r\n", call->allow);
 		answer_begin(st, call->status,
 			     call->status == 204 ? NULL
 						 : "text/plain; charset=utf-8",
-			     call->allow ? allow : NULL);
+			     call->more.p);
 		if (call->status != 204) {
 			buf_puts(&st->out, call->refused->msg);
 			buf_putc(&st->out, '\n');
@@ -212,6 +218,29 @@ void call_refuse(struct call *call)
 		answer_end(st);
 	}
 	call_free(call);
+}
+
+/* A bare message is packed before its head, which says so. */
+static void reply_packed(struct call *call, const ProtobufCMessage *msg)
+{
+	const struct dialect *d = call->dialect;
+	struct buf body = BUF_INIT(0);
+	struct stream *st;
+	struct err err;
+
+	if (dialect_frame(d, NULL, &body, msg, call->s->max_message, &err)) {
+		buf_release(&body);
+		call_fail(call, &err);
+		return;
+	}
+	if (dialect_shrink(&call->coding, &body, 0))
+		buf_puts(&call->more, "content-encoding: gzip\r\n");
+	answer_begin(call->st, 200, d->type, call->more.p);
+	buf_put(&call->st->out, body.p, body.len);
+	buf_release(&body);
+	st = detach(call, ERR_OK);
+	call_free(call);
+	answer_end(st);
 }
 
 void call_reply(struct call *call, const ProtobufCMessage *msg)
@@ -225,8 +254,13 @@ void call_reply(struct call *call, const ProtobufCMessage *msg)
 	if (!alive(call))
 		return;
 	assert(!streams_out(call));
-	answer_begin(st, 200, d->type, NULL);
-	if (dialect_frame(d, &st->out, msg, call->s->max_message, &err)) {
+	if (call->coding.out && d->kind == DIALECT_UNARY) {
+		reply_packed(call, msg);
+		return;
+	}
+	answer_begin(st, 200, d->type, call->more.p);
+	if (dialect_frame(d, &call->coding, &st->out, msg, call->s->max_message,
+			  &err)) {
 		st->out.len = st->head_at;
 		call_fail(call, &err);
 		return;
@@ -244,12 +278,10 @@ static int add_message(struct call *call, const ProtobufCMessage *msg,
 	struct stream *st = call->st;
 	int rc;
 
-	if (!call->head_sent)
-		answer_stream(st, call->dialect->type);
-	call->head_sent = true;
+	begin_stream(call);
 	answer_chunk(st);
-	rc = dialect_frame(call->dialect, &st->out, msg, call->s->max_message,
-			   err);
+	rc = dialect_frame(call->dialect, &call->coding, &st->out, msg,
+			   call->s->max_message, err);
 	if (rc)
 		st->out.len = st->mark;
 	else
@@ -273,7 +305,7 @@ void call_http(struct call *call, int status, const char *content_type,
 {
 	struct stream *st = call->st;
 
-	answer_begin(st, status, content_type, NULL);
+	answer_begin(st, status, content_type, call->more.p);
 	buf_put(&st->out, body, len);
 	detach(call, code_of(status));
 	call_free(call);
@@ -316,8 +348,7 @@ void call_end(struct call *call)
 
 	if (!alive(call))
 		return;
-	if (!call->head_sent)
-		answer_stream(st, call->dialect->type);
+	begin_stream(call);
 	answer_chunk(st);
 	answer_status(st, call->dialect, NULL);
 	answer_chunk_end(st);

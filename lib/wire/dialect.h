@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "wire/gzip.h"
 #include "wire/rpc.h"
 
 enum dialect_kind {
@@ -24,7 +25,16 @@ struct dialect {
 	const char *error_type; /* of an answer that is an error */
 	enum dialect_kind kind;
 	bool json;
+	bool text; /* all of it is base64, in pieces that may be padded */
 	int flags; /* of json_print() */
+};
+
+/* Whether the messages of a call may be packed. */
+struct coding {
+	struct gzip *gzip; /* borrowed */
+	bool in, out;      /* requests, and answers that are worth it */
+	size_t max;        /* most bytes that a request may unpack to */
+	const char *bound; /* the name of that */
 };
 
 /* Of the paths of the first comm manager: JSON as its clients know it, with
@@ -34,6 +44,11 @@ extern const struct dialect dialect_old;
 /* By content type (parameters are ignored); NULL if we speak none of it. */
 const struct dialect *dialect_classify(const char *content_type);
 
+/* The dialect of the answer: of gRPC-web, whose answer may be text or not
+ * whatever the request was, the Accept header decides (or NULL). */
+const struct dialect *dialect_answer(const struct dialect *asked,
+				     const char *accept);
+
 /* May a method of this kind be called in this dialect? */
 bool dialect_serves(const struct dialect *d, enum rpc_kind kind);
 
@@ -42,9 +57,9 @@ int dialect_timeout(const struct dialect *d, const char *value, int64_t *ms,
 		    struct err *err) MUST_CHECK;
 const char *dialect_timeout_name(const struct dialect *d);
 
-/* The one message of a request's body; rpc_free() it. What is compressed is
- * UNIMPLEMENTED. */
-int dialect_decode(const struct dialect *d,
+/* The one message of a request's body, which is text no more; rpc_free() it.
+ * c may be NULL: nothing is packed. */
+int dialect_decode(const struct dialect *d, const struct coding *c,
 		   const ProtobufCMessageDescriptor *type, const char *body,
 		   size_t len, ProtobufCMessage **out,
 		   struct err *err) MUST_CHECK;
@@ -53,10 +68,19 @@ int dialect_decode(const struct dialect *d,
  * while they do not tell. */
 size_t dialect_frame_size(const char *p, size_t len);
 
-/* Append a message as it travels. max bounds its bytes. */
-int dialect_frame(const struct dialect *d, struct buf *out,
-		  const ProtobufCMessage *msg, size_t max,
+/* Append a message as it travels; bare ones are not packed. max bounds its
+ * bytes, c may be NULL. */
+int dialect_frame(const struct dialect *d, const struct coding *c,
+		  struct buf *out, const ProtobufCMessage *msg, size_t max,
 		  struct err *err) MUST_CHECK;
+
+/* Pack what begins at start, if that makes it smaller. */
+bool dialect_shrink(const struct coding *c, struct buf *out, size_t start);
+
+/* Around the content of a frame that begins at start. */
+void dialect_frame_begin(struct buf *out);
+void dialect_frame_end(const struct dialect *d, struct buf *out, size_t start,
+		       unsigned char flags);
 
 /* Append the end of the call: err is NULL if it went well. For Connect unary
  * that is the whole body of an error, and nothing for success; for gRPC the

@@ -8,7 +8,10 @@
  *	stream.c  what is put off to the next turn, and the wait for it
  *	many.c    the streams of a connection that speaks HTTP/2
  *	wait.c    who must be done with what by when
- *	request.c from a parsed head to a call, or a refusal
+ *	request.c a request's body, and when it is complete
+ *	route.c   from a parsed head to what serves it, or a refusal
+ *	origin.c  web pages, and names that are not ours
+ *	coding.c  what the headers say of compression
  *	intake.c  the messages of a client's stream, as they come
  *	answer.c  answers of HTTP/1.1 and 2
  *	call.c    what a handler does with a call
@@ -36,6 +39,8 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "base/opt.h"
+#include "wire/base64.h"
 #include "wire/dedupe.h"
 #include "wire/dialect.h"
 #include "wire/h2.h"
@@ -57,6 +62,7 @@ enum {
 	ENGINE_PLAIN = 16 << 10,   /* what one record of TLS holds */
 	ENGINE_SPARE = 64 << 10,   /* buffers up to here are kept */
 	ENGINE_NAMES = 8,
+	ENGINE_JSON = 4 << 20, /* bytes of a message in JSON */
 	ENGINE_BODIES = 16, /* of the largest size, being received at once */
 	ENGINE_STREAMS = 100000,   /* of HTTP/2, of all connections */
 	ENGINE_SLOWEST = 64 << 10, /* bytes to be read in the idle time */
@@ -132,6 +138,8 @@ struct server {
 	struct route *routes; /* by path */
 	struct route unknown; /* counts calls of methods that are none */
 	struct metrics_hook *metrics;
+	const struct opt_list *cors; /* origins of web pages, or NULL */
+	struct gzip *gzip;
 
 	struct source *sources;
 	TAILQ_HEAD(, conn) conns;
@@ -258,7 +266,9 @@ struct call {
 	const struct dialect *dialect; /* NULL: plain HTTP */
 	struct err *refused;           /* NULL: not refused */
 	int status;                    /* of a refusal in plain HTTP, or 0 */
-	const char *allow;             /* its Allow header, or NULL */
+	struct buf more;               /* lines of the answer's head */
+	struct coding coding;
+	struct base64_feed text; /* with text_in */
 	int64_t deadline_ms;
 	struct timer deadline;
 	struct intake *intake; /* of a client's stream */
@@ -267,6 +277,7 @@ struct call {
 	struct once *once; /* may not be made twice, or NULL */
 	uint64_t body_len;
 	int64_t first_us, last_us;
+	bool text_in; /* the request is base64 */
 	bool forwarded;
 	bool held, streaming; /* counted as such */
 	bool head_sent;       /* of a stream */
@@ -347,11 +358,26 @@ char *request_room(struct stream *st, size_t *len);
 void request_arrived(struct stream *st, size_t len);
 void request_bad(struct stream *st, int status, const char *reason);
 void request_forget(struct stream *st); /* its body */
-/* Most bytes that a body, or a message of a stream, may have; the name of the
- * bound with it. */
+/* Most bytes that a message may have; the name of the bound with it. */
 size_t request_limit(const struct call *call, const char **name);
 /* Many clients together may not take our memory either. */
 int request_too_many(const struct server *s, struct err *err) MUST_CHECK;
+
+/* route.c */
+void route_find(struct stream *st);
+/* The request will be answered with this; status is for plain HTTP and for
+ * what no dialect can say. */
+void route_refuse(struct call *call, int status, enum err_code code,
+		  const char *fmt, ...) PRINTF(4, 5);
+void route_refuse_err(struct call *call, int status, const struct err *err);
+
+/* origin.c */
+int origin_open(struct server *s, const struct opt_list *cors,
+		struct err *err) MUST_CHECK;
+void origin_check(struct stream *st);
+
+/* coding.c */
+void coding_read(struct call *call);
 
 /* intake.c: the request's head, bytes and end; intake_go() takes up what was
  * held back. */
@@ -362,13 +388,13 @@ void intake_go(struct stream *st);
 void intake_idle(struct stream *st);        /* for too long */
 bool intake_ready(const struct stream *st); /* would it take more? */
 
-/* answer.c: begin, append the body to st->out, end. type NULL: no body;
- * more: "name: value\r\n" lines of the head, or NULL. err
- * ends what a dialect says; NULL: all went well. */
+/* answer.c: begin, append the body to st->out, end. type NULL: no body; more:
+ * further lines of the head, or NULL. err ends what a dialect says; NULL: all
+ * went well. */
 void answer_begin(struct stream *st, int status, const char *type,
 		  const char *more);
 void answer_end(struct stream *st);
-void answer_stream(struct stream *st, const char *type);
+void answer_stream(struct stream *st, const char *type, const char *more);
 void answer_chunk(struct stream *st);
 void answer_chunk_end(struct stream *st);
 void answer_stream_end(struct stream *st);

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "wire/details.h"
 #include "wire/utf8.h"
 
 enum { FLAG_COMPRESSED = 0x01, FLAG_TRAILERS = 0x80 };
@@ -104,11 +105,16 @@ static enum frames_step end(const uint8_t *p, size_t len, struct err *err)
 {
 	char *code = trailer((const char *)p, len, "grpc-status");
 	char *sentence = trailer((const char *)p, len, "grpc-message");
+	char *details =
+		trailer((const char *)p, len, "grpc-status-details-bin");
 
 	if (code)
 		frames_status(err, code, sentence);
 	else
 		err_set(err, ERR_UNKNOWN, "the answer ends without a status");
+	if (err->code && details)
+		details_read(err, details, strlen(details));
+	free(details);
 	free(code);
 	free(sentence);
 	return FRAMES_END;

@@ -2,7 +2,10 @@
 
 #include "base/mem.h"
 
-enum { KEPT = 2 << 20 }; /* bytes of memory kept between messages */
+enum {
+	FRAME_HEAD = 5,
+	KEPT = 2 << 20, /* bytes of memory kept between messages */
+};
 
 bool intake_ready(const struct stream *st)
 {
@@ -29,8 +32,8 @@ static void take_one(struct call *call, const char *p, size_t len)
 	ProtobufCMessage *msg;
 	struct err err;
 
-	if (dialect_decode(call->dialect, call->route->method->in, p, len, &msg,
-			   &err)) {
+	if (dialect_decode(call->dialect, &call->coding,
+			   call->route->method->in, p, len, &msg, &err)) {
 		call_give_up(call, &err);
 		return;
 	}
@@ -44,7 +47,7 @@ static size_t take(struct stream *st, const char *p, size_t len)
 {
 	struct call *call = st->call;
 	const char *name;
-	size_t limit = request_limit(call, &name), used = 0;
+	size_t limit = FRAME_HEAD + request_limit(call, &name), used = 0;
 
 	while (st->call == call && intake_ready(st)) {
 		size_t whole = dialect_frame_size(p + used, len - used);

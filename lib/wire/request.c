@@ -1,6 +1,5 @@
 #include "wire/engine.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -8,191 +7,31 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-enum { MAX_JSON = 4 << 20, FRAME_HEAD = 5 };
-
-/* The request will be answered with this; status is for plain HTTP and for
- * what no dialect can say. */
-static void refuse(struct call *call, int status, enum err_code code,
-		   const char *fmt, ...) PRINTF(4, 5);
-
-static void refuse(struct call *call, int status, enum err_code code,
-		   const char *fmt, ...)
-{
-	va_list ap;
-
-	call->refused = mem_zero(1, sizeof(*call->refused));
-	call->refused->code = code;
-	call->status = status;
-	va_start(ap, fmt);
-	vsnprintf(call->refused->msg, sizeof(call->refused->msg), fmt, ap);
-	va_end(ap);
-}
-
-/* A web page could drive a daemon on loopback, by its own name for 127.0.0.1
- * or by a cross-origin request: neither is answered. */
-static bool foreign(struct stream *st, struct call *call)
-{
-	const char *host = http1_header(&st->in, "host");
-
-	if (http1_header(&st->in, "origin")) {
-		refuse(call, 403, ERR_PERMISSION_DENIED,
-		       "requests from web pages (Origin) are not served");
-		return true;
-	}
-	if (!host || !listen_is_us(st->s, host)) {
-		refuse(call, 403, ERR_PERMISSION_DENIED,
-		       "Host %.100s is not this server", host ? host : "");
-		return true;
-	}
-	return false;
-}
-
-static const char *allowed(const struct route *r)
-{
-	bool get = false, post = r->method != NULL;
-
-	for (const struct plain *p = r->plain; p; p = p->next)
-		*(strcmp(p->verb, "GET") ? &post : &get) = true;
-	return !get   ? "OPTIONS, POST"
-	       : post ? "GET, HEAD, OPTIONS, POST"
-		      : "GET, HEAD, OPTIONS";
-}
-
-static const struct plain *find_plain(const struct route *r, const char *verb)
-{
-	for (const struct plain *p = r->plain; p; p = p->next)
-		if (!strcmp(p->verb, verb))
-			return p;
-	return NULL;
-}
-
-/* Plain HTTP under this path, if the verb is one of its. */
-static void plain_request(struct call *call, const char *verb)
-{
-	struct http1 *in = &call->st->in;
-	const char *type = http1_header(in, "content-type");
-
-	call->plain =
-		find_plain(call->route, strcmp(verb, "HEAD") ? verb : "GET");
-	if (!call->plain) {
-		call->allow = allowed(call->route);
-		refuse(call, 405, ERR_UNIMPLEMENTED, "not with this verb");
-	} else if (!strcmp(verb, "POST")) {
-		const struct dialect *d = dialect_classify(type ? type : "");
-
-		if (!d || d->kind != DIALECT_UNARY || !d->json)
-			refuse(call, 415, ERR_INVALID_ARGUMENT,
-			       "only application/json is understood");
-	}
-	if (!call->refused && call->plain->method) {
-		call->route = call->plain->method;
-		call->plain = NULL;
-		call->dialect = &dialect_old;
-	}
-}
-
-/* What the dialect's headers ask for. */
-static void rpc_headers(struct call *call)
-{
-	const struct dialect *d = call->dialect;
-	struct http1 *in = &call->st->in;
-	const char *version = http1_header(in, "connect-protocol-version");
-	const char *coding = http1_header(in, "content-encoding");
-	const char *id = http1_header(in, RPC_REQUEST_ID);
-	struct err err;
-	int64_t ms;
-
-	if (version && strcmp(version, "1"))
-		refuse(call, 0, ERR_INVALID_ARGUMENT,
-		       "connect-protocol-version is not 1");
-	else if (coding && strcasecmp(coding, "identity"))
-		refuse(call, 0, ERR_UNIMPLEMENTED,
-		       "content-encoding is not identity");
-	else if (dialect_timeout(d, http1_header(in, dialect_timeout_name(d)),
-				 &ms, &err))
-		refuse(call, 0, err.code, "%s", err.msg);
-	else if (id && once_header(call, id, &err))
-		refuse(call, 0, err.code, "%s", err.msg);
-	else if (ms != INT64_MAX)
-		call->deadline_ms = clock_ms() + ms;
-	call->forwarded = http1_header(in, RPC_FORWARDED) != NULL;
-}
-
-static void rpc_request(struct call *call, const char *path)
-{
-	const char *type = http1_header(&call->st->in, "content-type");
-	const struct route *r = call->route;
-
-	call->dialect = dialect_classify(type ? type : "");
-	if (call->dialect && call->dialect->kind == DIALECT_GRPC &&
-	    !call->st->id)
-		call->dialect = NULL; /* its trailers need HTTP/2 */
-	if (!call->dialect)
-		refuse(call, 415, ERR_INVALID_ARGUMENT,
-		       "content type %.100s is not understood",
-		       type ? type : "(none)");
-	else if (!r->fn)
-		refuse(call, 0, ERR_UNIMPLEMENTED, "no method %.200s", path);
-	else if (!dialect_serves(call->dialect, r->method->kind)) {
-		call->dialect = NULL;
-		refuse(call, 415, ERR_INVALID_ARGUMENT,
-		       "%.200s is not called by %.100s", path, type);
-	} else {
-		rpc_headers(call);
-	}
-}
-
-/* Members alone change things; checked before the body is read. */
-static void guard(struct stream *st, struct call *call)
-{
-	const struct route *r = call->route;
-	struct err err;
-
-	if (call->plain || !r->method || r->method->guard == RPC_OPEN)
-		return;
-	if (peer_check(&st->conn->peer, st->s->trust_all, r->path, &err))
-		refuse(call, 0, err.code, "%s", err.msg);
-}
-
-static void route(struct stream *st, struct call *call)
-{
-	const char *verb = http1_method(&st->in), *path = http1_path(&st->in);
-	struct route *r;
-
-	HASH_FIND_STR(st->s->routes, path, r);
-	if (r)
-		call->route = r;
-	if (!strcmp(verb, "OPTIONS")) {
-		call->allow = r ? allowed(r) : "GET, HEAD, OPTIONS, POST";
-		refuse(call, 204, ERR_OK, "%s", "");
-	} else if (r && r->plain) {
-		plain_request(call, verb);
-	} else if (!strcmp(verb, "POST")) {
-		rpc_request(call, path);
-	} else if (r) {
-		call->allow = allowed(r);
-		refuse(call, 405, ERR_UNIMPLEMENTED, "call it by POST");
-	} else {
-		refuse(call, 404, ERR_NOT_FOUND, "nothing at %.200s", path);
-	}
-}
+enum { FRAME_HEAD = 5 };
 
 size_t request_limit(const struct call *call, const char **name)
 {
 	const struct dialect *d = call->dialect;
 
 	*name = d && !d->json ? "max-message" : "max-json";
-	return (d && !d->json ? call->s->max_message : MAX_JSON) +
-	       (d && d->kind != DIALECT_UNARY ? FRAME_HEAD : 0);
+	return d && !d->json ? call->s->max_message : ENGINE_JSON;
+}
+
+/* The same of the body that holds it. */
+static size_t body_limit(const struct call *call, const char **name)
+{
+	bool bare = !call->dialect || call->dialect->kind == DIALECT_UNARY;
+
+	return request_limit(call, name) + (bare ? 0 : FRAME_HEAD);
 }
 
 static void too_big(struct call *call)
 {
 	const char *name;
-	size_t limit = request_limit(call, &name);
+	size_t limit = body_limit(call, &name);
 
-	refuse(call, 413, ERR_RESOURCE_EXHAUSTED,
-	       "body is above %s (%zu bytes)", name, limit);
+	route_refuse(call, 413, ERR_RESOURCE_EXHAUSTED,
+		     "body is above %s (%zu bytes)", name, limit);
 }
 
 /* Are its messages taken as they come? */
@@ -210,8 +49,9 @@ static void check_length(struct stream *st, struct call *call)
 
 	if (streams_in(call))
 		return;
-	st->body.max = request_limit(call, &name);
-	if (st->in.content_length > (int64_t)st->body.max)
+	st->body.max = body_limit(call, &name);
+	if (st->in.content_length / (call->text_in ? 2 : 1) >
+	    (int64_t)st->body.max)
 		too_big(call);
 }
 
@@ -223,7 +63,8 @@ static void expectation(struct stream *st, struct call *call)
 	if (!expect || st->is_1_0)
 		return;
 	if (strcasecmp(expect, "100-continue")) {
-		refuse(call, 417, ERR_UNIMPLEMENTED, "unknown expectation");
+		route_refuse(call, 417, ERR_UNIMPLEMENTED,
+			     "unknown expectation");
 		return;
 	}
 	if (!st->has_body || st->id)
@@ -269,10 +110,7 @@ void request_head(struct stream *st)
 	if (!st->id)
 		st->has_body = st->in.chunked || st->in.content_length > 0;
 	st->headless = !strcmp(http1_method(&st->in), "HEAD");
-	if (!foreign(st, call))
-		route(st, call);
-	if (!call->refused)
-		guard(st, call);
+	route_find(st);
 	if (!call->refused)
 		check_length(st, call);
 	if (!call->refused)
@@ -294,7 +132,7 @@ static void arrived(struct call *call, size_t len)
 
 int request_too_many(const struct server *s, struct err *err)
 {
-	if (s->receiving / ENGINE_BODIES <= s->max_message + MAX_JSON)
+	if (s->receiving / ENGINE_BODIES <= s->max_message + ENGINE_JSON)
 		return 0;
 	return err_full(err,
 			"all bodies being received are above max-message %d "
@@ -307,20 +145,15 @@ static void receiving(struct call *call, size_t len)
 	struct err err;
 
 	call->s->receiving += len;
-	if (!request_too_many(call->s, &err))
-		return;
-	refuse(call, 413, err.code, "%s", err.msg);
-	call->refused->retry_s = err.retry_s;
+	if (request_too_many(call->s, &err))
+		route_refuse_err(call, 413, &err);
 }
 
-void request_body(struct stream *st, const char *p, size_t len)
+static void take_body(struct stream *st, const char *p, size_t len)
 {
 	struct call *call = st->call;
 	struct buf *b = &st->body;
 
-	arrived(call, len);
-	if (call->refused)
-		return;
 	if (st->open) {
 		intake_bytes(st, p, len);
 		return;
@@ -340,9 +173,47 @@ void request_body(struct stream *st, const char *p, size_t len)
 		refuse_now(st);
 }
 
+static void not_text(struct stream *st)
+{
+	struct err err;
+
+	err_set(&err, ERR_INVALID_ARGUMENT, "the body is not base64");
+	if (st->open) {
+		call_give_up(st->call, &err);
+		return;
+	}
+	route_refuse_err(st->call, 0, &err);
+	refuse_now(st);
+}
+
+static void take_text(struct stream *st, const char *p, size_t len)
+{
+	char *bytes = mem_zero((len + 3) / 4 * 3 + 1, 1);
+	size_t n;
+
+	if (!base64_feed(&st->call->text, bytes, &n, p, len))
+		not_text(st);
+	else if (n)
+		take_body(st, bytes, n);
+	free(bytes);
+}
+
+void request_body(struct stream *st, const char *p, size_t len)
+{
+	struct call *call = st->call;
+
+	arrived(call, len);
+	if (call->refused)
+		return;
+	if (call->text_in)
+		take_text(st, p, len);
+	else
+		take_body(st, p, len);
+}
+
 char *request_room(struct stream *st, size_t *len)
 {
-	bool fits = st->call && !st->busy && !st->open;
+	bool fits = st->call && !st->busy && !st->open && !st->call->text_in;
 	uint64_t left = fits ? http1_plain_left(&st->in) : 0;
 	struct buf *b = &st->body;
 	size_t want;
@@ -374,7 +245,7 @@ static void plain_call(struct stream *st, struct call *call)
 			st->body.p ? st->body.p : "", st->body.len,
 			call->plain->arg);
 	if (st->call == call) {
-		refuse(call, 500, ERR_INTERNAL, "no answer");
+		route_refuse(call, 500, ERR_INTERNAL, "no answer");
 		call_refuse(call);
 	}
 }
@@ -387,7 +258,7 @@ static void rpc_call(struct stream *st, struct call *call)
 	ProtobufCMessage *in;
 	struct err err;
 
-	if (dialect_decode(call->dialect, r->method->in, body,
+	if (dialect_decode(call->dialect, &call->coding, r->method->in, body,
 			   post ? st->body.len : strlen(body), &in, &err)) {
 		call_fail(call, &err);
 		return;
@@ -415,7 +286,9 @@ void request_end(struct stream *st)
 {
 	struct call *call = st->call;
 
-	if (st->open) {
+	if (call->text.n && !call->refused) {
+		not_text(st);
+	} else if (st->open) {
 		intake_end(st);
 	} else {
 		serve(st, call);
@@ -444,6 +317,6 @@ void request_bad(struct stream *st, int status, const char *reason)
 	st->busy = true;
 	request_forget(st);
 	free(st->call->refused);
-	refuse(st->call, status, ERR_INVALID_ARGUMENT, "%s", reason);
+	route_refuse(st->call, status, ERR_INVALID_ARGUMENT, "%s", reason);
 	call_refuse(st->call);
 }

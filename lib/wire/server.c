@@ -125,6 +125,7 @@ static void server_free(struct server *s)
 	for (int i = 0; i < ENGINE_NAMES; i++)
 		free(s->names[i]);
 	free(s->url);
+	gzip_free(s->gzip);
 	buf_release(&s->spare_out);
 	buf_release(&s->spare_body);
 	dedupe_release(&s->dedupe);
@@ -154,7 +155,10 @@ int server_open(struct server **out, struct loop *loop,
 	TAILQ_INIT(&s->todo);
 	LIST_INIT(&s->alone);
 	dedupe_init(&s->dedupe);
-	rc = listen_open(s, opts, err);
+	s->gzip = gzip_new();
+	rc = origin_open(s, opts->cors, err);
+	if (!rc)
+		rc = listen_open(s, opts, err);
 	if (rc) {
 		server_free(s);
 		return rc;

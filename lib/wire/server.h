@@ -21,6 +21,7 @@
 #include "base/loop.h"
 #include "wire/rpc.h"
 
+struct opt_list;
 struct server;
 struct call; /* one request being served */
 struct peer; /* who sent it, see peer.h */
@@ -32,6 +33,8 @@ struct server_opts {
 	struct tls *tls;        /* borrowed; TLS if it has a certificate */
 	bool insecure;          /* may bind what is not loopback, and trusts
 				   whoever reaches it */
+	const struct opt_list *cors; /* origins of web pages that are served,
+					borrowed; NULL: none */
 	size_t max_message;     /* bytes; 0: 64 MiB */
 	size_t max_connections; /* 0: from the descriptor limit */
 	size_t max_per_source;  /* connections; 0: a quarter of those */

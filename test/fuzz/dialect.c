@@ -23,11 +23,11 @@ static void check_body(const struct dialect *d,
 	struct buf framed = BUF_INIT(0), again = BUF_INIT(0);
 	struct err err;
 
-	if (dialect_decode(d, type, body, len, &msg, &err))
+	if (dialect_decode(d, NULL, type, body, len, &msg, &err))
 		return;
-	FUZZ_CHECK(!dialect_frame(d, &framed, msg, 1 << 20, &err));
-	FUZZ_CHECK(!dialect_decode(d, type, framed.p, framed.len, &back, &err));
-	FUZZ_CHECK(!dialect_frame(d, &again, back, 1 << 20, &err));
+	FUZZ_CHECK(!dialect_frame(d, NULL, &framed, msg, 1 << 20, &err));
+	FUZZ_CHECK(!dialect_decode(d, NULL, type, framed.p, framed.len, &back, &err));
+	FUZZ_CHECK(!dialect_frame(d, NULL, &again, back, 1 << 20, &err));
 	FUZZ_CHECK(framed.len == again.len);
 	FUZZ_CHECK(!framed.len || !memcmp(framed.p, again.p, framed.len));
 	rpc_free(msg);

@@ -11,6 +11,7 @@
 #include "base/opt.h"
 #include "test/interop/echo.pb-c.h"
 #include "wire/server.h"
+#include "wire/tls.h"
 
 enum {
 	BURST = 1000,       /* messages sent before others have their turn */
@@ -39,6 +40,7 @@ static const struct prog prog = {
 struct app {
 	struct daemon daemon;
 	struct loop *loop;
+	struct tls *tls;
 	struct server *server;
 	int64_t calls, held, cancelled, expired;
 };
@@ -254,6 +256,9 @@ static void fail(struct call *call, const ProtobufCMessage *in, void *arg)
 	((struct app *)arg)->calls++;
 	err_set(&err, (enum err_code)(code ? code : ERR_UNKNOWN), "%s",
 		req->message);
+	if (req->hint[0])
+		err_hint(&err, "%s", req->hint);
+	err.retry_s = between(req->retry_after_s, 3600);
 	call_fail(call, &err);
 }
 
@@ -331,15 +336,21 @@ static void on_stop(void *arg)
 
 static int open_all(struct app *app, const struct config *cfg, struct err *err)
 {
-	char *listen = opt_addr_text(&cfg->daemon.listen);
+	char *listen;
 	struct server_opts serve = {
-		.listen = listen,
 		.advertise = cfg->daemon.advertise,
 		.insecure = cfg->daemon.insecure,
+		.cors = &cfg->daemon.cors,
 	};
-	int rc = loop_open(&app->loop, err) ||
-		 server_open(&app->server, app->loop, &serve, err);
+	int rc;
 
+	if (tls_open(&app->tls, &cfg->daemon.tls, err))
+		return (int)err->code;
+	listen = opt_addr_text(&cfg->daemon.listen);
+	serve.listen = listen;
+	serve.tls = app->tls;
+	rc = loop_open(&app->loop, err) ||
+	     server_open(&app->server, app->loop, &serve, err);
 	free(listen);
 	return rc ? (int)err->code : 0;
 }
@@ -370,6 +381,7 @@ static int run(const struct config *cfg, struct err *err)
 	server_close(app.server, 1000);
 	if (app.loop)
 		loop_close(app.loop);
+	tls_close(app.tls);
 	daemon_end(&app.daemon);
 	return rc ? (int)err->code : 0;
 }

@@ -34,7 +34,9 @@ lib/fl/strategy*
 lib/task/task.*
 lib/wire/http1.*
 lib/wire/json*
-lib/wire/dialect.*
+lib/wire/dialect*
+lib/wire/details.*
+lib/wire/gzip.*
 lib/wire/frames.*
 lib/wire/backoff.*
 lib/wire/binary.*

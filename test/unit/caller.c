@@ -45,6 +45,11 @@ static int on_header(nghttp2_session *s, const nghttp2_frame *f,
 		r->status = atoi((const char *)value);
 	else if (!strcmp(n, "content-type"))
 		keep(r->type, sizeof(r->type), value, len);
+	else if (!strcmp(n, "grpc-encoding"))
+		keep(r->encoding, sizeof(r->encoding), value, len);
+	else if (!strcmp(n, "grpc-accept-encoding"))
+		keep(r->accept_encoding, sizeof(r->accept_encoding), value,
+		     len);
 	else if (!strcmp(n, "grpc-message"))
 		keep(r->message, sizeof(r->message), value, len);
 	else if (!strcmp(n, "grpc-status"))

@@ -15,6 +15,7 @@ enum { CALLER_MAX = 1500 };
 struct reply {
 	int status;
 	char type[64], grpc_status[8], message[256];
+	char encoding[16], accept_encoding[64];
 	struct buf body;
 	bool headless; /* the trailers were in the head */
 	bool closed;

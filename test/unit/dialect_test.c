@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "proto/gateway.pb-c.h"
+#include "wire/details.h"
 #include "wire/dialect.h"
 
 static const struct dialect *speak(const char *type)
@@ -20,12 +21,39 @@ TEST(who_may_ask_again_soon_is_told_when)
 
 	err_full(&err, "the box is full");
 	dialect_finish(d, &out, &err);
-	CHECK_STR(out.p, "grpc-status: 8\r\ngrpc-message: the box is full\r\n"
+	CHECK_HAS(out.p, "grpc-status: 8\r\ngrpc-message: the box is full\r\n"
 			 "grpc-retry-pushback-ms: 1000\r\n");
 	buf_reset(&out);
 	err_set(&err, ERR_RESOURCE_EXHAUSTED, "it is too large");
 	dialect_finish(d, &out, &err);
 	CHECK(!strstr(out.p, "pushback"));
+	buf_release(&out);
+}
+
+TEST(hint_and_time_to_ask_again_travel_as_details)
+{
+	static const char bin[] = "grpc-status-details-bin: ";
+	struct buf out = BUF_INIT(0);
+	struct err err, got = {0};
+	const char *at;
+
+	err_full(&err, "full");
+	err_hint(&err, "empty it – größer");
+	dialect_finish(speak("application/grpc"), &out, &err);
+	at = strstr(out.p, bin);
+	CHECK(at);
+	at += strlen(bin);
+	details_read(&got, at, strcspn(at, "\r"));
+	CHECK_STR(got.hint, err.hint);
+	CHECK_INT(got.retry_s, 1);
+	for (size_t i = 0; i < strcspn(at, "\r"); i++)
+		details_read(&got, at, i);
+	buf_reset(&out);
+	err.hint[0] = '\0';
+	dialect_finish(speak("application/json"), &out, &err);
+	CHECK_STR(out.p, "{\"code\":\"resource_exhausted\","
+			 "\"message\":\"full\",\"details\":[{\"type\":"
+			 "\"google.rpc.RetryInfo\",\"value\":\"CgIIAQ\"}]}");
 	buf_release(&out);
 }
 
@@ -100,7 +128,7 @@ static int decode(const char *type, const char *body, size_t len, int *id)
 	ProtobufCMessage *msg;
 	struct err err;
 
-	if (dialect_decode(speak(type), &heartbeat_request__descriptor, body,
+	if (dialect_decode(speak(type), NULL, &heartbeat_request__descriptor, body,
 			   len, &msg, &err))
 		return (int)err.code;
 	*id = ((HeartbeatRequest *)msg)->node_id;
@@ -132,7 +160,7 @@ TEST(dialect_finds_the_message_in_a_body)
 		  ERR_INVALID_ARGUMENT);
 	CHECK_INT(decode(web, "\0\xff\xff\xff\xff\x08\x09", 7, &id),
 		  ERR_INVALID_ARGUMENT);
-	CHECK_INT(decode(web, "\1\0\0\0\2\x08\x09", 7, &id), ERR_UNIMPLEMENTED);
+	CHECK_INT(decode(web, "\1\0\0\0\2\x08\x09", 7, &id), ERR_INTERNAL);
 	CHECK_INT(decode(web, "\x80\0\0\0\2\x08\x09", 7, &id),
 		  ERR_INVALID_ARGUMENT);
 	CHECK_INT(decode("application/proto", "\x08", 1, &id),
@@ -149,7 +177,7 @@ static void check_sent(const char *type, struct err *err, const char *want,
 
 	msg.node_id = 3;
 	if (!err)
-		CHECK(!dialect_frame(speak(type), &out, &msg.base, 100,
+		CHECK(!dialect_frame(speak(type), NULL, &out, &msg.base, 100,
 				     &failed));
 	dialect_finish(speak(type), &out, err);
 	CHECK_INT(out.len, len);
@@ -200,7 +228,7 @@ TEST(dialect_bounds_an_answer)
 
 	msg.node_id = 3;
 	buf_puts(&out, "before");
-	CHECK_INT(dialect_frame(speak("application/grpc-web"), &out, &msg.base,
+	CHECK_INT(dialect_frame(speak("application/grpc-web"), NULL, &out, &msg.base,
 				1, &err),
 		  ERR_RESOURCE_EXHAUSTED);
 	CHECK_HAS(err.msg, "max-message");

@@ -269,7 +269,7 @@ TEST(server_refuses_web_pages_and_wrong_verbs)
 		 "Content-Type: " JSON "\r\nConnect-Protocol-Version: 2\r\n",
 		 "HTTP/1.1 400 "},
 		{"POST " HEARTBEAT,
-		 "Content-Type: " JSON "\r\nContent-Encoding: gzip\r\n",
+		 "Content-Type: " JSON "\r\nContent-Encoding: br\r\n",
 		 "HTTP/1.1 501 "},
 		{"POST " HEARTBEAT,
 		 "Content-Type: " JSON "\r\nConnect-Timeout-Ms: x\r\n",
