@@ -116,13 +116,12 @@ static void failed(struct gateway_link *l, const struct err *err)
 	again(l, retry_ms(l));
 }
 
-static void took(struct gateway_link *l, int64_t lease_ms, int32_t version)
+static void took(struct gateway_link *l, int64_t lease_ms)
 {
 	if (l->warned)
 		log_info("gateway_back", "url=%s", l->url);
 	l->warned = l->unknown = false;
 	l->registered = l->known = true;
-	l->version = version;
 	if (lease_ms <= 0)
 		return;
 	l->period_ms = lease_beat_ms(lease_ms);
@@ -142,7 +141,7 @@ static void registered(const struct err *err, const ProtobufCMessage *msg,
 		failed(l, err);
 		return;
 	}
-	took(l, out->lease_ms, out->registry_version);
+	took(l, out->lease_ms);
 	l->told_term = 0;
 	for (size_t i = 0; i < out->n_nodes; i++)
 		if (!strcmp(out->nodes[i]->cluster_id, l->n->meta.cluster_id))
@@ -152,7 +151,7 @@ static void registered(const struct err *err, const ProtobufCMessage *msg,
 }
 
 /* A registry that has gone back in time, by a copy of its file put in place,
- * may know an address that we had before. */
+ * knows of a leader before us, or of an address that we had before. */
 static void heard(const struct err *err, const ProtobufCMessage *msg, void *arg)
 {
 	const HeartbeatResponse *out = (const HeartbeatResponse *)msg;
@@ -163,9 +162,10 @@ static void heard(const struct err *err, const ProtobufCMessage *msg, void *arg)
 		failed(l, err);
 		return;
 	}
-	if (!strcmp(out->status, "received") &&
-	    out->registry_version >= l->version) {
-		took(l, out->lease_ms, out->registry_version);
+	if (!strcmp(out->status, "received")) {
+		took(l, out->lease_ms);
+		if (out->leader_term < l->told_term)
+			l->told_term = 0;
 		again(l, l->period_ms);
 		return;
 	}
@@ -230,6 +230,7 @@ static void beat(struct gateway_link *l)
 	in.node_id = (int32_t)n->meta.node_id;
 	in.instance_id = n->meta.instance_id;
 	in.cluster_id = n->meta.cluster_id;
+	in.url = (char *)node_url(n);
 	in.role = (char *)(l->role = role(n));
 	call(l, RPC_GATEWAY_HEARTBEAT, &in.base, heard);
 }

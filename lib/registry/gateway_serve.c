@@ -142,15 +142,17 @@ static void on_heartbeat(struct call *call, const ProtobufCMessage *msg,
 {
 	const HeartbeatRequest *in = (const HeartbeatRequest *)msg;
 	HeartbeatResponse out = HEARTBEAT_RESPONSE__INIT;
+	const struct lease_beat beat = {in->node_id, in->instance_id, in->role,
+					in->url};
 	struct gateway *g = arg;
 	bool changed, known;
 
-	known = lease_heartbeat(&g->lease, in->node_id, in->instance_id,
-				in->role, clock_ms(), clock_wall_ms(),
+	known = lease_heartbeat(&g->lease, &beat, clock_ms(), clock_wall_ms(),
 				&changed);
 	out.status = (char *)(known ? "received" : "unknown_node");
 	out.registry_version = (int32_t)g->lease.version;
 	out.lease_ms = g->lease.config.lease_ms;
+	out.leader_term = g->lease.term;
 	call_reply(call, &out.base);
 	if (changed) {
 		struct member *m = lease_find(&g->lease, in->node_id);

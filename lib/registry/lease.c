@@ -246,16 +246,22 @@ int lease_register(struct lease *l, const struct member *who, int64_t now_ms,
 	return 0;
 }
 
-bool lease_heartbeat(struct lease *l, int64_t id, const char *instance,
-		     const char *role, int64_t now_ms, int64_t wall_ms,
-		     bool *changed)
+/* Is what was said, if anything, another than what is known, if anything? */
+static bool differs(const char *said, const char *known)
 {
-	struct member *m = lease_find(l, id);
+	return said && *said && *known && strcmp(said, known) != 0;
+}
+
+bool lease_heartbeat(struct lease *l, const struct lease_beat *beat,
+		     int64_t now_ms, int64_t wall_ms, bool *changed)
+{
+	struct member *m = lease_find(l, beat->id);
+	const char *role = beat->role;
 
 	*changed = false;
 	notice_pause(l, now_ms);
-	if (!m || (instance && *instance && *m->instance &&
-		   strcmp(instance, m->instance) != 0))
+	if (!m || differs(beat->instance, m->instance) ||
+	    differs(beat->url, m->url))
 		return false;
 	m->seen_wall_ms = wall_ms;
 	m->expires_ms = now_ms + l->config.lease_ms;
@@ -320,8 +326,7 @@ bool lease_remove(struct lease *l, int64_t id, const char *instance)
 {
 	struct member *m = lease_find(l, id);
 
-	if (!m || (instance && *instance && *m->instance &&
-		   strcmp(instance, m->instance) != 0))
+	if (!m || differs(instance, m->instance))
 		return false;
 	drop(l, m);
 	return true;

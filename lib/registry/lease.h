@@ -85,11 +85,16 @@ int lease_register(struct lease *l, const struct member *who, int64_t now_ms,
 		   int64_t wall_ms, struct lease_admission *out,
 		   struct err *err) MUST_CHECK;
 
-/* Hear from a member; false if it is unknown, or another instance. *revived
- * is set if it was dead or its role changed. role may be NULL or empty. */
-bool lease_heartbeat(struct lease *l, int64_t id, const char *instance,
-		     const char *role, int64_t now_ms, int64_t wall_ms,
-		     bool *changed);
+/* What a heartbeat says; strings may be NULL or empty. */
+struct lease_beat {
+	int64_t id;
+	const char *instance, *role, *url;
+};
+
+/* Hear from a member; false if it is unknown, another instance, or elsewhere.
+ * *changed is set if it was dead or its role is another. */
+bool lease_heartbeat(struct lease *l, const struct lease_beat *beat,
+		     int64_t now_ms, int64_t wall_ms, bool *changed);
 
 /* The grantee has founded cluster: the grant is spent for ever. Too late, or
  * by somebody else, is FAILED_PRECONDITION; the same again is fine. */

@@ -33,6 +33,14 @@ static int put(struct lease *l, int64_t id, const char *instance,
 	return put_at(l, id, url, instance, cluster, now_ms, a);
 }
 
+static bool beat(struct lease *l, int64_t id, const char *instance,
+		 const char *role, int64_t now_ms, int64_t wall_ms,
+		 bool *changed)
+{
+	return lease_heartbeat(l, &(struct lease_beat){id, instance, role, ""},
+			       now_ms, wall_ms, changed);
+}
+
 TEST(lease_gives_the_lowest_free_id_and_keeps_an_instance_to_one)
 {
 	struct lease_admission a;
@@ -156,12 +164,12 @@ TEST(lease_ends_for_the_silent_and_forgets_them_later)
 	lease_init(&l, &config);
 	CHECK(!put(&l, 1, one, "", 0, &a) && !put(&l, 2, two, "", 0, &a));
 	CHECK_INT(lease_deadline(&l), 100);
-	CHECK(lease_heartbeat(&l, 1, one, "voter", 60, 0, &changed) && changed);
-	CHECK(!lease_heartbeat(&l, 1, two, "", 60, 0, &changed));
-	CHECK(!lease_heartbeat(&l, 7, "", "", 60, 0, &changed));
+	CHECK(beat(&l, 1, one, "voter", 60, 0, &changed) && changed);
+	CHECK(!beat(&l, 1, two, "", 60, 0, &changed));
+	CHECK(!beat(&l, 7, "", "", 60, 0, &changed));
 	lease_expire(&l, 100, count, seen);
 	CHECK(seen[0] == 1 && !lease_find(&l, 2)->alive);
-	CHECK(lease_heartbeat(&l, 2, two, "", 110, 0, &changed) && changed);
+	CHECK(beat(&l, 2, two, "", 110, 0, &changed) && changed);
 	lease_expire(&l, 500, count, seen);
 	CHECK(seen[0] == 3 && seen[1] == 0);
 	lease_expire(&l, 1500, count, seen);
@@ -226,7 +234,7 @@ TEST(lease_notices_its_sleep_by_what_it_hears_first)
 
 	open_awake(&l);
 	CHECK(!put(&l, 2, two, ours, 1050, &a));
-	CHECK(lease_heartbeat(&l, 2, two, "", 9000, 0, &changed));
+	CHECK(beat(&l, 2, two, "", 9000, 0, &changed));
 	CHECK_INT(lease_find(&l, 2)->expires_ms, 9100);
 	lease_expire(&l, 9000, count, seen);
 	CHECK_INT(seen[0], 0);
@@ -255,9 +263,9 @@ TEST(lease_does_not_look_at_the_wall_clock)
 
 	lease_init(&l, &config);
 	CHECK(!lease_register(&l, &who, 0, on, &a, &err));
-	CHECK(lease_heartbeat(&l, 1, "", "", 50, back, &changed));
+	CHECK(beat(&l, 1, "", "", 50, back, &changed));
 	CHECK_INT(lease_deadline(&l), 150);
-	CHECK(lease_heartbeat(&l, 1, "", "", 60, on, &changed));
+	CHECK(beat(&l, 1, "", "", 60, on, &changed));
 	lease_expire(&l, 159, count, seen);
 	CHECK_INT(seen[0], 0);
 	CHECK_INT(lease_deadline(&l), 160);
@@ -280,4 +288,20 @@ TEST(lease_restored_is_two_heartbeats_long)
 	CHECK_INT(lease_beat_ms(15000), 5000);
 	CHECK_INT(lease_beat_ms(60000), 5000);
 	CHECK_INT(lease_beat_ms(300), 100);
+}
+
+TEST(lease_does_not_know_a_member_that_is_elsewhere)
+{
+	struct lease_beat b = {1, one, "", "http://127.0.0.1:1"};
+	struct lease_admission a;
+	bool changed;
+	struct lease l;
+
+	lease_init(&l, &config);
+	CHECK(!put_at(&l, 1, "http://127.0.0.1:1", one, "", 0, &a));
+	CHECK(lease_heartbeat(&l, &b, 50, 0, &changed));
+	b.url = "http://127.0.0.1:2";
+	CHECK(!lease_heartbeat(&l, &b, 60, 0, &changed));
+	CHECK_INT(lease_deadline(&l), 150);
+	lease_release(&l);
 }
