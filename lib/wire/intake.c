@@ -11,7 +11,9 @@ bool intake_ready(const struct stream *st)
 {
 	const struct intake *in = st->call ? st->call->intake : NULL;
 
-	return in && in->fn && !in->paused && stream_queued(st) < ENGINE_AHEAD;
+	return in && in->fn && !in->paused &&
+	       stream_queued(st) < ENGINE_AHEAD &&
+	       st->out_msgs + st->flying_msgs < ENGINE_QUEUE_MSGS / 2;
 }
 
 static void too_long(struct call *call)

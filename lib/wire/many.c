@@ -156,7 +156,7 @@ static void on_sent(void *stream, size_t len)
 	conn_spare(&st->s->spare_out, &st->flying);
 	st->taken = st->flying_msgs = 0;
 	settle(st);
-	if (st->call && (st->call->on_drain || st->open))
+	if (st->call && (st->call->on_drain || st->call->intake))
 		stream_later(st);
 }
 

@@ -96,15 +96,14 @@ CURL *transfer_easy(enum rpc_channel channel, curl_write_callback write,
 	return e;
 }
 
-/* grpc-timeout has at most eight digits. */
-static void write_timeout(char text[32], int64_t ms)
+void transfer_timeout(char text[TRANSFER_TIMEOUT], int64_t ms)
 {
 	enum { MAX = 99999999 };
 
 	if (ms <= MAX)
-		snprintf(text, 32, "grpc-timeout: %lldm", (long long)ms);
+		snprintf(text, TRANSFER_TIMEOUT, "%lldm", (long long)ms);
 	else
-		snprintf(text, 32, "grpc-timeout: %lldS",
+		snprintf(text, TRANSFER_TIMEOUT, "%lldS",
 			 (long long)(ms / 1000 < MAX ? ms / 1000 : MAX));
 }
 
@@ -118,7 +117,11 @@ static void set_headers(struct transfer *t, int64_t left_ms)
 	int n = 4;
 
 	if (left_ms > 0) {
-		write_timeout(t->timeout_text, left_ms);
+		char text[TRANSFER_TIMEOUT];
+
+		transfer_timeout(text, left_ms);
+		snprintf(t->timeout_text, sizeof(t->timeout_text),
+			 "grpc-timeout: %s", text);
 		lines[n++] = t->timeout_text;
 	}
 	if (t->forwarded)
@@ -209,30 +212,38 @@ static enum err_code code_of(long status)
 	}
 }
 
-int transfer_foreign(const struct transfer *t, const char *text,
-		     struct err *err)
+int transfer_not_ours(const char *base, long status, const char *type,
+		      const char *text, struct err *err)
 {
-	long status = http_status(t);
 	enum err_code code = code_of(status);
-	char *type = NULL, line[TRANSFER_FOREIGN];
+	char line[TRANSFER_FOREIGN];
 	size_t n = 0;
 
-	if (status == 400 && transfer_tls_wanted(t, text, err))
-		return (int)err->code;
 	for (; text && n + 1 < sizeof(line) && text[n] >= ' ' && text[n] < 0x7f;
 	     n++)
 		line[n] = text[n];
 	line[n] = '\0';
-	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
 	if (status == 200)
 		return err_set(err, ERR_UNKNOWN,
 			       "%s is not a gfl server: it answers with %.60s",
-			       t->base, type ? type : "no content type");
+			       base, type && *type ? type : "no content type");
 	if (code != ERR_UNKNOWN)
 		return err_set(err, code, "%s refuses the call: HTTP %ld%s%s",
-			       t->base, status, n ? " " : "", line);
-	return err_set(err, code, "%s is not a gfl server: HTTP %ld%s%s",
-		       t->base, status, n ? " " : "", line);
+			       base, status, n ? " " : "", line);
+	return err_set(err, code, "%s is not a gfl server: HTTP %ld%s%s", base,
+		       status, n ? " " : "", line);
+}
+
+int transfer_foreign(const struct transfer *t, const char *text,
+		     struct err *err)
+{
+	long status = http_status(t);
+	char *type = NULL;
+
+	if (status == 400 && transfer_tls_wanted(t, text, err))
+		return (int)err->code;
+	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
+	return transfer_not_ours(t->base, status, type, text, err);
 }
 
 static const char *header(const struct transfer *t, const char *name)

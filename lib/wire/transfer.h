@@ -14,6 +14,7 @@
 
 enum {
 	TRANSFER_HEADERS = 8,
+	TRANSFER_TIMEOUT = 24,
 	TRANSFER_FOREIGN = 256, /* bytes of a foreign answer that are read */
 };
 
@@ -31,13 +32,16 @@ struct transfer {
 	bool repeated; /* it may have arrived before */
 	char id[64];   /* the header with it */
 	struct curl_slist headers[TRANSFER_HEADERS];
-	char timeout_text[32];
+	char timeout_text[48];
 	char why[CURL_ERROR_SIZE];
 };
 
 /* "http://HOST:PORT" or https with a host, a port of 1..65535 if any, and
  * nothing after it but one slash; else INVALID_ARGUMENT. */
 int transfer_check_url(const char *url, struct err *err) MUST_CHECK;
+
+/* The value of grpc-timeout, which has at most eight digits. */
+void transfer_timeout(char text[TRANSFER_TIMEOUT], int64_t ms);
 
 /* A handle with all options that calls share, for this channel. write gets
  * the body with t's owner. What tls (or NULL) has is copied. */
@@ -56,7 +60,10 @@ void transfer_once(struct transfer *t);
 /* Is the answer gRPC-web? To ask once its head is there. */
 bool transfer_is_ours(const struct transfer *t);
 
-/* What is wrong with an answer that is not; text is the start of it. */
+/* What is wrong with an answer that is not; text is the start of it, type its
+ * content type; both may be NULL. */
+int transfer_not_ours(const char *base, long status, const char *type,
+		      const char *text, struct err *err);
 int transfer_foreign(const struct transfer *t, const char *text,
 		     struct err *err);
 
