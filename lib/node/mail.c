@@ -282,6 +282,17 @@ static int member(const struct node *n, struct err *err)
 		       membership_waits(n));
 }
 
+void mail_take(struct node *n, struct call *call, const Gfl__V1__MessageItem *m,
+	       mail_done_fn *done)
+{
+	struct err err;
+
+	if (member(n, &err))
+		call_fail(call, &err);
+	else
+		store(mail_new(n, call, batch_of(m), done));
+}
+
 static void on_send(struct call *call, const ProtobufCMessage *msg, void *arg)
 {
 	const Gfl__V1__MessageItem *m =
@@ -404,6 +415,7 @@ void mail_serve(struct node *n)
 {
 	server_handle(n->server, RPC_NODE_SEND_MESSAGE, on_send, n);
 	server_handle(n->server, RPC_NODE_SEND_MESSAGES, on_send_all, n);
+	comm_serve(n);
 	inbox_serve_readers(n);
 	taken_serve(n);
 }

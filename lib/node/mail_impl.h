@@ -46,6 +46,14 @@ struct mail {
 	void *arg;
 };
 
+/* mail.c: one message, of which done is told once it is durable or refused; it
+ * answers call, unless the mail has none any more. */
+void mail_take(struct node *n, struct call *call, const Gfl__V1__MessageItem *m,
+	       mail_done_fn *done);
+
+/* comm.c */
+void comm_serve(struct node *n);
+
 /* box.c: what the file has of boxes, on the writer's thread. */
 int box_open(struct node *n, struct err *err) MUST_CHECK;
 /* Whose cursors these are: "0123456789abcdef". Returns out. */

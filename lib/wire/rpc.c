@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "proto/comm.pb-c.h"
 #include "proto/gateway.pb-c.h"
 #include "proto/node.pb-c.h"
 #include "proto/raft.pb-c.h"

@@ -173,10 +173,17 @@ struct rpc_method {
 	  gfl__v1__history_request, gfl__v1__history_row, SERVER_STREAM,      \
 	  CONTROL, true, OPEN)
 
+#define RPC_COMM_METHODS(X)                                                    \
+	X(COMM_SEND_MESSAGE, "/gRPCCommManager/sendMessage", comm_request,     \
+	  comm_response, UNARY, CONTROL, false, GUARDED)                       \
+	X(COMM_RECEIVE_MESSAGE, "/gRPCCommManager/handleReceiveMessage",       \
+	  comm_request, comm_response, UNARY, CONTROL, false, GUARDED)
+
 #define RPC_METHODS(X)         \
 	RPC_GATEWAY_METHODS(X) \
 	RPC_RAFT_METHODS(X)    \
 	RPC_NODE_METHODS(X)    \
+	RPC_COMM_METHODS(X)    \
 	RPC_TRAINER_METHODS(X)
 
 enum rpc_name {

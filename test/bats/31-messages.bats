@@ -320,3 +320,28 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 	gfl-send 1 more
 	[ "$(gfl-recv --node 1)" = more ]
 }
+
+# A client that has python3-grpcio and the .proto, and nothing of ours; pickles
+# are bytes to us.
+@test "the comm manager of Python reaches an inbox" {
+	cluster 1
+	cat >send.py <<-'EOF'
+		import pickle, sys, grpc
+		def varint(n):
+		    return bytes([n & 127 | 128]) + varint(n >> 7) if n > 127 else bytes([n])
+		def comm(client, message):
+		    return b"\x08" + varint(client) + b"\x12" + varint(len(message)) + message
+		with grpc.insecure_channel(sys.argv[1]) as channel:
+		    for name in "sendMessage", "handleReceiveMessage":
+		        call = channel.unary_unary("/gRPCCommManager/" + name)
+		        answer = call(comm(300, pickle.dumps({"round": name})), timeout=30)
+		        assert answer == comm(1, b"")[:2], answer
+	EOF
+	/usr/bin/python3 send.py "127.0.0.1:$n1_port"
+	cat >show.py <<-'EOF'
+		import pickle, sys
+		print(pickle.load(sys.stdin.buffer)["round"])
+	EOF
+	gfl-recv --node 1 --from 300 --exec '/usr/bin/python3 show.py' >got
+	[ "$(<got)" = $'sendMessage\nhandleReceiveMessage' ]
+}

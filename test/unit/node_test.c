@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "node/state.h"
+#include "proto/comm.pb-c.h"
 #include "proto/gateway.pb-c.h"
 #include "proto/node.pb-c.h"
 #include "wire/client.h"
@@ -684,6 +685,36 @@ TEST(a_message_is_kept_once_until_its_reader_has_it)
 	CHECK_INT(send_text(&f, 3, 3, "a", "hello"), cursor);
 	got = receive(&f, 3, cursor + 100, 10);
 	CHECK_INT(got->n_messages, 0);
+	rpc_free(&got->base);
+	close_fix(&f);
+}
+
+TEST(a_message_of_the_comm_manager_is_a_regular_one)
+{
+	Gfl__V1__ReceiveMessagesResponse *got;
+	CommRequest in = COMM_REQUEST__INIT;
+	CommResponse *out;
+	struct fix f;
+
+	open_fix(&f);
+	start(&f, 1, true);
+	in.client_id = 7;
+	in.message.data = (uint8_t *)"\x80\4K\0.";
+	in.message.len = 5;
+	for (int i = 0; i < 2; i++) {
+		out = ask(&f, 1,
+			  i ? RPC_COMM_RECEIVE_MESSAGE : RPC_COMM_SEND_MESSAGE,
+			  &in);
+		CHECK_INT(out->client_id, 1);
+		CHECK_INT(out->message.len, 0);
+		rpc_free(&out->base);
+	}
+	got = receive(&f, 1, 0, 0);
+	CHECK_INT(got->n_messages, 2);
+	CHECK_INT(got->messages[1]->from, 7);
+	CHECK_INT(got->messages[1]->type, 1);
+	CHECK_INT(got->messages[1]->payload.len, 5);
+	CHECK(!memcmp(got->messages[1]->payload.data, "\x80\4K\0.", 5));
 	rpc_free(&got->base);
 	close_fix(&f);
 }
