@@ -22,16 +22,18 @@ void secure_release(struct conn *c)
 	buf_release(&c->sealed);
 }
 
-/* The handshake is over: who is it, and what do they speak? */
+/* The handshake is over: who is it, and what do they speak? Without ALPN their
+ * first bytes tell, as they do without TLS. */
 static void greet(struct conn *c)
 {
 	c->greeted = true;
-	c->known = true;
 	c->peer.identity = tls_identity(c->tls);
 	if (c->peer.identity)
 		c->peer.trust = PEER_VERIFIED;
-	if (tls_is_h2(c->tls))
-		many_open(c);
+	if (!tls_is_h2(c->tls))
+		return;
+	c->known = true;
+	many_open(c);
 }
 
 /* Somebody who speaks no TLS is told so in plain text. */

@@ -29,7 +29,7 @@ struct tls_conn; /* one connection */
  * neither traced nor dumped by its user any more. */
 int tls_open(struct tls **out, const struct tls_opts *o,
 	     struct err *err) MUST_CHECK;
-void tls_close(struct tls *t); /* after its connections; NULL is nothing */
+void tls_close(struct tls *t); /* NULL is nothing */
 
 /* Load the files again, for connections that are yet to be; if that fails
  * everything stays as it was, and the log says why. NULL is nothing. */
@@ -49,10 +49,10 @@ struct tls_pem {
 struct tls_pem tls_pem(const struct tls *t);
 
 /* The server's end of a connection, or the client's, which calls host, a name
- * or an address in numbers, and then speaks HTTP/2 or, without h2, HTTP/1.1.
- * t is borrowed until tls_free(); for a client it may be NULL. */
+ * or an address in numbers, to speak alpn: "h2", "http/1.1", or NULL, which
+ * does not tell. t may be NULL for a client, and is not kept. */
 struct tls_conn *tls_accept(struct tls *t);
-struct tls_conn *tls_connect(struct tls *t, const char *host, bool h2);
+struct tls_conn *tls_connect(struct tls *t, const char *host, const char *alpn);
 void tls_free(struct tls_conn *c); /* NULL is nothing */
 
 /* Bytes have come; they are borrowed until tls_read() returns no more. */

@@ -97,7 +97,9 @@ void tls_conn_setup(SSL_CTX *ctx)
 {
 	SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+	/* The chain that is sent is the one of the file. */
+	SSL_CTX_set_mode(ctx,
+			 SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ctx, 0);
 	/* Without it OpenSSL refuses clients that want to resume. */
@@ -152,7 +154,18 @@ static SSL_CTX *calling_ctx(struct tls *t)
 	return ctx;
 }
 
-struct tls_conn *tls_connect(struct tls *t, const char *host, bool h2)
+static void offer(SSL *ssl, const char *alpn)
+{
+	unsigned char list[32];
+	size_t len = strlen(alpn);
+
+	assert(len < sizeof(list));
+	list[0] = (unsigned char)len;
+	memcpy(list + 1, alpn, len);
+	SSL_set_alpn_protos(ssl, list, (unsigned)len + 1);
+}
+
+struct tls_conn *tls_connect(struct tls *t, const char *host, const char *alpn)
 {
 	SSL_CTX *ctx = calling_ctx(t);
 	struct tls_conn *c = open_conn(ctx);
@@ -166,11 +179,8 @@ struct tls_conn *tls_connect(struct tls *t, const char *host, bool h2)
 		X509_VERIFY_PARAM_set1_host(want, host, 0);
 		SSL_set_tlsext_host_name(c->ssl, host);
 	}
-	if (h2)
-		SSL_set_alpn_protos(c->ssl, (const unsigned char *)"\x02h2", 3);
-	else
-		SSL_set_alpn_protos(c->ssl,
-				    (const unsigned char *)"\x08http/1.1", 9);
+	if (alpn)
+		offer(c->ssl, alpn);
 	return c;
 }
 
