@@ -176,6 +176,9 @@ struct tls_conn *tls_connect(struct tls *t, const char *host, const char *alpn)
 	SSL_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
 	if (X509_VERIFY_PARAM_set1_ip_asc(want, host) != 1) {
 		ERR_clear_error();
+		X509_VERIFY_PARAM_set_hostflags(
+			want, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+				      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 		X509_VERIFY_PARAM_set1_host(want, host, 0);
 		SSL_set_tlsext_host_name(c->ssl, host);
 	}
