@@ -543,7 +543,7 @@ TEST(first_bytes_that_do_not_go_on_are_cut)
 	char *got;
 	int fd;
 
-	bench_open(&b, (struct server_opts){.receive_ms = 30});
+	bench_open(&b, (struct server_opts){.receive_ms = 300});
 	fd = dial(&b.w);
 	say(fd, "PRI * H");
 	got = hear_all(&b.w, fd);

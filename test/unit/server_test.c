@@ -219,7 +219,7 @@ TEST(server_on_localhost_is_on_127_0_0_1)
 	int fd;
 
 	world_open(&w, (struct server_opts){.listen = "localhost:0"});
-	CHECK_HAS(server_url(w.server), "http://127.0.0.1:");
+	CHECK_HAS(server_url(w.server), "://127.0.0.1:");
 	fd = dial(&w);
 	get(&w, fd, "/healthz");
 	hear_part(&w, fd, "ok");

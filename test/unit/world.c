@@ -1,3 +1,4 @@
+#include "certs.h"
 #include "world.h"
 
 #include <arpa/inet.h>
@@ -10,11 +11,21 @@
 #include "proto/gateway.pb-c.h"
 #include "test.h"
 
+__attribute__((weak)) bool world_secure(void)
+{
+	return false;
+}
+
 void world_open(struct world *w, struct server_opts opts)
 {
 	struct err err;
 
 	*w = (struct world){0};
+	if (world_secure()) {
+		certs_usual();
+		w->tls = opts.tls = certs_load("server", "ca");
+		w->client_tls = certs_load("member", "ca");
+	}
 	opts.listen = opts.listen ? opts.listen : "127.0.0.1:0";
 	CHECK(!loop_open(&w->loop, &err));
 	CHECK(!server_open(&w->server, w->loop, &opts, &err));
@@ -23,7 +34,10 @@ void world_open(struct world *w, struct server_opts opts)
 void world_close(struct world *w)
 {
 	server_close(w->server, 100);
+	tunnels_close(&w->tunnels);
 	loop_close(w->loop);
+	tls_close(w->tls);
+	tls_close(w->client_tls);
 }
 
 void world_turn(struct world *w)
@@ -86,15 +100,19 @@ void answer_kept(struct world *w)
 	call_reply(call, &out.base);
 }
 
-int dial(const struct world *w)
+int dial(struct world *w)
 {
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)server_port(w->server)),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd;
 
+	if (w->tls)
+		return tunnel_dial(&w->tunnels, w->loop, w->client_tls,
+				   server_port(w->server));
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK(fd >= 0);
 	CHECK(!connect(fd, (struct sockaddr *)&to, sizeof(to)));
 	return fd;

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "tunnel.h"
 #include "wire/server.h"
 
 #define JSON "application/json"
@@ -20,7 +21,12 @@ struct world {
 	int calls, cancels;
 	uint64_t body; /* what call_timing() said of the last heartbeat */
 	int64_t body_us;
+	struct tls *tls, *client_tls; /* of world_secure() */
+	struct tunnels tunnels;
 };
+
+/* A suite that has this return true runs through TLS: dial() tunnels. */
+bool world_secure(void);
 
 void world_open(struct world *w, struct server_opts opts);
 void world_close(struct world *w);
@@ -42,7 +48,7 @@ void hold_blindly(struct call *call, const ProtobufCMessage *in, void *arg);
 /* Answer the kept call to Heartbeat: status "late". */
 void answer_kept(struct world *w);
 
-int dial(const struct world *w);
+int dial(struct world *w);
 void say(int fd, const char *text);
 void say_bytes(int fd, const void *p, size_t len);
 void get(const struct world *w, int fd, const char *path);

@@ -1,0 +1,6 @@
+#include "h2_test.c"
+
+bool world_secure(void)
+{
+	return true;
+}

@@ -1,0 +1,6 @@
+#include "intake_test.c"
+
+bool world_secure(void)
+{
+	return true;
+}

@@ -1,0 +1,6 @@
+#include "server_test.c"
+
+bool world_secure(void)
+{
+	return true;
+}
