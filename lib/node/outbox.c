@@ -11,6 +11,7 @@
 #include "node/inbox_impl.h"
 #include "node/mail_impl.h"
 #include "node/outbox_impl.h"
+#include "node/rows.h"
 #include "wire/rpc.h"
 
 enum {
@@ -170,27 +171,8 @@ static void on_answer(const struct err *err, const ProtobufCMessage *out,
 		answered(l, (const Gfl__V1__SendMessagesResponse *)out);
 }
 
-static Gfl__V1__MessageItem *item_of(sqlite3_stmt *s, int64_t to)
-{
-	Gfl__V1__MessageItem *m = mem_zero(1, sizeof(*m));
-	size_t len = (size_t)sqlite3_column_bytes(s, 5);
-
-	gfl__v1__message_item__init(m);
-	m->to = to;
-	m->seq = sqlite3_column_int64(s, 0);
-	m->id = mem_str((const char *)sqlite3_column_text(s, 1));
-	m->named = sqlite3_column_int(s, 2);
-	m->from = sqlite3_column_int64(s, 3);
-	m->type = sqlite3_column_int(s, 4);
-	m->payload.len = len;
-	m->payload.data = mem_dup(sqlite3_column_blob(s, 5), len);
-	m->sent_ms = sqlite3_column_int64(s, 6);
-	return m;
-}
-
-/* The next messages of the lane, into the request and the batch. */
-static int load(struct line *l, Gfl__V1__SendMessagesRequest *in,
-		struct err *err)
+/* The next messages of the lane, into the batch. */
+static int load(struct line *l, struct rows *rows, struct err *err)
 {
 	struct db *db = l->n->reader;
 	int64_t bytes = 0;
@@ -199,9 +181,8 @@ static int load(struct line *l, Gfl__V1__SendMessagesRequest *in,
 	int rc;
 
 	if (db_stmt(db, &s,
-		    "SELECT seq, id, named, sender, type, payload, sent_ms"
-		    " FROM outbox WHERE receiver = ? AND seq > ?"
-		    " ORDER BY seq LIMIT ?",
+		    "SELECT seq, " ROWS_COLUMNS ", named FROM outbox"
+		    " WHERE receiver = ? AND seq > ? ORDER BY seq LIMIT ?",
 		    err))
 		return (int)err->code;
 	sqlite3_bind_int64(s, 1, l->to);
@@ -209,16 +190,19 @@ static int load(struct line *l, Gfl__V1__SendMessagesRequest *in,
 	sqlite3_bind_int(s, 3, MAIL_BATCH_MAX);
 	l->nbatch = 0;
 	while (!(rc = db_next(db, s, &row, err)) && row) {
-		int64_t len = sqlite3_column_bytes(s, 5);
+		int64_t len = sqlite3_column_bytes(s, ROWS_PAYLOAD);
+		Gfl__V1__MessageItem *m;
 
 		bytes += len;
 		if (l->nbatch && bytes > MAIL_BATCH_BYTES)
 			break;
-		l->batch[l->nbatch].seq = sqlite3_column_int64(s, 0);
+		m = rows_add(rows, s, &l->batch[l->nbatch].seq);
+		m->seq = l->batch[l->nbatch].seq;
+		m->named = sqlite3_column_int(s, ROWS_NEXT);
 		l->batch[l->nbatch++].len = len;
-		in->messages[in->n_messages++] = item_of(s, l->to);
 	}
 	db_done(s);
+	rows_end(rows);
 	return rc;
 }
 
@@ -227,20 +211,20 @@ static int call_receiver(struct line *l, const char *url, struct err *err)
 	struct node *n = l->n;
 	const struct rpc_opts opts = {.timeout_ms = ANSWER_MS,
 				      .bind = n->cfg.bind};
-	Gfl__V1__SendMessagesRequest *in = mem_zero(1, sizeof(*in));
-	int rc;
+	Gfl__V1__SendMessagesRequest in = GFL__V1__SEND_MESSAGES_REQUEST__INIT;
+	struct rows rows = {0};
+	int rc = load(l, &rows, err);
 
-	gfl__v1__send_messages_request__init(in);
-	in->messages = mem_zero(MAIL_BATCH_MAX, sizeof(*in->messages));
-	in->origin = (uint64_t)n->origin;
-	in->cluster_id = mem_str(n->meta.cluster_id);
-	rc = load(l, in, err);
-	if (!rc && l->nbatch) {
+	in.origin = (uint64_t)n->origin;
+	in.cluster_id = n->meta.cluster_id;
+	in.messages = rows.at;
+	in.n_messages = rows.n;
+	if (!rc && rows.n) {
 		l->lane.busy = true;
 		l->rpc = client_call(n->client, url, RPC_NODE_SEND_MESSAGES,
-				     &in->base, &opts, on_answer, l);
+				     &in.base, &opts, on_answer, l);
 	}
-	rpc_free(&in->base);
+	rows_release(&rows);
 	return rc;
 }
 

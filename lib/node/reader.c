@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "node/inbox_impl.h"
 #include "node/mail_impl.h"
+#include "node/rows.h"
 #include "wire/rpc.h"
 
 enum {
@@ -48,42 +49,15 @@ static void reader_gone(struct call *call, void *arg)
 		reader_free(r);
 }
 
-static Gfl__V1__MessageItem *item_of(sqlite3_stmt *s)
-{
-	Gfl__V1__MessageItem *m = mem_zero(1, sizeof(*m));
-	size_t len = (size_t)sqlite3_column_bytes(s, 5);
-
-	gfl__v1__message_item__init(m);
-	m->cursor = sqlite3_column_int64(s, 0);
-	m->id = mem_str((const char *)sqlite3_column_text(s, 1));
-	m->from = sqlite3_column_int64(s, 2);
-	m->to = sqlite3_column_int64(s, 3);
-	m->type = sqlite3_column_int(s, 4);
-	m->payload.len = len;
-	m->payload.data = mem_dup(sqlite3_column_blob(s, 5), len);
-	m->sent_ms = sqlite3_column_int64(s, 6);
-	return m;
-}
-
-static void add_item(Gfl__V1__ReceiveMessagesResponse *out, sqlite3_stmt *s)
-{
-	size_t n = out->n_messages++;
-
-	out->messages =
-		realloc(out->messages, out->n_messages * sizeof(void *));
-	out->messages[n] = item_of(s);
-}
-
-static int select_items(struct reader *r, Gfl__V1__ReceiveMessagesResponse *out,
-			struct err *err)
+static int select_items(struct reader *r, struct rows *out, struct err *err)
 {
 	struct db *db = r->n->reader;
 	sqlite3_stmt *s;
 	size_t bytes = 0;
 	bool row;
 	int rc = db_stmt(db, &s,
-			 "SELECT cursor, id, sender, receiver, type, payload,"
-			 " sent_ms FROM inbox WHERE cursor > ?1"
+			 "SELECT cursor, " ROWS_COLUMNS " FROM inbox"
+			 " WHERE cursor > ?1"
 			 " AND (?2 IS NULL OR type IN"
 			 "  (SELECT value FROM json_each(?2)))"
 			 " AND (?3 IS NULL OR sender IN"
@@ -98,32 +72,38 @@ static int select_items(struct reader *r, Gfl__V1__ReceiveMessagesResponse *out,
 	sqlite3_bind_text(s, 3, r->senders, -1, SQLITE_STATIC);
 	sqlite3_bind_int(s, 4, r->max);
 	while (!(rc = db_next(db, s, &row, err)) && row) {
-		bytes += (size_t)sqlite3_column_bytes(s, 5);
-		if (out->n_messages && bytes > READ_BYTES_MAX)
+		int64_t cursor;
+
+		bytes += (size_t)sqlite3_column_bytes(s, ROWS_PAYLOAD);
+		if (out->n && bytes > READ_BYTES_MAX)
 			break;
-		add_item(out, s);
+		rows_add(out, s, &cursor)->cursor = cursor;
 	}
 	db_done(s);
+	rows_end(out);
 	return rc;
 }
 
 /* Answer if there is something, or if that is to be the end. */
 static void serve(struct reader *r, bool last)
 {
-	Gfl__V1__ReceiveMessagesResponse *out = mem_zero(1, sizeof(*out));
+	Gfl__V1__ReceiveMessagesResponse out =
+		GFL__V1__RECEIVE_MESSAGES_RESPONSE__INIT;
+	struct rows rows = {0};
 	char box[BOX_ID];
 	struct err err;
+	int rc = select_items(r, &rows, &err);
 
-	gfl__v1__receive_messages_response__init(out);
-	out->box = mem_str(box_id(r->n, box));
-	if (select_items(r, out, &err)) {
+	out.box = (char *)box_id(r->n, box);
+	out.messages = rows.at;
+	out.n_messages = rows.n;
+	if (rc)
 		call_fail(r->call, &err);
+	else if (rows.n || last)
+		call_reply(r->call, &out.base);
+	if (rc || rows.n || last)
 		reader_free(r);
-	} else if (out->n_messages || last) {
-		call_reply(r->call, &out->base);
-		reader_free(r);
-	}
-	rpc_free(&out->base);
+	rows_release(&rows);
 }
 
 static void patience_ends(void *arg)

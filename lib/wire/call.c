@@ -386,6 +386,14 @@ const struct peer *call_peer(const struct call *call)
 	return call->st ? &call->st->conn->peer : &nobody;
 }
 
+ProtobufCMessage *call_take(struct call *call)
+{
+	ProtobufCMessage *in = call->s->handled;
+
+	call->s->handled = NULL;
+	return in;
+}
+
 bool call_forwarded(const struct call *call)
 {
 	return call->forwarded;

@@ -119,6 +119,7 @@ struct metrics_hook {
 };
 
 struct server {
+	ProtobufCMessage *handled; /* by the handler that runs, unless taken */
 	struct loop *loop;
 	uv_loop_t *uv;
 	size_t max_message, max_conns, max_per_source;

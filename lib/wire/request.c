@@ -253,6 +253,8 @@ static void plain_call(struct stream *st, struct call *call)
 static void rpc_call(struct stream *st, struct call *call)
 {
 	const struct route *r = call->route;
+	struct server *s = call->s;
+	ProtobufCMessage *before = s->handled;
 	bool post = !strcmp(http1_method(&st->in), "POST");
 	const char *body = post ? st->body.p : "{}";
 	ProtobufCMessage *in;
@@ -264,9 +266,11 @@ static void rpc_call(struct stream *st, struct call *call)
 		return;
 	}
 	request_forget(st);
+	s->handled = in;
 	if (!call->once || !once_known(call, in))
 		r->fn(call, in, r->arg);
-	rpc_free(in);
+	rpc_free(s->handled);
+	s->handled = before;
 	if (st->call == call)
 		call_hold(call);
 }

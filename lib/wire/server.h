@@ -64,6 +64,10 @@ void server_close(struct server *s, int64_t drain_ms);
 typedef void server_fn(struct call *call, const ProtobufCMessage *in,
 		       void *arg);
 
+/* Within a handler: have its message, which it then frees with rpc_free(), in
+ * place of a copy. */
+ProtobufCMessage *call_take(struct call *call);
+
 /* Serve a method; arg goes to fn. The tables in rpc.h name the methods. */
 void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
 		   void *arg);
