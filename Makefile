@@ -35,6 +35,7 @@ LIB := $(filter-out $(if $(filter 0,$(DNNL)),lib/nn/engine_dnnl.c),$(wildcard li
 OBJ := $(LIB:%.c=$(BUILD)/%.o) $(GEN:.c=.o)
 CMD := $(patsubst cmd/%.c,$(BUILD)/bin/%,$(wildcard cmd/*.c))
 SH := $(patsubst cmd/%.sh,$(BUILD)/bin/%,$(wildcard cmd/*.sh))
+PARTS := $(patsubst share/%,$(BUILD)/share/gfl/%,$(wildcard share/scenario/*.sh))
 UNIT := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/unit/*_test.c))
 SIM := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/sim/*_sim.c))
 INTEROP := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/interop/*.c))
@@ -42,7 +43,7 @@ FUZZ := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/fuzz/*.c))
 BENCHES := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/bench/*.c))
 TEST := $(filter-out %_test.c %_sim.c,$(wildcard test/unit/*.c test/sim/*.c))
 
-all: $(CMD) $(SH)
+all: $(CMD) $(SH) $(PARTS)
 
 # What a build and the demo need, and what the tests need besides, all from
 # Debian 12. The sanitizers come with gcc; bats ends a test by procps' ps.
@@ -53,8 +54,8 @@ PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libnghttp2-dev \
 	zlib1g-dev dataset-fashion-mnist
 # Whoever has npm from elsewhere keeps it: Debian's would be in its way.
 NODE := $(if $(shell command -v npm 2>&1),,nodejs npm)
-PACKAGES_CHECK := $(PACKAGES) bats procps curl openssl jq sqlite3 \
-	protobuf-compiler python3-grpcio python3-protobuf clang-14 libclang-rt-14-dev \
+PACKAGES_CHECK := $(PACKAGES) bats procps iproute2 nftables util-linux curl \
+	jq sqlite3 protobuf-compiler python3-protobuf clang-14 libclang-rt-14-dev \
 	python3-grpcio openssl $(NODE)
 # The peers of the benches, and what drives them.
 PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
@@ -89,6 +90,9 @@ $(CMD): $(BUILD)/bin/%: $(BUILD)/cmd/%.o $(BUILD)/libgfl.a
 $(SH): $(BUILD)/bin/%: cmd/%.sh
 	@mkdir -p $(@D)
 	$(Q)install -m 755 $< $@
+$(PARTS): $(BUILD)/share/gfl/%: share/%
+	@mkdir -p $(@D)
+	$(Q)install -m 644 $< $@
 # What tests share, and a schema for the codecs' tests alone.
 TEST_GEN := $(BUILD)/gen/test/unit/all.pb-c.c $(BUILD)/gen/test/interop/echo.pb-c.c
 $(TEST_GEN): $(BUILD)/gen/%.pb-c.c: %.proto
@@ -167,10 +171,15 @@ demo: deps
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 \
-		share/man/man7 share/bash-completion/completions)
+		share/man/man7 share/bash-completion/completions \
+		share/gfl/scenario share/doc/gfl/examples)
 	install -m 755 $(CMD) $(SH) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 share/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 share/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 644 $(PARTS) $(DESTDIR)$(PREFIX)/share/gfl/scenario
+	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/gfl
+	install -m 755 share/examples/* $(DESTDIR)$(PREFIX)/share/doc/gfl/examples
+	install -m 644 share/cron/* $(DESTDIR)$(PREFIX)/share/doc/gfl/examples
 	install -m 644 completions/gfl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/gfl
 	for p in $(notdir $(CMD)); do ln -sf gfl \

@@ -4,6 +4,7 @@
 # Every process is a child of this shell. Each start waits for the newline that
 # a daemon writes to --ready-fd, through a pipe that breaks if it dies instead:
 # nothing here waits for time.
+# shellcheck disable=SC2034 # some variables are for the scenarios
 set -u
 
 usage() {
@@ -15,6 +16,12 @@ Scenarios:
   demo       4 nodes and 4 trainers learn Fashion-MNIST together; the leader
              is killed on the way
   failover   3 nodes; the leader is killed and started again, several times
+  scenario1  2 nodes talk with each other
+  scenario2  nodes join, leave and die while messages flow
+  scenario3  one message to all nodes, one of which is away
+  monitor    gfl-monitor and gfl-check watch a cluster that changes
+  resilience gateway, leader and node are lost, then partition
+  partition  3 nodes in network namespaces, between which paths break
 
 Options:
   -k, --keep         keep the working directory, which is removed on success
@@ -25,6 +32,10 @@ Options:
                      (default /usr/share/datasets/fashion-mnist)
   -h, --help         print this and exit
   -V, --version      print the version and exit
+
+Each says what it does, and what held. partition needs to make network
+namespaces (unshare -Urnm), and ip and nft; where that is not allowed it fails,
+unless GFL_SKIP=netns leaves it out.
 
 Exit status: 0 the scenario held; 1 it did not, and what failed is named;
 2 usage; 130 interrupted.
@@ -70,15 +81,23 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
+
+# The scenarios themselves are beside the programs, each in a file of its name.
+parts=$bin/../share/gfl/scenario
+one_of() {
+	printf '%s\n' "$parts"/*.sh | sed 's|.*/||; s|\.sh$||' | paste -sd, |
+		sed 's/,/, /g; s/\(.*\), /\1 or /'
+}
 case $scenario in
-demo | failover) ;;
-'') bad_usage "which scenario: demo or failover?" ;;
-*) bad_usage "no scenario is called \"$scenario\": demo or failover" ;;
+'') bad_usage "which scenario: $(one_of)?" ;;
+*[!a-z0-9]*) file= ;;
+*) file=$parts/$scenario.sh ;;
 esac
+[ -r "$file" ] || bad_usage "no scenario is called \"$scenario\": $(one_of)"
 
 # --- processes -------------------------------------------------------------
 
-dir='' running='' # names of what runs; the pid of NAME is in $dir/NAME.pid
+dir='' host='' port='' within='' followers='' running='' # names of what runs; the pid of NAME is in $dir/NAME.pid
 
 say() { printf '%s\n' "$*"; }
 
@@ -93,15 +112,19 @@ fail() {
 pid_of() { cat "$dir/$1.pid"; }
 
 # start NAME PROGRAM ARGUMENT... - returns once it is ready; its port is then in
-# $dir/NAME.port, its log in $dir/NAME.log.
+# $dir/NAME.port, its log in $dir/NAME.log. It listens on $host:$port and is run
+# by $within, if those are set. 7 and 8 are the scenarios' own.
 start() {
 	name=$1
 	shift
 	rm -f "$dir/$name.ready"
 	mkfifo "$dir/$name.ready"
-	"$@" --listen "127.0.0.1:${port:-0}" --port-file "$dir/$name.port" \
-		--ready-fd 9 --shutdown-timeout 5 --config none \
-		9>"$dir/$name.ready" </dev/null >>"$dir/$name.log" 2>&1 &
+	echo "${host:=127.0.0.1}" >"$dir/$name.host"
+	# shellcheck disable=SC2086 # within may be several words, or none
+	$within "$@" --listen "$host:${port:-0}" --shutdown-timeout 5 \
+		--port-file "$dir/$name.port" --ready-fd 9 --config none \
+		9>"$dir/$name.ready" 7<&- 8>&- \
+		</dev/null >>"$dir/$name.log" 2>&1 &
 	echo $! >"$dir/$name.pid"
 	running="$running $name"
 	read -r _ <"$dir/$name.ready" || {
@@ -110,7 +133,7 @@ start() {
 	}
 }
 
-url_of() { echo "http://127.0.0.1:$(cat "$dir/$1.port")"; }
+url_of() { echo "http://$(cat "$dir/$1.host"):$(cat "$dir/$1.port")"; }
 
 forget() {
 	left=
@@ -123,6 +146,13 @@ forget() {
 kill_hard() { # NAME
 	kill -9 "$(pid_of "$1")"
 	wait "$(pid_of "$1")" 2>/dev/null
+	forget "$1"
+}
+
+# In order: a node leaves the cluster, and tells the gateway.
+stop() { # NAME
+	kill "$(pid_of "$1")"
+	wait "$(pid_of "$1")" || fail "$1 did not stop in order"
 	forget "$1"
 }
 
@@ -144,7 +174,9 @@ leave() {
 	status=$?
 	trap '' INT TERM HUP
 	trap - EXIT
-	[ -z "${follower:-}" ] || kill "$follower" 2>/dev/null
+	for one in $followers; do
+		kill "$one" 2>/dev/null && wait "$one" 2>/dev/null
+	done
 	stop_all
 	if [ -n "$dir" ] && [ -z "$keep" ]; then
 		rm -rf "$dir"
@@ -182,6 +214,51 @@ restart_node() { # ID - on the port that it had
 	port=$(cat "$dir/node$1.port")
 	start_node "$1"
 	port=
+}
+
+restart_gateway() {
+	port=$(cat "$dir/gateway.port")
+	start_gateway
+	port=
+}
+
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+
+# expect WHAT COMMAND... - it succeeds, and WHAT is said; else the scenario ends.
+expect() {
+	what=$1
+	shift
+	"$@" 2>>"$dir/expect.log" || {
+		tail -n 3 "$dir/expect.log" >&2
+		fail "it does not hold that $what"
+	}
+	say "  $what"
+}
+
+# ended_with STATUS COMMAND... - it exits so.
+ended_with() {
+	status=$1
+	shift
+	"$@" >>"$dir/expect.log"
+	[ $? = "$status" ]
+}
+
+# prints TEXT COMMAND... - that is all of its output.
+prints() {
+	wanted=$1
+	shift
+	[ "$("$@")" = "$wanted" ]
+}
+
+# Until the log of NAME has a line with PATTERN, for half a minute.
+says() { # NAME PATTERN
+	timeout 30 tail -n +1 -f "$dir/$1.log" | grep -qm 1 -- "$2"
+}
+
+# The cluster's leader, in $leader.
+find_leader() {
+	gfl-wait leader -t 30 2>>"$dir/wait.log" || fail "no node came to lead"
+	leader=$(gfl-leader) || fail "no node leads"
 }
 
 start_nodes() { # N
@@ -222,191 +299,6 @@ else
 	clear_line() { :; }
 fi
 
-# --- failover --------------------------------------------------------------
-
-now_ms() { echo $(($(date +%s%N) / 1000000)); }
-
-failover() {
-	start_gateway
-	start_nodes 3
-	k=1
-	while [ "$k" -le "$times" ]; do
-		old=$(gfl-leader) || fail "no node leads"
-		kill_hard "node$old"
-		began=$(now_ms)
-		gfl-wait leader --not "$old" -t 10 2>>"$dir/wait.log" ||
-			fail "nobody took over from node $old"
-		took=$(($(now_ms) - began))
-		new=$(gfl-leader) || fail "no node leads"
-		say "killed leader $old; node $new leads after $took ms"
-		restart_node "$old"
-		gfl-wait nodes 3 -t 30 2>>"$dir/wait.log" ||
-			fail "node $old did not come back"
-		k=$((k + 1))
-	done
-	compare_logs 3
-	say "the logs of all nodes are identical up to entry $common"
-}
-
-# --- demo ------------------------------------------------------------------
-
-start_trainer() { # ID
-	start "trainer$1" gfl-trainer --db "$dir/trainer$1" \
-		--node "$(url_of "node$1")" --data "$data" --test "$data" \
-		--index "$dir/split/part-$1.idx" --eval-every 10
-}
-
-show_progress() { # ROUND LEADER ACCURACY BYTES
-	progress "$(printf 'round %3s/%s  leader %s  mean test accuracy %s  sent %s MB' \
-		"$1" "$rounds" "$2" \
-		"$(awk -v a="$3" 'BEGIN { if (a == "") print "-"; else printf "%.3f", a }')" \
-		"$(awk -v b="$4" 'BEGIN { printf "%.1f", b / 1e6 }')")"
-}
-
-# start_run OPTION... - the same training each time; its id in $id
-start_run() {
-	id=$(gfl-run start --model mlp --rounds "$rounds" --steps 5 --batch 50 \
-		--lr 0.02 --momentum 0.9 --keep 0.1 --min-trainers 4 \
-		--seed "$seed" "$@") || fail "the run cannot be started"
-}
-
-# Kill the leader in the middle; once another leads, start it again.
-disturb() { # ROUND
-	if [ -z "$killed" ] && [ "$1" -ge $((rounds / 2)) ]; then
-		killed=$(gfl-leader) || fail "no node leads at round $1"
-		kill_hard "node$killed"
-		clear_line
-		say "killed the leader, node $killed, at round $1"
-	elif [ -n "$killed" ] && [ -z "$back" ]; then
-		gfl-wait leader --not "$killed" -t 10 2>>"$dir/wait.log" ||
-			fail "nobody took over from node $killed"
-		back=$(gfl-leader) || fail "no node leads after node $killed"
-		clear_line
-		say "node $back leads; starting node $killed again"
-		restart_node "$killed"
-	fi
-}
-
-# watch_run [DISTURBANCE] - show the run until its end.
-watch_run() {
-	rm -f "$dir/progress"
-	mkfifo "$dir/progress"
-	# read takes tabs in a row as one, so what may be empty comes last.
-	gfl-run show "$id" --follow --every 0.1 -t 10 -o tsv \
-		-F state,round,leader,bytes_sent,accuracy \
-		>"$dir/progress" 2>>"$dir/wait.log" &
-	follower=$!
-	shown=-$rounds
-	tab=$(printf '\t')
-	while IFS="$tab" read -r state round leader sent accuracy; do
-		if [ -t 1 ] || [ "$round" -ge $((shown + rounds / 20)) ] ||
-			[ "$state" = finished ]; then
-			show_progress "$round" "$leader" "$accuracy" "$sent"
-			shown=$round
-		fi
-		if [ "$state" = running ] && [ $# -gt 0 ]; then
-			"$1" "$round"
-		fi
-	done <"$dir/progress"
-	clear_line
-	wait "$follower" || {
-		follower=''
-		fail "run $id did not finish: $(tail -n 1 "$dir/wait.log")"
-	}
-	follower=''
-}
-
-# The table of run $id in the file; every trainer must have finished.
-table_of_run() { # FILE
-	gfl-run show "$id" -o tsv -F \
-		trainer,state,accuracy_alone,accuracy,bytes_sent,misses,exchanges,model \
-		>"$1" || fail "the table of run $id cannot be read"
-	[ "$(wc -l <"$1")" = 4 ] || fail "not all 4 trainers reported on run $id"
-	awk -F'\t' '$2 != "finished" { exit 1 }' "$1" ||
-		fail "not every trainer finished: $(cut -f1,2 "$1" | tr '\t\n' '  ')"
-}
-
-mean_of() { awk -F'\t' '{ s += $4 } END { printf "%.4f", s / NR }' "$1"; }
-
-# The table per trainer, and the checks on it.
-results() {
-	table_of_run "$dir/together.tsv"
-	# shellcheck disable=SC2046 # one word a model; the directory is ours
-	gfl-model average --out "$dir/average.safetensors" \
-		$(cut -f8 "$dir/together.tsv") >"$dir/average.log" ||
-		fail "the models cannot be averaged"
-	average=$(gfl-model eval "$dir/average.safetensors" --data "$data" \
-		--part test -o tsv -F accuracy) || fail "the average cannot be scored"
-	mean=$(mean_of "$dir/together.tsv")
-	say
-	say "accuracy on the whole test set"
-	say 'trainer  before exchange   alone  together  MB sent  exchanges  rested  missed'
-	cut -f4 "$dir/alone.tsv" | paste "$dir/together.tsv" - |
-		awk -F'\t' -v r="$rounds" '{
-		printf "%7d  %15.4f  %6.4f  %8.4f  %7.2f  %9d  %6d  %6d\n",
-			$1, $3, $9, $4, $5 / 1e6, $7, r - $7 - $6, $6 }'
-	printf '   mean                   %6.4f  %8.4f\n' \
-		"$(mean_of "$dir/alone.tsv")" "$mean"
-	printf 'average of the models             %8.4f\n\n' "$average"
-	compare_bytes
-}
-
-compare_bytes() {
-	gfl-model info "$dir/average.safetensors" -o tsv -F values \
-		>"$dir/values" || fail "the average's parameters cannot be counted"
-	parameters=$(awk '{ n += $1 } END { print n }' "$dir/values")
-	awk -F'\t' -v n="$parameters" -v r="$rounds" '
-		{ sent += $5; ex += $7 }
-		END {
-			dense = ex * 4 * n; fedavg = 2 * 4 * n * r * NR
-			printf "sent in all: %.1f MB; dense exchange would have sent " \
-				"%.1f MB (%.1f x), FedAvg %.1f MB (%.1f x)\n",
-				sent / 1e6, dense / 1e6, dense / sent,
-				fedavg / 1e6, fedavg / sent
-		}' "$dir/together.tsv"
-}
-
-at_least() { # VALUE LEAST
-	awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'
-}
-
-demo() {
-	say "a gateway, 4 nodes and 4 trainers on 127.0.0.1"
-	start_gateway
-	start_nodes 4
-	say "Fashion-MNIST, divided by Dirichlet 0.5; examples of each class:"
-	gfl-data split --data "$data" --parts 4 --by dirichlet:0.5 \
-		--seed "$seed" --out "$dir/split" -o table \
-		-F part,examples,c0,c1,c2,c3,c4,c5,c6,c7,c8,c9 ||
-		fail "the data cannot be divided"
-	for i in 1 2 3 4; do
-		start_trainer "$i"
-	done
-	gfl-wait trainers 4 -t 30 2>>"$dir/wait.log" ||
-		fail "the 4 trainers did not all attach"
-	say "first each alone, with as many steps, to compare:"
-	start_run --policy none
-	watch_run
-	table_of_run "$dir/alone.tsv"
-	first=$(gfl-leader) || fail "no node leads"
-	say "now together: 1 parameter in 10 travels, planned by node $first, which leads"
-	killed='' back=''
-	start_run
-	watch_run disturb
-	[ -n "$back" ] || fail "the run ended before the leader was killed"
-	results
-	say
-	gfl-run show "$id" --history -o jsonl |
-		gfl-plot --x round --y accuracy --by trainer ||
-		fail "the curve cannot be drawn"
-	say
-	gfl-wait nodes 4 -t 30 2>>"$dir/wait.log" ||
-		fail "node $killed did not come back"
-	compare_logs 4
-	[ "$back" != "$first" ] || fail "the leader did not change"
-	at_least "$average" 0.80 || fail "the average reached only $average, not 0.80"
-	at_least "$mean" 0.70 || fail "the trainers' mean is only $mean, not 0.70"
-	say "leader $first, then $back; the logs of all nodes are identical up to entry $common"
-}
-
+# shellcheck source=/dev/null # one of share/scenario
+. "$file"
 "$scenario"

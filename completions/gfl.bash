@@ -283,7 +283,7 @@ _gfl_run()
 	esac
 }
 complete -o default -F _gfl_run gfl-run
-complete -o default -W '--data --help --keep --rounds --seed --times --version demo failover' gfl-scenario
+complete -o default -W '--data --help --keep --rounds --seed --times --version demo failover monitor partition scenario1 scenario2 scenario3' gfl-scenario
 _gfl_send()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]}

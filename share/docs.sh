@@ -21,7 +21,7 @@ script_page() { # PROGRAM NAME
 }
 
 script_words() { # PROGRAM
-	"$1" --help | grep -oE '(^|[ ,])--[a-z-]+|^  [a-z]+  ' | tr -d ' ,' |
+	"$1" --help | grep -oE '(^|[ ,])--[a-z-]+|^  [a-z0-9]+  ' | tr -d ' ,' |
 		sort -u | paste -sd ' '
 }
 

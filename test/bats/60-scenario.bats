@@ -47,7 +47,8 @@ scenario() {
 @test "what cannot be run is refused in one sentence" {
 	fails 2 gfl-scenario
 	fails 2 gfl-scenario no-such-thing
-	[[ $said == *'no scenario is called "no-such-thing": demo or failover'* ]]
+	[[ $said == *'no scenario is called "no-such-thing": demo, '*' or scenario3'* ]]
+	fails 2 gfl-scenario ../gfl-scenario
 	fails 2 gfl-scenario failover -n none
 	fails 2 gfl-scenario failover demo
 }

@@ -12,7 +12,9 @@ declare -gA running=() # pid by name, of what this test started
 setup() {
 	cd "$BATS_TEST_TMPDIR"
 	export HOME=$PWD XDG_STATE_HOME=$PWD/state XDG_CONFIG_HOME=$PWD/none
+	local skip=${GFL_SKIP:-} # what the machine cannot do is still skipped
 	unset "${!GFL_@}" "${!GOSSIPFL_@}"
+	[ -z "$skip" ] || export GFL_SKIP=$skip
 }
 
 # A sanitizer's finding in a daemon fails the test, whatever it has seen.
