@@ -77,7 +77,7 @@ ready() { # NAME
 
 	read -r _ <"$1.ready" || { echo "$1 did not start"; return 1; }
 	port_=$(<"$1.port")
-	url_=http://127.0.0.1:$port_
+	url_=${scheme:-http}://127.0.0.1:$port_
 }
 
 # TERM: it has to stop in order, with status 0.

@@ -646,5 +646,5 @@ TEST(closing_says_goaway_and_answers_what_is_held)
 	CHECK(b.c.goaway);
 	CHECK_INT(b.c.goaway_code, NGHTTP2_NO_ERROR);
 	caller_close(&b.c);
-	loop_close(b.w.loop);
+	world_close_rest(&b.w);
 }

@@ -177,7 +177,7 @@ TEST(server_answers_what_is_held_when_it_closes)
 	CHECK_HAS(got, "connection: close\r\n");
 	free(got);
 	close(fd);
-	loop_close(w.loop);
+	world_close_rest(&w);
 }
 
 TEST(server_cancels_a_held_call_when_its_connection_is_reset)

@@ -34,6 +34,11 @@ void world_open(struct world *w, struct server_opts opts)
 void world_close(struct world *w)
 {
 	server_close(w->server, 100);
+	world_close_rest(w);
+}
+
+void world_close_rest(struct world *w)
+{
 	tunnels_close(&w->tunnels);
 	loop_close(w->loop);
 	tls_close(w->tls);
