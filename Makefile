@@ -60,8 +60,8 @@ PACKAGES_CHECK := $(PACKAGES) bats procps iproute2 nftables util-linux curl \
 # The peers of the benches, and what drives them.
 PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
 	g++ pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc \
-	nginx-light etcd-server python3-grpcio python3-torch python3-numpy \
-	libopenblas0-pthread
+	nginx-light etcd-server mosquitto mosquitto-clients python3-grpcio \
+	python3-torch python3-numpy libopenblas0-pthread
 
 deps:
 	@share/deps.sh $(PACKAGES)
