@@ -9,7 +9,7 @@
 
 struct config {
 	struct daemon_opts daemon;
-	struct opt_list nodes;
+	struct opt_list nodes, gateways;
 	const char *data, *index, *test, *model_out;
 	int classes;
 	int64_t trainer_id, eval_every, checkpoint_ms;
@@ -18,8 +18,9 @@ struct config {
 
 static const struct opt opts[] = {
 	OPT_URLS(0, "node", struct config, nodes, NULL,
-		 "attach to the first of these nodes that answers",
-		 .required = true),
+		 "attach to the first of these nodes that answers"),
+	OPT_URLS('g', "gateway", struct config, gateways, NULL,
+		 "where no node answers, ask these gateways for others"),
 	OPT_FILE(0, "data", struct config, data, NULL,
 		 "train on this: a file of images (IDX or IDX.gz; its labels "
 		 "are beside it), or a folder with MNIST's names",
@@ -54,7 +55,7 @@ static const struct prog prog = {
 		 "of the parameters with the peer that the committed plan "
 		 "names for the round, averages, and goes on. The data never "
 		 "leave it. When its node dies it attaches to another that it "
-		 "knows; when it is killed and started again with the same "
+		 "knows, or that a gateway of -g tells; when it is killed and started again with the same "
 		 "--db it goes on from its last checkpoint, beside that file. "
 		 "The last model of a run is written there too.",
 	.example = "gfl-trainer --node http://127.0.0.1:8901 --data "
@@ -117,6 +118,7 @@ static int open_trainer(struct app *app, const struct config *cfg,
 	const struct trainer_opts how = {
 		.nodes = cfg->nodes.at,
 		.nnodes = cfg->nodes.n,
+		.gateways = &cfg->gateways,
 		.trainer_id = cfg->trainer_id,
 		.no_runs = cfg->no_runs,
 		.eval_every = cfg->eval_every,
@@ -191,6 +193,9 @@ static int run(const struct config *cfg, struct err *err)
 	char *db = NULL;
 	int rc;
 
+	if (!cfg->nodes.n && !cfg->gateways.n)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "name a node with --node, or a gateway with -g");
 	if (daemon_start(&app.daemon, &cfg->daemon, err) ||
 	    daemon_db(&db, &cfg->daemon, "trainer.db", err))
 		return (int)err->code;

@@ -1,4 +1,4 @@
-#include "fl/link.h"
+#include "fl/link_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,90 +6,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/rand.h"
 #include "base/str.h"
-#include "base/timer.h"
 
 enum {
 	ATTACH_MS = 1500,    /* one attempt; a cluster elects in less */
 	REPORT_MS = 1500,    /* a node that takes longer is not there */
 	HEARTBEAT_MS = 1000, /* unless the node says otherwise */
-	RETRY_MS = 100,      /* between attempts at all URLs, doubling */
-	RETRY_MAX_MS = 1000,
-	SAY_MS = 5000,    /* between lines about the same trouble */
+	SAY_MS = 5000,       /* between lines about the same trouble */
 	SETTLE_MS = 1000, /* until a node must know what its leader committed */
 };
-
-struct link {
-	struct loop *loop;
-	struct client *client;
-	struct link_opts opts;
-	struct link_hooks hooks;
-	char **urls; /* that were given */
-	size_t nurls;
-	char cluster_id[STR_ID];
-	int64_t id;
-	struct state *state;
-
-	char *node; /* attached to, or being asked */
-	bool attached;
-	size_t at;    /* number of attempts ever: which URL is next */
-	size_t tried; /* attempts since a node's state came */
-	int64_t retry_ms, said_ms, heartbeat_ms, attached_ms;
-	struct rpc *attach, *watch, *report, *leave;
-	bool more; /* to report */
-	struct timer retry, heartbeat;
-	loop_fn *left;
-	void *left_arg;
-};
-
-static void try_next(void *arg);
-
-/* --- which node ----------------------------------------------------------- */
-
-/* The URL for attempt i: those that were given, then every live member. */
-static const char *candidate(const struct link *l, size_t i)
-{
-	size_t n = l->nurls;
-
-	for (size_t j = 0; l->state && j < l->state->nmembers; j++)
-		n += *l->state->members[j]->url != '\0';
-	i %= n;
-	if (i < l->nurls)
-		return l->urls[i];
-	i -= l->nurls;
-	for (size_t j = 0;; j++) {
-		const char *url = l->state->members[j]->url;
-
-		if (*url && i-- == 0)
-			return url;
-	}
-}
-
-static size_t candidates(const struct link *l)
-{
-	size_t n = l->nurls;
-
-	for (size_t j = 0; l->state && j < l->state->nmembers; j++)
-		n += *l->state->members[j]->url != '\0';
-	return n;
-}
-
-/* Pause only when every URL was tried. */
-static void try_later(struct link *l)
-{
-	size_t n = candidates(l);
-	struct rand r = {(uint64_t)clock_us()};
-	int64_t wait_ms = 0;
-
-	if (l->tried % n == 0) {
-		wait_ms = l->retry_ms / 2 +
-			  (int64_t)rand_below(&r, (uint64_t)l->retry_ms);
-		if (l->retry_ms < RETRY_MAX_MS)
-			l->retry_ms *= 2;
-	}
-	timer_set(&l->retry, l->loop, wait_ms, try_next, l);
-}
 
 /* The node is of no use: let go of it and attach to another. */
 static void lose(struct link *l, const char *why)
@@ -105,7 +30,7 @@ static void lose(struct link *l, const char *why)
 	l->attach = l->watch = l->report = NULL;
 	timer_stop(&l->heartbeat);
 	if (!l->left)
-		try_later(l);
+		link_find_later(l);
 }
 
 /* --- the node's state ----------------------------------------------------- */
@@ -120,8 +45,7 @@ static void take_state(struct link *l, const Gfl__V1__State *msg)
 		lose(l, "its state cannot be read");
 		return;
 	}
-	l->tried = 0;
-	l->retry_ms = RETRY_MS;
+	link_find_well(l);
 	if (l->state && s->applied < l->state->applied) {
 		state_free(s); /* what it lacks it will send: keep ours */
 		return;
@@ -234,14 +158,14 @@ static bool is_final(const struct link *l, const struct err *err)
 		strstr(err->msg, l->cluster_id) != NULL);
 }
 
-static void say_trouble(struct link *l, const struct err *err)
+void link_trouble(struct link *l, const char *tried, const struct err *err)
 {
 	int64_t now = clock_ms();
 
 	if (l->said_ms && now - l->said_ms < SAY_MS)
 		return;
 	l->said_ms = now;
-	log_warn("waiting_for_a_node", "tried=%s reason=%s", l->node, err->msg);
+	log_warn("waiting_for_a_node", "tried=%s reason=%s", tried, err->msg);
 }
 
 static void attach_done(const struct err *err, const ProtobufCMessage *out,
@@ -257,8 +181,8 @@ static void attach_done(const struct err *err, const ProtobufCMessage *out,
 		return;
 	}
 	if (err) {
-		say_trouble(l, err);
-		try_later(l);
+		link_trouble(l, l->node, err);
+		link_find_later(l);
 		return;
 	}
 	l->id = r->trainer_id;
@@ -274,17 +198,15 @@ static void attach_done(const struct err *err, const ProtobufCMessage *out,
 	link_poke(l);
 }
 
-static void try_next(void *arg)
+void link_attach(struct link *l, const char *url)
 {
 	Gfl__V1__AttachTrainerRequest in =
 		GFL__V1__ATTACH_TRAINER_REQUEST__INIT;
 	Gfl__V1__Trainer me = GFL__V1__TRAINER__INIT;
 	struct rpc_opts opts = {.timeout_ms = ATTACH_MS};
-	struct link *l = arg;
 
 	free(l->node);
-	l->node = mem_str(candidate(l, l->at++));
-	l->tried++;
+	l->node = mem_str(url);
 	me.id = l->id;
 	me.instance_id = (char *)(uintptr_t)l->opts.instance_id;
 	me.url = (char *)(uintptr_t)l->opts.url;
@@ -318,12 +240,8 @@ struct link *link_open(struct loop *loop, struct client *client,
 	l->opts = *opts;
 	l->hooks = *hooks;
 	l->id = opts->trainer_id;
-	l->retry_ms = RETRY_MS;
 	str_copy(l->cluster_id, sizeof(l->cluster_id), opts->cluster_id);
-	l->urls = mem_zero(opts->nnodes + 1, sizeof(*l->urls));
-	for (size_t i = 0; i < opts->nnodes; i++)
-		l->urls[l->nurls++] = mem_str(opts->nodes[i]);
-	timer_set(&l->retry, loop, 0, try_next, l);
+	link_find_begin(l, opts);
 	return l;
 }
 
@@ -331,16 +249,14 @@ void link_close(struct link *l)
 {
 	if (!l)
 		return;
-	timer_stop(&l->retry);
+	link_find_end(l);
 	timer_stop(&l->heartbeat);
 	client_cancel(l->attach);
 	client_cancel(l->watch);
 	client_cancel(l->report);
 	client_cancel(l->leave);
+	link_find_release(l);
 	state_free(l->state);
-	for (size_t i = 0; i < l->nurls; i++)
-		free(l->urls[i]);
-	free(l->urls);
 	free(l->node);
 	free(l);
 }
@@ -364,7 +280,7 @@ void link_leave(struct link *l, const char *reason, int64_t timeout_ms,
 		GFL__V1__DETACH_TRAINER_REQUEST__INIT;
 	struct rpc_opts opts = {.timeout_ms = timeout_ms};
 
-	timer_stop(&l->retry);
+	link_find_end(l);
 	timer_stop(&l->heartbeat);
 	l->left = done;
 	l->left_arg = arg;

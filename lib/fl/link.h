@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/loop.h"
+#include "base/opt.h"
 #include "node/state.h"
 #include "proto/node.pb-c.h"
 #include "wire/client.h"
@@ -20,6 +21,7 @@ struct link;
 struct link_opts {
 	const char *const *nodes; /* URLs to begin with; copied */
 	size_t nnodes;
+	const struct opt_list *gateways; /* asked when no node answers; copied */
 	const char *url;         /* where peers find this trainer */
 	const char *instance_id; /* 32 hex digits, for ever */
 	const char *cluster_id;  /* empty: any */

@@ -95,6 +95,7 @@ static int open_link(struct trainer *t, struct err *err)
 	struct urls u = {.n = 0};
 	struct link_opts opts = {
 		.nodes = (const char *const *)u.at,
+		.gateways = t->opts.gateways,
 		.url = t->opts.url,
 		.instance_id = me->instance_id,
 		.cluster_id = me->cluster_id,

@@ -17,8 +17,9 @@
 struct trainer;
 
 struct trainer_opts {
-	const char *const *nodes; /* URLs to attach to; one at least */
+	const char *const *nodes; /* URLs to attach to */
 	size_t nnodes;
+	const struct opt_list *gateways; /* to ask where no node answers */
 	int64_t trainer_id; /* asked for; 0: given by the cluster */
 	bool no_runs;
 	int64_t eval_every;    /* rounds; a run's own setting wins */

@@ -232,3 +232,29 @@ table() {
 	! grep -q event=jumps t1.log t2.log
 	gfl-run stop "$id"
 }
+
+@test "a trainer whose node has moved finds it by the gateway" {
+	cluster 1
+	trainer 1
+	gfl-wait trainers 1 -t 20
+	crash n1
+	n1_port=0
+	again n1
+	watch "$n1_url" gfl.v1.NodeService/ReadLog '{"follow":true}'
+	until grep -q "event=attached .* node=$n1_url" t1.log; do event; done
+	unwatch
+	start t2 gfl-trainer --db t2.db --gateway "$gw_url" --data $data \
+		--index parts/part-2.idx # which no node was named to
+	gfl-wait trainers 2 -t 20
+	GFL_GATEWAY='' fails 2 gfl-trainer --db t3.db --data $data
+}
+
+@test "a node that hangs holds up no trainer that attaches" {
+	cluster 3
+	kill -STOP "$n1_pid"
+	start t1 gfl-trainer --db t1.db --node "$n1_url,$n2_url" --data $data \
+		--index parts/part-1.idx
+	gfl-wait trainers 1 -t 20 --node "$n2_url"
+	kill -CONT "$n1_pid"
+	grep -q "event=attached .* node=$n2_url" t1.log
+}
