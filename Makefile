@@ -60,8 +60,8 @@ PACKAGES_CHECK := $(PACKAGES) bats procps iproute2 nftables util-linux curl \
 # The peers of the benches, and what drives them.
 PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
 	g++ pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc \
-	nginx-light etcd-server mosquitto mosquitto-clients python3-grpcio \
-	python3-torch python3-numpy libopenblas0-pthread
+	nginx-light openssl etcd-server mosquitto mosquitto-clients \
+	python3-grpcio python3-torch python3-numpy libopenblas0-pthread
 
 deps:
 	@share/deps.sh $(PACKAGES)
@@ -108,7 +108,7 @@ $(BENCHES): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/gen/test/interop/echo.pb
 		$(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 # A peer, in C++.
-$(BUILD)/test/bench/unary_grpcpp: test/bench/unary_grpcpp.cc test/interop/echo.proto
+$(BUILD)/test/bench/server_grpcpp: test/bench/server_grpcpp.cc test/interop/echo.proto
 	@mkdir -p $(BUILD)/gen
 	$(Q)protoc --cpp_out=$(BUILD)/gen --grpc_out=$(BUILD)/gen \
 		--plugin=protoc-gen-grpc=$$(command -v grpc_cpp_plugin) \
@@ -136,7 +136,7 @@ check-lint: all $(GEN)
 BENCH :=
 bench: deps-bench
 	@$(MAKE) --no-print-directory -j2 all $(BENCHES) \
-		$(BUILD)/test/bench/unary_grpcpp
+		$(BUILD)/test/bench/server_grpcpp
 	@test/bench/bench.sh $(CURDIR)/$(BUILD) $(BENCH)
 # Our codecs beside Python's; then clients of others, which npm installs once.
 check-interop: all $(INTEROP)

@@ -299,7 +299,7 @@ void request_end(struct stream *st)
 		request_forget(st);
 	}
 	http1_reset(&st->in);
-	if (st->id)
+	if (st->id || st->call) /* held: for long, by many */
 		http1_release(&st->in);
 }
 

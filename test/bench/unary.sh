@@ -50,9 +50,9 @@ printf '{"number":"7"}' >"$dir/json"
 serve() { # NAME PROGRAM
 	launch "$1" sh -c 'exec "$0" >"$1"' "$2" "$dir/$1.port"
 }
-serve gfl "$build/unary_bench"
-serve grpcio "$(dirname "$0")/unary_grpcio.py"
-serve grpcpp "$build/unary_grpcpp"
+serve gfl "$build/server_bench"
+serve grpcio "$(dirname "$0")/server_grpcio.py"
+serve grpcpp "$build/server_grpcpp"
 for name in gfl grpcio grpcpp; do wait_for "$name"; done
 cat >"$dir/nginx.template" <<END
 daemon off;

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A grpcio server with the method of unary_bench.c, for unary.sh: prints its
+"""A grpcio server with the method of server_bench.c, for unary.sh: prints its
 port and serves until it is killed. What it gets it gives back as bytes: nothing
 is decoded, which favours it."""
 from concurrent import futures

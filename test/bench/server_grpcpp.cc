@@ -1,5 +1,5 @@
-// unary_grpcpp - gRPC's own C++ server, by its callback API (the fastest it
-// has), with the method of unary_bench.c. Prints its port, serves for ever.
+// server_grpcpp - gRPC's own C++ server, by its callback API (the fastest it
+// has), with the method of server_bench.c. Prints its port, serves for ever.
 #include <cstdio>
 
 #include <grpcpp/grpcpp.h>
