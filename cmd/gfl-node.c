@@ -16,19 +16,18 @@ enum { BASE_PORT = 8900, ID_MAX = 1 << 30, WAIT_MAX_MS = 86400000 };
 struct config {
 	struct daemon_opts daemon;
 	struct opt_list gateways, joins;
-	int64_t id;
-	int rank, max_voters, client_num;
-	int64_t election_min_ms, election_max_ms, heartbeat_ms;
-	int64_t fail_after_ms, remove_after_ms;
+	struct node_config node; /* what options set of it */
+	struct opt_pairs on_message, on;
+	int rank;
 	int on_gateway_failure; /* enum policy */
-	bool bootstrap, rejoin, keep_membership;
+	bool rejoin;
 };
 
 enum policy { RETRY, BOOTSTRAP };
 
 static const struct opt opts[] = {
-	OPT_INT64(0, "node-id", struct config, id, "N", "0", 0, ID_MAX,
-		  "number in the cluster; 0: the next free one"),
+	OPT_INT64(0, "node-id", struct config, node.node_id, "N", "0", 0,
+		  ID_MAX, "number in the cluster; 0: the next free one"),
 	OPT_INT(0, "rank", struct config, rank, "N", "-1", -1, ID_MAX - 1,
 		"where a launcher starts the nodes: --node-id is N + 1",
 		.env = "OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK SLURM_PROCID "
@@ -36,34 +35,45 @@ static const struct opt opts[] = {
 	OPT_GATEWAY(struct config, gateways),
 	OPT_URLS(0, "join", struct config, joins, NULL,
 		 "join by these members instead of a gateway"),
-	OPT_BOOL(0, "bootstrap", struct config, bootstrap,
+	OPT_BOOL(0, "bootstrap", struct config, node.bootstrap,
 		 "found a new cluster, without a gateway's grant"),
 	OPT_CHOICE(0, "on-gateway-failure", struct config, on_gateway_failure,
 		   "retry|bootstrap", "retry",
 		   "without a gateway and a cluster, wait or found one"),
 	OPT_DAEMON(struct config, daemon, NULL),
-	OPT_MILLIS(0, "min-election-timeout", struct config, election_min_ms,
-		   "150", "silence of the leader after which to elect",
-		   .min = 1, .max = WAIT_MAX_MS),
-	OPT_MILLIS(0, "max-election-timeout", struct config, election_max_ms,
-		   "300", "the same, at most; each time one between the two",
-		   .min = 1, .max = WAIT_MAX_MS),
-	OPT_MILLIS(0, "heartbeat", struct config, heartbeat_ms, "50",
+	OPT_MILLIS(0, "min-election-timeout", struct config,
+		   node.election_min_ms, "150",
+		   "silence of the leader after which to elect", .min = 1,
+		   .max = WAIT_MAX_MS),
+	OPT_MILLIS(0, "max-election-timeout", struct config,
+		   node.election_max_ms, "300",
+		   "the same, at most; each time one between the two", .min = 1,
+		   .max = WAIT_MAX_MS),
+	OPT_MILLIS(0, "heartbeat", struct config, node.heartbeat_ms, "50",
 		   "a leader is heard at least so often", .min = 1,
 		   .max = WAIT_MAX_MS),
-	OPT_SECONDS(0, "fail-after", struct config, fail_after_ms, "5",
+	OPT_SECONDS(0, "fail-after", struct config, node.fail_after_ms, "5",
 		    "a node or trainer silent for so long is down", .min = 100,
 		    .max = WAIT_MAX_MS),
-	OPT_SECONDS(0, "remove-after", struct config, remove_after_ms, "600",
-		    "a node that is down is removed after so long"),
-	OPT_INT(0, "max-voters", struct config, max_voters, "N", "5", 1, 99,
-		"voters at most; further nodes stand by"),
-	OPT_INT(0, "client-num", struct config, client_num, "N", "0", 0, ID_MAX,
-		"members that make the cluster ready; 0: those it has"),
-	OPT_BOOL(0, "keep-membership", struct config, keep_membership,
+	OPT_SECONDS(0, "remove-after", struct config, node.remove_after_ms,
+		    "600", "a node that is down is removed after so long"),
+	OPT_INT(0, "max-voters", struct config, node.max_voters, "N", "5", 1,
+		99, "voters at most; further nodes stand by"),
+	OPT_INT(0, "client-num", struct config, node.client_num, "N", "0", 0,
+		ID_MAX, "members that make the cluster ready; 0: those it has"),
+	OPT_BOOL(0, "keep-membership", struct config, node.keep_membership,
 		 "stay a member while stopped, for a restart soon"),
 	OPT_BOOL(0, "rejoin", struct config, rejoin,
 		 "when removed by the others, join again as a new member"),
+	OPT_PAIRS(0, "on-message", struct config, on_message, "TYPE=CMD",
+		  "run this for each message of that type"),
+	OPT_PAIRS(0, "on", struct config, on, "EVENT=CMD",
+		  "run this when a node is discovered or lost, or another is "
+		  "leader"),
+	OPT_SECONDS(0, "handler-timeout", struct config, node.handler_ms, "60",
+		    "stop such a command after this long; 0 never"),
+	OPT_INT(0, "handler-tries", struct config, node.handler_tries, "N", "5",
+		1, 1000, "times that a message is tried to be handled"),
 	OPT_END,
 };
 
@@ -101,8 +111,10 @@ struct app {
 	struct loop *loop;
 	struct tls *tls;
 	struct node *node;
-	int port;       /* that it had when it first was ready, or 0 */
-	struct err err; /* why it ended; code 0: it left */
+	struct node_commands commands;
+	struct facts facts; /* for them */
+	int port;           /* that it had when it first was ready, or 0 */
+	struct err err;     /* why it ended; code 0: it left */
 };
 
 static void on_stop(void *arg)
@@ -125,7 +137,7 @@ static void on_hangup(void *arg)
 static void tell_how_to_join(const struct app *app)
 {
 	const struct config *cfg = app->cfg;
-	bool gateway = !cfg->joins.n && !cfg->bootstrap && cfg->gateways.n;
+	bool gateway = !cfg->joins.n && !cfg->node.bootstrap && cfg->gateways.n;
 	char *line =
 		mem_fmt("gfl-node %s %s", gateway ? "-g" : "--join",
 			gateway ? cfg->gateways.at[0] : node_url(app->node));
@@ -166,8 +178,9 @@ static char *listen_at(const struct app *app)
 
 	if (!at.host[0]) {
 		snprintf(at.host, sizeof(at.host), "127.0.0.1");
-		if (!at.port && cfg->id && cfg->id <= 65535 - BASE_PORT)
-			at.port = BASE_PORT + (int)cfg->id;
+		if (!at.port && cfg->node.node_id &&
+		    cfg->node.node_id <= 65535 - BASE_PORT)
+			at.port = BASE_PORT + (int)cfg->node.node_id;
 	}
 	if (app->port) /* another life, at the same place */
 		at.port = app->port;
@@ -179,40 +192,36 @@ static int open_node(struct app *app, const char *path, const char *at,
 {
 	const struct config *cfg = app->cfg;
 	const struct daemon_opts *d = &cfg->daemon;
-	const struct node_config node = {
-		.loop = app->loop,
-		.db_path = path,
-		.server = {.listen = at,
-			   .advertise = d->advertise,
-			   .tls = app->tls,
-			   .insecure = d->insecure,
-			   .cors = &d->cors,
-			   .max_message = (size_t)d->max_message,
-			   .max_connections = (size_t)d->max_connections,
-			   .max_per_source = (size_t)d->per_source},
-		.node_id = cfg->id,
-		.gateways = cfg->gateways.at,
-		.ngateways = cfg->gateways.n,
-		.joins = cfg->joins.at,
-		.njoins = cfg->joins.n,
-		.bootstrap = cfg->bootstrap,
-		.bootstrap_alone = cfg->on_gateway_failure == BOOTSTRAP,
-		.keep_membership = cfg->keep_membership,
-		.election_min_ms = cfg->election_min_ms,
-		.election_max_ms = cfg->election_max_ms,
-		.heartbeat_ms = cfg->heartbeat_ms,
-		.fail_after_ms = cfg->fail_after_ms,
-		.remove_after_ms = cfg->remove_after_ms,
-		.max_voters = cfg->max_voters,
-		.client_num = cfg->client_num,
-		.shutdown_ms = cfg->daemon.shutdown_ms,
-		.bind = cfg->daemon.bind,
-		.on_ready = on_ready,
-		.on_shutdown = on_stop,
-		.on_end = on_end,
-		.arg = app,
-	};
+	struct node_config node = cfg->node;
 
+	node.loop = app->loop;
+	node.db_path = path;
+	node.server = (struct server_opts){
+		.listen = at,
+		.advertise = d->advertise,
+		.tls = app->tls,
+		.insecure = d->insecure,
+		.cors = &d->cors,
+		.max_message = (size_t)d->max_message,
+		.max_connections = (size_t)d->max_connections,
+		.max_per_source = (size_t)d->per_source,
+	};
+	node.gateways = cfg->gateways.at;
+	node.ngateways = cfg->gateways.n;
+	node.joins = cfg->joins.at;
+	node.njoins = cfg->joins.n;
+	node.bootstrap_alone = cfg->on_gateway_failure == BOOTSTRAP;
+	node.shutdown_ms = d->shutdown_ms;
+	node.bind = d->bind;
+	node.handlers = app->commands.handlers;
+	node.nhandlers = app->commands.nhandlers;
+	node.hooks = app->commands.hooks;
+	node.nhooks = app->commands.nhooks;
+	node.facts = &app->facts;
+	node.on_ready = on_ready;
+	node.on_shutdown = on_stop;
+	node.on_end = on_end;
+	node.arg = app;
 	return node_open(&app->node, &node, err);
 }
 
@@ -258,31 +267,45 @@ static int serve(struct app *app, const char *path, struct err *err)
 	return rc;
 }
 
-static int run(const struct config *cfg, struct err *err)
+/* From its database on, for which there is a name where none is given. */
+static int begin(struct app *app, struct err *err)
 {
-	struct app app = {.cfg = cfg};
-	char *path = NULL, *file;
-	int rc;
+	const struct config *cfg = app->cfg;
+	int64_t id = cfg->node.node_id;
+	char *path = NULL, *file = id ? mem_fmt("node-%" PRId64 ".db", id)
+				      : mem_str("node.db");
+	int rc = daemon_db(&path, &cfg->daemon, file, err);
 
-	if (cfg->bootstrap && cfg->joins.n)
-		return err_set(
-			err, ERR_INVALID_ARGUMENT,
-			"--bootstrap founds a cluster, --join joins one: "
-			"not both");
-	if (daemon_start(&app.daemon, &cfg->daemon, err))
-		return (int)err->code;
-	file = cfg->id ? mem_fmt("node-%" PRId64 ".db", cfg->id)
-		       : mem_str("node.db");
-	rc = daemon_db(&path, &cfg->daemon, file, err);
 	if (!rc)
-		rc = serve(&app, path, err);
-	if (rc && err->code == ERR_RESOURCE_EXHAUSTED && !cfg->id &&
-	    !cfg->daemon.db)
+		rc = serve(app, path, err);
+	if (rc && err->code == ERR_RESOURCE_EXHAUSTED && !id && !cfg->daemon.db)
 		err_hint(err, "another node of this machine is told apart by "
 			      "--node-id or --db");
 	free(path);
 	free(file);
-	daemon_end(&app.daemon);
+	return rc;
+}
+
+static int run(const struct config *cfg, struct err *err)
+{
+	struct app app = {.cfg = cfg};
+	int rc;
+
+	if (cfg->node.bootstrap && cfg->joins.n)
+		return err_set(
+			err, ERR_INVALID_ARGUMENT,
+			"--bootstrap founds a cluster, --join joins one: "
+			"not both");
+	rc = node_commands_open(&app.commands, &cfg->on_message, &cfg->on, err);
+	if (!rc)
+		rc = daemon_start(&app.daemon, &cfg->daemon, err);
+	if (!rc) {
+		node_commands_tls(&app.facts, &cfg->daemon.tls);
+		rc = begin(&app, err);
+		daemon_end(&app.daemon);
+	}
+	node_commands_release(&app.commands);
+	facts_release(&app.facts);
 	return rc;
 }
 
@@ -292,8 +315,8 @@ int main(int argc, char **argv)
 	struct err err;
 
 	opt_parse(&prog, &cfg, argc, argv);
-	if (!cfg.id && cfg.rank >= 0)
-		cfg.id = cfg.rank + 1;
+	if (!cfg.node.node_id && cfg.rank >= 0)
+		cfg.node.node_id = cfg.rank + 1;
 	if (run(&cfg, &err))
 		return err_report(&prog, &err);
 	return 0;

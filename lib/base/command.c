@@ -173,6 +173,15 @@ void facts_add(struct facts *f, const char *name, const char *fmt, ...)
 	f->at[f->n++] = buf_take(&b);
 }
 
+void facts_join(struct facts *to, const struct facts *from)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		if (to->n == FACTS_MAX)
+			abort();
+		to->at[to->n++] = mem_str(from->at[i]);
+	}
+}
+
 void facts_release(struct facts *f)
 {
 	for (size_t i = 0; i < f->n; i++)

@@ -27,6 +27,7 @@ struct facts {
 };
 void facts_add(struct facts *f, const char *name, const char *fmt, ...)
 	PRINTF(3, 4);
+void facts_join(struct facts *to, const struct facts *from);
 void facts_release(struct facts *f);
 
 /* The facts, and of our environment what they do not name and, unless it is

@@ -107,6 +107,11 @@ static void take_flag(struct parse *p, int i)
 	struct value *v = &p->values[i];
 	bool again = v->rank == FROM_FLAG;
 
+	if (row->kind == OPT_KIND_PAIRS) {
+		parse_pair(p, i, FROM_FLAG, NULL, optarg,
+			   value_keep(mem_fmt("--%s", row->name)));
+		return;
+	}
 	if (row->kind == OPT_KIND_COUNT)
 		v->text = value_keep(
 			mem_fmt("%d", again ? atoi(v->text) + 1 : 1));

@@ -44,9 +44,12 @@ int err_report(const struct prog *prog, const struct err *err)
 static void take(struct parse *p, size_t i, enum rank rank, const char *text,
 		 const char *from)
 {
-	if (p->rows[i]->flag_only || p->values[i].rank > rank)
+	if (!p->rows[i]->flag_only && p->rows[i]->kind == OPT_KIND_PAIRS)
+		parse_pair(p, (int)i, rank, NULL, text, from);
+	if (p->rows[i]->flag_only || p->rows[i]->kind == OPT_KIND_PAIRS ||
+	    p->values[i].rank > rank)
 		return;
-	p->values[i] = (struct value){rank, text, from};
+	p->values[i] = (struct value){rank, text, from, NULL};
 }
 
 static void read_env(struct parse *p, size_t i)
@@ -81,6 +84,22 @@ static bool is_of_a_command(const struct prog *prog, const char *key)
 	return false;
 }
 
+/* The row of "option.NAME", or -1. */
+static int pair_row(const struct parse *p, const char *key, const char **name)
+{
+	const char *dot = strchr(key, '.');
+	char *option;
+	int i;
+
+	if (!dot)
+		return -1;
+	option = mem_dup(key, (size_t)(dot - key));
+	i = parse_row(p, option);
+	free(option);
+	*name = dot + 1;
+	return i >= 0 && p->rows[i]->kind == OPT_KIND_PAIRS ? i : -1;
+}
+
 /* Above the sections stands what concerns several programs, so a name unknown
  * here may be another's; in our section it is a mistake. */
 static int on_conf(const char *section, const char *key, const char *value,
@@ -88,7 +107,10 @@ static int on_conf(const char *section, const char *key, const char *value,
 {
 	struct parse *p = arg;
 	int i = parse_row(p, key);
+	const char *name = NULL, *where;
 
+	if (i < 0)
+		i = pair_row(p, key, &name);
 	if (*section && strcmp(section, p->prog->name))
 		return 0;
 	if (i < 0 && *section && !is_of_a_command(p->prog, key)) {
@@ -96,9 +118,15 @@ static int on_conf(const char *section, const char *key, const char *value,
 		parse_hint(p, key, err);
 		return (int)err->code;
 	}
-	if (i >= 0)
-		take(p, (size_t)i, p->file, value_keep(mem_str(value)),
-		     value_keep(mem_fmt("%s:%d", p->path, line)));
+	if (i < 0)
+		return 0;
+	where = value_keep(mem_fmt("%s:%d", p->path, line));
+	value = value_keep(mem_str(value));
+	if (name)
+		parse_pair(p, i, p->file, value_keep(mem_str(name)), value,
+			   where);
+	else
+		take(p, (size_t)i, p->file, value, where);
 	return 0;
 }
 
@@ -146,6 +174,14 @@ static int apply(struct parse *p, struct err *err)
 			void *base = opt_is_common(row) ? &p->common : p->cfg;
 
 			if ((int)v->rank != rank || !v->text)
+				continue;
+			if (v->pairs &&
+			    parse_pairs(v,
+					(struct opt_pairs *)((char *)base +
+							     row->at),
+					err))
+				return (int)err->code;
+			if (v->pairs)
 				continue;
 			if (value_set(row, base, v->text, err))
 				return err_wrap(err, "%s", v->from);
@@ -272,7 +308,7 @@ static void defaults(struct parse *p)
 {
 	for (size_t i = 0; i < p->n; i++)
 		p->values[i] = (struct value){FROM_DEFAULT, p->rows[i]->def,
-					      "default"};
+					      "default", NULL};
 }
 
 /* Whoever starts us may have closed 0, 1 or 2; a file or socket that got such a

@@ -34,6 +34,7 @@ enum opt_kind {
 	OPT_KIND_URL_HOST,  /* the host of the first of them */
 	OPT_KIND_URL_PORT,  /* its port */
 	OPT_KIND_LIST,      /* struct opt_list: a,b,c or given repeatedly */
+	OPT_KIND_PAIRS,     /* struct opt_pairs: NAME=TEXT, given repeatedly */
 };
 
 /* HOST:PORT, [V6]:PORT or :PORT; host has no brackets. */
@@ -49,6 +50,17 @@ enum { OPT_LIST_MAX = 64 };
 struct opt_list {
 	size_t n;
 	const char *at[OPT_LIST_MAX];
+};
+
+/* NAME=TEXT by a flag, `option.NAME = TEXT` in a file; of two texts of a name
+ * the one from the first source holds. */
+enum { OPT_PAIRS_MAX = 32 };
+struct opt_pairs {
+	size_t n;
+	struct opt_pair {
+		const char *name, *text;
+		bool by_flag;
+	} at[OPT_PAIRS_MAX];
 };
 
 /* A row. Made by the macros below; what follows the brief of a macro sets
@@ -119,6 +131,9 @@ struct opt {
 		__VA_ARGS__)
 #define OPT_LIST(c, n, T, m, arg, def, brief, ...) \
 	OPT_ROW(LIST, c, n, struct opt_list, T, m, arg, def, brief, __VA_ARGS__)
+#define OPT_PAIRS(c, n, T, m, arg, brief, ...)                         \
+	OPT_ROW(PAIRS, c, n, struct opt_pairs, T, m, arg, NULL, brief, \
+		__VA_ARGS__)
 #define OPT_END              \
 	{                    \
 		.name = NULL \

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/nearest.h"
 #include "base/out.h"
+#include "base/value.h"
 
 /* The seed's names of levels follow ours. */
 #define LEVEL_NAMES LOG_LEVELS "|warning|critical|trace"
@@ -107,6 +110,75 @@ int parse_row(const struct parse *p, const char *name)
 		    names(p->rows[i]->alias, name))
 			return (int)i;
 	return -1;
+}
+
+static struct opt_pair *find_pair(struct pairs *found, const char *name)
+{
+	for (size_t i = 0; name && i < found->all.n; i++)
+		if (found->all.at[i].name &&
+		    !strcmp(found->all.at[i].name, name))
+			return &found->all.at[i];
+	if (found->all.n < OPT_PAIRS_MAX)
+		return &found->all.at[found->all.n++];
+	found->full = true;
+	return NULL;
+}
+
+/* All of them, as a person would give them. */
+static const char *pairs_text(const struct opt_pairs *all)
+{
+	struct buf b = BUF_INIT(0);
+
+	for (size_t i = 0; i < all->n; i++)
+		buf_putf(&b, "%s%s%s%s", i ? ", " : "",
+			 all->at[i].name ? all->at[i].name : "",
+			 all->at[i].name ? "=" : "", all->at[i].text);
+	return value_keep(buf_take(&b));
+}
+
+void parse_pair(struct parse *p, int row, enum rank rank, const char *name,
+		const char *text, const char *from)
+{
+	struct value *v = &p->values[row];
+	const char *equals = name ? NULL : strchr(text, '=');
+	struct opt_pair *pair;
+	size_t i;
+
+	if (!v->pairs) {
+		v->pairs = mem_zero(1, sizeof(*v->pairs));
+		value_keep((char *)v->pairs);
+	}
+	if (equals) {
+		name = value_keep(mem_dup(text, (size_t)(equals - text)));
+		text = equals + 1;
+	}
+	pair = find_pair(v->pairs, name);
+	i = pair ? (size_t)(pair - v->pairs->all.at) : 0;
+	if (!pair || (pair->text && v->pairs->at[i].rank > rank))
+		return;
+	*pair = (struct opt_pair){name, text, rank == FROM_FLAG};
+	v->pairs->at[i].rank = rank;
+	v->pairs->at[i].from = from;
+	if (rank >= v->rank)
+		v->from = from;
+	v->rank = rank > v->rank ? rank : v->rank;
+	v->text = pairs_text(&v->pairs->all);
+}
+
+int parse_pairs(const struct value *v, struct opt_pairs *out, struct err *err)
+{
+	const struct opt_pairs *all = &v->pairs->all;
+
+	if (v->pairs->full)
+		return err_set(err, ERR_OUT_OF_RANGE, "%s: more than %d values",
+			       v->from, OPT_PAIRS_MAX);
+	for (size_t i = 0; i < all->n; i++)
+		if (!all->at[i].name || !*all->at[i].name || !*all->at[i].text)
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				       "%s: '%s' is not NAME=VALUE",
+				       v->pairs->at[i].from, all->at[i].text);
+	*out = *all;
+	return 0;
 }
 
 void parse_hint(const struct parse *p, const char *name, struct err *err)

@@ -31,8 +31,19 @@ enum rank {
 
 struct value {
 	enum rank rank;
-	const char *text; /* NULL: none */
+	const char *text; /* NULL: none; of pairs, all of them for a person */
 	const char *from; /* "--timeout", "GFL_TIMEOUT", "./gfl.conf:3" */
+	struct pairs *pairs; /* of OPT_KIND_PAIRS, if there are any */
+};
+
+/* Pairs as they are found, each with its source. */
+struct pairs {
+	struct opt_pairs all;
+	struct {
+		enum rank rank;
+		const char *from;
+	} at[OPT_PAIRS_MAX];
+	bool full; /* there were more */
 };
 
 struct parse {
@@ -49,6 +60,14 @@ struct parse {
 
 /* Index of the row that has this name or alias, or -1. */
 int parse_row(const struct parse *p, const char *name);
+
+/* Note a pair of a row, found at from; name is NULL if text has it. */
+void parse_pair(struct parse *p, int row, enum rank rank, const char *name,
+		const char *text, const char *from);
+
+/* All pairs of a row, checked. */
+int parse_pairs(const struct value *v, struct opt_pairs *out,
+		struct err *err) MUST_CHECK;
 
 /* Add "did you mean --NAME?" when a row in -h has a name near to this. */
 void parse_hint(const struct parse *p, const char *name, struct err *err);

@@ -393,6 +393,8 @@ int value_set(const struct opt *row, void *base, const char *text,
 	case OPT_KIND_URL_HOST:
 	case OPT_KIND_URL_PORT:
 		return set_url_part(row, at, text, err);
+	case OPT_KIND_PAIRS: /* parse_pairs() sets these */
+		break;
 	}
 	abort();
 }

@@ -103,13 +103,21 @@ static int transfer(struct control *c, struct err *err)
 	return (int)err->code;
 }
 
-static const struct {
+static const struct word {
 	const char *name;
 	int (*act)(struct control *c, struct err *err);
 } words[] = {
 	{"shutdown", stop_soon}, {"leave", leave},       {"refresh", refresh},
-	{"status", status},     {"transfer", transfer},
+	{"status", status},      {"transfer", transfer},
 };
+
+static const struct word *find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strcmp(words[i].name, name))
+			return &words[i];
+	return NULL;
+}
 
 static int unknown(const char *name, struct err *err)
 {
@@ -140,15 +148,14 @@ static size_t split(char *text, char **out, size_t max)
 static int obey(struct control *c, char *text, struct err *err)
 {
 	char *part[WORDS_MAX] = {"", NULL};
+	const struct word *word;
 
 	if (split(text, part, WORDS_MAX) > WORDS_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "a control message is a word and an argument");
 	c->argument = part[1];
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (!strcmp(words[i].name, part[0]))
-			return words[i].act(c, err);
-	return unknown(part[0], err);
+	word = find(part[0]);
+	return word ? word->act(c, err) : unknown(part[0], err);
 }
 
 static int control(struct control *c, const Gfl__V1__MessageItem *m,
@@ -171,10 +178,21 @@ static int control(struct control *c, const Gfl__V1__MessageItem *m,
 	return rc;
 }
 
-bool control_is(int32_t type)
+/* Does the payload begin with a word of ours? */
+static bool begins_with_word(const Gfl__V1__MessageItem *m)
 {
-	return type == MESSAGE_CONTROL || type == MESSAGE_HEARTBEAT ||
-	       type == MESSAGE_READY;
+	char *text = mem_dup(m->payload.data, m->payload.len), *part = NULL;
+	bool ours = split(text, &part, 1) && find(part);
+
+	free(text);
+	return ours;
+}
+
+bool control_is(const struct node *n, const Gfl__V1__MessageItem *m)
+{
+	if (m->type == MESSAGE_CONTROL)
+		return !handler_has(n, m->type) || begins_with_word(m);
+	return m->type == MESSAGE_HEARTBEAT || m->type == MESSAGE_READY;
 }
 
 int control_take(struct node *n, const Gfl__V1__MessageItem *m,

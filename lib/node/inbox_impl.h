@@ -29,6 +29,11 @@ char *inbox_ids(const char *const *ids, size_t n);
 	"((?2 <> '' AND id >= ?2 AND id < ?2 || 'g') OR id " \
 	"IN (SELECT value FROM json_each(?3)))"
 
+/* Those that handlers leave to readers; parameter n is handler_hides(). */
+#define INBOX_SHOWN(n)                                                     \
+	"(?" n " IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?" n ") h" \
+	" WHERE h.value ->> 0 = inbox.type AND inbox.cursor > h.value ->> 1))"
+
 /* reader.c */
 void inbox_serve_readers(struct node *n);
 void inbox_wake(struct node *n); /* there is something new */

@@ -88,7 +88,7 @@ static int choose(struct mail *mail, struct mail_item *item, struct err *err)
 
 	if (check(m, err))
 		return (int)err->code;
-	if (m->to == n->meta.node_id && control_is(m->type))
+	if (m->to == n->meta.node_id && control_is(n, m))
 		return obey(n, item, err);
 	if (m->to == n->meta.node_id) {
 		item->box = MAIL_INBOX;
@@ -102,7 +102,8 @@ static int choose(struct mail *mail, struct mail_item *item, struct err *err)
 		return err_set(err, ERR_NOT_FOUND,
 			       "this is node %" PRId64 ", not %" PRId64,
 			       n->meta.node_id, m->to);
-	if (control_is(m->type))
+	if (m->type == MESSAGE_HEARTBEAT || m->type == MESSAGE_READY ||
+	    m->type == MESSAGE_CONTROL)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "a message of type %d is for its receiver now, "
 			       "not for an outbox",

@@ -130,6 +130,7 @@ static void check_ready(struct node *n)
 	announce_start(n);
 	outbox_start(n);
 	n->cfg.on_ready(n->cfg.arg);
+	handler_wake(n);
 }
 
 static void settle(void *arg)
@@ -148,6 +149,7 @@ static void settle(void *arg)
 	outbox_look(n);
 	steward_look(n);
 	conductor_look(n);
+	hook_look(n);
 }
 
 void node_settle(struct node *n)
@@ -326,6 +328,8 @@ static void open_parts(struct node *n)
 	reports_open(n);
 	conductor_open(n);
 	pairs_open(n);
+	handler_open(n);
+	hook_open(n);
 }
 
 static void serve(struct node *n)
@@ -368,13 +372,33 @@ int node_open(struct node **out, const struct node_config *cfg, struct err *err)
 	return 0;
 }
 
-void node_leave(struct node *n)
+void node_facts(const struct node *n, struct facts *f)
 {
-	if (n->leaving || n->ended)
+	facts_add(f, "GFL_NODE_ID", "%" PRId64, n->meta.node_id);
+	facts_add(f, "GFL_NODE", "%s", node_url(n));
+	if (n->cfg.facts)
+		facts_join(f, n->cfg.facts);
+}
+
+/* The commands end first: they may want to send something yet. */
+void node_check_idle(struct node *n)
+{
+	if (!n->stopping || n->leaving || n->ended || handler_running(n) ||
+	    hook_running(n))
 		return;
 	n->leaving = true;
-	server_ready(n->server, false);
 	membership_leave(n);
+}
+
+void node_leave(struct node *n)
+{
+	if (n->stopping || n->ended)
+		return;
+	n->stopping = true;
+	server_ready(n->server, false);
+	handler_stop(n);
+	hook_stop(n);
+	node_check_idle(n);
 }
 
 /* In reverse; the server first, so that no call comes in any more. */
@@ -383,6 +407,9 @@ void node_close(struct node *n)
 	if (!n)
 		return;
 	n->ended = true;
+	if (n->handlers)
+		handler_drop(n);
+	hook_close(n);
 	control_close(n);
 	timer_stop(&n->tick);
 	timer_stop(&n->settle);
@@ -401,6 +428,7 @@ void node_close(struct node *n)
 	reports_close(n);
 	outbox_close(n);
 	inbox_close(n);
+	handler_close(n);
 	tables_close(n);
 	client_close(n->client);
 	db_close(n->reader);

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "node/handler.h"
 #include "wire/server.h"
 
 struct node;
@@ -34,6 +35,16 @@ struct node_config {
 				it has */
 	int64_t shutdown_ms; /* to leave in */
 	const char *bind;    /* source of outgoing connections, or NULL */
+
+	/* Who handles messages and is told of events, borrowed; see handler.h.
+	 * A function gets arg. */
+	const struct node_handler *handlers;
+	size_t nhandlers;
+	const struct node_hook *hooks;
+	size_t nhooks;
+	const struct facts *facts; /* for their commands, or NULL */
+	int64_t handler_ms;        /* that a command may take; 0: for ever */
+	int handler_tries;         /* before a message is left to others */
 
 	/* Once: it serves, and is a member. */
 	void (*on_ready)(void *arg);

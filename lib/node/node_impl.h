@@ -28,6 +28,8 @@ struct mail_numbers {
 struct ask;
 struct announce;
 struct conductor;
+struct handlers;
+struct hooks;
 struct inbox;
 struct membership;
 struct outbox;
@@ -50,7 +52,7 @@ struct node {
 	struct raft_store_meta meta;
 	bool founding; /* drew the cluster id; its first entry is to come */
 	bool resumed;  /* was a member before this start */
-	bool ready, leaving, ended, removed;
+	bool ready, stopping, leaving, ended, removed;
 	bool reborn; /* an earlier life of its file has left a cluster */
 	bool asked; /* to be removed, by an earlier life that had no answer */
 	bool stuck; /* an entry could not be applied: apply no more */
@@ -78,6 +80,8 @@ struct node {
 	int64_t origin; /* of what we deliver, by chance */
 	struct tables *tables;
 	struct pairs *pairs;
+	struct handlers *handlers;
+	struct hooks *hooks;
 };
 
 /* node.c */
@@ -235,12 +239,37 @@ enum message_type {
 	MESSAGE_HEARTBEAT = 3,
 	MESSAGE_READY = 999,
 };
-bool control_is(int32_t type); /* of one of these */
+/* Is m one of these? A control word that is not ours is a handler's. */
+bool control_is(const struct node *n, const Gfl__V1__MessageItem *m);
 /* Act upon such a message; reply gets what its sender is told. A word that asks
  * to stop is obeyed in the next turn of the loop, so that the answer leaves. */
 int control_take(struct node *n, const Gfl__V1__MessageItem *m,
 		 struct buf *reply, struct err *err) MUST_CHECK;
 void control_close(struct node *n);
+
+/* handler.c: messages that are handled as they come. */
+void handler_open(struct node *n);
+void handler_wake(struct node *n); /* there may be something new */
+bool handler_has(const struct node *n, int32_t type);
+/* What readers do not see, as JSON: "[[TYPE,CURSOR],...]", those of that type
+ * past that cursor; free() it. NULL: nothing. */
+char *handler_hides(const struct node *n);
+void handler_stop(struct node *n); /* begin no more, TERM those that run */
+size_t handler_running(const struct node *n);
+void handler_drop(struct node *n); /* KILL those that run */
+void handler_close(struct node *n);
+
+/* hook.c: who is told of events. */
+void hook_open(struct node *n);
+void hook_look(struct node *n); /* the state or the leader changed */
+void hook_stop(struct node *n);
+size_t hook_running(const struct node *n);
+void hook_close(struct node *n);
+const char *hook_name(enum node_event_kind kind); /* commands.c */
+
+/* node.c: for both of these. */
+void node_facts(const struct node *n, struct facts *f); /* add who we are */
+void node_check_idle(struct node *n); /* a command has ended */
 
 /* pairs.c: which peers reach us, and we them, as a message of type 999 each way
  * has shown. */

@@ -62,15 +62,18 @@ static int select_items(struct reader *r, struct rows *out, struct err *err)
 			 "  (SELECT value FROM json_each(?2)))"
 			 " AND (?3 IS NULL OR sender IN"
 			 "  (SELECT value FROM json_each(?3)))"
-			 " ORDER BY cursor LIMIT ?4",
+			 " AND " INBOX_SHOWN("5") " ORDER BY cursor LIMIT ?4",
 			 err);
+	char *hides;
 
 	if (rc)
 		return rc;
+	hides = handler_hides(r->n);
 	sqlite3_bind_int64(s, 1, r->after);
 	sqlite3_bind_text(s, 2, r->types, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s, 3, r->senders, -1, SQLITE_STATIC);
 	sqlite3_bind_int(s, 4, r->max);
+	sqlite3_bind_text(s, 5, hides, -1, free);
 	while (!(rc = db_next(db, s, &row, err)) && row) {
 		int64_t cursor;
 
@@ -120,6 +123,7 @@ void inbox_wake(struct node *n)
 		if (!r->busy)
 			serve(r, false);
 	}
+	handler_wake(n);
 }
 
 /* ---- acknowledging ---- */
@@ -130,6 +134,7 @@ struct taking {
 	int64_t *cursors;                    /* of those taken one by one */
 	size_t n, cap;
 	int64_t taken, bytes;
+	char *hides; /* what an acknowledgement by cursor leaves */
 };
 
 /* All of one statement, whose rows are a cursor and a length. */
@@ -160,17 +165,20 @@ static int take_upto(struct db *db, struct taking *t, struct err *err)
 	if (!t->in->after)
 		return 0;
 	if (db_stmt(db, &s,
-		    "SELECT sum(length(payload)) FROM inbox WHERE cursor <= ?",
+		    "SELECT sum(length(payload)) FROM inbox"
+		    " WHERE cursor <= ?1 AND " INBOX_SHOWN("2"),
 		    err))
 		return (int)err->code;
 	sqlite3_bind_int64(s, 1, t->in->after);
+	sqlite3_bind_text(s, 2, t->hides, -1, SQLITE_STATIC);
 	if (db_next(db, s, &row, err))
 		return (int)err->code;
 	t->bytes += sqlite3_column_int64(s, 0);
 	db_done(s);
-	if (db_stmt(db, &s, TAKE "cursor <= ?", err))
+	if (db_stmt(db, &s, TAKE "cursor <= ?1 AND " INBOX_SHOWN("2"), err))
 		return (int)err->code;
 	sqlite3_bind_int64(s, 1, t->in->after);
+	sqlite3_bind_text(s, 2, t->hides, -1, SQLITE_STATIC);
 	if (db_run(db, s, err))
 		return (int)err->code;
 	t->taken += sqlite3_changes(db_handle(db));
@@ -247,6 +255,7 @@ static void taken(const struct err *err, void *arg)
 		taken_look(r->n, &what);
 	}
 	free(t->cursors);
+	free(t->hides);
 	rpc_free(&t->in->base);
 	free(t);
 	if (!err) {
@@ -266,6 +275,7 @@ static void acknowledge(struct reader *r,
 
 	t->r = r;
 	t->in = (Gfl__V1__ReceiveMessagesRequest *)rpc_copy(&in->base);
+	t->hides = handler_hides(r->n);
 	r->busy = true;
 	if (writer_post(r->n->writer, take, taken, t, &err))
 		taken(&err, t);

@@ -1,5 +1,7 @@
 #include "test.h"
 
+#include <unistd.h>
+
 #include "base/opt.h"
 #include "base/out.h"
 #include "capture.h"
@@ -9,6 +11,7 @@ struct config {
 	struct out_opts out;
 	struct opt_addr listen;
 	struct opt_list tags;
+	struct opt_pairs hooks;
 	bool refresh;
 	int depth, kind, rank, command;
 	int64_t pause_ms, size_bytes;
@@ -34,6 +37,7 @@ static const struct opt opts[] = {
 		"PORT", NULL, "port", .hidden = true),
 	OPT_LIST(0, "tag", struct config, tags, "TAG", NULL, "tags"),
 	OPT_FILE(0, "data", struct config, data, NULL, "data file"),
+	OPT_PAIRS(0, "on-event", struct config, hooks, "EVENT=CMD", "hooks"),
 	OPT_END};
 
 static const struct prog prog = {
@@ -92,6 +96,10 @@ static int show(void *arg)
 		printf("gateway=%s\n", cfg.client.gateways.at[i]);
 	for (size_t i = 0; i < cfg.tags.n; i++)
 		printf("tag=%s\n", cfg.tags.at[i]);
+	for (size_t i = 0; i < cfg.hooks.n; i++)
+		printf("on %s %s: %s\n", cfg.hooks.at[i].name,
+		       cfg.hooks.at[i].by_flag ? "by flag" : "configured",
+		       cfg.hooks.at[i].text);
 	return out_close(c->prog);
 }
 
@@ -299,6 +307,34 @@ TEST(a_section_of_the_file_holds_for_all_commands)
 	CHECK_INT(RUN_CMD("list").status, 0);
 	write_file("gfl.conf", "[gfl-tryrun]\nrunds = 8\n");
 	CHECK_HAS(RUN_CMD("list").err, "unknown option runds");
+}
+
+TEST(pairs_come_from_all_sources_and_the_first_has_its_name)
+{
+	struct capture c;
+
+	write_file("gfl.conf", "on-event.lost = /c one,two=3\n"
+			       "on_event.gone = /c gone\n");
+	c = RUN("--on-event", "lost=flag a=b", "--on_event=new=x");
+	CHECK_INT(c.status, 0);
+	CHECK_HAS(c.out, "on lost by flag: flag a=b\n"
+			 "on new by flag: x\n"
+			 "on gone configured: /c gone\n");
+	c = RUN("a");
+	CHECK_HAS(c.out, "on lost configured: /c one,two=3\n");
+	setenv("GFL_ON_EVENT", "lost=/env", 1);
+	CHECK_HAS(RUN("a").out, "on lost configured: /env\n");
+	CHECK_HAS(RUN("--show-config").out,
+		  "on-event\tlost=/env, gone=/c gone\tGFL_ON_EVENT\n");
+	unsetenv("GFL_ON_EVENT");
+	c = RUN("--on-event", "lost");
+	CHECK_INT(c.status, 2);
+	CHECK_HAS(c.err, "--on-event: 'lost' is not NAME=VALUE");
+	CHECK_INT(RUN("--on-event", "lost=").status, 2);
+	CHECK_INT(RUN("--on-event", "=x").status, 2);
+	write_file("gfl.conf", "[gfl-try]\ntag.x = 1\n");
+	CHECK_HAS(RUN("a").err, "unknown option tag.x");
+	CHECK(!unlink("gfl.conf"));
 }
 
 static int report_peer(void *arg)
