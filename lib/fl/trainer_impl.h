@@ -11,6 +11,7 @@
 #include "fl/resume.h"
 #include "fl/trainer.h"
 #include "proto/trainer.pb-c.h"
+#include "wire/tensor.h"
 
 /* Where a trainer is in a run. */
 enum phase {
@@ -56,10 +57,9 @@ struct trainer_run {
 
 /* A model being given to a peer, or all of them the same snapshot. */
 struct snapshot {
-	int64_t run, round;
+	int64_t run;
 	char *bytes;
-	size_t len;
-	char sha256[65];
+	struct tensor_info info; /* version: its round */
 	int users;
 };
 
@@ -67,7 +67,7 @@ struct pull { /* a PullModel being served */
 	struct trainer *trainer;
 	struct call *call;
 	struct snapshot *from; /* NULL: until the model is ours to read */
-	size_t at;
+	struct tensor_gift *gift;
 	uint64_t offset; /* asked for */
 	char sha256[65];
 	struct pull *prev, *next;
@@ -81,14 +81,15 @@ struct asked { /* an Exchange being held */
 };
 
 struct fetch { /* a model being pulled from a peer */
-	struct rpc *rpc;
+	struct tensor_pull *pull;
+	Gfl__V1__PullModelRequest ask;
 	int64_t peer, tried[64]; /* ids that were asked in vain */
 	size_t ntried;
 	bool perhaps; /* one of them may have it: it did not say no */
 	char *bytes;
-	size_t len, size;
+	size_t len;
 	int64_t round;
-	char sha256[65];
+	char layout[17];
 };
 
 struct seen_peer {

@@ -2,7 +2,6 @@
  * PullModel, both sides. */
 #include <endian.h>
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -15,21 +14,11 @@
 #include "fl/trainer_impl.h"
 
 enum {
-	CHUNK = 1 << 20,
-	AHEAD = 4 << 20, /* bytes queued for a slow reader */
 	PULLS_MAX = 16,
 	FETCH_MS = 300000,
+	FETCH_PATIENCE_MS = 10000, /* with a peer that cannot be reached */
 	FETCH_AGAIN_MS = 500,
 };
-
-static void sha256_of(const void *p, size_t len, char hex[65])
-{
-	unsigned char sum[32];
-
-	if (!EVP_Digest(p, len, sum, NULL, EVP_sha256(), NULL))
-		abort();
-	str_hex(hex, sum, sizeof(sum));
-}
 
 /* --- giving ----------------------------------------------------------------
  */
@@ -50,6 +39,22 @@ static void keep_snapshot(struct trainer *t, struct snapshot *s)
 	drop_snapshot(t, old);
 }
 
+static void describe(const struct trainer *t, struct snapshot *s)
+{
+	const struct tensor_bytes from = {.p = s->bytes};
+
+	s->info = (struct tensor_info){
+		.dtype = "F32",
+		.rank = 1,
+		.shape = {t->run.learner->model->n},
+		.size = t->run.learner->model->n * 4,
+		.version = t->run.at,
+	};
+	trainer_layout(t, s->info.layout);
+	if (tensor_hash(&s->info, &from, NULL))
+		abort(); /* memory is never cut short */
+}
+
 /* The model as it is now: bytes are little-endian float32. */
 static void take_snapshot(struct trainer *t)
 {
@@ -60,11 +65,9 @@ static void take_snapshot(struct trainer *t)
 	for (size_t i = 0; i < l->model->n; i++)
 		all[i] = (uint32_t)i;
 	s->run = t->run.id;
-	s->round = t->run.at;
-	s->len = l->model->n * 4;
-	s->bytes = mem_zero(s->len, 1);
+	s->bytes = mem_zero(l->model->n, 4);
 	sparsify_gather(l->params, all, (uint32_t)l->model->n, s->bytes);
-	sha256_of(s->bytes, s->len, s->sha256);
+	describe(t, s);
 	free(all);
 	keep_snapshot(t, s);
 }
@@ -88,43 +91,23 @@ static void pull_gone(struct call *call, void *arg)
 	free_pull(arg);
 }
 
-/* As much as the reader takes now; the rest when it has taken that. */
-static void give_more(struct call *call, void *arg)
+static void pull_over(void *arg)
 {
-	struct pull *p = arg;
-	struct snapshot *s = p->from;
-
-	while (p->at < s->len && call_queued(call) < AHEAD) {
-		Gfl__V1__ModelChunk c = GFL__V1__MODEL_CHUNK__INIT;
-		size_t left = s->len - p->at;
-		char layout[17];
-
-		trainer_layout(p->trainer, layout);
-		c.round = s->round;
-		c.layout_hash = layout;
-		c.size = s->len;
-		c.sha256 = s->sha256;
-		c.offset = p->at;
-		c.data.data = (uint8_t *)s->bytes + p->at;
-		c.data.len = left < CHUNK ? left : CHUNK;
-		p->at += c.data.len;
-		if (call_send(call, &c.base))
-			return; /* it failed, and p is gone */
-	}
-	if (p->at < s->len)
-		return;
-	free_pull(p);
-	call_end(call);
+	free_pull(arg);
 }
 
 static void start_pull(struct pull *p, struct snapshot *s)
 {
+	const struct tensor_bytes from = {.p = s->bytes};
+	bool same = !strcmp(p->sha256, s->info.sha256);
+	struct tensor_gift *gift;
+
 	p->from = s;
 	s->users++;
-	if (!strcmp(p->sha256, s->sha256) && p->offset < s->len)
-		p->at = p->offset;
-	call_on_drain(p->call, give_more, p);
-	give_more(p->call, p);
+	gift = tensor_give(p->call, &s->info, &from, same ? p->offset : 0,
+			   pull_over, p);
+	if (gift)
+		p->gift = gift;
 }
 
 void trainer_give(struct trainer *t)
@@ -187,7 +170,7 @@ static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 	DL_APPEND(t->pulls, p);
 	call_on_cancel(call, pull_gone, p);
 	if (t->snapshot && t->snapshot->run == r->run && *p->sha256 &&
-	    !strcmp(p->sha256, t->snapshot->sha256))
+	    !strcmp(p->sha256, t->snapshot->info.sha256))
 		start_pull(p, t->snapshot);
 	else if (t->phase != PHASE_WORKING)
 		trainer_give(t);
@@ -237,8 +220,7 @@ static void forget_bytes(struct fetch *f)
 {
 	free(f->bytes);
 	f->bytes = NULL;
-	f->len = f->size = 0;
-	f->sha256[0] = '\0';
+	f->len = 0;
 }
 
 static void fetch_next(void *arg)
@@ -258,30 +240,31 @@ static void fetch_failed(struct trainer *t, enum err_code code, const char *why)
 	timer_set(&t->again, t->loop, 0, fetch_next, t);
 }
 
-static void take_chunk(const ProtobufCMessage *out, void *arg)
+static int fetch_begin(const struct tensor_info *info, void *arg,
+		       struct err *err)
 {
-	const Gfl__V1__ModelChunk *c = (const Gfl__V1__ModelChunk *)out;
 	struct trainer *t = arg;
 	struct fetch *f = &t->fetch;
-	size_t size = t->run.learner->model->n * 4;
 
-	if (!f->bytes) {
-		f->bytes = mem_zero(size, 1);
-		f->size = c->size;
-		f->round = c->round;
-		str_copy(f->sha256, sizeof(f->sha256), c->sha256);
-	}
-	if (c->size != size || c->offset != f->len ||
-	    c->data.len > size - f->len || strcmp(c->sha256, f->sha256) ||
-	    f->round < -1 || f->round >= t->run.rounds) {
-		client_cancel(f->rpc);
-		f->rpc = NULL;
-		fetch_failed(t, ERR_DATA_LOSS, "chunks that do not fit");
-		return;
-	}
-	if (c->data.len)
-		memcpy(f->bytes + f->len, c->data.data, c->data.len);
-	f->len += c->data.len;
+	if (strcmp(info->dtype, "F32") != 0 ||
+	    info->size != t->run.learner->model->n * 4 ||
+	    strcmp(info->layout, f->layout) != 0 || info->version < -1 ||
+	    info->version >= t->run.rounds)
+		return err_set(err, ERR_DATA_LOSS, "a model that does not fit");
+	f->round = info->version;
+	f->len = (size_t)info->size;
+	f->bytes = mem_zero(f->len, 1);
+	return 0;
+}
+
+static int fetch_bytes(uint64_t offset, const void *p, size_t len, void *arg,
+		       struct err *err)
+{
+	struct trainer *t = arg;
+
+	(void)err;
+	memcpy(t->fetch.bytes + offset, p, len);
+	return 0;
 }
 
 static void use_model(struct trainer *t)
@@ -306,25 +289,32 @@ static void use_model(struct trainer *t)
 	trainer_begin_rounds(t, round);
 }
 
-static void fetch_done(const struct err *err, const ProtobufCMessage *out,
-		       void *arg)
+static void fetch_done(const struct err *err, void *arg)
 {
 	struct trainer *t = arg;
 	struct fetch *f = &t->fetch;
-	char sum[65] = "";
 
-	(void)out;
-	f->rpc = NULL;
-	if (!err && f->bytes && f->len == f->size)
-		sha256_of(f->bytes, f->len, sum);
+	f->pull = NULL;
 	if (err)
 		fetch_failed(t, err->code, err->msg);
-	else if (!*sum || strcmp(sum, f->sha256))
-		fetch_failed(t, ERR_DATA_LOSS, "the sum does not match");
 	else if (!sparsify_finite(f->bytes, (uint32_t)(f->len / 4)))
 		fetch_failed(t, ERR_DATA_LOSS, "values that are not finite");
 	else
 		use_model(t);
+}
+
+static const ProtobufCMessage *fetch_ask(uint64_t offset, const char *sha256,
+					 void *arg)
+{
+	struct trainer *t = arg;
+	Gfl__V1__PullModelRequest *in = &t->fetch.ask;
+
+	gfl__v1__pull_model_request__init(in);
+	in->run = t->run.id;
+	in->layout_hash = t->fetch.layout;
+	in->offset = offset;
+	in->sha256 = (char *)(uintptr_t)sha256;
+	return &in->base;
 }
 
 static bool is_lowest(const struct trainer *t)
@@ -359,23 +349,21 @@ static void fetch_again(struct trainer *t)
 
 void trainer_fetch(struct trainer *t)
 {
-	Gfl__V1__PullModelRequest in = GFL__V1__PULL_MODEL_REQUEST__INIT;
-	struct rpc_opts opts = {.timeout_ms = FETCH_MS};
+	static const struct tensor_sink sink = {fetch_begin, fetch_bytes};
+	const struct rpc_opts opts = {.timeout_ms = FETCH_MS,
+				      .try_ms = FETCH_PATIENCE_MS};
 	const Gfl__V1__Trainer *peer = best_peer(t);
-	char layout[17];
 
 	t->phase = PHASE_PULLING;
 	if (!peer) {
 		fetch_again(t);
 		return;
 	}
-	trainer_layout(t, layout);
+	trainer_layout(t, t->fetch.layout);
 	t->fetch.peer = peer->id;
-	in.run = t->run.id;
-	in.layout_hash = layout;
-	t->fetch.rpc =
-		client_stream(t->client, peer->url, RPC_TRAINER_PULL_MODEL,
-			      &in.base, &opts, take_chunk, fetch_done, t);
+	t->fetch.pull = tensor_pull(t->client, peer->url,
+				    &rpc_methods[RPC_TRAINER_PULL_MODEL], &opts,
+				    fetch_ask, &sink, fetch_done, t);
 }
 
 void trainer_pull_close(struct trainer *t)
@@ -384,12 +372,17 @@ void trainer_pull_close(struct trainer *t)
 
 	err_set(&err, ERR_UNAVAILABLE, "the run is over here");
 	while (t->pulls) {
-		struct call *call = t->pulls->call;
+		struct pull *p = t->pulls;
+		struct call *call = p->call;
 
-		free_pull(t->pulls);
+		if (p->gift) {
+			tensor_give_end(p->gift, &err);
+			continue;
+		}
+		free_pull(p);
 		call_fail(call, &err);
 	}
-	client_cancel(t->fetch.rpc);
+	tensor_pull_cancel(t->fetch.pull);
 	timer_stop(&t->again);
 	forget_bytes(&t->fetch);
 	t->fetch = (struct fetch){0};

@@ -51,6 +51,7 @@ struct rpc {
 	struct client *c;
 	const struct rpc_method *method;
 	rpc_each_fn *each;
+	rpc_bytes_fn *bytes_each; /* or the same, not unpacked */
 	rpc_done_fn *done;
 	void *arg;
 	char *base, *target, *bind;
@@ -196,6 +197,11 @@ static void take_message(struct rpc *r, const uint8_t *p, size_t len)
 {
 	ProtobufCMessage *msg;
 
+	if (r->bytes_each) {
+		r->messages++;
+		r->bytes_each(p, len, r->arg);
+		return;
+	}
 	if (r->out) {
 		err_set(&r->err, ERR_INTERNAL,
 			"%s answers %s with more than one message", r->base,
@@ -259,7 +265,7 @@ static void conclude(struct rpc *r)
 	} else {
 		r->is_cut = false;
 	}
-	if (!r->err.code && !r->each && !r->out)
+	if (!r->err.code && !r->each && !r->bytes_each && !r->out)
 		err_set(&r->err, ERR_INTERNAL,
 			"%s answers %s without a message", r->base,
 			r->method->path);
@@ -434,13 +440,14 @@ static int pack(struct rpc *r, const ProtobufCMessage *in)
 }
 
 static struct rpc *new_rpc(struct client *c, const char *url,
-			   enum rpc_name name, const struct rpc_opts *opts)
+			   const struct rpc_method *method,
+			   const struct rpc_opts *opts)
 {
 	struct rpc *r = mem_zero(1, sizeof(*r));
 	size_t len = strlen(url);
 
 	r->c = c;
-	r->method = &rpc_methods[name];
+	r->method = method;
 	r->base = mem_dup(url, len && url[len - 1] == '/' ? len - 1 : len);
 	r->target = mem_fmt("%s%s", r->base, r->method->path);
 	r->bind = mem_str(opts->bind);
@@ -462,23 +469,43 @@ static struct rpc *new_rpc(struct client *c, const char *url,
 	return r;
 }
 
-struct rpc *client_stream(struct client *c, const char *url, enum rpc_name name,
-			  const ProtobufCMessage *in,
-			  const struct rpc_opts *opts, rpc_each_fn *each,
-			  rpc_done_fn *done, void *arg)
+static struct rpc *begin(struct rpc *r, const char *url,
+			 const ProtobufCMessage *in)
 {
-	struct rpc *r = new_rpc(c, url, name, opts);
-
-	r->each = each;
-	r->done = done;
-	r->arg = arg;
 	if (!transfer_check_url(url, &r->err) && !pack(r, in)) {
 		start(r);
 		return r;
 	}
 	r->has_status = true;
-	timer_set(&r->timer, c->loop, 0, on_early_failure, r);
+	timer_set(&r->timer, r->c->loop, 0, on_early_failure, r);
 	return r;
+}
+
+struct rpc *client_stream(struct client *c, const char *url, enum rpc_name name,
+			  const ProtobufCMessage *in,
+			  const struct rpc_opts *opts, rpc_each_fn *each,
+			  rpc_done_fn *done, void *arg)
+{
+	struct rpc *r = new_rpc(c, url, &rpc_methods[name], opts);
+
+	r->each = each;
+	r->done = done;
+	r->arg = arg;
+	return begin(r, url, in);
+}
+
+struct rpc *client_bytes(struct client *c, const char *url,
+			 const struct rpc_method *method,
+			 const ProtobufCMessage *in,
+			 const struct rpc_opts *opts, rpc_bytes_fn *each,
+			 rpc_done_fn *done, void *arg)
+{
+	struct rpc *r = new_rpc(c, url, method, opts);
+
+	r->bytes_each = each;
+	r->done = done;
+	r->arg = arg;
+	return begin(r, url, in);
 }
 
 struct rpc *client_call(struct client *c, const char *url, enum rpc_name name,
@@ -499,6 +526,11 @@ void client_cancel(struct rpc *r)
 	}
 	r->is_cancelled = true; /* whoever called us destroys it */
 	end_transfer(r);
+}
+
+struct loop *client_loop(const struct client *c)
+{
+	return c->loop;
 }
 
 void client_timing(const struct client *c, uint64_t *bytes, int64_t *us)

@@ -72,8 +72,19 @@ struct rpc *client_stream(struct client *c, const char *url, enum rpc_name name,
 			  const struct rpc_opts *opts, rpc_each_fn *each,
 			  rpc_done_fn *done, void *arg);
 
+/* The same with each message as it came, not unpacked: len bytes at p,
+ * borrowed; and for any method, also one that is in no table. */
+typedef void rpc_bytes_fn(const uint8_t *p, size_t len, void *arg);
+struct rpc *client_bytes(struct client *c, const char *url,
+			 const struct rpc_method *method,
+			 const ProtobufCMessage *in,
+			 const struct rpc_opts *opts, rpc_bytes_fn *each,
+			 rpc_done_fn *done, void *arg);
+
 /* End it; its callbacks do not run. NULL is nothing. */
 void client_cancel(struct rpc *r);
+
+struct loop *client_loop(const struct client *c);
 
 /* Bytes of the answer's body, and from its first to its last byte; valid in
  * done, for the rpc whose done runs. */

@@ -7,6 +7,7 @@
 #include "proto/gateway.pb-c.h"
 #include "proto/node.pb-c.h"
 #include "proto/raft.pb-c.h"
+#include "proto/tensor.pb-c.h"
 #include "proto/trainer.pb-c.h"
 #include "wire/binary.h"
 

@@ -161,7 +161,7 @@ struct rpc_method {
 	  gfl__v1__exchange_request, gfl__v1__exchange_response, UNARY, BULK, \
 	  true, GUARDED)                                                      \
 	X(TRAINER_PULL_MODEL, "/gfl.v1.TrainerService/PullModel",             \
-	  gfl__v1__pull_model_request, gfl__v1__model_chunk, SERVER_STREAM,   \
+	  gfl__v1__pull_model_request, gfl__v1__tensor_chunk, SERVER_STREAM,   \
 	  BULK, true, GUARDED)                                                \
 	X(TRAINER_PROBE, "/gfl.v1.TrainerService/Probe",                      \
 	  gfl__v1__probe_request, gfl__v1__probe_response, UNARY, BULK, true, \

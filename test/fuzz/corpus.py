@@ -136,6 +136,17 @@ def tensors():
                                 b"x" * 12))
 
 
+def chunks():
+    head = (field(1, b"F32") + field(2, varint(2) + varint(3)) +
+            field(3, 24) + field(4, b"0a" * 32) + field(6, b"layout") +
+            field(7, 9))
+    seed("chunk", "first", field(1, head) + field(2, b"x" * 24))
+    seed("chunk", "file", field(1, field(3, 7) + field(4, b"0a" * 32) +
+                                field(5, 7)))
+    seed("chunk", "next", field(2, b"abc"))
+    seed("chunk", "other", field(9, 1) + field(8, b"y") + field(2, b""))
+
+
 def data():
     labels = struct.pack(">II", 0x801, 5) + bytes(range(5))
     images = struct.pack(">IIII", 0x803, 2, 2, 3) + bytes(12)
@@ -219,6 +230,6 @@ def model():
     seed("model", "flat", b"input 20; dense 2")
 
 
-for write in (http1, frames, messages, plans, tensors, data, exchange, state,
+for write in (http1, frames, messages, plans, tensors, chunks, data, exchange, state,
               raft, model):
     write()

@@ -1,0 +1,349 @@
+/* The pieces of a tensor, whichever way they travel. */
+#include "wire/tensor_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+/* ---- the format ---- */
+
+static bool varint(const uint8_t **p, const uint8_t *end, uint64_t *v)
+{
+	*v = 0;
+	for (int shift = 0; shift < 64 && *p < end; shift += 7) {
+		uint8_t byte = *(*p)++;
+
+		*v |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return true;
+	}
+	return false;
+}
+
+/* Past a value; if it has a length, *from is where its content begins. */
+static bool value(const uint8_t **p, const uint8_t *end, unsigned wire,
+		  const uint8_t **from)
+{
+	uint64_t n = 0;
+
+	*from = NULL;
+	switch (wire) {
+	case PROTOBUF_C_WIRE_TYPE_VARINT:
+		return varint(p, end, &n);
+	case PROTOBUF_C_WIRE_TYPE_64BIT:
+		n = 8;
+		break;
+	case PROTOBUF_C_WIRE_TYPE_32BIT:
+		n = 4;
+		break;
+	case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
+		if (!varint(p, end, &n))
+			return false;
+		*from = *p;
+		break;
+	default:
+		return false;
+	}
+	if (n > (uint64_t)(end - *p))
+		return false;
+	*p += n;
+	return true;
+}
+
+int tensor_parse(struct tensor_chunk *out, const void *p, size_t len,
+		 struct err *err)
+{
+	const uint8_t *at = p, *end = at + len, *from;
+	uint64_t tag;
+
+	*out = (struct tensor_chunk){0};
+	while (at < end) {
+		if (!varint(&at, end, &tag) || tag > UINT32_MAX || tag < 8 ||
+		    !value(&at, end, tag & 7, &from))
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				       "malformed chunk of a tensor");
+		if (from && tag >> 3 == 1) {
+			out->head = from;
+			out->head_len = (size_t)(at - from);
+		} else if (from && tag >> 3 == 2) {
+			out->data = from;
+			out->len = (size_t)(at - from);
+		}
+	}
+	if (out->len > TENSOR_CHUNK)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a chunk of %zu bytes, more than %d", out->len,
+			       TENSOR_CHUNK);
+	return 0;
+}
+
+/* Bytes of one element; 0: unknown. */
+static unsigned width_of(const char *dtype)
+{
+	static const struct {
+		const char *name;
+		unsigned width;
+	} dtypes[] = {
+		{"", 1},        {"BOOL", 1}, {"U8", 1},  {"I8", 1},
+		{"F8_E4M3", 1}, {"I16", 2},  {"U16", 2}, {"F16", 2},
+		{"BF16", 2},    {"I32", 4},  {"U32", 4}, {"F32", 4},
+		{"I64", 8},     {"U64", 8},  {"F64", 8},
+	};
+
+	for (size_t i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); i++)
+		if (!strcmp(dtypes[i].name, dtype))
+			return dtypes[i].width;
+	return 0;
+}
+
+static bool shape_fits(const Gfl__V1__TensorHead *h)
+{
+	uint64_t n = width_of(h->dtype);
+
+	if (!n || h->n_shape > TENSOR_RANK)
+		return false;
+	if (!*h->dtype)
+		return !h->n_shape;
+	for (size_t i = 0; i < h->n_shape; i++)
+		if (__builtin_mul_overflow(n, h->shape[i], &n))
+			return false;
+	return n == h->size;
+}
+
+static bool is_sum(const char *s)
+{
+	return strlen(s) == TENSOR_SHA256 - 1 &&
+	       strspn(s, "0123456789abcdef") == TENSOR_SHA256 - 1;
+}
+
+int tensor_info_of(struct tensor_info *info, uint64_t *offset,
+		   const Gfl__V1__TensorHead *h, struct err *err)
+{
+	if (!is_sum(h->sha256) || !shape_fits(h) || h->offset > h->size ||
+	    strlen(h->layout) >= sizeof(info->layout))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a tensor whose head does not fit");
+	*info = (struct tensor_info){.rank = (int)h->n_shape,
+				     .size = h->size,
+				     .version = h->version};
+	for (size_t i = 0; i < h->n_shape; i++)
+		info->shape[i] = h->shape[i];
+	str_copy(info->dtype, sizeof(info->dtype), h->dtype);
+	str_copy(info->sha256, sizeof(info->sha256), h->sha256);
+	str_copy(info->layout, sizeof(info->layout), h->layout);
+	*offset = h->offset;
+	return 0;
+}
+
+/* ---- sums and files ---- */
+
+static EVP_MD_CTX *sum_new(void)
+{
+	EVP_MD_CTX *sum = EVP_MD_CTX_new();
+
+	if (!sum || !EVP_DigestInit_ex(sum, EVP_sha256(), NULL))
+		abort();
+	return sum;
+}
+
+static void sum_add(EVP_MD_CTX *sum, const void *p, size_t len)
+{
+	if (!EVP_DigestUpdate(sum, p, len))
+		abort();
+}
+
+static void sum_end(EVP_MD_CTX *sum, char hex[TENSOR_SHA256])
+{
+	unsigned char bytes[32];
+
+	if (!EVP_DigestFinal_ex(sum, bytes, NULL))
+		abort();
+	str_hex(hex, bytes, sizeof(bytes));
+	EVP_MD_CTX_free(sum);
+}
+
+static int read_at(int fd, void *p, size_t len, uint64_t offset,
+		   struct err *err)
+{
+	for (size_t had = 0; had < len;) {
+		ssize_t n = pread(fd, (char *)p + had, len - had,
+				  (off_t)(offset + had));
+
+		if (n < 0)
+			return err_sys(err, "read tensor");
+		if (!n)
+			return err_set(err, ERR_DATA_LOSS,
+				       "the file of the tensor is cut short");
+		had += (size_t)n;
+	}
+	return 0;
+}
+
+int tensor_write(int fd, uint64_t offset, const void *p, size_t len,
+		 struct err *err)
+{
+	for (size_t had = 0; had < len;) {
+		ssize_t n = pwrite(fd, (const char *)p + had, len - had,
+				   (off_t)(offset + had));
+
+		if (n < 0)
+			return err_sys(err, "write tensor");
+		had += (size_t)n;
+	}
+	return 0;
+}
+
+int tensor_hash(struct tensor_info *info, const struct tensor_bytes *from,
+		struct err *err)
+{
+	struct tensor_out out = {.info = *info, .from = *from, .headed = true};
+	EVP_MD_CTX *sum = sum_new();
+	struct tensor_piece piece;
+	int rc = 0;
+
+	while (!rc && tensor_out_more(&out)) {
+		rc = tensor_out_next(&out, &piece, err);
+		if (!rc)
+			sum_add(sum, piece.chunk.data.data,
+				piece.chunk.data.len);
+	}
+	sum_end(sum, info->sha256);
+	tensor_out_release(&out);
+	return rc;
+}
+
+/* ---- in ---- */
+
+void tensor_in_release(struct tensor_in *in)
+{
+	EVP_MD_CTX_free(in->sum);
+	in->sum = NULL;
+}
+
+void tensor_in_restart(struct tensor_in *in)
+{
+	in->headed = false;
+}
+
+int tensor_in_head(struct tensor_in *in, const Gfl__V1__TensorHead *head,
+		   struct err *err)
+{
+	struct tensor_info info;
+	uint64_t offset;
+	int rc = tensor_info_of(&info, &offset, head, err);
+
+	if (rc)
+		return rc;
+	if (in->headed || offset > in->at)
+		return err_set(err, ERR_DATA_LOSS,
+			       "a tensor from byte %llu on instead of %llu",
+			       (unsigned long long)offset,
+			       (unsigned long long)in->at);
+	if (in->begun && strcmp(info.sha256, in->info.sha256) != 0)
+		return err_set(err, ERR_ABORTED,
+			       "the tensor is another one by now");
+	in->headed = true;
+	in->skip = in->at - offset;
+	if (in->begun)
+		return 0;
+	in->begun = true;
+	in->info = info;
+	in->sum = sum_new();
+	return in->sink->begin(&in->info, in->arg, err);
+}
+
+int tensor_in_data(struct tensor_in *in, const void *p, size_t len,
+		   struct err *err)
+{
+	const char *from = p;
+	size_t old = in->skip < len ? (size_t)in->skip : len;
+
+	if (!in->headed)
+		return err_set(err, ERR_DATA_LOSS, "a tensor without a head");
+	from += old;
+	len -= old;
+	in->skip -= old;
+	if (len > in->info.size - in->at)
+		return err_set(err, ERR_DATA_LOSS,
+			       "more than the %llu bytes of the tensor",
+			       (unsigned long long)in->info.size);
+	if (!len)
+		return 0;
+	sum_add(in->sum, from, len);
+	in->at += len;
+	return in->sink->bytes(in->at - len, from, len, in->arg, err);
+}
+
+int tensor_in_end(struct tensor_in *in, struct err *err)
+{
+	char sum[TENSOR_SHA256];
+
+	if (!in->headed || in->at < in->info.size)
+		return err_set(err, ERR_DATA_LOSS,
+			       "%llu bytes of %llu of the tensor",
+			       (unsigned long long)in->at,
+			       (unsigned long long)in->info.size);
+	sum_end(in->sum, sum);
+	in->sum = NULL;
+	if (!strcmp(sum, in->info.sha256))
+		return 0;
+	return err_set(err, ERR_DATA_LOSS,
+		       "the tensor's sum is %.16s… instead of %.16s…", sum,
+		       in->info.sha256);
+}
+
+/* ---- out ---- */
+
+bool tensor_out_more(const struct tensor_out *out)
+{
+	return !out->headed || out->at < out->info.size;
+}
+
+static void add_head(struct tensor_out *out, struct tensor_piece *piece)
+{
+	Gfl__V1__TensorHead *h = &piece->head;
+
+	gfl__v1__tensor_head__init(h);
+	h->dtype = out->info.dtype;
+	h->n_shape = (size_t)out->info.rank;
+	h->shape = out->info.shape;
+	h->size = out->info.size;
+	h->sha256 = out->info.sha256;
+	h->offset = out->at;
+	h->layout = out->info.layout;
+	h->version = out->info.version;
+	piece->chunk.head = h;
+	out->headed = true;
+}
+
+int tensor_out_next(struct tensor_out *out, struct tensor_piece *piece,
+		    struct err *err)
+{
+	uint64_t left = out->info.size - out->at;
+	size_t len = left < TENSOR_CHUNK ? (size_t)left : TENSOR_CHUNK;
+	const uint8_t *p = out->from.p;
+	int rc = 0;
+
+	gfl__v1__tensor_chunk__init(&piece->chunk);
+	if (!out->headed)
+		add_head(out, piece);
+	if (!p) {
+		if (!out->room)
+			out->room = mem_zero(TENSOR_CHUNK, 1);
+		rc = read_at(out->from.fd, out->room, len, out->at, err);
+	}
+	piece->chunk.data.data =
+		p ? (uint8_t *)(uintptr_t)p + out->at : out->room;
+	piece->chunk.data.len = len;
+	out->at += len;
+	return rc;
+}
+
+void tensor_out_release(struct tensor_out *out)
+{
+	free(out->room);
+	out->room = NULL;
+}
