@@ -17,7 +17,7 @@ struct write_mark {
 struct raft_log {
 	struct raft_entry *e; /* e[0] has index base + 1 */
 	size_t n, cap;
-	int64_t base, base_term; /* the entry before e[0]; a snapshot's end */
+	int64_t base, base_term; /* the entry before e[0], in a snapshot */
 
 	bool hard_dirty;  /* term or vote not yet in any write */
 	int64_t hard_seq; /* the write that has them */
@@ -34,6 +34,8 @@ int64_t raft_log_term(const struct raft_log *l, int64_t index); /* or 0 */
 const struct raft_entry *raft_log_get(const struct raft_log *l, int64_t index);
 void raft_log_add(struct raft_log *l, const struct raft_entry *e);
 void raft_log_truncate(struct raft_log *l, int64_t from);
+void raft_log_forget(struct raft_log *l, int64_t upto);
+void raft_log_restart(struct raft_log *l, int64_t base, int64_t term);
 int64_t raft_log_hint(const struct raft_log *l, int64_t index, int64_t term);
 size_t raft_entry_cost(const struct raft_entry *e);
 int64_t raft_log_hard_need(const struct raft_log *l);
@@ -58,6 +60,11 @@ struct peer {
 	int64_t heard_ms;
 	int64_t *sent; /* last index of each append under way, a ring */
 	int sent_head, n_sent;
+
+	/* The snapshot that it is sent (0: none), how much of it it has, and
+	 * when the piece that is under way left. */
+	int64_t snap, snap_got, snap_ms;
+	bool snap_waits;
 };
 
 struct peer *raft_peer_find(const struct raft *r, int64_t id);
@@ -84,6 +91,16 @@ struct held_msg {
 	int64_t need; /* the write that must be durable first */
 };
 
+/* A snapshot that comes in. */
+struct incoming {
+	struct raft_snapshot is; /* index 0: none; owns conf */
+	int64_t got;             /* bytes, with those of piece */
+	int64_t need;            /* the write after which they are durable */
+	struct raft_piece piece; /* the last one; owns data */
+	bool waits;              /* to be given to the host to write */
+	bool restore; /* it is whole; the host has not taken its state yet */
+};
+
 struct msg_queue {
 	struct held_msg *m;
 	size_t head, n, cap;
@@ -102,6 +119,10 @@ struct raft {
 
 	int64_t term, vote, commit, applied;
 	struct raft_log log;
+	struct raft_snapshot snap; /* the last one, index 0: none; owns conf */
+	struct incoming in;
+	void *applied_conf; /* in force at applied, as bytes */
+	size_t applied_conf_len;
 
 	enum raft_role role;
 	int64_t leader;
@@ -154,8 +175,18 @@ void raft_lead(struct raft *r);
 void raft_append_own(struct raft *r, const struct raft_entry *e);
 int raft_on_append(struct raft *r, const struct raft_msg *m,
 		   struct err *err) MUST_CHECK;
+void raft_ack(struct raft *r, const struct raft_msg *m, int64_t index);
 void raft_on_append_reply(struct raft *r, const struct raft_msg *m);
 bool raft_next_append(struct raft *r, struct raft_msg *out);
+
+/* snapshot.c: both ends of InstallSnapshot */
+bool raft_next_piece(struct raft *r, struct peer *p, struct raft_msg *out);
+bool raft_needs_snapshot(const struct raft *r, const struct peer *p);
+int raft_on_piece(struct raft *r, const struct raft_msg *m,
+		  struct err *err) MUST_CHECK;
+void raft_on_piece_reply(struct raft *r, const struct raft_msg *m);
+void raft_conf_applied(struct raft *r, const void *conf, size_t len);
+void raft_snapshot_release(struct raft *r);
 
 /* commit.c */
 void raft_commit_to(struct raft *r, int64_t index);

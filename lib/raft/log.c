@@ -66,6 +66,36 @@ void raft_log_truncate(struct raft_log *l, int64_t from)
 			l->mark[i].last = from - 1;
 }
 
+/* Forget the entries up to upto: a snapshot has them, and so had the disk. */
+void raft_log_forget(struct raft_log *l, int64_t upto)
+{
+	int64_t term = raft_log_term(l, upto);
+	size_t n = upto > l->base ? (size_t)(upto - l->base) : 0;
+
+	if (!n)
+		return;
+	for (size_t i = 0; i < n; i++)
+		free((void *)l->e[i].conf);
+	l->n -= n;
+	memmove(l->e, l->e + n, l->n * sizeof(*l->e));
+	l->base = upto;
+	l->base_term = term;
+}
+
+/* Nothing but a snapshot that ends at base is there, and that is not durable:
+ * the next write has it. */
+void raft_log_restart(struct raft_log *l, int64_t base, int64_t term)
+{
+	raft_log_truncate(l, l->base + 1);
+	for (size_t i = 0; i < l->n_marks; i++)
+		l->mark[i].last = 0;
+	l->truncate_from = 0;
+	l->base = base;
+	l->base_term = term;
+	l->given_last = base - 1;
+	l->durable = 0;
+}
+
 /* The last entry at or before index whose term is at most term: no later one
  * can be what the other side has, if it has `term` at index. One exchange
  * skips a whole term (Raft 5.3, end). */
@@ -95,6 +125,8 @@ int64_t raft_log_need(const struct raft_log *l, int64_t index)
 	int64_t hard = raft_log_hard_need(l);
 	size_t i = 0;
 
+	if (index < l->base) /* the snapshot has it */
+		index = l->base;
 	if (index <= l->durable)
 		return hard;
 	if (index > l->given_last)

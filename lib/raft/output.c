@@ -85,21 +85,24 @@ bool raft_next_write(struct raft *r, struct raft_write *out)
 	struct raft_log *l = &r->log;
 	int64_t last = raft_log_last(l);
 
-	if (r->failed ||
-	    (!l->hard_dirty && !l->truncate_from && l->given_last == last))
+	if (r->failed || (!l->hard_dirty && !l->truncate_from && !r->in.waits &&
+			  l->given_last == last))
 		return false;
+	if (l->given_last < l->base)
+		l->given_last = l->base;
 	*out = (struct raft_write){
 		.seq = ++l->given_seq,
 		.term = r->term,
 		.vote = r->vote,
 		.commit = r->commit,
+		.piece = r->in.waits ? &r->in.piece : NULL,
 		.truncate_from = l->truncate_from,
 		.entries = raft_log_get(l, l->given_last + 1),
 		.n = (size_t)(last - l->given_last),
 	};
 	if (l->hard_dirty)
 		l->hard_seq = out->seq;
-	l->hard_dirty = false;
+	l->hard_dirty = r->in.waits = false;
 	l->truncate_from = 0;
 	l->given_last = last;
 	l->mark = mem_grow(l->mark, &l->marks_cap, l->n_marks + 1,
@@ -125,8 +128,12 @@ void raft_written(struct raft *r, int64_t now_ms, int64_t seq)
 const struct raft_entry *raft_next_apply(struct raft *r)
 {
 	int64_t end = r->commit < r->log.durable ? r->commit : r->log.durable;
+	const struct raft_entry *e;
 
-	if (r->failed || r->applied >= end)
+	if (r->failed || r->in.restore || r->applied >= end)
 		return NULL;
-	return raft_log_get(&r->log, ++r->applied);
+	e = raft_log_get(&r->log, ++r->applied);
+	if (e->type == RAFT_CONFIG)
+		raft_conf_applied(r, e->conf, e->conf_len);
+	return e;
 }

@@ -86,7 +86,7 @@ void raft_peers_reset(struct raft *r, int64_t next)
 		struct peer *p = &r->peer[i];
 
 		raft_peer_probe(p, next);
-		p->match = p->commit_told = p->round = 0;
+		p->match = p->commit_told = p->round = p->snap = 0;
 		p->heard_ms = r->now_ms;
 	}
 }
@@ -115,6 +115,8 @@ void raft_peer_acked(struct raft *r, struct peer *p, int64_t index)
 		p->match = index;
 	if (p->next <= p->match)
 		p->next = p->match + 1;
+	if (p->snap <= p->match)
+		p->snap = 0;
 	while (p->n_sent && p->sent[p->sent_head] <= p->match) {
 		p->sent_head = (p->sent_head + 1) % r->cfg.max_inflight;
 		p->n_sent--;

@@ -21,6 +21,8 @@ static void defaults(struct raft_config *c)
 		c->max_inflight = 16;
 	if (!c->max_reads)
 		c->max_reads = 65536;
+	if (!c->piece_ms)
+		c->piece_ms = 1000;
 }
 
 static int wrong(struct err *err, const char *field, int64_t value)
@@ -44,6 +46,8 @@ static int check(const struct raft_config *c, struct err *err)
 		return wrong(err, "max_inflight", c->max_inflight);
 	if (c->max_reads < 1)
 		return wrong(err, "max_reads", c->max_reads);
+	if (c->piece_ms < 1)
+		return wrong(err, "piece_ms", c->piece_ms);
 	if (c->max_entry > c->max_uncommitted)
 		return wrong(err, "max_entry", (int64_t)c->max_entry);
 	if (c->term < 0 || c->vote < 0 || c->commit < 0 || c->applied < 0)
@@ -88,6 +92,8 @@ int raft_load(struct raft *r, const struct raft_entry *e, struct err *err)
 		err_wrap(err, "raft: stored entry %lld", (long long)e->index);
 		return ERR_DATA_LOSS;
 	}
+	if (e->type == RAFT_CONFIG && e->index <= r->applied)
+		raft_conf_applied(r, e->conf, e->conf_len);
 	raft_log_add(&r->log, e);
 	return 0;
 }
@@ -121,6 +127,7 @@ void raft_close(struct raft *r)
 	if (!r)
 		return;
 	raft_log_release(&r->log);
+	raft_snapshot_release(r);
 	raft_peers_release(r);
 	for (size_t i = 0; i < r->n_confs; i++)
 		raft_conf_release(&r->conf[i].conf);

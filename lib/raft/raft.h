@@ -13,6 +13,7 @@
  *                    writer is busy may leave this for later, so that one
  *                    write has all that came in between
  *   raft_next_msg    send it; may be lost, repeated, reordered
+ *   raft_next_restore  put this snapshot in the place of the state
  *   raft_next_apply  apply it, in order; each entry is given once
  *   raft_next_read   answer the reader
  *
@@ -110,17 +111,39 @@ struct raft_config {
 	int max_inflight;        /* [16] unacknowledged messages per follower;
 				  * 1 batches all the rest behind it */
 	int max_reads;           /* [65536] reads that wait */
+	int64_t piece_ms;        /* [1000] a piece of a snapshot is sent again
+				  * if it was not answered for so long */
 
 	/* What the storage has; all 0 for a new server. */
 	int64_t term, vote, commit;
 	int64_t applied; /* what raft_next_apply() must not give again */
 };
 
-/* Check cfg and make a server, not yet started. Then raft_load() each stored
- * entry in order from index 1, then raft_start(). INVALID_ARGUMENT names the
+/* Check cfg and make a server, not yet started. Then raft_load_snapshot() if
+ * one is stored, raft_load() each stored entry in order from index 1 or from
+ * the one after the snapshot, then raft_start(). INVALID_ARGUMENT names the
  * field that is wrong. *out is freed by raft_close(). */
 int raft_open(struct raft **out, const struct raft_config *cfg,
 	      struct err *err) MUST_CHECK;
+
+/* What stands for the entries 1..index: the state that they made, of which the
+ * core knows only this. conf is the configuration in force at index, len how
+ * many bytes the host's account of the state has. */
+struct raft_snapshot {
+	int64_t index, term;
+	const void *conf;
+	size_t conf_len;
+	int64_t len;
+};
+
+/* The stored snapshot, whose state the host has: applied and committed are at
+ * least its index. got: the bytes stored of *next, a newer one that was coming
+ * in when the server stopped (0 and NULL: none). DATA_LOSS if it has a damaged
+ * configuration. */
+int raft_load_snapshot(struct raft *r, const struct raft_snapshot *s,
+		       struct err *err) MUST_CHECK;
+int raft_load_pieces(struct raft *r, const struct raft_snapshot *next,
+		     int64_t got, struct err *err) MUST_CHECK;
 
 /* DATA_LOSS if e does not follow the entry before it or has a damaged
  * configuration. */
@@ -143,8 +166,7 @@ int raft_bootstrap(struct raft *r, int64_t now_ms, const void *data, size_t len,
 
 /* ---- messages ---- */
 
-/* The numbers are the wire's. 10 and 11 are kept for InstallSnapshot and its
- * reply. */
+/* The numbers are the wire's. */
 enum raft_msg_type {
 	RAFT_PREVOTE = 1, /* Diss. 9.6; term is the one it would campaign in */
 	RAFT_PREVOTE_REPLY = 2,
@@ -155,6 +177,8 @@ enum raft_msg_type {
 	RAFT_HEARTBEAT = 7, /* keeps followers, tells commit, confirms reads */
 	RAFT_HEARTBEAT_REPLY = 8,
 	RAFT_TIMEOUT_NOW = 9, /* Diss. 3.10 */
+	RAFT_PIECE = 10,      /* of a snapshot: InstallSnapshot (Raft 7) */
+	RAFT_PIECE_REPLY = 11,
 };
 
 /* A field that a type does not name below is 0. Heartbeats, votes and replies
@@ -172,7 +196,14 @@ enum raft_msg_type {
  *   commit           APPEND, HEARTBEAT
  *   context          HEARTBEAT, HEARTBEAT_REPLY: the round (Diss. 6.4)
  *   force            VOTE: the leader asked for it by TIMEOUT_NOW
- */
+ *   index, log_term  PIECE, PIECE_REPLY: of the snapshot
+ *   hint             PIECE: where it begins in the snapshot, in bytes
+ *                    PIECE_REPLY: where the next one is to begin
+ *   context          PIECE: the snapshot's length
+ *   conf, data       PIECE; raft_next_msg() leaves data NULL: the host puts
+ *                    len bytes of the snapshot there, from hint on
+ *
+ * A snapshot that is there as a whole is acknowledged by APPEND_REPLY. */
 struct raft_msg {
 	enum raft_msg_type type;
 	int64_t from, to;
@@ -184,6 +215,8 @@ struct raft_msg {
 	bool reject, force, removed;
 	const struct raft_entry *entries;
 	size_t n;
+	const void *conf, *data;
+	size_t conf_len, len;
 };
 
 /* ---- inputs ---- */
@@ -241,6 +274,22 @@ int raft_read(struct raft *r, int64_t now_ms, int64_t ctx,
 /* All writes up to and with seq are durable, in order. */
 void raft_written(struct raft *r, int64_t now_ms, int64_t seq);
 
+/* The snapshot of what is applied: index, term and conf, borrowed until the
+ * next input; len is 0. The host adds its account of the state. False when
+ * there is nothing that the last one does not have. */
+bool raft_snapshot_now(const struct raft *r, struct raft_snapshot *out);
+
+/* *s is durable, and the host can read it whenever a piece is to be sent: the
+ * entries up to first - 1 are forgotten, which it has (a follower that is a
+ * little behind is better served by entries). INVALID_ARGUMENT if it is not of
+ * something applied, is older than the last, or does not have these entries. */
+int raft_compact(struct raft *r, int64_t now_ms, const struct raft_snapshot *s,
+		 int64_t first, struct err *err) MUST_CHECK;
+
+/* A member is being sent the last snapshot and answers: a newer one now would
+ * make it begin again. */
+bool raft_sends_snapshot(const struct raft *r);
+
 /* A write failed, so that what the disk has is not known: the server steps
  * down for good and is silent; every input fails with UNAVAILABLE or does
  * nothing. Restart from what the storage then has. */
@@ -252,14 +301,26 @@ void raft_unreachable(struct raft *r, int64_t now_ms, int64_t id);
 
 /* ---- outputs ---- */
 
-/* What to store, as one transaction: the hard state (always whole), then
- * delete entries from truncate_from on (if not 0), then add n entries, which
- * follow each other. Several may be under way; they are stored in order, and
+/* A piece of a snapshot that comes in. At offset 0 forget what was stored of
+ * another one; complete: with it the snapshot is whole, and takes the place of
+ * the one before and of every stored entry, all of them. */
+struct raft_piece {
+	struct raft_snapshot of;
+	int64_t offset;
+	const void *data;
+	size_t len;
+	bool complete;
+};
+
+/* What to store, as one transaction: the hard state (always whole), then the
+ * piece (if not NULL), then delete entries from truncate_from on (if not 0),
+ * then add n entries, which follow each other. Several may be under way; they are stored in order, and
  * any number of them may share one transaction. commit is only a hint that
  * saves work after a restart: it is never written for its own sake. */
 struct raft_write {
 	int64_t seq; /* rises by 1 */
 	int64_t term, vote, commit;
+	const struct raft_piece *piece;
 	int64_t truncate_from;
 	const struct raft_entry *entries;
 	size_t n;
@@ -267,6 +328,10 @@ struct raft_write {
 
 bool raft_next_write(struct raft *r, struct raft_write *out);
 bool raft_next_msg(struct raft *r, struct raft_msg *out);
+
+/* A snapshot that came in is durable: the state that it holds is to take the
+ * place of the present one. raft_next_apply() goes on after it. */
+bool raft_next_restore(struct raft *r, struct raft_snapshot *out);
 
 /* The next entry that is committed and locally durable, or NULL. Every type
  * comes by, RAFT_NOOP and RAFT_CONFIG too. */
@@ -299,6 +364,8 @@ struct raft_status {
 	int64_t id, leader; /* 0: not known */
 	enum raft_role role;
 	int64_t term, vote;
+	int64_t first; /* index of the oldest entry that is kept, or last + 1 */
+	int64_t snapshot; /* index of the last one, 0: none */
 	int64_t last, durable, commit, applied; /* indexes */
 	int64_t conf_index;     /* of the newest configuration */
 	int64_t transfer_to;    /* 0: none under way */
@@ -320,12 +387,13 @@ struct raft_peer {
 	int64_t match, next; /* indexes */
 	int64_t heard_ms;    /* when it last answered, or became a member */
 	bool probing;        /* its log is still being found out */
+	bool snapshot;       /* it is being sent one */
 };
 
 int raft_peer(const struct raft *r, int64_t id, struct raft_peer *out,
 	      struct err *err) MUST_CHECK;
 
-/* The entry at index, or NULL. */
+/* The entry at index, or NULL if there is none, or none any more. */
 const struct raft_entry *raft_entry(const struct raft *r, int64_t index);
 
 const char *raft_role_name(enum raft_role role); /* "follower", ... */

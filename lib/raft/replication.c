@@ -84,6 +84,8 @@ static bool append_for(struct raft *r, struct peer *p, struct raft_msg *out)
 
 	if (p->id == r->cfg.id || (p->probing && p->paused))
 		return false;
+	if (raft_needs_snapshot(r, p))
+		return raft_next_piece(r, p, out);
 	if (p->probing || (more && room) || p->poke) {
 		make_append(r, p, !p->probing && !room, out);
 		return true;
@@ -169,11 +171,13 @@ void raft_unreachable(struct raft *r, int64_t now_ms, int64_t id)
 		return;
 	raft_peer_probe(p, p->match + 1);
 	p->paused = true; /* until the next heartbeat's answer */
+	p->snap_waits = false;
 }
 
 /* ---- the follower's end ---- */
 
-static void ack(struct raft *r, const struct raft_msg *m, int64_t index)
+/* Our log equals the leader's up to index: say so once that is durable. */
+void raft_ack(struct raft *r, const struct raft_msg *m, int64_t index)
 {
 	struct raft_msg reply = {.type = RAFT_APPEND_REPLY, .to = m->from};
 
@@ -206,8 +210,9 @@ static size_t known(const struct raft *r, const struct raft_msg *m)
 {
 	size_t i = 0;
 
-	while (i < m->n && raft_log_term(&r->log, m->entries[i].index) ==
-				   m->entries[i].term)
+	while (i < m->n && (m->entries[i].index <= r->log.base ||
+			    raft_log_term(&r->log, m->entries[i].index) ==
+				    m->entries[i].term))
 		i++;
 	return i;
 }
@@ -263,6 +268,6 @@ int raft_on_append(struct raft *r, const struct raft_msg *m, struct err *err)
 	if (end > r->verified)
 		r->verified = end;
 	raft_commit_to(r, m->commit < end ? m->commit : end);
-	ack(r, m, end);
+	raft_ack(r, m, end);
 	return 0;
 }

@@ -108,3 +108,16 @@ int64_t session_end(struct sessions *s, const struct session *now)
 	DL_APPEND(s->by_age, o);
 	return gone;
 }
+
+void sessions_each(const struct sessions *s, session_fn *fn, void *arg)
+{
+	const struct one *o;
+
+	DL_FOREACH (s->by_age, o)
+		fn(&o->is, arg);
+}
+
+size_t sessions_count(const struct sessions *s)
+{
+	return HASH_COUNT(s->by_client);
+}

@@ -44,4 +44,10 @@ enum session_verdict session_begin(const struct sessions *s, int64_t client,
  * a stored table, by ascending index. */
 int64_t session_end(struct sessions *s, const struct session *now);
 
+/* Every session, by ascending index: what session_end() makes the same table
+ * of. Borrowed for the call. */
+typedef void session_fn(const struct session *now, void *arg);
+void sessions_each(const struct sessions *s, session_fn *fn, void *arg);
+size_t sessions_count(const struct sessions *s);
+
 #endif

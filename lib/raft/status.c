@@ -11,6 +11,8 @@ void raft_status(const struct raft *r, struct raft_status *out)
 		.role = r->role,
 		.term = r->term,
 		.vote = r->vote,
+		.first = r->log.base + 1,
+		.snapshot = r->snap.index,
 		.last = raft_log_last(&r->log),
 		.durable = r->log.durable,
 		.commit = r->commit,
@@ -41,6 +43,7 @@ int raft_peer(const struct raft *r, int64_t id, struct raft_peer *out,
 		.next = self ? raft_log_last(&r->log) + 1 : p->next,
 		.heard_ms = self ? r->now_ms : p->heard_ms,
 		.probing = !self && p->probing,
+		.snapshot = !self && p->snap,
 	};
 	return 0;
 }

@@ -45,12 +45,27 @@ static int check_entries(const struct raft_msg *m, struct err *err)
 	return 0;
 }
 
+static int check_piece(const struct raft_msg *m, struct err *err)
+{
+	struct raft_conf conf = {0};
+
+	if (!m->index || !m->log_term || m->log_term > m->term ||
+	    m->hint > m->context || (int64_t)m->len > m->context - m->hint ||
+	    (!m->len && m->context) || (m->len && !m->data))
+		return nonsense(m, "no piece of a snapshot", err);
+	if (raft_conf_decode(&conf, m->conf, m->conf_len, err))
+		return err_wrap(err, "raft: message of server %lld",
+				(long long)m->from);
+	raft_conf_release(&conf);
+	return 0;
+}
+
 static int check_msg(const struct raft *r, const struct raft_msg *m,
 		     struct err *err)
 {
 	if (m->to != r->cfg.id || m->from < 1 || m->from == r->cfg.id)
 		return nonsense(m, "not for us", err);
-	if (m->type < RAFT_PREVOTE || m->type > RAFT_TIMEOUT_NOW)
+	if (m->type < RAFT_PREVOTE || m->type > RAFT_PIECE_REPLY)
 		return nonsense(m, "unknown type", err);
 	if (m->term < 1 || m->term > TERM_MAX || m->log_term < 0 ||
 	    m->index < 0 || m->index > TERM_MAX || m->commit < 0 ||
@@ -58,14 +73,18 @@ static int check_msg(const struct raft *r, const struct raft_msg *m,
 		return nonsense(m, "number out of range", err);
 	if (m->n && m->type != RAFT_APPEND)
 		return nonsense(m, "entries", err);
+	if ((m->len || m->conf_len) && m->type != RAFT_PIECE)
+		return nonsense(m, "a snapshot", err);
 	if (!m->index != !m->log_term && m->type == RAFT_APPEND)
 		return nonsense(m, "index without term", err);
-	return check_entries(m, err);
+	return m->type == RAFT_PIECE ? check_piece(m, err)
+				     : check_entries(m, err);
 }
 
 static bool from_leader(const struct raft_msg *m)
 {
-	return m->type == RAFT_APPEND || m->type == RAFT_HEARTBEAT;
+	return m->type == RAFT_APPEND || m->type == RAFT_HEARTBEAT ||
+	       m->type == RAFT_PIECE;
 }
 
 /* The sender is behind. A leader that is, and a candidate, must learn our term
@@ -112,6 +131,8 @@ static int hear_leader(struct raft *r, const struct raft_msg *m,
 	raft_timer_reset(r);
 	if (m->type == RAFT_APPEND)
 		return raft_on_append(r, m, err);
+	if (m->type == RAFT_PIECE)
+		return raft_on_piece(r, m, err);
 	raft_on_heartbeat(r, m);
 	return 0;
 }
@@ -138,8 +159,12 @@ static void dispatch(struct raft *r, const struct raft_msg *m)
 	case RAFT_TIMEOUT_NOW:
 		raft_on_timeout_now(r);
 		break;
+	case RAFT_PIECE_REPLY:
+		raft_on_piece_reply(r, m);
+		break;
 	case RAFT_APPEND:
 	case RAFT_HEARTBEAT:
+	case RAFT_PIECE:
 		break;
 	}
 }

@@ -76,16 +76,20 @@ static void apply_normal(struct world *w, struct server *s,
 
 static void apply(struct world *w, struct server *s, const struct raft_entry *e)
 {
+	const struct raft_entry *stored = disk_entry(&s->disk, e->index);
+	uint32_t crc = entry_crc(e);
+
 	if (e->index != s->machine.index + 1)
 		broken(w, "server %" PRId64 " skips entry %" PRId64, s->id,
 		       s->machine.index + 1);
-	if ((size_t)e->index > s->disk.n ||
-	    s->disk.e[e->index - 1].term != e->term)
+	if (e->index > s->disk.snap.index &&
+	    (!stored || stored->term != e->term))
 		broken(w,
 		       "server %" PRId64 " applies entry %" PRId64
 		       " that its disk does not have",
 		       s->id, e->index);
 	s->machine.index = e->index;
+	s->machine.chain = crc32c_of(s->machine.chain, &crc, sizeof(crc));
 	if (e->type == RAFT_NORMAL && e->client)
 		apply_normal(w, s, e);
 }

@@ -9,21 +9,28 @@ static void drain(struct world *w, struct server *s)
 {
 	const struct raft_entry *e;
 	struct raft_write wr;
+	struct raft_snapshot snap;
 	struct raft_read rd;
 	struct raft_msg m;
 
 	while (s->n_jobs < w->max_jobs && raft_next_write(s->r, &wr)) {
 		for (size_t i = 0; i < wr.n; i++)
 			check_matching(w, s, &wr.entries[i]);
-		job_add(w, s, &wr);
+		job_write(w, s, &wr);
 	}
-	while (raft_next_msg(s->r, &m))
+	while (raft_next_msg(s->r, &m)) {
+		if (m.type == RAFT_PIECE)
+			m.data = s->disk.bytes + m.hint;
 		net_send(w, &m);
+	}
 	check_server(w, s);
+	while (raft_next_restore(s->r, &snap))
+		image_restore(w, s, &snap, s->disk.bytes);
 	while ((e = raft_next_apply(s->r)))
 		apply(w, s, e);
 	while (raft_next_read(s->r, &rd))
 		client_read_done(w, s, &rd);
+	job_snapshot_due(w, s);
 }
 
 static void deliver(struct world *w)
@@ -39,13 +46,27 @@ static void deliver(struct world *w)
 			broken(w, "%s", err.msg);
 		drain(w, s);
 	}
-	entries_free(e.msg.entries, e.msg.n);
+	msg_free(&e.msg);
+}
+
+/* The snapshot in this job is stored: unless a newer one came in meanwhile. */
+static void compacted(struct world *w, struct server *s, const struct job *j)
+{
+	struct raft_status st;
+	struct err err;
+
+	raft_status(s->r, &st);
+	if (j->own.index && st.snapshot <= j->own.index)
+		must(w,
+		     raft_compact(s->r, local_ms(w, s), &j->own, j->first,
+				  &err),
+		     &err);
 }
 
 /* Writes that are due are stored; the host may tell of several at once. */
 static void finish_writes(struct world *w, struct server *s)
 {
-	int64_t seq = s->job[0].w.seq;
+	int64_t seq = 0;
 
 	if (s->write_fails) {
 		s->write_fails = false;
@@ -54,11 +75,14 @@ static void finish_writes(struct world *w, struct server *s)
 		return;
 	}
 	do {
-		seq = s->job[0].w.seq;
-		disk_store(w, s, &s->job[0].w);
+		if (!s->job[0].own.index)
+			seq = s->job[0].w.seq;
+		job_store(w, s);
+		compacted(w, s, &s->job[0]);
 		job_drop(s);
 	} while (s->n_jobs && s->job[0].due < w->now + MS);
-	raft_written(s->r, local_ms(w, s), seq);
+	if (seq)
+		raft_written(s->r, local_ms(w, s), seq);
 	drain(w, s);
 }
 

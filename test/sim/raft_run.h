@@ -42,6 +42,7 @@ static void world_init(struct world *w, uint64_t seed, int voters)
 	w->in_order = chance(w, 2);
 	w->fault_gap_ms = 20 + 200 * chance(w, 2);
 	w->max_jobs = 1 + chance(w, 4);
+	w->snapshot_every = chance(w, 4) ? 10 + (int64_t)chance(w, 300) : 0;
 	if (!voters)
 		voters = (int)(1 + chance(w, 5));
 	w->alone = voters == 1;
@@ -70,14 +71,13 @@ static void world_release(struct world *w)
 		struct server *s = &w->server[i];
 
 		server_crash(w, s, 0);
-		disk_cut(&s->disk, 1);
-		free(s->disk.e);
+		disk_free(&s->disk);
 		free(s->job);
 	}
 	while (w->n_events) {
 		struct event e = event_take(w);
 
-		entries_free(e.msg.entries, e.msg.n);
+		msg_free(&e.msg);
 	}
 	free(w->event);
 	free(w->fact);

@@ -29,7 +29,7 @@ static inline void trace_init(struct trace *t, int voters)
 		server_start(&t->w, s);
 	}
 	for (int i = 1; i <= CLIENTS; i++)
-		t->w.client[i].id = i;
+		t->w.client[i] = (struct client){.id = i, .ctx = i};
 }
 
 static inline struct raft *at(struct trace *t, int id)
@@ -87,7 +87,7 @@ static inline int mails(struct trace *t, int from, int to, int type)
 
 static inline void unmail(struct trace *t, struct event *e)
 {
-	entries_free(e->msg.entries, e->msg.n);
+	msg_free(&e->msg);
 	*e = t->w.event[--t->w.n_events];
 }
 
@@ -119,23 +119,25 @@ static inline bool arrive(struct trace *t, int from, int to, int type,
 	if (!e)
 		return false;
 	copy = *e;
-	copy.msg.entries = entries_copy(e->msg.entries, e->msg.n);
+	copy.msg = msg_copy(&e->msg);
 	if (!again)
 		unmail(t, e);
 	if (t->w.server[copy.msg.to].r && !t->w.cut[copy.msg.from][copy.msg.to])
 		(void)step(t, &copy.msg);
-	entries_free(copy.msg.entries, copy.msg.n);
+	msg_free(&copy.msg);
 	return true;
 }
 
 static inline void sync_one(struct trace *t, int id)
 {
 	struct server *s = &t->w.server[id];
-	int64_t seq = s->job[0].w.seq;
+	int64_t seq = s->job[0].own.index ? 0 : s->job[0].w.seq;
 
-	disk_store(&t->w, s, &s->job[0].w);
+	job_store(&t->w, s);
+	compacted(&t->w, s, &s->job[0]);
 	job_drop(s);
-	raft_written(s->r, local_ms(&t->w, s), seq);
+	if (seq)
+		raft_written(s->r, local_ms(&t->w, s), seq);
 	drain(&t->w, s);
 }
 
@@ -234,6 +236,35 @@ static inline int propose(struct trace *t, int id, const char *text)
 	rc = raft_propose(s->r, local_ms(&t->w, s), &e, 1, &index, &term, &err);
 	drain(&t->w, s);
 	return rc;
+}
+
+/* Client 1 writes or reads at id, and what it is told is checked. */
+static inline void client(struct trace *t, int id, bool reading)
+{
+	struct server *s = &t->w.server[id];
+	struct client *c = &t->w.client[1];
+	struct err err;
+
+	c->busy = true;
+	c->reading = reading;
+	c->floor = t->w.floor;
+	c->server = id;
+	c->life = s->life;
+	c->seq += !reading;
+	c->ctx += CLIENTS + 1;
+	c->sent = !(reading ? raft_read(s->r, local_ms(&t->w, s), c->ctx, &err)
+			    : client_propose(&t->w, c, s));
+	drain(&t->w, s);
+}
+
+/* A snapshot of all that id has applied takes the place of its log. */
+static inline void compact(struct trace *t, int id)
+{
+	struct server *s = &t->w.server[id];
+
+	job_snapshot(&t->w, s, s->machine.index + 1);
+	if (!t->slow[id])
+		sync_disk(t, id);
 }
 
 static inline int change(struct trace *t, int id, int who,

@@ -2,8 +2,9 @@
  * fail as the seed says. Included by the two programs that run it, of which
  * one compiles the core itself with rules broken.
  *
- * raft_check.h has the promises that are checked after each event,
- * raft_client.h who uses the cluster, raft_faults.h what goes wrong. */
+ * raft_disk.h has the disks, raft_server.h their servers, raft_check.h the
+ * promises that are checked after each event, raft_client.h who uses the
+ * cluster, raft_faults.h what goes wrong. */
 #ifndef RAFT_WORLD_H
 #define RAFT_WORLD_H
 
@@ -25,18 +26,26 @@ static const int64_t MS = 1000; /* the world's clock counts microseconds */
 
 struct disk {
 	int64_t term, vote, commit;
-	struct raft_entry *e; /* e[0] has index 1 */
+	struct raft_entry *e; /* e[0] has index base + 1 */
 	size_t n, cap;
+	int64_t base;
+	struct raft_snapshot snap, next; /* next: of which pieces are there */
+	char *bytes, *next_bytes;
+	int64_t got;
 };
 
 struct job { /* a write under way */
 	struct raft_write w;
 	int64_t due;
+	struct raft_snapshot own; /* in place of w, if it has an index */
+	char *bytes;
+	int64_t first;
 };
 
 /* What the entries make: the sessions, and by whom how much was done. */
 struct machine {
 	int64_t index;
+	uint32_t chain; /* of all entries up to index */
 	struct sessions *sessions;
 	int64_t effects[CLIENTS + 1];
 };
@@ -68,7 +77,7 @@ struct client {
 
 struct fact { /* an entry that was committed */
 	int64_t term, commit_term;
-	uint32_t crc;
+	uint32_t crc, chain; /* chain: with all before it */
 };
 
 struct seen { /* an entry that is in some log: one per index and term */
@@ -78,7 +87,7 @@ struct seen { /* an entry that is in some log: one per index and term */
 
 struct event {
 	int64_t at, order;
-	struct raft_msg msg; /* owns its entries */
+	struct raft_msg msg; /* owns what it points at */
 };
 
 struct world {
@@ -107,6 +116,8 @@ struct world {
 	size_t leaders_cap;
 	int64_t floor; /* newest index somebody was told of */
 	int64_t messages, crashes, elections, changes, reads;
+	int64_t snapshots, installs;
+	int64_t snapshot_every; /* entries; 0: never */
 	size_t max_append, max_uncommitted, max_jobs;
 	int max_inflight;
 	char broken[256]; /* the promise that did not hold */
@@ -162,6 +173,23 @@ static void entries_free(const struct raft_entry *e, size_t n)
 	free((void *)e);
 }
 
+static struct raft_msg msg_copy(const struct raft_msg *m)
+{
+	struct raft_msg to = *m;
+
+	to.entries = entries_copy(m->entries, m->n);
+	to.conf = mem_dup(m->conf, m->conf_len);
+	to.data = mem_dup(m->data, m->len);
+	return to;
+}
+
+static void msg_free(const struct raft_msg *m)
+{
+	entries_free(m->entries, m->n);
+	free((void *)m->conf);
+	free((void *)m->data);
+}
+
 static uint32_t entry_crc(const struct raft_entry *e)
 {
 	int64_t head[] = {e->index, e->term, e->type, e->client, e->seq};
@@ -182,7 +210,7 @@ static void event_add(struct world *w, int64_t at, const struct raft_msg *m)
 	struct event e = {at, w->order++, *m};
 	size_t i = w->n_events++;
 
-	e.msg.entries = entries_copy(m->entries, m->n);
+	e.msg = msg_copy(m);
 	w->event = mem_grow(w->event, &w->events_cap, w->n_events,
 			    sizeof(*w->event));
 	for (; i && sooner(&e, &w->event[(i - 1) / 2]); i = (i - 1) / 2)
@@ -226,127 +254,6 @@ static void net_send(struct world *w, const struct raft_msg *m)
 			*last = w->now + delay;
 		event_add(w, w->now + delay, m);
 	}
-}
-
-/* ---- disk ---- */
-
-static void disk_cut(struct disk *d, int64_t from)
-{
-	while ((int64_t)d->n >= from)
-		entry_free(&d->e[--d->n]);
-}
-
-static void disk_store(struct world *w, struct server *s,
-		       const struct raft_write *wr)
-{
-	struct disk *d = &s->disk;
-
-	if (wr->term < d->term ||
-	    (wr->term == d->term && d->vote && wr->vote != d->vote))
-		broken(w, "server %" PRId64 " forgets term %" PRId64, s->id,
-		       d->term);
-	d->term = wr->term;
-	d->vote = wr->vote;
-	d->commit = wr->commit;
-	if (wr->truncate_from)
-		disk_cut(d, wr->truncate_from);
-	for (size_t i = 0; i < wr->n; i++) {
-		if (wr->entries[i].index != (int64_t)d->n + 1)
-			broken(w, "server %" PRId64 " leaves a gap", s->id);
-		d->e = mem_grow(d->e, &d->cap, d->n + 1, sizeof(*d->e));
-		d->e[d->n++] = entry_copy(&wr->entries[i]);
-	}
-}
-
-static void job_drop(struct server *s)
-{
-	entries_free(s->job[0].w.entries, s->job[0].w.n);
-	memmove(s->job, s->job + 1, --s->n_jobs * sizeof(*s->job));
-}
-
-static void job_add(struct world *w, struct server *s,
-		    const struct raft_write *wr)
-{
-	struct job j = {*wr, w->now};
-
-	if (s->jobs_due > j.due)
-		j.due = s->jobs_due;
-	j.due += 100 + (int64_t)chance(w, (uint64_t)s->write_us);
-	s->jobs_due = j.due;
-	j.w.entries = entries_copy(wr->entries, wr->n);
-	s->job = mem_grow(s->job, &s->jobs_cap, s->n_jobs + 1, sizeof(*s->job));
-	s->job[s->n_jobs++] = j;
-}
-
-/* ---- servers ---- */
-
-static int64_t local_ms(const struct world *w, const struct server *s)
-{
-	return (int64_t)(s->base_ms +
-			 (double)(w->now - s->from) / 1000.0 * s->rate);
-}
-
-static void clock_set(struct world *w, struct server *s, double rate,
-		      double jump_ms)
-{
-	s->base_ms += (double)(w->now - s->from) / 1000.0 * s->rate + jump_ms;
-	s->from = w->now;
-	s->rate = rate;
-}
-
-static void must(struct world *w, int rc, const struct err *err)
-{
-	if (rc)
-		broken(w, "%s", err->msg);
-}
-
-static void server_start(struct world *w, struct server *s)
-{
-	struct raft_config c = {
-		.id = s->id,
-		.seed = rand_next(&w->rand),
-		.term = s->disk.term,
-		.vote = s->disk.vote,
-		.commit = s->disk.commit,
-		.max_append = w->max_append,
-		.max_uncommitted = w->max_uncommitted,
-		.max_entry = 4096,
-		.max_inflight = w->max_inflight,
-	};
-	struct err err;
-
-	must(w, raft_open(&s->r, &c, &err), &err);
-	for (size_t i = 0; i < s->disk.n; i++)
-		must(w, raft_load(s->r, &s->disk.e[i], &err), &err);
-	must(w, raft_start(s->r, local_ms(w, s), &err), &err);
-	if (w->alone && s->id == 1 && !s->disk.term)
-		must(w, raft_bootstrap(s->r, local_ms(w, s), "", 0, &err),
-		     &err);
-	s->life++;
-	s->seen_commit = 0;
-	s->machine = (struct machine){.sessions = sessions_new(64, 64)};
-}
-
-/* A crash: of the writes under way the first few may be there nevertheless.
- */
-static void server_crash(struct world *w, struct server *s, int64_t back)
-{
-	size_t lucky = chance(w, s->n_jobs + 1);
-
-	if (!s->r)
-		return;
-	w->crashes++;
-	for (size_t i = 0; s->n_jobs; i++) {
-		if (i < lucky)
-			disk_store(w, s, &s->job[0].w);
-		job_drop(s);
-	}
-	s->jobs_due = 0;
-	raft_close(s->r);
-	s->r = NULL;
-	sessions_free(s->machine.sessions);
-	s->machine.sessions = NULL;
-	s->back = back;
 }
 
 #endif
