@@ -242,8 +242,8 @@ TEST(a_log_that_conflicts_goes)
 	compact(&t, 1);
 	step_down(&t, 3);
 	split(&t, "");
-	elect(&t, 1);
-	beat(1);
+	elect_by_votes(&t, 1);
+	settle(&t);
 	beat(1);
 	CHECK_INT(t.w.installs, 1);
 	CHECK_INT(status(&t, 3).last, status(&t, 1).last);
