@@ -241,6 +241,7 @@ TEST(a_log_that_conflicts_goes)
 		client(&t, 1, false), settle(&t);
 	compact(&t, 1);
 	step_down(&t, 3);
+	step_down(&t, 1);
 	split(&t, "");
 	elect_by_votes(&t, 1);
 	settle(&t);
