@@ -57,6 +57,8 @@ static const struct opt opts[] = {
 		    .max = WAIT_MAX_MS),
 	OPT_SECONDS(0, "remove-after", struct config, node.remove_after_ms,
 		    "600", "a node that is down is removed after so long"),
+	OPT_SIZE(0, "snapshot-after", struct config, node.snapshot_bytes, "4M",
+		 "replace the log by a snapshot when it has grown so much"),
 	OPT_INT(0, "max-voters", struct config, node.max_voters, "N", "5", 1,
 		99, "voters at most; further nodes stand by"),
 	OPT_INT(0, "client-num", struct config, node.client_num, "N", "0", 0,

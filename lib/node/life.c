@@ -31,6 +31,8 @@ static int forget(struct node *n, struct err *err)
 	int rc = db_exec(n->db,
 			 "BEGIN;"
 			 "DELETE FROM log;"
+			 "DELETE FROM snapshot;"
+			 "DELETE FROM part;"
 			 "DELETE FROM meta;"
 			 "DELETE FROM hard_state;"
 			 "UPDATE life SET founding = 0, parted = 3;"

@@ -30,6 +30,7 @@ static int read_log(struct db *db, int64_t from, int64_t to, struct reading *r,
 		    struct err *err)
 {
 	struct raft_config known = {0};
+	uint32_t hash;
 	int rc = schema_check(db, NODE_STEPS, err);
 
 	if (!rc)
@@ -42,6 +43,9 @@ static int read_log(struct db *db, int64_t from, int64_t to, struct reading *r,
 		from = 1;
 	if (from > to)
 		return 0;
+	rc = raft_store_base(db, &r->last, &hash, err);
+	if (rc)
+		return rc;
 	rc = raft_store_each(db, from, to, give, r, NULL, err);
 	if (!rc && r->last < to)
 		rc = err_set(err, ERR_DATA_LOSS,
@@ -53,7 +57,7 @@ static int read_log(struct db *db, int64_t from, int64_t to, struct reading *r,
 int logfile_each(const char *path, int64_t from, int64_t to, logfile_fn *fn,
 		 void *arg, struct err *err)
 {
-	struct reading r = {.fn = fn, .arg = arg, .last = from - (from > 0)};
+	struct reading r = {.fn = fn, .arg = arg};
 	struct db *db;
 	int rc;
 

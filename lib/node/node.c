@@ -21,6 +21,7 @@ static const char *const steps[NODE_STEPS] = {
 	inbox_schema,
 	tables_schema,
 	box_schema,
+	raft_snapshot_schema,
 };
 
 void node_draw_id(char out[RAFT_STORE_ID + 1])
@@ -215,6 +216,39 @@ static void on_apply(const struct raft_entry *e, bool skip,
 		gfl__v1__entry__free_unpacked(entry, NULL);
 }
 
+static void on_save(struct buf *b, void *arg)
+{
+	const struct node *n = arg;
+	Gfl__V1__State *s = state_encode(n->state);
+	size_t len = gfl__v1__state__get_packed_size(s);
+
+	b->len += gfl__v1__state__pack(s, (uint8_t *)buf_room(b, len));
+	gfl__v1__state__free_unpacked(s, NULL);
+}
+
+static int on_restore(const void *p, size_t len, void *arg, struct err *err)
+{
+	struct node *n = arg;
+	ProtobufCMessage *msg;
+	struct state *s;
+	int rc = rpc_unpack(&msg, &gfl__v1__state__descriptor, p, len, err);
+
+	if (rc)
+		return rc;
+	rc = state_decode(&s, (const Gfl__V1__State *)msg, err);
+	rpc_free(msg);
+	if (rc)
+		return rc;
+	state_free(n->state);
+	n->state = s;
+	for (size_t i = 0; i < s->nmembers; i++)
+		node_hint(n, s->members[i]->id, s->members[i]->url);
+	n->changed = STATE_ALL;
+	watch_restored(n);
+	node_settle(n);
+	return 0;
+}
+
 /* We lead once the first entry of our term is committed, not as elected. */
 static void log_leader(const struct node *n, int64_t leader, int64_t term,
 		       bool we_lead)
@@ -276,7 +310,10 @@ int node_become(struct node *n, struct err *err)
 		.election_min_ms = n->cfg.election_min_ms,
 		.election_max_ms = n->cfg.election_max_ms,
 		.heartbeat_ms = n->cfg.heartbeat_ms,
+		.snapshot_bytes = n->cfg.snapshot_bytes,
 		.on_apply = on_apply,
+		.on_save = on_save,
+		.on_restore = on_restore,
 		.on_leader = on_leader,
 		.on_failed = on_failed,
 		.url_of = url_of,

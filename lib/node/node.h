@@ -30,6 +30,8 @@ struct node_config {
 	int64_t election_min_ms, election_max_ms, heartbeat_ms;
 	int64_t fail_after_ms;   /* silence after which a peer is down */
 	int64_t remove_after_ms; /* and after which it is removed */
+	int64_t snapshot_bytes;  /* of log after which to take a snapshot; 0:
+				  * 4 MiB */
 	int max_voters;
 	int client_num;      /* members that make the cluster ready; 0: those
 				it has */

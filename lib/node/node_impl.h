@@ -200,6 +200,7 @@ void conductor_close(struct node *n);
 
 /* watch.c: streams of what is applied. */
 void watch_serve(struct node *n);
+void watch_restored(struct node *n);
 void watch_applied(struct node *n, const struct raft_entry *e,
 		   Gfl__V1__Entry *entry);
 void watch_leader(struct node *n);
@@ -291,7 +292,7 @@ void tables_close(struct node *n);
 /* life.c: what the file knows of this node's life. */
 extern const char life_schema[];
 
-enum { NODE_STEPS = 5 }; /* schemas that make the database, in node.c */
+enum { NODE_STEPS = 6 }; /* schemas that make the database, in node.c */
 int life_load(struct node *n, struct err *err) MUST_CHECK;
 /* Store meta and founding, then done(err, n). */
 void life_store(struct node *n, writer_done_fn *done);

@@ -172,6 +172,7 @@ static void on_read(struct call *call, const ProtobufCMessage *msg, void *arg)
 	const Gfl__V1__ReadLogRequest *in =
 		(const Gfl__V1__ReadLogRequest *)msg;
 	struct node *n = arg;
+	struct raft_status s;
 	struct watcher *w;
 	struct err err;
 
@@ -185,12 +186,27 @@ static void on_read(struct call *call, const ProtobufCMessage *msg, void *arg)
 	w = watcher_new(n, call);
 	w->log = true;
 	w->follow = in->follow;
-	w->next = in->from > 0 ? in->from : 1;
+	raft_status(driver_raft(n->driver), &s);
+	w->next = in->from > s.first ? in->from : s.first;
 	w->to = in->to > 0 ? in->to : INT64_MAX;
 	if (!in->follow && w->to > n->state->applied)
 		w->to = n->state->applied;
 	call_on_drain(call, drained, w);
 	pump(w);
+}
+
+/* Another state, not by its entries. */
+void watch_restored(struct node *n)
+{
+	struct watcher *w, *next;
+
+	for (w = LIST_FIRST(&n->watchers); w; w = next) {
+		next = LIST_NEXT(w, entry);
+		if (w->log)
+			pump(w);
+		else
+			send_state(w);
+	}
 }
 
 void watch_applied(struct node *n, const struct raft_entry *e,

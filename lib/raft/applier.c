@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "raft/session.h"
+#include "wire/rpc.h"
 
 /* The same on every member: which sessions are kept is replicated state. */
 enum { SESSIONS_MAX = 16384 };
@@ -131,4 +132,47 @@ bool applier_knows(const struct applier *a, int64_t client, int64_t seq,
 		recall(&last, result);
 	*rc = say(verdict, client, seq, err);
 	return true;
+}
+
+static void save_one(const struct session *now, void *arg)
+{
+	Gfl__V1__RaftImage *image = arg;
+	Gfl__V1__RaftSession *s = mem_zero(1, sizeof(*s));
+
+	gfl__v1__raft_session__init(s);
+	s->client = (uint64_t)now->client;
+	s->seq = (uint64_t)now->seq;
+	s->index = (uint64_t)now->index;
+	s->reply.data = mem_dup(now->reply, now->len);
+	s->reply.len = now->len;
+	image->sessions[image->n_sessions++] = s;
+}
+
+Gfl__V1__RaftImage *applier_save(const struct applier *a)
+{
+	Gfl__V1__RaftImage *image = mem_zero(1, sizeof(*image));
+	size_t n = sessions_count(a->sessions);
+
+	gfl__v1__raft_image__init(image);
+	image->sessions = mem_zero(n + 1, sizeof(*image->sessions));
+	sessions_each(a->sessions, save_one, image);
+	return image;
+}
+
+void applier_restore(struct applier *a, const Gfl__V1__RaftImage *image)
+{
+	sessions_free(a->sessions);
+	a->sessions = sessions_new(SESSIONS_MAX, sizeof(struct reply));
+	for (size_t i = 0; i < image->n_sessions; i++) {
+		const Gfl__V1__RaftSession *s = image->sessions[i];
+		const struct session now = {
+			.client = (int64_t)s->client,
+			.seq = (int64_t)s->seq,
+			.index = (int64_t)s->index,
+			.reply = s->reply.data,
+			.len = s->reply.len,
+		};
+
+		session_end(a->sessions, &now);
+	}
 }

@@ -3,6 +3,7 @@
 #ifndef RAFT_APPLIER_H
 #define RAFT_APPLIER_H
 
+#include "proto/raft.pb-c.h"
 #include "raft/driver.h"
 
 struct applier;
@@ -15,6 +16,11 @@ void applier_free(struct applier *a);
  * them. The index counts in any case. */
 int applier_apply(struct applier *a, const struct raft_entry *e,
 		  struct driver_result *result, struct err *err) MUST_CHECK;
+
+/* The sessions as part of a snapshot, and back, in the place of those there
+ * are. The message of applier_save() is freed by rpc_free(). */
+Gfl__V1__RaftImage *applier_save(const struct applier *a);
+void applier_restore(struct applier *a, const Gfl__V1__RaftImage *image);
 
 /* Whether the proposal was applied already, or never will be: then its answer
  * is known, as above. */

@@ -9,7 +9,7 @@ enum { HEAD_BYTES = 64, ENTRY_BYTES = 48 }; /* upper bounds on the wire */
 
 static size_t bytes_of(const struct raft_msg *msg)
 {
-	size_t n = 0;
+	size_t n = msg->conf_len + msg->len;
 
 	for (size_t i = 0; i < msg->n; i++)
 		n += msg->entries[i].len + msg->entries[i].conf_len;
@@ -74,6 +74,8 @@ Gfl__V1__RaftMessage *raft_encode(const struct raft_msg *msg, size_t *size)
 		list[i] = &entry[i];
 		encode_entry(&entry[i], &msg->entries[i], &at);
 	}
+	out->config = put(&at, msg->conf, msg->conf_len);
+	out->data = put(&at, msg->data, msg->len);
 	out->n_entries = msg->n;
 	out->entries = list;
 	*size = HEAD_BYTES + msg->n * ENTRY_BYTES + bytes;
@@ -139,6 +141,10 @@ int raft_decode(struct raft_msg *out, const Gfl__V1__RaftMessage *in,
 		.removed = in->removed,
 		.entries = entries,
 		.n = in->n_entries,
+		.conf = in->config.data,
+		.conf_len = in->config.len,
+		.data = in->data.data,
+		.len = in->data.len,
 	};
 	return 0;
 }

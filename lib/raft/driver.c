@@ -29,8 +29,10 @@ static void on_write_failed(const struct err *err, void *arg)
 static int on_msg(const struct raft_msg *msg, void *arg, struct err *err)
 {
 	struct driver *d = arg;
-	int rc = raft_step(d->raft, clock_ms(), msg, err);
+	int rc = driver_check_piece(msg, err);
 
+	if (!rc)
+		rc = raft_step(d->raft, clock_ms(), msg, err);
 	if (rc == ERR_DATA_LOSS)
 		driver_fail(d, err);
 	driver_wake(d);
@@ -217,6 +219,8 @@ static int restore(struct driver *d, uint32_t *last, struct err *err)
 	rand_os(&raft.seed, sizeof(raft.seed));
 	rc = raft_open(&d->raft, &raft, err);
 	if (!rc)
+		rc = driver_load_snapshots(d, err);
+	if (!rc)
 		rc = raft_store_load(cfg->reader, d->raft, last, err);
 	if (!rc)
 		rc = raft_start(d->raft, clock_ms(), err);
@@ -250,7 +254,6 @@ static void open_parts(struct driver *d, uint32_t last)
 	};
 
 	d->journal = journal_new(&journal);
-	d->applier = applier_new(d->cfg.on_apply, d->cfg.arg);
 	d->waiting = waiting_new();
 	transport_open(&d->transport, &transport);
 	uv_prepare_init(loop_uv(d->cfg.loop), &d->turn_end);
@@ -266,8 +269,11 @@ int driver_open(struct driver **out, const struct driver_config *cfg,
 	int rc;
 
 	d->cfg = *cfg;
+	d->applier = applier_new(d->cfg.on_apply, d->cfg.arg);
 	rc = restore(d, &last, err);
 	if (rc) {
+		driver_drop_snapshots(d);
+		applier_free(d->applier);
 		raft_close(d->raft);
 		free(d);
 		return rc;
@@ -291,6 +297,7 @@ void driver_close(struct driver *d)
 	timer_stop(&d->timer);
 	transport_close(d->transport);
 	journal_free(d->journal);
+	driver_drop_snapshots(d);
 	waiting_free(d->waiting);
 	applier_free(d->applier);
 	raft_close(d->raft);

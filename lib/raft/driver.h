@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/loop.h"
 #include "raft/raft.h"
 #include "store/db.h"
@@ -27,8 +28,8 @@ struct driver_result {
 	struct err refused;  /* by apply: code 0 if it took effect */
 };
 
-/* Apply an entry: each one from index 1 on, in order, and again from 1 after
- * every start. e is borrowed until the callback returns or proposes something.
+/* Apply an entry: each one from index 1 on, in order, and again after every
+ * start, from the one after the snapshot that on_restore() is given. e is borrowed until the callback returns or proposes something.
  * skip: the repetition of a proposal that was applied already, or one whose
  * session has expired: count its index, do nothing else; never of RAFT_CONFIG,
  * which has taken effect in the core anyhow. result->id and result->refused may
@@ -36,6 +37,14 @@ struct driver_result {
  * repeated proposal (the first 200 bytes of the sentence). */
 typedef void driver_apply_fn(const struct raft_entry *e, bool skip,
 			     struct driver_result *result, void *arg);
+
+/* The state that on_apply() has made: append it to *b, or take it from p (of len
+ * bytes) in the place of what there is, whose index is then that of the last
+ * entry in it. Both must be true to the byte on every member. INVALID_ARGUMENT
+ * or DATA_LOSS of on_restore ends the member. */
+typedef void driver_save_fn(struct buf *b, void *arg);
+typedef int driver_restore_fn(const void *p, size_t len, void *arg,
+			      struct err *err);
 
 /* Leader or term changed, or we are no member any more (raft_status() has
  * removed then); leader 0 is none known. we_lead becomes true when
@@ -67,7 +76,13 @@ struct driver_config {
 	int64_t election_max_ms; /* 0: 300 */
 	int64_t heartbeat_ms;    /* 0: 50 */
 
+	/* Take a snapshot after so many bytes of entries, and after twice its
+	 * own size; 0: 4 MiB. */
+	int64_t snapshot_bytes;
+
 	driver_apply_fn *on_apply;
+	driver_save_fn *on_save; /* NULL: take no snapshots */
+	driver_restore_fn *on_restore;
 	driver_leader_fn *on_leader;
 	driver_failed_fn *on_failed;
 	driver_url_fn *url_of;

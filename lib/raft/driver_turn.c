@@ -32,16 +32,21 @@ static void drain_writes(struct driver *d)
 
 	if (!journal_retry(d->journal))
 		return;
-	while (journal_room(d->journal) && raft_next_write(d->raft, &write))
+	while (journal_room(d->journal) && raft_next_write(d->raft, &write)) {
+		if (write.piece)
+			driver_take_piece(d, write.piece);
 		journal_write(d->journal, &write);
+	}
 }
 
 static void drain_msgs(struct driver *d)
 {
 	struct raft_msg msg;
 
-	while (raft_next_msg(d->raft, &msg))
+	while (raft_next_msg(d->raft, &msg)) {
+		driver_fill_piece(d, &msg);
 		transport_send(d->transport, &msg);
+	}
 	transport_flush(d->transport);
 }
 
@@ -53,8 +58,10 @@ static void drain_applies(struct driver *d)
 		int64_t index = e->index, term = e->term;
 		struct driver_result result;
 		struct err err;
-		int rc = applier_apply(d->applier, e, &result, &err);
+		int rc;
 
+		d->grown += (int64_t)(sizeof(*e) + e->len + e->conf_len);
+		rc = applier_apply(d->applier, e, &result, &err);
 		d->applied_term = term;
 		waiting_applied(d->waiting, index, term, rc ? &err : NULL,
 				&result);
@@ -130,7 +137,9 @@ void driver_work(struct driver *d)
 	d->working = true;
 	for (int i = 0; d->dirty && i < ROUNDS; i++) {
 		d->dirty = false;
+		driver_restore_snapshot(d);
 		drain_applies(d);
+		driver_save_snapshot(d);
 		drain_reads(d);
 		waiting_answer_known(d->waiting);
 		drain_writes(d);

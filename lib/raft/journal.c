@@ -13,6 +13,7 @@ enum { UNDER_WAY_MAX = 16 };
 struct record {
 	struct journal *journal;
 	struct raft_write write;
+	struct raft_piece piece; /* that write has */
 	TAILQ_ENTRY(record) next;
 	struct raft_entry entries[];
 };
@@ -67,9 +68,27 @@ bool journal_room(const struct journal *j)
 	return j->under_way < UNDER_WAY_MAX;
 }
 
+static const void *put(char **at, const void *p, size_t len)
+{
+	void *to = *at;
+
+	if (len)
+		memcpy(to, p, len);
+	*at += len;
+	return to;
+}
+
+static void put_piece(struct record *r, const struct raft_piece *p, char **at)
+{
+	r->piece = *p;
+	r->piece.data = put(at, p->data, p->len);
+	r->piece.of.conf = put(at, p->of.conf, p->of.conf_len);
+	r->write.piece = &r->piece;
+}
+
 static struct record *copy(struct journal *j, const struct raft_write *w)
 {
-	size_t bytes = 0;
+	size_t bytes = w->piece ? w->piece->len + w->piece->of.conf_len : 0;
 	struct record *r;
 	char *at;
 
@@ -84,13 +103,11 @@ static struct record *copy(struct journal *j, const struct raft_write *w)
 		struct raft_entry *e = &r->entries[i];
 
 		*e = w->entries[i];
-		if (e->len)
-			e->data = memcpy(at, e->data, e->len);
-		at += e->len;
-		if (e->conf_len)
-			e->conf = memcpy(at, e->conf, e->conf_len);
-		at += e->conf_len;
+		e->data = put(&at, e->data, e->len);
+		e->conf = put(&at, e->conf, e->conf_len);
 	}
+	if (w->piece)
+		put_piece(r, w->piece, &at);
 	return r;
 }
 

@@ -1,4 +1,4 @@
-#include "raft/store.h"
+#include "raft/store_impl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -133,27 +133,13 @@ static int truncate_from(struct db *db, int64_t index, uint32_t *last,
 			 struct err *err)
 {
 	sqlite3_stmt *s;
-	int64_t crc = 0;
-	bool row;
 	int rc = db_stmt(db, &s, "DELETE FROM log WHERE idx >= ?", err);
 
 	if (rc)
 		return rc;
 	sqlite3_bind_int64(s, 1, index);
 	rc = db_run(db, s, err);
-	if (!rc)
-		rc = db_stmt(db, &s, "SELECT crc FROM log WHERE idx = ?", err);
-	if (rc)
-		return rc;
-	sqlite3_bind_int64(s, 1, index - 1);
-	rc = db_next(db, s, &row, err);
-	if (rc)
-		return rc;
-	if (row)
-		crc = sqlite3_column_int64(s, 0);
-	db_done(s);
-	*last = (uint32_t)crc;
-	return 0;
+	return rc ? rc : store_hash(db, index - 1, last, err);
 }
 
 int raft_store_write(struct db *db, const struct raft_write *w, uint32_t *last,
@@ -174,6 +160,8 @@ int raft_store_write(struct db *db, const struct raft_write *w, uint32_t *last,
 	sqlite3_bind_int64(s, 4,
 			   crc_of_hard_state(w->term, w->vote, w->commit));
 	rc = db_run(db, s, err);
+	if (!rc && w->piece)
+		rc = store_piece(db, w->piece, last, err);
 	if (!rc && w->truncate_from)
 		rc = truncate_from(db, w->truncate_from, last, err);
 	for (size_t i = 0; !rc && i < w->n; i++)
@@ -223,24 +211,30 @@ static void entry_of(sqlite3_stmt *s, struct raft_entry *e)
 	};
 }
 
-/* Whether the row is whole, and follows the one before (index 0: there is
- * none that was read). */
+/* The row that was read before, or the snapshot. */
+struct before {
+	int64_t index;
+	uint32_t hash;
+	bool known; /* the hash */
+};
+
+/* Whether the row is whole, and follows the one before. */
 static int check(struct db *db, sqlite3_stmt *s, const struct raft_entry *e,
-		 int64_t index_before, uint32_t before, struct err *err)
+		 const struct before *b, struct err *err)
 {
 	int64_t crc = sqlite3_column_int64(s, 7);
 	int64_t prev = sqlite3_column_int64(s, 8);
 
-	if (index_before && e->index != index_before + 1)
+	if (e->index > b->index + 1)
 		return err_set(err, ERR_DATA_LOSS,
 			       "%s is damaged: log entry %lld is missing",
-			       db_path(db), (long long)index_before + 1);
+			       db_path(db), (long long)b->index + 1);
 	if (crc_of((uint32_t)prev, e) != crc)
 		return err_set(err, ERR_DATA_LOSS,
 			       "%s is damaged: log entry %lld does not have "
 			       "its checksum",
 			       db_path(db), (long long)e->index);
-	if ((index_before || e->index == 1) && prev != before)
+	if (e->index == b->index + 1 && b->known && prev != b->hash)
 		return err_set(err, ERR_DATA_LOSS,
 			       "%s is damaged: log entry %lld does not follow "
 			       "the one before it",
@@ -248,37 +242,59 @@ static int check(struct db *db, sqlite3_stmt *s, const struct raft_entry *e,
 	return 0;
 }
 
-int raft_store_each(struct db *db, int64_t from, int64_t to, raft_store_fn *fn,
-		    void *arg, uint32_t *last, struct err *err)
+/* Rows up to the snapshot's end need not be there, and one may begin there
+ * anywhere; after it all must be. */
+static int begin(struct db *db, int64_t from, struct before *b, struct err *err)
 {
-	struct raft_entry e = {0};
-	uint32_t crc = 0;
-	sqlite3_stmt *s;
+	int rc = raft_store_base(db, &b->index, &b->hash, err);
+
+	b->known = true;
+	if (from > b->index + 1)
+		*b = (struct before){.index = from - 1};
+	return rc;
+}
+
+static int each(struct db *db, sqlite3_stmt *s, struct before *b,
+		raft_store_fn *fn, void *arg, struct err *err)
+{
+	struct raft_entry e;
 	bool row;
-	int rc = db_stmt(db, &s,
-			 "SELECT idx, term, type, client, seq, data, config,"
-			 " crc, prev_hash FROM log"
-			 " WHERE idx >= ? AND idx <= ? ORDER BY idx",
-			 err);
+	int rc;
 
-	if (rc)
-		return rc;
-	sqlite3_bind_int64(s, 1, from);
-	sqlite3_bind_int64(s, 2, to ? to : INT64_MAX);
 	while (!(rc = db_next(db, s, &row, err)) && row) {
-		int64_t before = e.index;
-
 		entry_of(s, &e);
-		rc = check(db, s, &e, before, crc, err);
-		crc = (uint32_t)sqlite3_column_int64(s, 7);
+		rc = check(db, s, &e, b, err);
+		b->index = e.index;
+		b->hash = (uint32_t)sqlite3_column_int64(s, 7);
+		b->known = true;
 		if (!rc)
 			rc = fn(&e, arg, err);
 		if (rc)
 			break;
 	}
 	db_done(s);
+	return rc;
+}
+
+int raft_store_each(struct db *db, int64_t from, int64_t to, raft_store_fn *fn,
+		    void *arg, uint32_t *last, struct err *err)
+{
+	struct before b = {0};
+	sqlite3_stmt *s;
+	int rc;
+
+	if (begin(db, from, &b, err) ||
+	    db_stmt(db, &s,
+		    "SELECT idx, term, type, client, seq, data, config,"
+		    " crc, prev_hash FROM log"
+		    " WHERE idx >= ? AND idx <= ? ORDER BY idx",
+		    err))
+		return (int)err->code;
+	sqlite3_bind_int64(s, 1, from);
+	sqlite3_bind_int64(s, 2, to ? to : INT64_MAX);
+	rc = each(db, s, &b, fn, arg, err);
 	if (last)
-		*last = crc;
+		*last = b.hash;
 	return rc;
 }
 
@@ -290,5 +306,8 @@ static int load_one(const struct raft_entry *e, void *arg, struct err *err)
 int raft_store_load(struct db *db, struct raft *r, uint32_t *last,
 		    struct err *err)
 {
-	return raft_store_each(db, 1, 0, load_one, r, last, err);
+	struct raft_status s;
+
+	raft_status(r, &s);
+	return raft_store_each(db, s.snapshot + 1, 0, load_one, r, last, err);
 }

@@ -7,7 +7,12 @@
  *
  *   hard_state (term, vote, commit_index, crc)                one row
  *   log        (idx, term, type, client, seq, data, config, crc, prev_hash)
- *   meta       (cluster_id, node_id, instance_id)             one row */
+ *   meta       (cluster_id, node_id, instance_id)             one row
+ *   snapshot   (idx, term, config, last_hash, data)           one row or none
+ *   part       (at, idx, term, len, config, data)  of one that is coming in
+ *
+ * A snapshot's bytes begin with the SHA-256 of the rest. The first row after
+ * it has its last_hash as prev_hash. */
 #ifndef RAFT_STORE_H
 #define RAFT_STORE_H
 
@@ -16,8 +21,9 @@
 #include "raft/raft.h"
 #include "store/db.h"
 
-/* One step for schema_apply(): the tables of this version. */
+/* Steps for schema_apply(). */
 extern const char raft_store_schema[];
+extern const char raft_snapshot_schema[];
 
 enum { RAFT_STORE_ID = 32 }; /* hex digits of cluster and instance ids */
 
@@ -52,7 +58,40 @@ typedef int raft_store_fn(const struct raft_entry *e, void *arg,
 int raft_store_each(struct db *db, int64_t from, int64_t to, raft_store_fn *fn,
 		    void *arg, uint32_t *last, struct err *err) MUST_CHECK;
 
-/* raft_load() every entry into r. */
+/* A snapshot, or the first bytes of one. */
+struct raft_image {
+	struct raft_snapshot of; /* index 0: none; owns conf */
+	char *bytes;             /* got of them */
+	int64_t got;
+};
+
+void raft_image_release(struct raft_image *image);
+
+/* Make bytes of what p points at, of.len and got fit. */
+void raft_image_fill(struct raft_image *image, const void *p, size_t len);
+
+/* What raft_image_fill() was given. DATA_LOSS if it is not that any more. */
+int raft_image_open(const struct raft_image *image, const void **p, size_t *len,
+		    struct err *err) MUST_CHECK;
+
+/* The stored snapshot, and what is stored of one that is coming in; all zero
+ * if there is none. DATA_LOSS if it is damaged. raft_image_release() both. */
+int raft_store_image(struct db *db, struct raft_image *out,
+		     struct err *err) MUST_CHECK;
+int raft_store_parts(struct db *db, struct raft_image *out,
+		     struct err *err) MUST_CHECK;
+
+/* The entry before which nothing need be stored, and its row's checksum: the
+ * snapshot's last, or 0 and 0. */
+int raft_store_base(struct db *db, int64_t *index, uint32_t *hash,
+		    struct err *err) MUST_CHECK;
+
+/* Store our own snapshot, in the transaction that is open, and delete the
+ * entries before first. */
+int raft_store_put_image(struct db *db, const struct raft_image *image,
+			 int64_t first, struct err *err) MUST_CHECK;
+
+/* raft_load() every entry after the snapshot into r. */
 int raft_store_load(struct db *db, struct raft *r, uint32_t *last,
 		    struct err *err) MUST_CHECK;
 

@@ -155,7 +155,9 @@ static struct lane *lane_for(struct peer *p, const struct raft_msg *msg)
 {
 	bool large = p->main.bytes_under_way + p->main.bytes >= LARGE_BYTES;
 
-	return large && msg->type != RAFT_APPEND ? &p->beside : &p->main;
+	return large && msg->type != RAFT_APPEND && msg->type != RAFT_PIECE
+		       ? &p->beside
+		       : &p->main;
 }
 
 void transport_send(struct transport *t, const struct raft_msg *msg)

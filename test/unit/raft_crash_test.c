@@ -189,7 +189,8 @@ static int64_t read_another(int fd, int64_t id)
 /* The same log for all three: the first entry names them as voters. */
 static void make_files(void)
 {
-	static const char *const steps[] = {raft_store_schema};
+	static const char *const steps[] = {raft_store_schema,
+					    raft_snapshot_schema};
 	struct raft_member members[MEMBERS] = {
 		{1, RAFT_VOTER}, {2, RAFT_VOTER}, {3, RAFT_VOTER}};
 	struct raft_conf conf = {members, MEMBERS};
@@ -208,7 +209,7 @@ static void make_files(void)
 
 		snprintf(path, sizeof(path), "%d.db", id);
 		must(db_open(&d, path, DB_NODE, &err), &err);
-		must(schema_apply(d, steps, 1, &err), &err);
+		must(schema_apply(d, steps, 2, &err), &err);
 		must(raft_store_write(d, &write, &last, &err), &err);
 		db_close(d);
 	}

@@ -11,12 +11,13 @@
 
 static struct db *open_store(void)
 {
-	static const char *const steps[] = {raft_store_schema};
+	static const char *const steps[] = {raft_store_schema,
+					    raft_snapshot_schema};
 	struct db *d;
 	struct err err;
 
 	if (db_open(&d, "a.db", DB_NODE, &err) ||
-	    schema_apply(d, steps, 1, &err))
+	    schema_apply(d, steps, 2, &err))
 		test_fail(__FILE__, __LINE__, "%s", err.msg);
 	return d;
 }
@@ -262,5 +263,134 @@ TEST(raft_store_has_all_that_was_committed_after_kill_9)
 	CHECK(!db_number(d, "SELECT max(idx) FROM log", 0, &index, NULL));
 	CHECK(index >= said);
 	buf_release(&text);
+	db_close(d);
+}
+
+static struct raft_image image_at(int64_t index, const char *state)
+{
+	struct raft_image image = {.of = {.index = index, .term = 2}};
+
+	raft_image_fill(&image, state, strlen(state));
+	return image;
+}
+
+static void put_image(struct db *d, int64_t index, int64_t first)
+{
+	struct raft_image image = image_at(index, "state");
+	struct err err;
+
+	CHECK(!db_exec(d, "BEGIN", &err));
+	if (raft_store_put_image(d, &image, first, &err))
+		test_fail(__FILE__, __LINE__, "%s", err.msg);
+	CHECK(!db_exec(d, "COMMIT", &err));
+	raft_image_release(&image);
+}
+
+TEST(raft_store_goes_on_after_a_snapshot)
+{
+	const struct raft_entry more = entry(4, 2, "d");
+	struct buf text = BUF_INIT(0);
+	struct raft_image image;
+	const void *state;
+	uint32_t last, again;
+	size_t len;
+	struct err err;
+	struct db *d = open_three(&last);
+
+	put_image(d, 2, 2);
+	CHECK(!read_all(d, &text, &again, &err));
+	CHECK_STR(text.p, "2/1:bb 3/2:ccc ");
+	CHECK_INT(again, last);
+	put_image(d, 3, 4); /* no row is left */
+	CHECK(!read_all(d, &text, &again, &err));
+	CHECK_INT(text.len, 0);
+	CHECK_INT(again, last);
+	write_entries(d, 2, 4, &more, 1, &last);
+	CHECK(!read_all(d, &text, &again, &err));
+	CHECK_STR(text.p, "4/2:d ");
+	CHECK(!raft_store_image(d, &image, &err));
+	CHECK_INT(image.of.index, 3);
+	CHECK(!raft_image_open(&image, &state, &len, &err));
+	CHECK_INT(len, 5);
+	raft_image_release(&image);
+	buf_release(&text);
+	db_close(d);
+}
+
+TEST(raft_store_misses_what_the_snapshot_does_not_have)
+{
+	struct buf text = BUF_INIT(0);
+	struct err err;
+	uint32_t last;
+	struct db *d = open_three(&last);
+
+	put_image(d, 1, 2);
+	CHECK(!db_exec(d, "DELETE FROM log WHERE idx = 2", &err));
+	CHECK_INT(read_all(d, &text, NULL, &err), ERR_DATA_LOSS);
+	CHECK_HAS(err.msg, "log entry 2 is missing");
+	buf_release(&text);
+	db_close(d);
+}
+
+static int put_piece(struct db *d, struct raft_image *image, int64_t from,
+		     size_t len, uint32_t *last)
+{
+	const struct raft_piece piece = {
+		.of = image->of,
+		.offset = from,
+		.data = image->bytes + from,
+		.len = len,
+		.complete = from + (int64_t)len == image->of.len,
+	};
+	const struct raft_write w = {.term = 3, .commit = 3, .piece = &piece};
+	struct err err;
+	int rc;
+
+	CHECK(!db_exec(d, "BEGIN", &err));
+	rc = raft_store_write(d, &w, last, &err);
+	CHECK(!db_exec(d, rc ? "ROLLBACK" : "COMMIT", &err));
+	return rc;
+}
+
+TEST(raft_store_takes_a_snapshot_in_pieces)
+{
+	const struct raft_entry more = entry(10, 3, "d");
+	struct raft_image sent = image_at(9, "a state of some length"), got;
+	struct buf text = BUF_INIT(0);
+	struct err err;
+	uint32_t last;
+	struct db *d = open_three(&last);
+
+	CHECK_INT(put_piece(d, &sent, 0, 20, &last), 0);
+	db_close(d);
+	d = open_store();
+	CHECK(!raft_store_parts(d, &got, &err));
+	CHECK_INT(got.got, 20);
+	CHECK_INT(got.of.index, 9);
+	raft_image_release(&got);
+	CHECK_INT(put_piece(d, &sent, 20, (size_t)sent.of.len - 20, &last), 0);
+	CHECK(!raft_store_image(d, &got, &err));
+	CHECK_INT(got.of.index, 9);
+	raft_image_release(&got);
+	CHECK(!raft_store_parts(d, &got, &err));
+	CHECK_INT(got.of.index, 0);
+	write_entries(d, 3, 0, &more, 1, &last);
+	CHECK(!read_all(d, &text, NULL, &err));
+	CHECK_STR(text.p, "10/3:d ");
+	raft_image_release(&sent);
+	buf_release(&text);
+	db_close(d);
+}
+
+TEST(raft_store_refuses_a_snapshot_that_came_damaged)
+{
+	struct raft_image sent = image_at(9, "a state of some length");
+	uint32_t last;
+	struct db *d = open_three(&last);
+
+	sent.bytes[40] ^= 1;
+	CHECK_INT(put_piece(d, &sent, 0, (size_t)sent.of.len, &last),
+		  ERR_DATA_LOSS);
+	raft_image_release(&sent);
 	db_close(d);
 }
