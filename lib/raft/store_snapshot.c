@@ -78,8 +78,7 @@ static void blob_of(sqlite3_stmt *s, int at, const void **p, size_t *len)
 	*p = mem_dup(sqlite3_column_blob(s, at), *len);
 }
 
-static int read_image(struct db *db, sqlite3_stmt *s, struct raft_image *out,
-		      struct err *err)
+static int read_image(sqlite3_stmt *s, struct raft_image *out, struct err *err)
 {
 	const void *bytes, *p;
 	size_t len;
@@ -93,7 +92,7 @@ static int read_image(struct db *db, sqlite3_stmt *s, struct raft_image *out,
 	if (!raft_image_open(out, &p, &len, err))
 		return 0;
 	raft_image_release(out);
-	return err_wrap(err, "%s is damaged", db_path(db));
+	return ERR_DATA_LOSS;
 }
 
 int raft_store_image(struct db *db, struct raft_image *out, struct err *err)
@@ -108,7 +107,7 @@ int raft_store_image(struct db *db, struct raft_image *out, struct err *err)
 		rc = db_next(db, s, &row, err);
 	if (rc || !row)
 		return rc;
-	rc = read_image(db, s, out, err);
+	rc = read_image(s, out, err);
 	db_done(s);
 	return rc;
 }

@@ -7,6 +7,9 @@
 #include "raft/codec.h"
 #include "raft/raft.h"
 
+/* Of a snapshot. */
+static const char state[] = "some bytes";
+
 struct input {
 	const uint8_t *p, *end;
 };
@@ -43,6 +46,7 @@ static void check_message(const struct raft_msg *m)
 	msg = raft_encode(m, &size);
 	FUZZ_CHECK(!raft_decode(&back, msg, &err));
 	FUZZ_CHECK(back.term == m->term && back.n == m->n);
+	FUZZ_CHECK(back.len == m->len && back.conf_len == m->conf_len);
 	free((void *)back.entries);
 	free(msg);
 }
@@ -52,6 +56,7 @@ static void drain(struct host *h)
 {
 	const struct raft_entry *e;
 	struct raft_write w;
+	struct raft_snapshot s;
 	struct raft_msg m;
 	struct raft_read read;
 
@@ -59,8 +64,15 @@ static void drain(struct host *h)
 		FUZZ_CHECK(w.seq == ++h->written);
 		raft_written(h->r, h->now_ms, w.seq);
 	}
-	while (raft_next_msg(h->r, &m))
+	while (raft_next_msg(h->r, &m)) {
+		if (m.type == RAFT_PIECE)
+			m.data = state + m.hint;
 		check_message(&m);
+	}
+	while (raft_next_restore(h->r, &s)) {
+		FUZZ_CHECK(s.index > h->applied);
+		h->applied = s.index;
+	}
 	while ((e = raft_next_apply(h->r)))
 		FUZZ_CHECK(e->index == ++h->applied);
 	while (raft_next_read(h->r, &read))
@@ -90,6 +102,30 @@ static struct raft_entry entry(struct input *in, void **conf)
 	return e;
 }
 
+static void piece(struct raft_msg *m, size_t len, void **conf)
+{
+	struct raft_member members[2] = {{1, RAFT_VOTER}, {2, RAFT_VOTER}};
+	const struct raft_conf c = {members, 2};
+
+	m->n = 0;
+	m->data = state;
+	m->len = len;
+	m->conf_len = raft_conf_encode(&c, conf);
+	m->conf = *conf;
+}
+
+static void compact(struct host *h, int64_t kept)
+{
+	struct raft_snapshot s;
+	struct err err;
+
+	if (!raft_snapshot_now(h->r, &s))
+		return;
+	s.len = sizeof(state) - 1;
+	FUZZ_CHECK(
+		!raft_compact(h->r, h->now_ms, &s, s.index + 1 - kept, &err));
+}
+
 static void step(struct host *h)
 {
 	struct input *in = &h->in;
@@ -116,8 +152,10 @@ static void step(struct host *h)
 	m.n = bits >> 5 & 3;
 	for (size_t i = 0; i < m.n; i++)
 		entries[i] = entry(in, &confs[i]);
+	if (m.type == RAFT_PIECE)
+		piece(&m, bits >> 3 & 3, &confs[3]);
 	h->over = raft_step(h->r, h->now_ms, &m, &err) == ERR_DATA_LOSS;
-	for (size_t i = 0; i < m.n; i++)
+	for (size_t i = 0; i < 4; i++)
 		free(confs[i]);
 }
 
@@ -152,6 +190,13 @@ static void act(struct host *h)
 		if (due_ms != INT64_MAX)
 			h->now_ms = due_ms;
 		raft_tick(h->r, h->now_ms);
+		break;
+	case 6:
+		if (what & 8) {
+			compact(h, id);
+			break;
+		}
+		step(h);
 		break;
 	default:
 		step(h);

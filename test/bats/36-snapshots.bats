@@ -1,0 +1,79 @@
+# Logs that are replaced by snapshots.
+
+load helpers
+
+append_many() { # COUNT - entries, the last one's index is printed
+	local i
+	for ((i = 0; i < $1; i++)); do
+		echo '{}' | gfl-log append noop -
+	done | tail -n 1
+}
+
+first_of() { # ID - of the entries that it still has
+	gfl-log --node "$1" -F index | head -n 1
+}
+
+rows() { # ID - of its file's log
+	sqlite3 "file:n$1.db?mode=ro" 'SELECT count(*) FROM log'
+}
+
+@test "a log that has grown is replaced by a snapshot, on disk too, and read from there" {
+	export GFL_SNAPSHOT_AFTER=2K
+	cluster 1
+	last=$(append_many 60)
+	[ "$(first_of 1)" -gt 20 ]
+	[ "$(rows 1)" -lt 50 ]
+	crash n1
+	again n1
+	gfl-wait leader -t 20
+	committed 1 "$last"
+	gfl-list -F id,status | grep -qx $'1\talive'
+	gfl-log --db n1.db -F index >indexes
+	[ "$(head -n 1 indexes)" -gt 20 ]
+}
+
+@test "a node that was away for longer than the log reaches gets the snapshot" {
+	export GFL_SNAPSHOT_AFTER=2K
+	cluster 3
+	leader=$(gfl-leader)
+	away=$((leader % 3 + 1))
+	crash "n$away"
+	last=$(append_many 60)
+	[ "$(first_of "$leader")" -gt 30 ]
+	again "n$away"
+	committed "$away" "$last"
+	[ "$(first_of "$away")" -gt 30 ]
+	last=$(append_many 1)
+	for id in 1 2 3; do committed "$id" "$last"; done
+	diff <(gfl-log --node 1 | tail -n 5) <(gfl-log --node "$away" | tail -n 5)
+}
+
+@test "a node that joins late gets the snapshot, and what was proposed stays applied once" {
+	export GFL_SNAPSHOT_AFTER=2K
+	cluster 1
+	propose='{"client":"7","seq":"1","entry":{"noop":{}}}'
+	call "$n1_url" gfl.v1.NodeService/Propose "$propose"
+	first=$(jq -r .index <<<"$answer")
+	last=$(append_many 60)
+	node 2
+	committed 2 "$last"
+	[ "$(first_of 2)" -gt 20 ]
+	call "$n1_url" gfl.v1.NodeService/Propose "$propose"
+	is ".index == \"$first\""
+	crash n1
+	again n1
+	gfl-wait leader -t 20
+	call "$n1_url" gfl.v1.NodeService/Propose "$propose"
+	is ".index == \"$first\""
+}
+
+@test "a damaged snapshot is found at the start" {
+	export GFL_SNAPSHOT_AFTER=2K
+	cluster 1
+	append_many 60
+	stop n1
+	sqlite3 n1.db "UPDATE snapshot SET data =
+		CAST(substr(data, 1, 40) || x'ff' || substr(data, 42) AS BLOB)"
+	fails 70 gfl-node --node-id 1 --db n1.db --listen 127.0.0.1:0
+	[[ $said == *'snapshot at entry'*'does not have its checksum'* ]]
+}
