@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "proto/gateway.pb-c.h"
+#include "wire/gzip.h"
 
 #define SUM "/test/Sum"
 #define BACK "/test/Echo"
@@ -285,6 +286,263 @@ TEST(a_paused_stream_holds_its_sender_back)
 	caller_finish(&t.c, id);
 	caller_wait(&t.c, id);
 	free(big);
+	buf_release(&b);
+	close_bed(&t);
+}
+
+TEST(a_stream_on_which_nothing_comes_is_ended)
+{
+	struct bed t;
+	struct reply *r;
+	int32_t id;
+
+	open_bed(&t, (struct server_opts){.idle_ms = 30});
+	id = caller_begin(&t.c, SUM, GRPC, NULL);
+	r = caller_wait(&t.c, id);
+	CHECK_STR(r->grpc_status, "4");
+	CHECK_HAS(r->message, "nothing came");
+	CHECK_INT(t.cancels, 1);
+	close_bed(&t);
+}
+
+TEST(a_stream_ends_at_its_deadline)
+{
+	static const char *const soon[] = {"grpc-timeout", "30m", NULL};
+	struct bed t;
+	struct reply *r;
+
+	open_bed(&t, (struct server_opts){0});
+	r = caller_wait(&t.c, caller_begin(&t.c, BACK, GRPC, soon));
+	CHECK_STR(r->grpc_status, "4");
+	CHECK_INT(t.cancels, 1);
+	close_bed(&t);
+}
+
+TEST(a_reset_stream_is_cancelled)
+{
+	struct buf b = frames(2);
+	struct bed t;
+	int32_t id;
+
+	open_bed(&t, (struct server_opts){0});
+	id = caller_begin(&t.c, SUM, GRPC, NULL);
+	caller_say(&t.c, id, b.p, b.len);
+	CALLER_UNTIL(&t.c, t.messages == 2);
+	nghttp2_submit_rst_stream(t.c.session, 0, id, NGHTTP2_CANCEL);
+	CALLER_UNTIL(&t.c, t.cancels);
+	CHECK_INT(t.ends, 0);
+	buf_release(&b);
+	close_bed(&t);
+}
+
+/* The stream of these bytes ends so; its handler is told. */
+static void check_ends(struct bed *t, const char *bytes, size_t len,
+		       const char *status, const char *why)
+{
+	struct reply *r;
+	int cancels = t->cancels;
+
+	r = caller_wait(&t->c, caller_post(&t->c, SUM, GRPC, bytes, len, NULL));
+	CHECK_STR(r->grpc_status, status);
+	CHECK_HAS(r->message, why);
+	CHECK_INT(t->cancels, cancels + 1);
+}
+
+TEST(a_stream_of_what_is_no_message_is_ended)
+{
+	struct bed t;
+
+	open_bed(&t, (struct server_opts){.max_message = 1000});
+	check_ends(&t, "\0\0\0\0\2\x08", 6, "3", "within a message");
+	check_ends(&t, "\0\0\0\0\2\x08\1\0\0", 9, "3", "within a message");
+	check_ends(&t, "\0\0\0\0\2\xff\xff", 7, "3", "");
+	check_ends(&t, "\2\0\0\0\2\x08\1", 7, "3", "flags 0x02");
+	check_ends(&t, "\1\0\0\0\2\x08\1", 7, "13", "compressed");
+	check_ends(&t, "\0\0\0\3\xe9", 5, "8", "max-message");
+	CHECK_INT(t.messages, 1);
+	close_bed(&t);
+}
+
+TEST(messages_are_bounded_but_not_their_sum)
+{
+	char frame[5 + 900] = {0, 0, 0, 900 >> 8, (char)(900 & 0xff)};
+	struct bed t;
+	struct reply *r;
+	int32_t id;
+
+	open_bed(&t, (struct server_opts){.max_message = 1000});
+	memcpy(frame + 5, "\x1a\x81\7", 3); /* an unknown field */
+	id = caller_begin(&t.c, SUM, GRPC, NULL);
+	for (int i = 0; i < 100; i++)
+		caller_say(&t.c, id, frame, sizeof(frame));
+	caller_finish(&t.c, id);
+	r = caller_wait(&t.c, id);
+	CHECK_STR(r->grpc_status, "0");
+	CHECK_INT(t.messages, 100);
+	close_bed(&t);
+}
+
+static void fail_now(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	struct err err;
+
+	(void)in, (void)arg;
+	err_set(&err, ERR_PERMISSION_DENIED, "not here");
+	call_fail(call, &err);
+}
+
+TEST(a_stream_may_be_refused_at_its_head)
+{
+	struct buf b = frames(5);
+	struct bed t;
+	struct reply *r;
+	char *got;
+	int fd;
+
+	open_bed(&t, (struct server_opts){0});
+	server_handle_method(t.w.server, &sum_method, fail_now, &t);
+	r = caller_wait(&t.c, caller_begin(&t.c, SUM, GRPC, NULL));
+	CHECK_STR(r->grpc_status, "7");
+	fd = dial(&t.w);
+	post_chunks(&t, fd, SUM, WEB, &b, 4);
+	got = hear_all(&t.w, fd);
+	CHECK_HAS(got, "connection: close\r\n");
+	CHECK(strstr(got, "\r\n\r\n"));
+	free(got);
+	close(fd);
+	buf_release(&b);
+	close_bed(&t);
+}
+
+/* Send until the socket takes no more, and the server neither. */
+static size_t send_all_there_is_room_for(struct bed *t, int fd, const char *p,
+					 size_t len)
+{
+	size_t sent = 0;
+
+	for (int idle = 0; idle < 50 && sent < len; idle++) {
+		ssize_t n = send(fd, p + sent, len - sent,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0) {
+			sent += (size_t)n;
+			idle = 0;
+		}
+		world_turn(&t->w);
+	}
+	return sent;
+}
+
+TEST(a_paused_stream_is_not_read_from_its_socket)
+{
+	enum { LEN = 24 << 20 };
+	struct buf b = BUF_INIT(0), got = BUF_INIT(0);
+	struct bed t;
+	size_t sent;
+	int fd;
+
+	open_bed(&t, (struct server_opts){0});
+	fd = dial(&t.w);
+	t.pause_at = 1;
+	buf_putf(&b,
+		 "POST " SUM " HTTP/1.1\r\nHost: localhost:%d\r\n"
+		 "Content-Type: " WEB "\r\nContent-Length: %d\r\n\r\n",
+		 server_port(t.w.server), LEN / 7 * 7);
+	for (int i = 0; i < LEN / 7; i++)
+		buf_put(&b, "\0\0\0\0\2\x08\1", 7);
+	sent = send_all_there_is_room_for(&t, fd, b.p, b.len);
+	CHECK(sent < b.len);
+	CHECK_INT(t.messages, 1);
+	call_resume(t.call);
+	CHECK_INT(send_all_there_is_room_for(&t, fd, b.p + sent, b.len - sent),
+		  b.len - sent);
+	hear_until(&t, fd, &got, "grpc-status: 0\r\n");
+	CHECK_INT(t.messages, LEN / 7);
+	CHECK_INT(t.cancels, 0);
+	close(fd);
+	buf_release(&b);
+	buf_release(&got);
+	close_bed(&t);
+}
+
+TEST(who_does_not_read_the_echo_is_held_back)
+{
+	enum { N = 2000000 };
+	struct buf b = BUF_INIT(0);
+	struct bed t;
+	int32_t id;
+
+	open_bed(&t, (struct server_opts){0});
+	caller_close(&t.c);
+	caller_open(&t.c, &t.w, 1000, true);
+	for (int i = 0; i < N; i++)
+		buf_put(&b, "\0\0\0\0\2\x08\1", 7);
+	id = caller_begin(&t.c, BACK, GRPC, NULL);
+	caller_say(&t.c, id, b.p, b.len);
+	for (int i = 0; i < 300; i++)
+		caller_turn(&t.c);
+	CHECK(t.messages < 10000);
+	CHECK(caller_unsent(&t.c, id) > b.len / 2);
+	CHECK_INT(t.cancels, 0);
+	caller_open_window(&t.c, id, 1 << 30);
+	CALLER_UNTIL(&t.c, t.messages > 100000);
+	buf_release(&b);
+	close_bed(&t);
+}
+
+TEST(closing_the_server_ends_streams)
+{
+	struct bed t;
+	struct reply *r;
+	int32_t id;
+
+	open_bed(&t, (struct server_opts){0});
+	id = caller_begin(&t.c, SUM, GRPC, NULL);
+	CALLER_UNTIL(&t.c, t.call);
+	server_close(t.w.server, 1000);
+	CHECK_INT(t.cancels, 1);
+	CALLER_UNTIL(&t.c, t.c.gone);
+	r = caller_reply(&t.c, id);
+	CHECK_STR(r->grpc_status, "14");
+	caller_close(&t.c);
+	loop_close(t.w.loop);
+}
+
+TEST(text_and_gzip_come_in_streams_too)
+{
+	static const char *const gzip[] = {"grpc-encoding", "gzip", NULL};
+	struct buf b = BUF_INIT(0), got = BUF_INIT(0);
+	struct gzip *z = gzip_new();
+	struct bed t;
+	struct reply *r;
+	int fd;
+
+	open_bed(&t, (struct server_opts){0});
+	for (int i = 0; i < 3; i++) {
+		size_t at = b.len;
+
+		buf_put(&b, "\1\0\0\0\0", 5);
+		gzip_pack(z, &b, "\x08\7", 2);
+		b.p[at + 4] = (char)(b.len - at - 5);
+	}
+	r = caller_wait(&t.c, caller_post(&t.c, SUM, GRPC, b.p, b.len, gzip));
+	CHECK_STR(r->grpc_status, "0");
+	CHECK_INT(t.sum, 21);
+	buf_reset(&b);
+	buf_puts(&b, "AAAAAAIIBg==AAAAAAI=CAY=");
+	fd = dial(&t.w);
+	for (size_t piece = 1; piece < 9; piece++) {
+		post_chunks(&t, fd, SUM, "application/grpc-web-text", &b,
+			    piece);
+		say(fd, "0\r\n\r\n");
+		/* "grpc-status: 0\r\n" in its frame */
+		hear_until(&t, fd, &got, "gAAAABBncnBjLXN0YXR1czogMA0K");
+		buf_reset(&got);
+		CHECK_INT(t.sum, 21 + 12 * piece);
+	}
+	gzip_free(z);
+	close(fd);
+	buf_release(&got);
 	buf_release(&b);
 	close_bed(&t);
 }
