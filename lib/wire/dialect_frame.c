@@ -16,10 +16,11 @@ enum {
 
 size_t dialect_frame_size(const char *p, size_t len)
 {
-	const unsigned char *u = (const unsigned char *)p + 1;
+	const unsigned char *u = (const unsigned char *)p;
 
 	if (len < FRAMES_HEAD)
 		return 0;
+	u++;
 	return FRAMES_HEAD + ((size_t)u[0] << 24 | (size_t)u[1] << 16 |
 			      (size_t)u[2] << 8 | u[3]);
 }

@@ -100,12 +100,15 @@ static void go_on(struct stream *st)
 {
 	struct call *call = st->call;
 	struct intake *in = call->intake;
-	size_t used = take(st, st->body.p + in->at, st->body.len - in->at);
+	size_t left = st->body.len - in->at, used;
 
-	if (st->call != call)
-		return;
-	in->at += used;
-	drop_taken(st);
+	if (left) {
+		used = take(st, st->body.p + in->at, left);
+		if (st->call != call)
+			return;
+		in->at += used;
+		drop_taken(st);
+	}
 	if (in->ended && !in->told && intake_ready(st))
 		tell_end(st);
 }

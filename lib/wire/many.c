@@ -138,7 +138,7 @@ static enum h2_have on_data(void *stream, const char **p, size_t *len)
 
 	if (st->taken == st->flying.len)
 		take_out(st);
-	*p = st->flying.p + st->taken;
+	*p = st->flying.len ? st->flying.p + st->taken : NULL;
 	*len = st->flying.len - st->taken;
 	if (!st->ended || st->out.len)
 		return H2_LATER;

@@ -47,11 +47,9 @@ static void check_length(struct stream *st, struct call *call)
 {
 	const char *name;
 
-	if (streams_in(call))
-		return;
-	st->body.max = body_limit(call, &name);
-	if (st->in.content_length / (call->text_in ? 2 : 1) >
-	    (int64_t)st->body.max)
+	st->body.max = streams_in(call) ? 0 : body_limit(call, &name);
+	if (st->body.max && st->in.content_length / (call->text_in ? 2 : 1) >
+				    (int64_t)st->body.max)
 		too_big(call);
 }
 

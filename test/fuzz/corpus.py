@@ -5,6 +5,7 @@ Small inputs that are right, each for another way through the code; what is
 wrong, libFuzzer makes of them. Files named found-* are not written here: they
 are inputs that once failed.
 """
+import base64
 import gzip
 import json
 import os
@@ -100,9 +101,13 @@ def messages():
     seed("binary", "every", bytes([EVERY]) + every())
     seed("binary", "register", b"\x00" + message(
         f1=7, f5=[message(f1=b"a", f2=b"b"), message(f1=b"c", f2=b"d")]))
-    for kind in range(7):
-        plain = every() if kind in (0, 3, 5) else text
+    for kind in range(9):
+        plain = every() if kind in (0, 3, 5, 7, 8) else text
         framed = plain if kind in (2, 3, 6) else frame(0, plain)
+        if kind == 7:
+            framed = base64.b64encode(framed)
+        if kind == 8:
+            framed = frame(1, gzip.compress(plain, mtime=0))
         seed("dialect", "every-%d" % kind, bytes([kind, EVERY]) + framed)
     seed("dialect", "timeout", bytes([0, 0]) + b"99999999H")
     seed("dialect", "type", bytes([2, 0]) + b"application/json ; a=b")
@@ -230,6 +235,67 @@ def model():
     seed("model", "flat", b"input 20; dense 2")
 
 
-for write in (http1, frames, messages, plans, tensors, chunks, data, exchange, state,
-              raft, model):
+def server():
+    """Connections, whole and in pieces, to each kind of method."""
+    one = message(f1=5, f15=b"x" * 1100)
+    some = frame(0, one) + frame(0, message(f1=-1, f15=b"n\xc3\xb6"))
+    packed = frame(1, gzip.compress(one, mtime=0))
+    text = b"".join(base64.b64encode(some[at:at + 100])
+                    for at in range(0, len(some), 100))
+
+    def post(path, kind, body, more=b"", cut=0):
+        head = (b"POST " + path + b" HTTP/1.1\r\nHost: a\r\n"
+                b"Content-Type: application/" + kind + b"\r\n" + more)
+        if not cut:
+            return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        return head + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(
+            b"%x\r\n%s\r\n" % (len(body[at:at + cut]), body[at:at + cut])
+            for at in range(0, len(body), cut)) + b"0\r\n\r\n"
+
+    gz = b"Grpc-Encoding: gzip\r\nGrpc-Accept-Encoding: gzip\r\n"
+    for pieces in 0, 1, 60:
+        at = bytes([pieces])
+        seed("server", "web-%d" % pieces, at +
+             post(b"/u", b"grpc-web", frame(0, one), gz) +
+             post(b"/s", b"grpc-web+proto", packed, gz) +
+             post(b"/c", b"grpc-web+proto", some + packed, gz, 7) +
+             post(b"/b", b"grpc-web+proto", packed * 2, gz, 900))
+        seed("server", "text-%d" % pieces, at + post(
+            b"/b", b"grpc-web-text", text,
+            b"Accept: application/grpc-web-text\r\n", 50))
+        seed("server", "json-%d" % pieces, at +
+             post(b"/u", b"json", b'{"anInt32":-1,"text":"no"}',
+                  b"Origin: http://b\r\nConnect-Timeout-Ms: 9\r\n") +
+             post(b"/u", b"json", gzip.compress(json.dumps(TEXT).encode(),
+                                                mtime=0),
+                  b"Content-Encoding: gzip\r\nAccept-Encoding: gzip\r\n") +
+             post(b"/b", b"connect+json", frame(0, b'{"aBool":true}') * 3))
+
+    def h2(kind, flags, stream, body):
+        return (struct.pack(">I", len(body))[1:] + bytes([kind, flags]) +
+                struct.pack(">I", stream) + body)
+
+    def head(stream, path, kind, *more):
+        fields = [(b":method", b"POST"), (b":scheme", b"http"),
+                  (b":path", path), (b":authority", b"a"),
+                  (b"content-type", b"application/" + kind), *more]
+        return h2(1, 4, stream, b"".join(
+            b"\x00" + bytes([len(n)]) + n + bytes([len(v)]) + v
+            for n, v in fields))
+
+    begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + h2(4, 0, 0, b"")
+    calls = b""
+    for i, path in enumerate([b"/u", b"/h", b"/s", b"/w", b"/c", b"/b"]):
+        body = frame(0, message(f1=5, f15=b"x" * 40))
+        body = body if i < 4 else body * 3
+        calls += head(2 * i + 1, path, b"grpc", (b"grpc-timeout", b"9S"))
+        calls += h2(0, 0, 2 * i + 1, body[:30])
+        calls += h2(0, 1, 2 * i + 1, body[30:])
+    calls += h2(3, 0, 3, struct.pack(">I", 8)) + h2(6, 0, 0, bytes(8))
+    for pieces in 0, 1, 60:
+        seed("server", "h2-%d" % pieces, bytes([pieces]) + begin + calls)
+
+
+for write in (http1, frames, messages, plans, tensors, chunks, data, exchange,
+              state, raft, model, server):
     write()

@@ -234,8 +234,11 @@ TEST(streams_work_over_http1_and_keep_the_connection)
 	int fd;
 
 	open_bed(&t, (struct server_opts){0});
+	server_handle(t.w.server, RPC_GATEWAY_HEARTBEAT, heartbeat, &t.w);
 	fd = dial(&t.w);
 	for (int round = 1; round <= 3; round++) {
+		post(&t.w, fd, HEARTBEAT, JSON, "{}", "");
+		hear_part(&t.w, fd, "received");
 		post_chunks(&t, fd, SUM, WEB, &b, (size_t)(5 * round));
 		say(fd, "0\r\n\r\n");
 		hear_until(&t, fd, &got, "grpc-status: 0\r\n");
