@@ -70,6 +70,18 @@ static int check(const Gfl__V1__MessageItem *m, struct err *err)
 	return 0;
 }
 
+/* A node that restarts, or has no leader, may not know all members yet: then
+ * any id is given the benefit of the doubt. */
+bool mail_unknown(const struct node *n, int64_t to)
+{
+	struct raft_status s;
+
+	if (state_member(n->state, to) || !n->leader)
+		return false;
+	raft_status(driver_raft(n->driver), &s);
+	return s.commit <= n->state->applied;
+}
+
 /* It is acted upon as it comes; a repetition of it acts again. */
 static int obey(struct node *n, struct mail_item *item, struct err *err)
 {
@@ -95,7 +107,7 @@ static int choose(struct mail *mail, struct mail_item *item, struct err *err)
 		return inbox_reserve(n, m->payload.len, err);
 	}
 	item->box = MAIL_OUTBOX;
-	if (!state_member(n->state, m->to))
+	if (mail_unknown(n, m->to))
 		return err_set(err, ERR_NOT_FOUND,
 			       "node %" PRId64 " is no member", m->to);
 	if (!mail->in->queue)

@@ -63,6 +63,9 @@ const char *box_id(const struct node *n, char out[BOX_ID]);
 int box_cluster(struct node *n, bool *other, struct err *err) MUST_CHECK;
 int box_store(struct db *db, void *mail, struct err *err) MUST_CHECK;
 
+/* mail.c: is there surely no node of this id? */
+bool mail_unknown(const struct node *n, int64_t to);
+
 /* outbox.c */
 /* Room for one more message of len bytes, which is taken. */
 int outbox_reserve(struct node *n, size_t len, struct err *err) MUST_CHECK;

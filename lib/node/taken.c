@@ -239,7 +239,7 @@ static int check(struct node *n, struct call *call,
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "a prefix is at most %d hex digits", PREFIX_MAX);
 	if (in->to && in->to != n->meta.node_id &&
-	    (call_forwarded(call) || !state_member(n->state, in->to)))
+	    (call_forwarded(call) || !n->driver || mail_unknown(n, in->to)))
 		return err_set(err, ERR_NOT_FOUND, "node %lld is no member",
 			       (long long)in->to);
 	return 0;
