@@ -277,7 +277,7 @@ void outbox_arrived(struct node *n, const struct mail_item *item)
 	struct line *l = line_of(n, item->m->to);
 
 	lane_add(&l->lane, (int64_t)item->m->payload.len, item->m->expire_ms);
-	if (!l->lane.busy && !l->lane.retry_ms && !n->ended)
+	if (!l->lane.busy && !n->ended)
 		timer_set(&l->timer, n->loop, 0, on_time, l);
 }
 

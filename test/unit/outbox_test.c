@@ -29,7 +29,8 @@ struct fix {
 	size_t batches, bytes_max;
 	int64_t last_seq;
 	uint64_t origin;
-	char text[4096]; /* payloads taken, in order */
+	int64_t expire_ms; /* of what is queued */
+	char text[4096];   /* payloads taken, in order */
 	bool ready;
 };
 
@@ -211,6 +212,7 @@ static Gfl__V1__SendMessagesResponse *queue(struct fix *f, size_t n, size_t len)
 		at[i] = &items[i];
 		items[i].to = 2;
 		items[i].type = 1;
+		items[i].expire_ms = f->expire_ms;
 		items[i].payload.len = len;
 		items[i].payload.data = mem_zero(len, 1);
 		items[i].payload.data[0] = (uint8_t)('a' + i % 26);
@@ -298,6 +300,36 @@ TEST(a_batch_whose_answer_is_lost_comes_again_with_the_same_numbers)
 	open_fix(&f, turns, 2);
 	queue_well(&f, 3, 1);
 	drain(&f, 0);
+	CHECK_STR(f.text, "abc");
+	close_fix(&f);
+}
+
+TEST(what_expires_goes_and_what_comes_later_is_delivered)
+{
+	struct turn away[1000];
+	struct fix f;
+
+	for (size_t i = 0; i < 1000; i++)
+		away[i] = (struct turn){0, 0, true};
+	open_fix(&f, away, 1000);
+	f.expire_ms = 1;
+	queue_well(&f, 2, 1);
+	drain(&f, 2);
+	f.expire_ms = 0;
+	queue_well(&f, 3, 1);
+	UNTIL(&f, f.turn > 3); /* it pauses */
+	f.expire_ms = 1;
+	queue_well(&f, 1, 1);
+	while (f.turn < 1000) {
+		Gfl__V1__NodeStatus *st = status(&f);
+		bool gone = st->expired == 3;
+
+		rpc_free(&st->base);
+		if (gone)
+			break;
+	}
+	f.nturns = 0;
+	drain(&f, 3);
 	CHECK_STR(f.text, "abc");
 	close_fix(&f);
 }
