@@ -43,7 +43,7 @@ static void found(struct membership *m)
 	struct raft_status s;
 	struct err err;
 
-	if (node_become(n, &err)) {
+	if (member_become(n, &err)) {
 		node_end(m->n, &err);
 		return;
 	}

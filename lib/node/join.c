@@ -35,7 +35,7 @@ static void stored(const struct err *err, void *arg)
 
 	if (err || !n->membership || n->leaving)
 		return;
-	if (node_become(n, &why))
+	if (member_become(n, &why))
 		node_end(n, &why);
 }
 

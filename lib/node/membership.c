@@ -134,7 +134,7 @@ static int resume(struct node *n, struct err *err)
 			n->meta.cluster_id);
 		return err_hint(err, "to resume, leave out --bootstrap");
 	}
-	if (node_become(n, err))
+	if (member_become(n, err))
 		return (int)err->code;
 	node_settle(n);
 	return 0;

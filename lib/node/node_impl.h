@@ -85,7 +85,6 @@ struct node {
 };
 
 /* node.c */
-int node_become(struct node *n, struct err *err) MUST_CHECK; /* open Raft */
 void node_end(struct node *n, const struct err *err);        /* on_end, once */
 void node_settle(struct node *n); /* let all look at the state, soon */
 const char *node_url_of(const struct node *n, int64_t id); /* or NULL */
@@ -101,6 +100,9 @@ int node_propose(struct node *n, const Gfl__V1__Entry *e, driver_done_fn *done,
 int node_change(struct node *n, int64_t id, enum raft_member_role role,
 		const Gfl__V1__Entry *e, driver_done_fn *done, void *arg,
 		struct err *err) MUST_CHECK;
+
+/* member.c */
+int member_become(struct node *n, struct err *err) MUST_CHECK; /* open Raft */
 
 /* ask.c: a request that the leader must serve, wherever it came in. */
 typedef int ask_lead_fn(struct ask *a, struct err *err);
