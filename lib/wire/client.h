@@ -47,6 +47,8 @@ struct rpc_opts {
 			     on until the deadline; 0: no such bound */
 	bool forwarded;   /* marks the call as forwarded by a node */
 	const char *bind; /* source address, or NULL */
+	struct tls *tls;  /* of duplex_open(), borrowed until it is connected;
+			     other calls use their client's */
 };
 
 /* err is NULL when all went well, out then the answer, borrowed for the

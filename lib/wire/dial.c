@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "wire/transfer.h"
 
 enum { KEEPALIVE_S = 30, HOST_MAX = 256 };
 
@@ -23,14 +24,19 @@ struct dial {
 	uv_write_t write;
 	uv_idle_t idle; /* runs while a turn is asked for */
 	struct buf out, flying;
+	struct tls *tls;          /* the files, or NULL */
+	struct tls_conn *secure;  /* NULL: plain */
+	struct buf sealed;        /* of out */
 	struct err err;           /* code 0: all is well */
 	int pending;              /* of libuv: handles, and the lookup */
 	bool has_tcp;             /* tcp is open */
 	bool is_up, closed, told; /* told: over has run */
 	char read[64 << 10];
+	char plain[16 << 10]; /* of TLS, decrypted */
 };
 
 static void attempt(struct dial *d);
+static void write_out(struct dial *d, struct buf *out);
 
 const char *dial_authority(const char *url, size_t *len)
 {
@@ -68,6 +74,8 @@ static void release(struct dial *d)
 		freeaddrinfo(d->found);
 	buf_release(&d->out);
 	buf_release(&d->flying);
+	buf_release(&d->sealed);
+	tls_free(d->secure);
 	free(d->url);
 	free(d->bind);
 	free(d);
@@ -83,6 +91,10 @@ void dial_close(struct dial *d)
 	if (!d || d->closed)
 		return;
 	d->closed = true;
+	if (d->secure && d->is_up) {
+		tls_end(d->secure, &d->sealed);
+		write_out(d, &d->sealed);
+	}
 	uv_cancel((uv_req_t *)&d->look);
 	if (d->has_tcp)
 		uv_close((uv_handle_t *)&d->tcp, on_closed);
@@ -149,38 +161,49 @@ struct buf *dial_out(struct dial *d)
 
 size_t dial_unsent(const struct dial *d)
 {
-	return d->out.len + d->flying.len;
+	return d->out.len + d->sealed.len + d->flying.len;
 }
 
 /* Leave the rest with libuv, which tells when the socket has taken it. */
-static int fly(struct dial *d, size_t sent)
+static int fly(struct dial *d, struct buf *out, size_t sent)
 {
 	struct buf spare = d->flying;
 	uv_buf_t rest;
 
-	d->flying = d->out;
-	d->out = spare;
+	d->flying = *out;
+	*out = spare;
 	rest = uv_buf_init(d->flying.p + sent,
 			   (unsigned)(d->flying.len - sent));
 	return uv_write(&d->write, (uv_stream_t *)&d->tcp, &rest, 1,
 			on_written);
 }
 
-void dial_flush(struct dial *d)
+static void write_out(struct dial *d, struct buf *out)
 {
-	uv_buf_t all = uv_buf_init(d->out.p, (unsigned)d->out.len);
+	uv_buf_t all = uv_buf_init(out->p, (unsigned)out->len);
 	int n;
 
-	if (!d->is_up || d->flying.len || !d->out.len)
+	if (d->flying.len || !out->len)
 		return;
 	n = uv_try_write((uv_stream_t *)&d->tcp, &all, 1);
 	n = n == UV_EAGAIN ? 0 : n;
-	if (n >= 0 && (size_t)n == d->out.len)
-		buf_reset(&d->out);
+	if (n >= 0 && (size_t)n == out->len)
+		buf_reset(out);
 	else if (n >= 0)
-		n = fly(d, (size_t)n);
+		n = fly(d, out, (size_t)n);
 	if (n < 0)
 		lost(d, n);
+}
+
+void dial_flush(struct dial *d)
+{
+	if (d->secure && d->is_up && d->out.len && !d->flying.len &&
+	    tls_write(d->secure, d->out.p, d->out.len, &d->sealed))
+		buf_reset(&d->out);
+	if (d->secure)
+		write_out(d, &d->sealed);
+	else if (d->is_up)
+		write_out(d, &d->out);
 }
 
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *b)
@@ -191,6 +214,55 @@ static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *b)
 	*b = uv_buf_init(d->read, sizeof(d->read));
 }
 
+/* It is broken, by the other side's will or by ours. */
+static void tls_lost(struct dial *d, const struct err *why)
+{
+	if (d->err.code)
+		return;
+	if (why->code == ERR_UNAUTHENTICATED)
+		err_set(&d->err, why->code, "%s is not to be trusted: %s",
+			d->url, why->msg);
+	else if (!transfer_tls_why(d->url, why->msg, &d->err))
+		err_set(&d->err, ERR_UNAVAILABLE,
+			"lost the connection to %s: %s", d->url, why->msg);
+	fail(d);
+}
+
+static void greet(struct dial *d)
+{
+	if (!tls_is_h2(d->secure)) {
+		err_set(&d->err, ERR_UNAVAILABLE, "%s does not speak HTTP/2",
+			d->url);
+		fail(d);
+		return;
+	}
+	d->is_up = true;
+	d->hooks->up(d->arg);
+}
+
+static void take(struct dial *d, const char *p, size_t len)
+{
+	struct err err;
+	char *to = d->plain;
+	ssize_t n;
+
+	tls_feed(d->secure, p, len);
+	do {
+		n = tls_read(d->secure, to, sizeof(d->plain), &d->sealed, &err);
+		if (!d->is_up && !d->err.code && tls_ready(d->secure))
+			greet(d);
+		if (n > 0 && !d->closed && !d->err.code)
+			d->hooks->bytes(d->arg, to, (size_t)n);
+	} while (n > 0 && !d->closed && !d->err.code);
+	if (d->closed)
+		return;
+	write_out(d, &d->sealed);
+	if (n == TLS_BROKEN)
+		tls_lost(d, &err);
+	else if (n == TLS_END)
+		lost(d, UV_EOF);
+}
+
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
 	struct dial *d = s->data;
@@ -198,6 +270,8 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 	if (n < 0) {
 		uv_read_stop(s);
 		lost(d, (int)n);
+	} else if (n && !d->err.code && d->secure) {
+		take(d, b->base, (size_t)n);
 	} else if (n && !d->err.code) {
 		d->hooks->bytes(d->arg, b->base, (size_t)n);
 	}
@@ -240,8 +314,13 @@ static void on_connected(uv_connect_t *req, int status)
 	}
 	uv_tcp_nodelay(&d->tcp, 1);
 	uv_tcp_keepalive(&d->tcp, 1, KEEPALIVE_S);
-	d->is_up = true;
 	uv_read_start((uv_stream_t *)&d->tcp, on_alloc, on_read);
+	if (!strncmp(d->url, "https:", 6)) {
+		d->secure = tls_connect(d->tls, d->host, "h2");
+		take(d, NULL, 0);
+		return;
+	}
+	d->is_up = true;
 	d->hooks->up(d->arg);
 }
 
@@ -293,7 +372,8 @@ static void on_found(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
 }
 
 struct dial *dial_open(struct loop *loop, const char *url, const char *bind,
-		       const struct dial_hooks *hooks, void *arg)
+		       struct tls *tls, const struct dial_hooks *hooks,
+		       void *arg)
 {
 	static const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct dial *d = mem_zero(1, sizeof(*d));
@@ -303,6 +383,7 @@ struct dial *dial_open(struct loop *loop, const char *url, const char *bind,
 	d->arg = arg;
 	d->url = mem_str(url);
 	d->bind = mem_str(bind);
+	d->tls = tls;
 	split(d);
 	uv_idle_init(loop_uv(loop), &d->idle);
 	d->idle.data = d->look.data = d;

@@ -10,12 +10,13 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "wire/tls.h"
 
 struct dial;
 
 /* None runs within a dial_…(); each may call them, dial_close() too. */
 struct dial_hooks {
-	void (*up)(void *arg); /* connected */
+	void (*up)(void *arg); /* connected, with TLS if that was asked for */
 	void (*bytes)(void *arg, const char *p, size_t len);
 	/* dial_later() asked for it, or all that was given is sent. */
 	void (*turn)(void *arg);
@@ -24,9 +25,11 @@ struct dial_hooks {
 };
 
 /* url as transfer_check_url() likes it; bind is a source address in numbers, or
- * NULL. Both are copied. Freed by dial_close() alone. */
+ * NULL. Both are copied. tls (or NULL) is for https, borrowed until the up
+ * hook; HTTP/2 is then agreed upon. Freed by dial_close() alone. */
 struct dial *dial_open(struct loop *loop, const char *url, const char *bind,
-		       const struct dial_hooks *hooks, void *arg);
+		       struct tls *tls, const struct dial_hooks *hooks,
+		       void *arg);
 void dial_close(struct dial *d); /* no hook runs any more; NULL is nothing */
 
 /* What is appended here goes with dial_flush(), once connected. */

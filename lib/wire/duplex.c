@@ -414,7 +414,7 @@ static void request(struct duplex *d)
 	nghttp2_nv nv[8];
 
 	nv[n++] = field(":method", "POST", 4);
-	nv[n++] = field(":scheme", "http", 4);
+	nv[n++] = field(":scheme", d->base, strcspn(d->base, ":"));
 	nv[n++] = field(":authority", host, len);
 	nv[n++] = field(":path", d->method->path, strlen(d->method->path));
 	nv[n++] = field("content-type", "application/grpc", 16);
@@ -501,7 +501,8 @@ struct duplex *duplex_open(struct loop *loop, const char *url,
 		d->deadline_ms = clock_ms() + d->timeout_ms;
 		timer_set(&d->timer, loop, d->timeout_ms, on_deadline, d);
 	}
-	d->dial = dial_open(loop, d->base, opts->bind, &hooks, d);
+	d->dial = dial_open(loop, d->base, opts->bind, opts->tls, &hooks,
+			    d);
 	return d;
 }
 

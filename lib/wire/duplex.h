@@ -1,10 +1,11 @@
 /* duplex.h - client and bidirectional streams of other programs' methods:
  * messages to a server and from it, at any time.
  *
- * Each has a connection of its own, which speaks native gRPC over HTTP/2 by
- * prior knowledge: libcurl 7.88 breaks on the second request over a reused one
- * (CURLE_HTTP2, curl #10634), and has no streams towards the server. Nothing
- * is tried again: who knows what the messages did. */
+ * Each has a connection of its own, which speaks native gRPC over HTTP/2, by
+ * prior knowledge or, for https, by ALPN: libcurl 7.88 breaks on the second
+ * request over a reused one (CURLE_HTTP2, curl #10634), and has no streams
+ * towards the server. Nothing is tried again: who knows what the messages did.
+ */
 #ifndef WIRE_DUPLEX_H
 #define WIRE_DUPLEX_H
 
@@ -14,8 +15,8 @@ struct duplex;
 
 enum { DUPLEX_QUEUE = 16 << 20 }; /* bytes that may wait to be sent */
 
-/* Call a method of any kind at url. Of the options timeout_ms, forwarded and
- * bind count. each may be NULL where the server says nothing but one answer,
+/* Call a method of any kind at url. Of the options timeout_ms, forwarded, bind
+ * and tls count. each may be NULL where the server says nothing but one answer,
  * which done gets; see client.h for both, and for the sentences of failures.
  * None runs within a duplex_…(). Never NULL; freed once done has run. */
 struct duplex *duplex_open(struct loop *loop, const char *url,

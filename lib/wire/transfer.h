@@ -85,4 +85,8 @@ int transfer_tls_wanted(const struct transfer *t, const char *text,
 int transfer_tls_failed(const struct transfer *t, CURLcode code,
 			struct err *err);
 
+/* What OpenSSL says of a connection to base, as a sentence; 0: it is not among
+ * what people should know. */
+int transfer_tls_why(const char *base, const char *why, struct err *err);
+
 #endif

@@ -114,21 +114,28 @@ int transfer_tls_wanted(const struct transfer *t, const char *text,
 			strstr(t->base, "://") + 3);
 }
 
+int transfer_tls_why(const char *base, const char *why, struct err *err)
+{
+	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
+		if (!strstr(why, meanings[i].part))
+			continue;
+		err_set(err, meanings[i].code, "%s %s", base,
+			meanings[i].means);
+		if (!i)
+			err_hint(err, "did you mean http://%s?",
+				 strstr(base, "://") + 3);
+		return (int)err->code;
+	}
+	return 0;
+}
+
 int transfer_tls_failed(const struct transfer *t, CURLcode code,
 			struct err *err)
 {
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		return bad_certificate(t, err);
-	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
-		if (!strstr(t->why, meanings[i].part))
-			continue;
-		err_set(err, meanings[i].code, "%s %s", t->base,
-			meanings[i].means);
-		if (!i)
-			err_hint(err, "did you mean http://%s?",
-				 strstr(t->base, "://") + 3);
+	if (transfer_tls_why(t->base, t->why, err))
 		return (int)err->code;
-	}
 	if (code == CURLE_SSL_CONNECT_ERROR)
 		return err_set(err, ERR_UNAVAILABLE,
 			       "no TLS connection to %s: %s", t->base,

@@ -8,7 +8,7 @@
 struct cert {
 	const char *name;   /* of the files NAME.pem and NAME.key, and its CN */
 	const char *signer; /* NAME of an authority; NULL: it is one */
-	const char *san;    /* as OpenSSL writes it; NULL: "IP:127.0.0.1" */
+	const char *san;    /* as OpenSSL writes it; NULL: of this machine */
 	long from_s, to_s;  /* from now; to_s 0: a day */
 };
 

@@ -25,6 +25,7 @@ static const struct rpc_method both_method = {
 struct bed {
 	struct world w;
 	struct proxy proxy;
+	char url[80];
 	struct duplex *d;
 	struct call *call;
 	int64_t heard, sum, ends, cancels; /* at the server */
@@ -155,13 +156,16 @@ static void send_more(void *arg)
 
 static void bed_open(struct bed *b)
 {
+	struct server_opts opts = {.listen = "127.0.0.1:0"};
+
 	*b = (struct bed){0};
 	CHECK(!loop_open(&b->w.loop, NULL));
 	proxy_open(&b->proxy, b->w.loop);
-	CHECK(!server_open(&b->w.server, b->w.loop,
-			   &(struct server_opts){.listen = "127.0.0.1:0",
-						 .advertise = b->proxy.url},
-			   NULL));
+	world_certs(&b->w, &opts);
+	snprintf(b->url, sizeof(b->url), "http%s%s", opts.tls ? "s" : "",
+		 b->proxy.url + 4);
+	opts.advertise = b->url;
+	CHECK(!server_open(&b->w.server, b->w.loop, &opts, NULL));
 	b->proxy.to_port = server_port(b->w.server);
 	server_handle_method(b->w.server, &up_method, serve_up, b);
 	server_handle_method(b->w.server, &both_method, serve_both, b);
@@ -177,7 +181,8 @@ static void bed_close(struct bed *b)
 static void call(struct bed *b, const char *url, const struct rpc_method *m,
 		 int64_t timeout_ms)
 {
-	struct rpc_opts opts = {.timeout_ms = timeout_ms};
+	struct rpc_opts opts = {.timeout_ms = timeout_ms,
+				.tls = b->w.client_tls};
 
 	b->done = false;
 	b->d = duplex_open(b->w.loop, url ? url : server_url(b->w.server), m,
@@ -415,6 +420,7 @@ TEST(a_stream_may_be_cancelled_by_its_own_message)
 	struct bed b;
 
 	bed_open(&b);
+	opts.tls = b.w.client_tls;
 	b.d = duplex_open(b.w.loop, server_url(b.w.server), &both_method, &opts,
 			  cancel_it, on_done, &b);
 	for (int i = 0; i < 10; i++)
@@ -441,13 +447,13 @@ TEST(a_lost_connection_is_unavailable)
 	struct bed b;
 
 	bed_open(&b);
-	call(&b, b.proxy.url, &both_method, 5000);
+	call(&b, b.url, &both_method, 5000);
 	CHECK(send_one(&b, 1));
 	UNTIL(&b.w, b.got == 1);
 	proxy_cut(&b.proxy);
 	UNTIL(&b.w, b.done);
 	CHECK_INT(b.err.code, ERR_UNAVAILABLE);
-	CHECK_HAS(b.err.msg, "lost the connection to http://127.0.0.1:");
+	CHECK_HAS(b.err.msg, "lost the connection to http");
 	UNTIL(&b.w, b.cancels == 1);
 	bed_close(&b);
 }
@@ -474,10 +480,10 @@ TEST(who_is_not_there_is_unavailable)
 
 	bed_open(&b);
 	uv_close((uv_handle_t *)&b.proxy.listener, NULL);
-	call(&b, b.proxy.url, &up_method, 5000);
+	call(&b, b.url, &up_method, 5000);
 	UNTIL(&b.w, b.done);
 	CHECK_INT(b.err.code, ERR_UNAVAILABLE);
-	CHECK_HAS(b.err.msg, "cannot reach http://127.0.0.1:");
+	CHECK_HAS(b.err.msg, "cannot reach http");
 	CHECK_HAS(b.err.msg, ": Connection refused");
 	call(&b, "http://no.such.host.invalid:80", &up_method, 5000);
 	UNTIL(&b.w, b.done);
@@ -486,8 +492,8 @@ TEST(who_is_not_there_is_unavailable)
 	call(&b, "ftp://h", &up_method, 5000);
 	UNTIL(&b.w, b.done);
 	CHECK_INT(b.err.code, ERR_INVALID_ARGUMENT);
-	snprintf(url, sizeof(url), "http://localhost:%d/",
-		 server_port(b.w.server));
+	snprintf(url, sizeof(url), "%s://localhost:%d/",
+		 world_secure() ? "https" : "http", server_port(b.w.server));
 	call(&b, url, &up_method, 5000);
 	duplex_finish(b.d);
 	UNTIL(&b.w, b.done);
@@ -501,6 +507,7 @@ TEST(a_stream_leaves_from_the_address_asked_for)
 	struct bed b;
 
 	bed_open(&b);
+	opts.tls = b.w.client_tls;
 	b.d = duplex_open(b.w.loop, server_url(b.w.server), &up_method, &opts,
 			  NULL, on_done, &b);
 	UNTIL(&b.w, b.done);

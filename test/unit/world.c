@@ -16,16 +16,22 @@ __attribute__((weak)) bool world_secure(void)
 	return false;
 }
 
+/* What world_secure() asks for. */
+void world_certs(struct world *w, struct server_opts *opts)
+{
+	if (!world_secure())
+		return;
+	certs_usual();
+	w->tls = opts->tls = certs_load("server", "ca");
+	w->client_tls = certs_load("member", "ca");
+}
+
 void world_open(struct world *w, struct server_opts opts)
 {
 	struct err err;
 
 	*w = (struct world){0};
-	if (world_secure()) {
-		certs_usual();
-		w->tls = opts.tls = certs_load("server", "ca");
-		w->client_tls = certs_load("member", "ca");
-	}
+	world_certs(w, &opts);
 	opts.listen = opts.listen ? opts.listen : "127.0.0.1:0";
 	CHECK(!loop_open(&w->loop, &err));
 	CHECK(!server_open(&w->server, w->loop, &opts, &err));

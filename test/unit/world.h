@@ -29,6 +29,7 @@ struct world {
 bool world_secure(void);
 
 void world_open(struct world *w, struct server_opts opts);
+void world_certs(struct world *w, struct server_opts *opts);
 void world_close(struct world *w);
 void world_close_rest(struct world *w); /* the server is closed already */
 void world_turn(struct world *w);
