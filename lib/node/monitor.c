@@ -1,59 +1,19 @@
-#include "node/monitor.h"
+#include "node/monitor_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "base/mem.h"
-#include "base/timer.h"
 #include "registry/directory.h"
-#include "wire/client.h"
 
-enum {
-	POLL_MS = 1000,
-	PULSE_MS = 3000, /* a node that takes longer is not there */
-	RETRY_MS = 100,  /* between attempts at all nodes, doubling */
-	RETRY_MAX_MS = 1000,
-};
-
-/* A node that is asked how it is. */
-struct asked {
-	int64_t id;
-	struct rpc *rpc;
-	Gfl__V1__NodeStatus *status;
-	LIST_ENTRY(asked) entry;
-};
-
-struct monitor {
-	struct loop *loop;
-	struct client *client;
-	struct monitor_opts opts;
-	struct view view;
-	struct state *state;
-	struct opt_list urls; /* to begin with */
-
-	char *node; /* watched, or being tried */
-	bool connected;
-	size_t at, tried; /* attempts ever, and since the last state */
-	int64_t retry_ms;
-	struct rpc *watch, *pulse;
-	struct timer retry, every;
-
-	size_t gateway; /* number of attempts: which one is next */
-	bool gateway_connected;
-	struct rpc *nodes;
-	struct timer gateway_retry;
-
-	LIST_HEAD(, asked) asked;
-};
+enum { POLL_MS = 1000 };
 
 static void try_node(void *arg);
-static void try_gateway(void *arg);
 static void on_every(void *arg);
 
-static void tell(struct monitor *m, const char *event, const char *role,
-		 const char *url, const char *why)
+void monitor_tell(struct monitor *m, const char *event, const char *role,
+		  const char *url, const char *why)
 {
 	struct view_event e = {.what = "watch",
 			       .event = event,
@@ -86,7 +46,7 @@ static void lose_node(struct monitor *m, const char *why)
 	client_cancel(m->pulse);
 	m->watch = m->pulse = NULL;
 	if (m->connected)
-		tell(m, "lost", "node", m->node, why);
+		monitor_tell(m, "lost", "node", m->node, why);
 	m->connected = false;
 	candidate(m, 0, &n);
 	if (!n || m->tried % n == 0) {
@@ -114,7 +74,7 @@ static void take_state(struct monitor *m, const Gfl__V1__State *msg)
 	m->tried = 0;
 	m->retry_ms = RETRY_MS;
 	if (!m->connected)
-		tell(m, "connected", "node", m->node, NULL);
+		monitor_tell(m, "connected", "node", m->node, NULL);
 	m->connected = true;
 	if (m->state && s->applied < m->state->applied) {
 		state_free(s); /* what it lacks it will send */
@@ -181,52 +141,6 @@ static void try_node(void *arg)
 	m->node = mem_str(url);
 	m->watch = client_stream(m->client, m->node, RPC_NODE_WATCH_STATE,
 				 &in.base, &opts, on_watch, on_watch_end, m);
-}
-
-/* --- the gateway's stream ------------------------------------------------- */
-
-static void on_node_event(const ProtobufCMessage *out, void *arg)
-{
-	const struct opt_list *all;
-	struct monitor *m = arg;
-
-	all = &m->opts.client.gateways;
-	if (!m->gateway_connected)
-		tell(m, "connected", "gateway",
-		     all->at[(m->gateway - 1) % all->n], NULL);
-	m->gateway_connected = true;
-	view_gateway(&m->view, (const NodeEvent *)out);
-}
-
-static void on_nodes_end(const struct err *err, const ProtobufCMessage *out,
-			 void *arg)
-{
-	struct monitor *m = arg;
-	const struct opt_list *all = &m->opts.client.gateways;
-	size_t was = (m->gateway - 1) % all->n;
-
-	(void)out;
-	m->nodes = NULL;
-	if (m->gateway_connected)
-		tell(m, "lost", "gateway", all->at[was],
-		     err ? err->msg : "it ended the stream");
-	timer_set(&m->gateway_retry, m->loop,
-		  m->gateway_connected && all->n > 1 ? 0 : RETRY_MAX_MS,
-		  try_gateway, m);
-	m->gateway_connected = false;
-}
-
-static void try_gateway(void *arg)
-{
-	WatchNodesRequest in = WATCH_NODES_REQUEST__INIT;
-	struct rpc_opts opts = {0};
-	struct monitor *m = arg;
-	const struct opt_list *all = &m->opts.client.gateways;
-
-	in.snapshot = true;
-	m->nodes = client_stream(m->client, all->at[m->gateway++ % all->n],
-				 RPC_GATEWAY_WATCH_NODES, &in.base, &opts,
-				 on_node_event, on_nodes_end, m);
 }
 
 /* --- questions ------------------------------------------------------------ */
@@ -312,6 +226,7 @@ static void on_every(void *arg)
 
 	if (m->watch && !m->pulse)
 		m->pulse = ask(m, m->node, on_pulse, m);
+	monitor_gateway_ask(m);
 	if (m->opts.poll)
 		poll_all(m);
 }
@@ -356,7 +271,7 @@ int monitor_open(struct monitor **out, struct loop *loop,
 	timer_every(&m->every, loop, POLL_MS, on_every, m);
 	/* a node named by its URL may be of no gateway's cluster */
 	if (!opts->client.node || !strstr(opts->client.node, "://"))
-		timer_set(&m->gateway_retry, loop, 0, try_gateway, m);
+		monitor_gateway_begin(m);
 	*out = m;
 	return 0;
 }
@@ -367,12 +282,11 @@ void monitor_close(struct monitor *m)
 		return;
 	timer_stop(&m->retry);
 	timer_stop(&m->every);
-	timer_stop(&m->gateway_retry);
+	monitor_gateway_end(m);
 	while (LIST_FIRST(&m->asked))
 		forget(LIST_FIRST(&m->asked));
 	client_cancel(m->watch);
 	client_cancel(m->pulse);
-	client_cancel(m->nodes);
 	client_close(m->client);
 	view_release(&m->view);
 	state_free(m->state);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "proto/node.pb-c.h"
 #include "registry/directory.h"
+#include "registry/hedge.h"
 #include "registry/survey.h"
 
 /* -w and -c, or what stands for them. */
@@ -126,36 +127,49 @@ static void probe_leader(const struct check_opts *o, struct probe *p)
 	add(p, "term", "The leader's term.", (double)term);
 }
 
-/* Returns how many gateways answer; the slowest of those in *slowest_s. */
-static size_t ask_gateways(const struct check_opts *o, double *slowest_s,
-			   struct err *err)
+/* Answers of gateways, on their way. */
+struct answers {
+	int64_t began_us;
+	size_t n, all;
+	double slowest_s;
+};
+
+static bool count_answer(const ProtobufCMessage *out, size_t i, void *arg)
+{
+	struct answers *a = arg;
+
+	(void)out, (void)i;
+	a->slowest_s = (double)(clock_us() - a->began_us) / 1e6;
+	return ++a->n == a->all;
+}
+
+/* All at once: one that hangs costs its time only once. */
+static void ask_gateways(const struct check_opts *o, struct answers *a,
+			 struct err *err)
 {
 	const struct opt_list *urls = &o->client.gateways;
 	HealthCheckRequest in = HEALTH_CHECK_REQUEST__INIT;
-	ProtobufCMessage *out;
-	size_t up = 0;
+	const struct hedge_opts how = {
+		.urls = urls->at,
+		.n = urls->n,
+		.together = urls->n,
+		.name = RPC_GATEWAY_HEALTH_CHECK,
+		.in = &in.base,
+		.timeout_ms = o->client.timeout_ms,
+		.any_failure = true,
+		.tls = &o->client.tls,
+	};
 
-	for (size_t i = 0; i < urls->n; i++) {
-		int64_t began_us = clock_us();
-		double took_s;
-
-		if (client_now(&o->client.tls, urls->at[i],
-			       RPC_GATEWAY_HEALTH_CHECK, &in.base,
-			       o->client.timeout_ms, &out, err))
-			continue;
-		rpc_free(out);
-		took_s = (double)(clock_us() - began_us) / 1e6;
-		if (took_s > *slowest_s)
-			*slowest_s = took_s;
-		up++;
-	}
-	return up;
+	*a = (struct answers){.began_us = clock_us(), .all = urls->n};
+	if (hedge_now(&how, count_answer, a, err))
+		a->n = 0;
 }
 
 static void probe_gateway(const struct check_opts *o, struct probe *p)
 {
 	bool alone = !strcmp(p->name, "gateway");
 	size_t all = o->client.gateways.n, up;
+	struct answers answers;
 	struct probe_figure f = {
 		.name = "gateway_time",
 		.help = "Until the slowest gateway had answered.",
@@ -166,7 +180,9 @@ static void probe_gateway(const struct check_opts *o, struct probe *p)
 	enum probe_status status;
 	struct err err;
 
-	up = ask_gateways(o, &f.value, &err);
+	ask_gateways(o, &answers, &err);
+	up = answers.n;
+	f.value = answers.slowest_s;
 	f.bounded = true;
 	if (alone)
 		bounds(o, &f);

@@ -378,3 +378,38 @@ knows_all_soon() {
 	until [ "$(alive ga)" = 123 ]; do event; done
 	[ "$(gfl-list -F cluster | sort -u | wc -l)" = 1 ]
 }
+
+# --- those who watch --------------------------------------------------------
+
+@test "gfl-monitor leaves a gateway that hangs for the other" {
+	two_gateways 1
+	monitor -o jsonl
+	seen '.what == "watch" and .event == "connected" and .role == "gateway"'
+	pid=ga_pid
+	[ "$(jq -r .url <<<"$answer")" = "$ga_url" ] || pid=gb_pid
+	kill -STOP "${!pid}"
+	seen '.what == "watch" and .event == "lost" and .role == "gateway"'
+	seen '.what == "watch" and .event == "connected" and .role == "gateway"'
+	kill -CONT "${!pid}"
+}
+
+@test "gfl-check tells of gateways that hang, within one timeout" {
+	two_gateways 1
+	gfl-check gateway | grep '^OK - 2 of 2 gateways answer'
+	kill -STOP "$ga_pid"
+	status=0
+	gfl-check gateway -t 1 >said || status=$?
+	[ "$status" = 1 ] && grep '^WARNING - 1 of 2 gateways answer' said
+	gfl-check nodes -t 1
+	kill -STOP "$gb_pid"
+	began=$(now_ms)
+	status=0
+	gfl-check gateway -t 1 >said || status=$?
+	[ $(($(now_ms) - began)) -lt 1900 ]
+	[ "$status" = 2 ] && grep '^CRITICAL - .*no answer' said
+	status=0
+	gfl-check -t 1 >said || status=$? # the members were seen
+	cat said
+	[ "$status" = 1 ]
+	kill -CONT "$ga_pid" "$gb_pid"
+}
