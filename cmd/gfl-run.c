@@ -217,7 +217,14 @@ static int stop(const struct config *cfg, const char *id, struct err *err)
 	return 0;
 }
 
-static int show(const struct config *cfg, const char *text, struct err *err)
+static void lost(const struct err *err, void *arg)
+{
+	err_report(&prog, err);
+	*(int *)arg = EXIT_PARTLY;
+}
+
+static int show(const struct config *cfg, const char *text, int *status,
+		struct err *err)
 {
 	Gfl__V1__Run *run;
 	int64_t id = 0;
@@ -229,13 +236,17 @@ static int show(const struct config *cfg, const char *text, struct err *err)
 		return follow(cfg, id, err);
 	if (runs_get(&cfg->client, id, &run, err))
 		return err_wrap(err, "show run %s", text ? text : "");
-	rc = cfg->history ? runs_history(&cfg->client, &cfg->out, run->id, err)
-			  : runs_table(&cfg->out, run, err);
+	if (cfg->history)
+		rc = runs_history(&cfg->client, &cfg->out, run->id, lost,
+				  status, err);
+	else
+		rc = runs_table(&cfg->out, run, err);
 	rpc_free(&run->base);
 	return rc;
 }
 
-static int run(const struct config *cfg, const char *operand, struct err *err)
+static int run(const struct config *cfg, const char *operand, int *status,
+	       struct err *err)
 {
 	switch ((enum command)cfg->command) {
 	case START:
@@ -245,7 +256,7 @@ static int run(const struct config *cfg, const char *operand, struct err *err)
 	case LIST:
 		return runs_list(&cfg->client, &cfg->out, err);
 	case SHOW:
-		return show(cfg, operand, err);
+		return show(cfg, operand, status, err);
 	}
 	return 0;
 }
@@ -254,9 +265,10 @@ int main(int argc, char **argv)
 {
 	struct config cfg = {0};
 	struct err err;
-	int rest = opt_parse(&prog, &cfg, argc, argv);
+	int rest = opt_parse(&prog, &cfg, argc, argv), status = 0, rc;
 
-	if (run(&cfg, opt_arg(argc, argv, rest, NULL), &err))
+	if (run(&cfg, opt_arg(argc, argv, rest, NULL), &status, &err))
 		return err_report(&prog, &err);
-	return out_close(&prog);
+	rc = out_close(&prog);
+	return rc ? rc : status;
 }

@@ -29,8 +29,8 @@ struct out {
 	size_t nshown;
 	size_t rows;
 	struct libscols_table *table; /* TABLE, unless a stream */
-	bool fit;		      /* the table to the terminal */
-	bool record;		      /* a field a line */
+	bool fit;                     /* the table to the terminal */
+	bool record;                  /* a field a line */
 	struct buf line;
 	int failed; /* errno of the first write that failed, or 0 */
 };
@@ -288,6 +288,15 @@ static void end_table(struct out *o)
 	scols_unref_table(o->table);
 }
 
+/* A descriptor that nobody opened for us is not our bug. */
+static int cannot_write(int number, struct err *err)
+{
+	err_errno(err, number, "write standard output");
+	if (err && number == EBADF)
+		err->code = ERR_RESOURCE_EXHAUSTED;
+	return err ? (int)err->code : ERR_RESOURCE_EXHAUSTED;
+}
+
 int out_flush(struct out *o, struct err *err)
 {
 	struct out bare = {0};
@@ -295,8 +304,7 @@ int out_flush(struct out *o, struct err *err)
 	o = o ? o : &bare;
 	check(o, !ferror(stdout));
 	flush(o);
-	return o->failed ? err_errno(err, o->failed, "write standard output")
-			 : 0;
+	return o->failed ? cannot_write(o->failed, err) : 0;
 }
 
 int out_end(struct out *o, struct err *err)
@@ -312,7 +320,7 @@ int out_end(struct out *o, struct err *err)
 	buf_release(&o->line);
 	free(o->shown);
 	free(o);
-	return failed ? err_errno(err, failed, "write standard output") : 0;
+	return failed ? cannot_write(failed, err) : 0;
 }
 
 int out_close(const struct prog *prog)
@@ -327,6 +335,6 @@ int out_close(const struct prog *prog)
 		check(&o, !fclose(stdout));
 	if (!o.failed)
 		return 0;
-	err_errno(&err, o.failed, "write standard output");
+	cannot_write(o.failed, &err);
 	return err_report(prog, &err);
 }

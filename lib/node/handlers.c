@@ -24,20 +24,34 @@ static const char *role(const struct node *n, const struct raft_status *s)
 	return m && m->role == GFL__V1__ROLE__VOTER ? "follower" : "learner";
 }
 
-/* The run with what the leader knows beyond the log; a trainer of it that is
- * not live any more is "down". */
+/* How a trainer is, in a run that is over or of whose trainers it is no more:
+ * what it said last may have been before. */
+static const char *state_now(const struct node *n, const Gfl__V1__Run *run,
+			     const Gfl__V1__TrainerReport *r)
+{
+	const Gfl__V1__Trainer *t = state_trainer(n->state, r->trainer_id);
+	bool over =
+		!strcmp(r->state, "finished") || !strcmp(r->state, "failed");
+
+	if (!run->ended_ms)
+		return t && !t->liveness ? r->state : "down";
+	if (over)
+		return r->state;
+	return strcmp(run->state, "finished") ? "stopped" : "finished";
+}
+
+/* The run with what the leader knows beyond the log. */
 static Gfl__V1__Run *run_now(const struct node *n, const Gfl__V1__Run *run)
 {
 	Gfl__V1__Run *copy = (Gfl__V1__Run *)rpc_copy(&run->base);
 
 	conductor_merge(n, copy);
-	for (size_t i = 0; i < copy->n_reports && !copy->ended_ms; i++) {
+	for (size_t i = 0; i < copy->n_reports; i++) {
 		Gfl__V1__TrainerReport *r = copy->reports[i];
-		const Gfl__V1__Trainer *t =
-			state_trainer(n->state, r->trainer_id);
+		const char *now = state_now(n, copy, r);
 
-		if (!t || t->liveness != GFL__V1__LIVENESS__LIVE)
-			state_text(&r->state, "down");
+		if (now != r->state)
+			state_text(&r->state, now);
 	}
 	return copy;
 }

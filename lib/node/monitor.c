@@ -237,6 +237,7 @@ static void on_every(void *arg)
 static int find_nodes(struct monitor *m, struct err *err)
 {
 	const struct client_opts *o = &m->opts.client;
+	struct client_opts any = *o;
 	GetNodesResponse *all;
 	char *url;
 
@@ -245,7 +246,9 @@ static int find_nodes(struct monitor *m, struct err *err)
 			return (int)err->code;
 		m->urls.at[m->urls.n++] = url;
 	}
-	if (directory_nodes(o, &all, err))
+	if (any.node && !strstr(any.node, "://")) /* the others may know it */
+		any.node = NULL;
+	if (directory_nodes(&any, &all, err))
 		return (int)err->code;
 	for (size_t i = 0; i < all->n_nodes && m->urls.n < OPT_LIST_MAX; i++)
 		m->urls.at[m->urls.n++] = mem_str(all->nodes[i]->url);

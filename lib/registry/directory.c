@@ -114,18 +114,6 @@ static bool is_url(const char *text)
 	return strstr(text, "://");
 }
 
-int directory_nodes(const struct client_opts *o, GetNodesResponse **out,
-		    struct err *err)
-{
-	GetNodesRequest in = GET_NODES_REQUEST__INIT;
-
-	if (o->node && is_url(o->node))
-		return client_now(&o->tls, o->node, RPC_GATEWAY_GET_NODES,
-				  &in.base, o->timeout_ms,
-				  (ProtobufCMessage **)out, err);
-	return nodes_by(o, true, end_of(o->timeout_ms), out, err);
-}
-
 static char *ids_of(const GetNodesResponse *nodes)
 {
 	struct buf ids = BUF_INIT(0);
@@ -182,6 +170,23 @@ int directory_url(const struct client_opts *o, const char *text, char **out,
 		return (int)err->code;
 	rc = directory_find(nodes, id, out, err);
 	rpc_free((ProtobufCMessage *)nodes);
+	return rc;
+}
+
+int directory_nodes(const struct client_opts *o, GetNodesResponse **out,
+		    struct err *err)
+{
+	GetNodesRequest in = GET_NODES_REQUEST__INIT;
+	char *url;
+	int rc;
+
+	if (!o->node)
+		return nodes_by(o, true, end_of(o->timeout_ms), out, err);
+	if (directory_url(o, o->node, &url, err))
+		return (int)err->code;
+	rc = client_now(&o->tls, url, RPC_GATEWAY_GET_NODES, &in.base,
+			o->timeout_ms, (ProtobufCMessage **)out, err);
+	free(url);
 	return rc;
 }
 

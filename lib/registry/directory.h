@@ -16,7 +16,8 @@
 #include "proto/gateway.pb-c.h"
 #include "wire/client.h"
 
-/* The members of the cluster; rpc_free() the message. Nobody to be reached is
+/* The members of the cluster, as --node knows them if it is given; rpc_free()
+ * the message. Nobody to be reached is
  * UNAVAILABLE, with a hint. */
 int directory_nodes(const struct client_opts *o, GetNodesResponse **out,
 		    struct err *err) MUST_CHECK;

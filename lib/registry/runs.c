@@ -53,15 +53,16 @@ bool runs_ended(const Gfl__V1__Run *run, int *rc, struct err *err)
 	if (!strcmp(run->state, "waiting") || !strcmp(run->state, "running"))
 		return false;
 	*rc = err_set(err, ERR_ABORTED, "run %" PRId64 " %s: %s", run->id,
-		      run->state, *run->reason ? run->reason : "no reason given");
+		      run->state,
+		      *run->reason ? run->reason : "no reason given");
 	return true;
 }
 
 static const struct out_col list_cols[] = {
-	{"id", OUT_INT},       {"state", OUT_TEXT},    {"model", OUT_TEXT},
-	{"rounds", OUT_INT},   {"round", OUT_INT},     {"trainers", OUT_INT},
+	{"id", OUT_INT},        {"state", OUT_TEXT},     {"model", OUT_TEXT},
+	{"rounds", OUT_INT},    {"round", OUT_INT},      {"trainers", OUT_INT},
 	{"accuracy", OUT_REAL}, {"bytes_sent", OUT_INT}, {"started", OUT_TIME},
-	{"ended", OUT_TIME},   {"reason", OUT_WORDS},
+	{"ended", OUT_TIME},    {"reason", OUT_WORDS},
 };
 
 int runs_list(const struct client_opts *c, const struct out_opts *opts,
@@ -95,13 +96,13 @@ int runs_list(const struct client_opts *c, const struct out_opts *opts,
 }
 
 static const struct out_col table_cols[] = {
-	{"trainer", OUT_INT},	    {"round", OUT_INT},
-	{"loss", OUT_REAL},	    {"accuracy", OUT_REAL},
-	{"bytes_sent", OUT_INT},    {"bytes_received", OUT_INT},
-	{"misses", OUT_INT},	    {"state", OUT_TEXT},
+	{"trainer", OUT_INT},         {"round", OUT_INT},
+	{"loss", OUT_REAL},           {"accuracy", OUT_REAL},
+	{"bytes_sent", OUT_INT},      {"bytes_received", OUT_INT},
+	{"misses", OUT_INT},          {"state", OUT_TEXT},
 	{"accuracy_alone", OUT_REAL}, {"exchanges", OUT_INT},
-	{"lost_replies", OUT_INT},  {"compute_s", OUT_REAL},
-	{"wait_s", OUT_REAL},	    {"model", OUT_TEXT},
+	{"lost_replies", OUT_INT},    {"compute_s", OUT_REAL},
+	{"wait_s", OUT_REAL},         {"model", OUT_TEXT},
 	{"reason", OUT_WORDS},
 };
 
@@ -130,10 +131,10 @@ int runs_table(const struct out_opts *opts, const Gfl__V1__Run *run,
 }
 
 static const struct out_col history_cols[] = {
-	{"trainer", OUT_INT},	 {"round", OUT_INT},
-	{"loss", OUT_REAL},	 {"accuracy", OUT_REAL},
+	{"trainer", OUT_INT},    {"round", OUT_INT},
+	{"loss", OUT_REAL},      {"accuracy", OUT_REAL},
 	{"bytes_sent", OUT_INT}, {"bytes_received", OUT_INT},
-	{"misses", OUT_INT},	 {"peer", OUT_INT},
+	{"misses", OUT_INT},     {"peer", OUT_INT},
 	{"compute_s", OUT_REAL}, {"wait_s", OUT_REAL},
 	{"at", OUT_TIME},
 };
@@ -142,6 +143,9 @@ struct history {
 	struct out *out;
 	int64_t trainer;
 	int64_t last; /* round printed of it; it sends so many at a time */
+	size_t answered, missing; /* trainers */
+	runs_lost_fn *lost;
+	void *arg;
 };
 
 static bool print_row(const ProtobufCMessage *msg, void *arg)
@@ -178,47 +182,52 @@ static int ask_trainer(const struct client_opts *c, const char *url,
 	return 0;
 }
 
-/* Ask each trainer in turn; *answered counts those that did. */
-static int ask_trainers(const struct client_opts *c, const Gfl__V1__State *s,
-			struct history *h, int64_t run, int *answered,
-			struct err *err)
+/* Ask each trainer in turn; the failure of the last of those that did not
+ * answer is left to the caller to tell, in err. */
+static void ask_trainers(const struct client_opts *c, const Gfl__V1__State *s,
+			 struct history *h, int64_t run, struct err *err)
 {
-	int rc = 0;
+	struct err why;
 
 	for (size_t i = 0; i < s->n_trainers; i++) {
 		h->trainer = s->trainers[i]->id;
-		if (ask_trainer(c, s->trainers[i]->url, h, run, err))
-			rc = (int)err->code;
-		else
-			(*answered)++;
+		if (!ask_trainer(c, s->trainers[i]->url, h, run, &why)) {
+			h->answered++;
+			continue;
+		}
+		if (h->missing++)
+			h->lost(err, h->arg);
+		*err = why;
 	}
-	return rc;
 }
 
 int runs_history(const struct client_opts *c, const struct out_opts *o,
-		 int64_t run, struct err *err)
+		 int64_t run, runs_lost_fn *lost, void *arg, struct err *err)
 {
 	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
-	struct history h = {0};
+	struct history h = {.lost = lost, .arg = arg};
 	Gfl__V1__State *state;
-	int answered = 0, rc, written = 0;
+	int rc;
 
 	if (directory_call(c, RPC_NODE_GET_STATE, &in.base,
 			   (ProtobufCMessage **)&state, err))
 		return (int)err->code;
 	rc = out_begin(&h.out, o, history_cols, 11, false, err);
 	if (!rc) {
-		rc = ask_trainers(c, state, &h, run, &answered, err);
-		rc = answered ? 0 : rc;
-		written = out_end(h.out, rc ? NULL : err);
+		ask_trainers(c, state, &h, run, err);
+		if (h.missing && h.answered)
+			lost(err, arg);
+		rc = h.missing && !h.answered ? (int)err->code : 0;
+		if (out_end(h.out, rc ? NULL : err) && !rc)
+			rc = (int)err->code;
 	}
 	rpc_free(&state->base);
-	return rc ? rc : written;
+	return rc;
 }
 
 static const struct out_col follow_cols[] = {
-	{"run", OUT_INT},	{"state", OUT_TEXT},	 {"round", OUT_INT},
-	{"rounds", OUT_INT},	{"trainers", OUT_INT},	 {"accuracy", OUT_REAL},
+	{"run", OUT_INT},        {"state", OUT_TEXT},   {"round", OUT_INT},
+	{"rounds", OUT_INT},     {"trainers", OUT_INT}, {"accuracy", OUT_REAL},
 	{"bytes_sent", OUT_INT}, {"leader", OUT_INT},
 };
 
@@ -243,9 +252,9 @@ static void print_progress(const struct runs_follow *f, struct out *o,
 	struct runs_progress p = runs_progress_of(run);
 
 	out_row(o, out_int(run->id), out_text(run->state), out_int(p.round),
-		out_int(run->spec ? run->spec->rounds : 0),
-		out_int(p.trainers), out_real(p.accuracy),
-		out_int(p.bytes_sent), out_int(leader_of(&f->client)));
+		out_int(run->spec ? run->spec->rounds : 0), out_int(p.trainers),
+		out_real(p.accuracy), out_int(p.bytes_sent),
+		out_int(leader_of(&f->client)));
 }
 
 static bool may_pass(const struct err *err)
@@ -287,8 +296,7 @@ int runs_follow(const struct runs_follow *f, struct err *err)
 	struct out *o = NULL;
 	int rc;
 
-	if (!f->silent &&
-	    out_begin(&o, &f->out, follow_cols, 8, true, err))
+	if (!f->silent && out_begin(&o, &f->out, follow_cols, 8, true, err))
 		return (int)err->code;
 	rc = watch(f, o, err);
 	if (o && out_end(o, rc ? NULL : err) && !rc)

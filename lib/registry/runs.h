@@ -21,16 +21,19 @@ int runs_table(const struct out_opts *o, const Gfl__V1__Run *run,
 	       struct err *err) MUST_CHECK;
 
 /* Every round of every trainer that can be reached, asked from the trainers
- * themselves, by trainer and round. Fails if none of them answers. */
+ * themselves, by trainer and round. lost(err, arg) runs for each that cannot;
+ * fails if none of them answers. */
+typedef void runs_lost_fn(const struct err *err, void *arg);
 int runs_history(const struct client_opts *c, const struct out_opts *o,
-		 int64_t run, struct err *err) MUST_CHECK;
+		 int64_t run, runs_lost_fn *lost, void *arg,
+		 struct err *err) MUST_CHECK;
 
 /* What a run's trainers have reached together. */
 struct runs_progress {
-	int64_t round;	     /* the least of the live ones */
-	double accuracy;     /* mean of those that have one; NaN: none */
-	int64_t bytes_sent;  /* sum */
-	int64_t trainers;    /* that are live */
+	int64_t round;      /* the least of the live ones */
+	double accuracy;    /* mean of those that have one; NaN: none */
+	int64_t bytes_sent; /* sum */
+	int64_t trainers;   /* that are live */
 };
 struct runs_progress runs_progress_of(const Gfl__V1__Run *run);
 
@@ -45,8 +48,8 @@ struct runs_follow {
 	bool silent;
 };
 
-/* A record of progress every every_ms until the end of the run, whose outcome is
- * returned. A cluster that does not answer is asked again for ten times the
+/* A record of progress every every_ms until the end of the run, whose outcome
+ * is returned. A cluster that does not answer is asked again for ten times the
  * client's timeout; 0 for ever. */
 int runs_follow(const struct runs_follow *f, struct err *err) MUST_CHECK;
 

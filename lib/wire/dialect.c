@@ -42,7 +42,8 @@ const struct dialect dialect_old = {
 	.error_type = "application/json",
 	.kind = DIALECT_UNARY,
 	.json = true,
-	.flags = JSON_SNAKE | JSON_DEFAULTS | JSON_NUMBERS,
+	.flags = JSON_SNAKE | JSON_DEFAULTS | JSON_NUMBERS |
+		 JSON_NULLS,
 };
 
 const struct dialect *dialect_classify(const char *content_type)

@@ -19,6 +19,7 @@ enum {
 	JSON_DEFAULTS = 1, /* print fields that have their default value too */
 	JSON_SNAKE = 4,    /* print the schema's spelling of names */
 	JSON_NUMBERS = 8,  /* print int64 as numbers, for people and jq */
+	JSON_NULLS = 16,   /* print messages that are not there as null */
 };
 /* JSON_STRICT (2, jansson's own): parsing: an unknown field is an error. */
 

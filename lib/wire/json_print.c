@@ -68,8 +68,8 @@ static void print_string(struct printer *p, const char *s, size_t len)
 		if (is_plain(s[i]))
 			continue;
 		n = utf8_one(s + i, len - i);
-		instead = n ? escape((unsigned char)s[i], room)
-			    : "\xef\xbf\xbd";
+		instead =
+			n ? escape((unsigned char)s[i], room) : "\xef\xbf\xbd";
 		n += !n;
 		if (instead) {
 			put(p, s + from, i - from);
@@ -310,7 +310,7 @@ static bool is_shown(const struct printer *p, const ProtobufCMessage *msg,
 	if (field_is_oneof(f) && *field_case(f, msg) != f->id)
 		return false;
 	if (f->type == PROTOBUF_C_TYPE_MESSAGE)
-		return *(void **)field_at(f, msg) != NULL;
+		return *(void **)field_at(f, msg) || p->flags & JSON_NULLS;
 	return field_is_oneof(f) || p->flags & JSON_DEFAULTS ||
 	       !is_default(f, field_at(f, msg));
 }
@@ -329,6 +329,8 @@ static void print_field(struct printer *p, const ProtobufCMessage *msg,
 			  *field_count(f, msg));
 	else if (f->label == PROTOBUF_C_LABEL_REPEATED)
 		print_array(p, f, *(char **)at, *field_count(f, msg));
+	else if (f->type == PROTOBUF_C_TYPE_MESSAGE && !*(void **)at)
+		print(p, "null");
 	else
 		print_value(p, f, at);
 }

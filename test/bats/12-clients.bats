@@ -229,3 +229,21 @@ terminal() { # COLUMNS COMMAND - what a person at a terminal sees
 	terminal 60 "gfl-status --node $node_url" >out
 	grep -qE '^ROLE +leader$' out
 }
+
+@test "a node that is named by its id is asked, and must be there" {
+	cluster 1
+	[ "$(gfl-list --node 1 -F id,status)" = "1	alive" ]
+	fails 1 gfl-list --node 77
+	[[ $said == *'no node 77 in the cluster, which has: 1'* ]]
+}
+
+@test "standard output that was closed to us is exit 7" {
+	registry
+	for opt in '-o json' '-o tsv' --show-config; do
+		status=0
+		# shellcheck disable=SC2086
+		gfl-list $opt >&- 2>err || status=$?
+		[ "$status" = 7 ]
+		grep -q '^gfl-list: .*standard output: Bad file descriptor' err
+	done
+}

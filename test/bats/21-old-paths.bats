@@ -30,7 +30,7 @@ register() { # ID
 	gateway
 	ask /leader
 	[ "$code" = 200 ]
-	is '(has("leader") | not) and .registry_version == 0'
+	is 'has("leader") and .leader == null and .registry_version == 0'
 	register 1
 	is '.status == "registered" and .node_id == 1 and .is_bootstrap'
 	register 2

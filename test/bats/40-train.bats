@@ -112,6 +112,12 @@ finished_by() { # IDS, as JSON
 		. == [[range(1; 31)], [range(1; 31)], [range(1; 31)]]' history
 	gfl-plot --x round --y loss --by trainer history >drawn
 	[ "$(wc -l <drawn)" -ge 14 ]
+	crash t2
+	status=0
+	gfl-run show "$id" --history -o tsv -F trainer >some 2>err || status=$?
+	[ "$status" = 6 ] && [ "$(uniq some | paste -sd ' ')" = '1 3' ]
+	grep -q '^gfl-run: history of trainer 2: cannot reach' err
+	[ "$(wc -l <err)" = 1 ]
 }
 
 @test "gfl-monitor tells of trainers, of a run's progress and its end" {
@@ -217,6 +223,7 @@ finished_by() { # IDS, as JSON
 	run 5000 --eval-every 5 --steps 5 --target-accuracy 0.4
 	over
 	table 'all(.round < 5000) and (map(.accuracy) | add / 3 >= 0.4)'
+	table 'all(.state == "finished")'
 }
 
 @test "a run whose model fits nobody's data fails, and names the reason" {

@@ -3,7 +3,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const int flags[] = {0, JSON_DEFAULTS, JSON_SNAKE, JSON_NUMBERS};
+	static const int flags[] = {0, JSON_DEFAULTS, JSON_SNAKE, JSON_NUMBERS,
+				    JSON_NULLS};
 	ProtobufCMessage *msg;
 	struct err err;
 
