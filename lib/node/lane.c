@@ -1,6 +1,6 @@
 #include "node/lane.h"
 
-enum { PAUSE_FIRST_MS = 20, PAUSE_MAX_MS = 2000 };
+enum { PAUSE_FIRST_MS = 20, PAUSE_MAX_MS = 2000, FULL_MAX_MS = 200 };
 
 void lane_init(struct lane *l)
 {
@@ -58,9 +58,18 @@ enum lane_fate lane_fate(enum err_code code)
 	}
 }
 
-void lane_failed(struct lane *l, int64_t now_ms, struct rand *r)
+void lane_failed(struct lane *l, enum err_code code, int64_t now_ms,
+		 struct rand *r)
 {
+	bool full = code == ERR_RESOURCE_EXHAUSTED;
+
+	l->pause.max_ms = full ? FULL_MAX_MS : PAUSE_MAX_MS;
 	l->retry_ms = now_ms + backoff_next(&l->pause, r);
+}
+
+int lane_try(const struct lane *l, int max)
+{
+	return l->pause.now_ms ? 1 : max;
 }
 
 void lane_works(struct lane *l)

@@ -47,8 +47,14 @@ enum lane_fate {
 };
 enum lane_fate lane_fate(enum err_code code);
 
-/* The attempt has failed, at now_ms: pause. */
-void lane_failed(struct lane *l, int64_t now_ms, struct rand *r);
+/* The attempt has failed so, at now_ms: pause, and only briefly if the receiver
+ * is there but has no room. */
+void lane_failed(struct lane *l, enum err_code code, int64_t now_ms,
+		 struct rand *r);
+
+/* How many messages, of at most max, to try: after a failure one is enough to
+ * find out whether it works again. */
+int lane_try(const struct lane *l, int max);
 
 /* The receiver takes messages, or may by now: pause no longer. */
 void lane_works(struct lane *l);

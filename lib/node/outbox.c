@@ -98,7 +98,7 @@ static void log_trouble(struct line *l, const struct err *err)
 static void failed(struct line *l, const struct err *err)
 {
 	log_trouble(l, err);
-	lane_failed(&l->lane, clock_ms(), &l->n->outbox->rand);
+	lane_failed(&l->lane, err->code, clock_ms(), &l->n->outbox->rand);
 	outbox_go(l);
 }
 
@@ -187,7 +187,7 @@ static int load(struct line *l, struct rows *rows, struct err *err)
 		return (int)err->code;
 	sqlite3_bind_int64(s, 1, l->to);
 	sqlite3_bind_int64(s, 2, l->lane.done);
-	sqlite3_bind_int(s, 3, MAIL_BATCH_MAX);
+	sqlite3_bind_int(s, 3, lane_try(&l->lane, MAIL_BATCH_MAX));
 	l->nbatch = 0;
 	while (!(rc = db_next(db, s, &row, err)) && row) {
 		int64_t len = sqlite3_column_bytes(s, ROWS_PAYLOAD);
@@ -375,6 +375,9 @@ void outbox_close(struct node *n)
 
 	if (!n->outbox)
 		return;
+	if (n->outbox->waiting)
+		log_info("outbox_kept", "messages=%" PRId64,
+			 n->outbox->waiting);
 	HASH_ITER (hh, n->outbox->lines, l, next) {
 		HASH_DEL(n->outbox->lines, l);
 		timer_stop(&l->timer);

@@ -128,13 +128,12 @@ static bool settle(struct route *t, const Gfl__V1__SendMessagesResponse *out)
 	for (size_t i = 0; i < t->npairs; i++) {
 		const struct pair *pair = &t->pairs[i];
 
+		err.code = ERR_OK;
 		if (i >= out->n_outcomes)
 			err_set(&err, ERR_INTERNAL, "no outcome came");
 		else if (out->outcomes[i]->code)
 			err_set(&err, (enum err_code)out->outcomes[i]->code,
 				"%s", out->outcomes[i]->error);
-		else
-			err.code = ERR_OK;
 		if (!err.code) {
 			note_sent(t, pair, out->outcomes[i]);
 			t->since_ms = clock_ms();
@@ -143,6 +142,9 @@ static bool settle(struct route *t, const Gfl__V1__SendMessagesResponse *out)
 			back_to(t, pair);
 			return false;
 		} else {
+			if (t->only && err.code == ERR_RESOURCE_EXHAUSTED)
+				err_hint(&err, "read it: gfl-recv --node %s",
+					 pair->to->name);
 			fail(pair->to, &err);
 		}
 	}

@@ -35,18 +35,35 @@ TEST(a_failed_attempt_pauses_and_pauses_grow_until_it_works)
 	lane_init(&l);
 	lane_add(&l, 1, INT64_MAX);
 	for (int i = 0; i < 20; i++) {
-		lane_failed(&l, now_ms, &r);
+		lane_failed(&l, ERR_UNAVAILABLE, now_ms, &r);
 		CHECK_INT(lane_next(&l, now_ms, 0, &wait_ms), LANE_WAIT);
 		CHECK(wait_ms >= 1 && wait_ms <= 2000);
 		now_ms += wait_ms;
 		CHECK_INT(lane_next(&l, now_ms, 0, &wait_ms), LANE_SEND);
 	}
-	lane_failed(&l, now_ms, &r);
+	lane_failed(&l, ERR_UNAVAILABLE, now_ms, &r);
 	CHECK(l.retry_ms - now_ms >= 1000);
+	CHECK_INT(lane_try(&l, 1000), 1);
 	lane_works(&l);
+	CHECK_INT(lane_try(&l, 1000), 1000);
 	CHECK_INT(next(&l, now_ms, 0), LANE_SEND);
-	lane_failed(&l, now_ms, &r);
+	lane_failed(&l, ERR_UNAVAILABLE, now_ms, &r);
 	CHECK(l.retry_ms - now_ms <= 20);
+}
+
+TEST(a_receiver_without_room_is_asked_again_soon)
+{
+	struct lane l;
+	struct rand r = {1};
+
+	lane_init(&l);
+	lane_add(&l, 1, INT64_MAX);
+	for (int i = 0; i < 20; i++)
+		lane_failed(&l, ERR_UNAVAILABLE, 0, &r);
+	for (int i = 0; i < 20; i++) {
+		lane_failed(&l, ERR_RESOURCE_EXHAUSTED, 0, &r);
+		CHECK(l.retry_ms >= 1 && l.retry_ms <= 200);
+	}
 }
 
 TEST(what_expires_is_swept_even_while_the_lane_pauses)
@@ -59,7 +76,7 @@ TEST(what_expires_is_swept_even_while_the_lane_pauses)
 	lane_add(&l, 1, 1003);
 	lane_add(&l, 1, 5000);
 	for (int i = 0; i < 10; i++)
-		lane_failed(&l, 0, &r);
+		lane_failed(&l, ERR_UNAVAILABLE, 0, &r);
 	CHECK_INT(lane_next(&l, 0, 1000, &wait_ms), LANE_WAIT);
 	CHECK_INT(wait_ms, 3);
 	CHECK_INT(lane_next(&l, 0, 1003, &wait_ms), LANE_SWEEP);
