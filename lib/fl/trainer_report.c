@@ -211,7 +211,7 @@ static int send_row(const struct history_row *row, void *arg)
 	return call_send(arg, &out.base);
 }
 
-/* At most the server's bound of queued messages at a time; who wants more asks
+/* So many at a time, lest they all queue; who wants more asks
  * again after the last round it got. */
 struct rows_sent {
 	struct call *call;

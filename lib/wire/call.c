@@ -324,10 +324,6 @@ int call_send(struct call *call, const ProtobufCMessage *msg)
 		rc = err_set(&err, ERR_RESOURCE_EXHAUSTED,
 			     "the reader is more than %d bytes behind",
 			     ENGINE_QUEUE);
-	else if (st->out_msgs + st->flying_msgs >= ENGINE_QUEUE_MSGS)
-		rc = err_set(&err, ERR_RESOURCE_EXHAUSTED,
-			     "the reader is more than %d messages behind",
-			     ENGINE_QUEUE_MSGS);
 	else
 		rc = add_message(call, msg, &err);
 	if (rc) {
@@ -335,7 +331,6 @@ int call_send(struct call *call, const ProtobufCMessage *msg)
 		cancelled(call);
 		return -1;
 	}
-	st->out_msgs++;
 	if (st->out.len >= ENGINE_FLUSH)
 		stream_flush(st);
 	stream_later(st);

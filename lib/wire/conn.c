@@ -101,7 +101,6 @@ static void on_written(uv_write_t *w, int status)
 	struct conn *c = w->data;
 
 	conn_spare(&c->own.s->spare_out, &c->own.flying);
-	c->own.flying_msgs = 0;
 	if (c->closed)
 		return;
 	if (status < 0) {
@@ -123,10 +122,6 @@ static void fly(struct conn *c, struct buf *out, size_t sent)
 
 	c->own.flying = *out;
 	*out = (struct buf){0};
-	if (!c->own.out.len) {
-		c->own.flying_msgs = c->own.out_msgs;
-		c->own.out_msgs = 0;
-	}
 	c->write.data = c;
 	rc = uv_write(&c->write, (uv_stream_t *)&c->tcp, &rest, 1, on_written);
 	if (rc) {
@@ -163,8 +158,6 @@ static void write_out(struct conn *c)
 	conn_spare(c->tls ? &s->spare_sealed : &s->spare_out, out);
 	if (c->own.out.len)
 		stream_later(&c->own);
-	else
-		c->own.out_msgs = 0;
 }
 
 void conn_flush(struct conn *c)

@@ -55,7 +55,6 @@ enum {
 	ENGINE_STASH = 64 << 10, /* of requests sent ahead */
 	ENGINE_FLUSH = 64 << 10, /* a stream's bytes are sent from here */
 	ENGINE_QUEUE = 16 << 20, /* bytes a stream may queue */
-	ENGINE_QUEUE_MSGS = 10000,
 	ENGINE_AHEAD = 1 << 20,    /* of a queue at which no more is taken in */
 	ENGINE_DISCARD = 64 << 10, /* a refused body still read to its end */
 	ENGINE_SEAL = 256 << 10,   /* bytes encrypted at once */
@@ -187,7 +186,6 @@ struct stream {
 	struct buf out;    /* not yet on its way */
 	struct buf flying; /* given to libuv, or being taken by h2.h */
 	size_t taken;      /* of flying, by h2.h */
-	size_t out_msgs, flying_msgs;
 	size_t head_at, body_at; /* of the answer being made */
 	size_t mark;             /* where its length or chunk's size goes */
 

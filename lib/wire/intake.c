@@ -11,9 +11,7 @@ bool intake_ready(const struct stream *st)
 {
 	const struct intake *in = st->call ? st->call->intake : NULL;
 
-	return in && in->fn && !in->paused &&
-	       stream_queued(st) < ENGINE_AHEAD &&
-	       st->out_msgs + st->flying_msgs < ENGINE_QUEUE_MSGS / 2;
+	return in && in->fn && !in->paused && stream_queued(st) < ENGINE_AHEAD;
 }
 
 static void too_long(struct call *call)

@@ -125,9 +125,7 @@ static void take_out(struct stream *st)
 		return;
 	conn_spare(&st->s->spare_out, &st->flying);
 	st->flying = st->out;
-	st->flying_msgs = st->out_msgs;
 	st->out = (struct buf){0};
-	st->out_msgs = 0;
 	st->taken = 0;
 	wait_for(st, WAIT_READER);
 }
@@ -154,7 +152,7 @@ static void on_sent(void *stream, size_t len)
 	if (st->taken < st->flying.len)
 		return;
 	conn_spare(&st->s->spare_out, &st->flying);
-	st->taken = st->flying_msgs = 0;
+	st->taken = 0;
 	settle(st);
 	if (st->call && (st->call->on_drain || st->call->intake))
 		stream_later(st);
@@ -266,7 +264,7 @@ void many_reset(struct stream *st)
 	buf_release(&st->out);
 	buf_release(&st->flying);
 	buf_reset(&st->trailers);
-	st->taken = st->out_msgs = st->flying_msgs = 0;
+	st->taken = 0;
 	h2_reset(st->conn->h2, st->id);
 	many_flush(st);
 	if (call)

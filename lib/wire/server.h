@@ -118,11 +118,13 @@ void call_reply(struct call *call, const ProtobufCMessage *msg);
 void call_fail(struct call *call, const struct err *err);
 
 /* A stream: messages, then call_end(). Messages queue while the reader is
- * slow; past the bound of 16 MiB or 10,000 messages the call fails by itself
- * with RESOURCE_EXHAUSTED and -1 is returned, as it is when the client has
- * gone: with a cancel hook, that has run and the call is no more; without one
- * the handler still calls call_end(). The drain hook runs when the queue has
- * become empty, never inside a call_…(). */
+ * slow; past the bound of 16 MiB the call fails by itself with
+ * RESOURCE_EXHAUSTED and -1 is returned, as it is when the client has gone: with
+ * a cancel hook, that has run and the call is no more; without one the handler
+ * still calls call_end(). What is sent over HTTP/2 waits for the next turn
+ * however quick the reader is, so who has much to send watches call_queued()
+ * and goes on from the drain hook, which runs when the queue has become empty,
+ * never inside a call_…(). */
 int call_send(struct call *call, const ProtobufCMessage *msg);
 void call_end(struct call *call);
 size_t call_queued(const struct call *call); /* bytes not yet taken */

@@ -327,6 +327,31 @@ TEST(a_slow_reader_is_held_back_and_loses_nothing)
 	bench_close(&b);
 }
 
+/* As a gateway of many nodes begins its watch. */
+static void send_many(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	NodeEvent msg = NODE_EVENT__INIT;
+
+	(void)in, (void)arg;
+	for (int i = 0; i < 100000; i++)
+		CHECK(!call_send(call, &msg.base));
+	call_end(call);
+}
+
+TEST(many_small_messages_may_be_sent_at_once)
+{
+	struct bench b;
+	struct reply *r;
+
+	bench_open(&b, (struct server_opts){0});
+	server_handle(b.w.server, RPC_GATEWAY_WATCH_NODES, send_many, &b);
+	r = caller_wait(&b.c,
+			caller_post(&b.c, WATCH, GRPC, "\0\0\0\0\0", 5, NULL));
+	CHECK_STR(r->grpc_status, "0");
+	CHECK_INT(messages(&r->body), 100000);
+	bench_close(&b);
+}
+
 static void flood(struct call *call, const ProtobufCMessage *in, void *arg)
 {
 	static char kind[(1 << 20) + 1];
