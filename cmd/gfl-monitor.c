@@ -151,6 +151,8 @@ static void draw(void *arg)
 		.view = view,
 		.nodes = nodes,
 		.watched = monitor_node(v->monitor),
+		.gateway = monitor_gateway(v->monitor),
+		.asks_gateway = monitor_gateway(v->monitor),
 		.nevents = v->nevents,
 	};
 	struct buf text = BUF_INIT(0), all = BUF_INIT(0);

@@ -29,6 +29,9 @@ const struct view *monitor_view(const struct monitor *m);
 /* The URL of the node that is watched; "" while there is none. */
 const char *monitor_node(const struct monitor *m);
 
+/* The same of the gateway; NULL where none is to be asked. */
+const char *monitor_gateway(const struct monitor *m);
+
 /* What node id has said of itself at the last poll; NULL if nothing. */
 const Gfl__V1__NodeStatus *monitor_status(const struct monitor *m, int64_t id);
 

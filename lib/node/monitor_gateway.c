@@ -89,6 +89,7 @@ void monitor_gateway_begin(struct monitor *m)
 {
 	struct rand r;
 
+	m->gateway_wanted = true;
 	rand_os(&r, sizeof(r));
 	m->gateway = rand_below(&r, m->opts.client.gateways.n);
 	timer_set(&m->gateway_retry, m->loop, 0, try_gateway, m);
@@ -99,4 +100,11 @@ void monitor_gateway_end(struct monitor *m)
 	timer_stop(&m->gateway_retry);
 	client_cancel(m->nodes);
 	client_cancel(m->gateway_pulse);
+}
+
+const char *monitor_gateway(const struct monitor *m)
+{
+	if (!m->gateway_wanted)
+		return NULL;
+	return m->gateway_connected ? current(m) : "";
 }

@@ -39,7 +39,7 @@ struct monitor {
 	struct timer retry, every;
 
 	size_t gateway; /* number of attempts: which one is next */
-	bool gateway_connected;
+	bool gateway_wanted, gateway_connected;
 	struct rpc *nodes, *gateway_pulse;
 	struct timer gateway_retry;
 

@@ -62,6 +62,10 @@ static void put_head(struct page *p, const struct screen *s, struct buf *line)
 		buf_putf(line, ", seen from %s", s->watched);
 	else
 		buf_puts(line, ", looking for a node");
+	if (s->asks_gateway && *s->gateway)
+		buf_putf(line, " and %s", s->gateway);
+	else if (s->asks_gateway)
+		buf_puts(line, ", no gateway");
 	put_line(p, line);
 	put_line(p, line);
 }
@@ -82,21 +86,21 @@ static void put_nodes(struct page *p, const struct screen *s, struct buf *line)
 	for (size_t i = 0; i < s->view->nnodes; i++)
 		if (s->nodes[i].commit > most)
 			most = s->nodes[i].commit;
-	buf_puts(line, "      ID ROLE       STATUS    TERM   COMMIT    LAG "
-		       "TRAINERS URL");
+	buf_puts(line, "  ID ROLE      STATUS   TERM  COMMIT   LAG TRAINERS "
+		       "URL");
 	put_line(p, line);
 	for (size_t i = 0; i < s->view->nnodes; i++) {
 		const struct view_node *n = &s->view->nodes[i];
 		const struct screen_node *said = &s->nodes[i];
 		bool answers = said->commit >= 0;
 
-		buf_putf(line, "%8" PRId64 " %-10s %-7s ", n->id,
+		buf_putf(line, "%4" PRId64 " %-9s %-7s ", n->id,
 			 answers ? said->role : n->role, status_of(n, answers));
 		if (answers)
-			buf_putf(line, "%6" PRId64 " %8" PRId64 " %6" PRId64,
+			buf_putf(line, "%5" PRId64 " %7" PRId64 " %5" PRId64,
 				 said->term, said->commit, most - said->commit);
 		else
-			buf_putf(line, "%6s %8s %6s", "-", "-", "-");
+			buf_putf(line, "%5s %7s %5s", "-", "-", "-");
 		buf_putf(line, " %8zu %s", view_attached(s->view, n->id),
 			 n->url);
 		put_line(p, line);

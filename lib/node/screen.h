@@ -18,6 +18,8 @@ struct screen {
 	const struct view *view;
 	const struct screen_node *nodes;   /* as many as the view has */
 	const char *watched;               /* the node's URL, or "" */
+	const char *gateway;               /* the gateway's, likewise */
+	bool asks_gateway;                 /* is there to be one? */
 	const char *events[SCREEN_EVENTS]; /* lines, oldest first */
 	size_t nevents;
 	size_t width, height; /* of the terminal */

@@ -48,7 +48,8 @@ static void add_nodes(const struct check_opts *o, struct probe *p,
 	probe_add(p, &f);
 }
 
-static void probe_nodes(const struct check_opts *o, struct probe *p)
+/* False if nobody could be asked. */
+static bool look_at_nodes(const struct check_opts *o, struct probe *p)
 {
 	struct survey_sum sum;
 	struct survey s;
@@ -56,7 +57,7 @@ static void probe_nodes(const struct check_opts *o, struct probe *p)
 
 	if (survey_take(&s, &o->client, &err)) {
 		probe_fail(p, PROBE_CRITICAL, &err);
-		return;
+		return false;
 	}
 	sum = survey_sum(&s);
 	add_nodes(o, p, &s, sum.alive);
@@ -71,6 +72,12 @@ static void probe_nodes(const struct check_opts *o, struct probe *p)
 		    (double)sum.round);
 	}
 	survey_release(&s);
+	return true;
+}
+
+static void probe_nodes(const struct check_opts *o, struct probe *p)
+{
+	look_at_nodes(o, p);
 }
 
 /* Only a leader whom a majority has just confirmed tells of runs. */
@@ -189,6 +196,8 @@ static void probe_gateway(const struct check_opts *o, struct probe *p)
 	status = probe_most(f.value, f.warn, f.crit);
 	if (up < all && status == PROBE_OK)
 		status = PROBE_WARNING;
+	if (!up && all > 1)
+		err_wrap(&err, "none of %zu gateways answers", all);
 	if (!up)
 		probe_fail(p, alone ? PROBE_CRITICAL : PROBE_WARNING, &err);
 	else if (all == 1)
@@ -203,7 +212,11 @@ static void probe_gateway(const struct check_opts *o, struct probe *p)
 
 static void probe_cluster(const struct check_opts *o, struct probe *p)
 {
-	probe_nodes(o, p);
+	if (!look_at_nodes(o, p)) { /* which says it all */
+		add(p, "leader", "Who leads, or 0.", 0);
+		add(p, "gateways", "Gateways that answer.", 0);
+		return;
+	}
 	probe_leader(o, p);
 	probe_gateway(o, p);
 }

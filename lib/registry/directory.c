@@ -99,6 +99,8 @@ static int nodes_by(const struct client_opts *o, bool all, int64_t end_ms,
 	add_seen(&urls, &seen);
 	rc = ask_nodes(o, &urls, &l, end_ms, err);
 	free_urls(&seen);
+	if (rc && o->gateways.n > 1)
+		err_wrap(err, "none of %zu gateways answers", o->gateways.n);
 	if (rc == ERR_UNAVAILABLE || rc == ERR_DEADLINE_EXCEEDED)
 		err_hint(err, "start gfl-gateway, or name one with -g or "
 			      "GFL_GATEWAY");

@@ -65,10 +65,15 @@ static bool is_final(const struct hedge *h, const struct err *err)
 	       err->code != ERR_DEADLINE_EXCEEDED;
 }
 
+static bool is_spare(const struct hedge *h, size_t i)
+{
+	return i >= h->opts.n - h->opts.spare;
+}
+
 /* Is there somebody left to ask? */
 static bool more(const struct hedge *h)
 {
-	return h->next < h->opts.n - (h->good ? h->opts.spare : 0);
+	return h->next < h->opts.n && !(h->good && is_spare(h, h->next));
 }
 
 static void answered(const struct err *err, const ProtobufCMessage *out,
@@ -96,7 +101,7 @@ static void answered(const struct err *err, const ProtobufCMessage *out,
 	}
 	if (h->good == 1 && !err && h->opts.grace_ms)
 		timer_set(&h->grace, h->loop, h->opts.grace_ms, on_grace, h);
-	if (more(h))
+	if (more(h) && (!is_spare(h, h->next) || !h->under_way))
 		timer_set(&h->pace, h->loop, 0, on_pace, h);
 	else if (!h->under_way)
 		finish(h, h->good > 0);
