@@ -3,7 +3,8 @@
  *	server.c  open, close, what is served
  *	listen.c  the listening socket, our names, accepting
  *	source.c  how many connections each address has
- *	conn.c    one connection: bytes in, bytes out, its end
+ *	conn.c    one connection: bytes in, its end
+ *	conn_out.c its bytes out
  *	secure.c  TLS between them and the socket
  *	stream.c  what is put off to the next turn, and the wait for it
  *	many.c    the streams of a connection that speaks HTTP/2

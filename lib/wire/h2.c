@@ -1,10 +1,7 @@
-#include "wire/h2.h"
+#include "wire/h2_impl.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <nghttp2/nghttp2.h>
 
 #include "base/mem.h"
 
@@ -13,28 +10,13 @@ enum {
 	WINDOW_ALL = 16 << 20, /* all requests of a connection */
 	MAX_HEAD = 16 << 10,
 	KEPT_HEAD = 2 * MAX_HEAD, /* enough to be found too long */
-	FRAME_HEAD = 9,           /* RFC 9113 4.1 */
 	BURST = 1000,             /* frames that make work and bring nothing */
 	BURST_PER_S = 33,
 };
 
 const char h2_preface[] = "PRI * HTTP/2.0\r\n";
 
-struct h2 {
-	nghttp2_session *session;
-	const struct h2_hooks *hooks;
-	void *arg;
-
-	/* The head being received; those of two streams never mix. */
-	struct buf method, path, fields;
-	bool named; /* by :authority */
-
-	struct buf *out;
-	size_t enough;
-	int64_t idle_frames, idle_ms; /* allowed to come, as of then */
-};
-
-static void *stream_of(struct h2 *h, int32_t id)
+void *h2_stream(struct h2 *h, int32_t id)
 {
 	return nghttp2_session_get_stream_user_data(h->session, id);
 }
@@ -154,7 +136,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *f, void *arg)
 		idle_frame(h);
 	if (!head && f->hd.type != NGHTTP2_DATA)
 		return 0;
-	stream = stream_of(h, f->hd.stream_id);
+	stream = h2_stream(h, f->hd.stream_id);
 	if (!stream)
 		return 0;
 	if (head && f->headers.cat == NGHTTP2_HCAT_REQUEST)
@@ -168,7 +150,7 @@ static int on_chunk(nghttp2_session *session, uint8_t flags, int32_t id,
 		    const uint8_t *p, size_t len, void *arg)
 {
 	struct h2 *h = arg;
-	void *stream = stream_of(h, id);
+	void *stream = h2_stream(h, id);
 
 	(void)flags;
 	nghttp2_session_consume_connection(session, len);
@@ -181,7 +163,7 @@ static int on_closed(nghttp2_session *session, int32_t id, uint32_t code,
 		     void *arg)
 {
 	struct h2 *h = arg;
-	void *stream = stream_of(h, id);
+	void *stream = h2_stream(h, id);
 
 	(void)session, (void)code;
 	if (stream)
@@ -202,114 +184,6 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *f, void *arg)
 	    nghttp2_session_get_stream_remote_close(session, id) == 0)
 		nghttp2_submit_rst_stream(session, 0, id, NGHTTP2_NO_ERROR);
 	return 0;
-}
-
-static ssize_t send_bytes(nghttp2_session *session, const uint8_t *p,
-			  size_t len, int flags, void *arg)
-{
-	struct h2 *h = arg;
-
-	(void)session, (void)flags;
-	if (h->out->len >= h->enough)
-		return NGHTTP2_ERR_WOULDBLOCK;
-	buf_put(h->out, p, len);
-	return (ssize_t)len;
-}
-
-/* The payload goes from the stream to out in one copy. */
-static int send_data(nghttp2_session *session, nghttp2_frame *f,
-		     const uint8_t *head, size_t len, nghttp2_data_source *from,
-		     void *arg)
-{
-	struct h2 *h = arg;
-	const char *p;
-	size_t have;
-
-	(void)session, (void)f;
-	if (h->out->len >= h->enough)
-		return NGHTTP2_ERR_WOULDBLOCK;
-	h->hooks->data(from->ptr, &p, &have);
-	if (have < len) /* reset in between */
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	buf_put(h->out, head, FRAME_HEAD);
-	buf_put(h->out, p, len);
-	h->hooks->sent(from->ptr, len);
-	return 0;
-}
-
-/* "name: value\r\n" lines as nghttp2 wants them; it copies them. */
-static size_t fields_of(const char *lines, nghttp2_nv *nv, size_t room)
-{
-	size_t n = 0;
-
-	for (const char *at = lines, *end; *at && n < room; at = end + 2) {
-		const char *colon = strstr(at, ": ");
-
-		end = strstr(at, "\r\n");
-		nv[n++] = (nghttp2_nv){
-			.name = (uint8_t *)at,
-			.namelen = (size_t)(colon - at),
-			.value = (uint8_t *)colon + 2,
-			.valuelen = (size_t)(end - colon - 2),
-		};
-	}
-	return n;
-}
-
-static ssize_t read_data(nghttp2_session *session, int32_t id, uint8_t *to,
-			 size_t room, uint32_t *flags,
-			 nghttp2_data_source *from, void *arg)
-{
-	nghttp2_nv nv[H2_MAX_LINES];
-	struct h2 *h = arg;
-	enum h2_have have;
-	const char *p;
-	size_t len;
-
-	(void)to;
-	have = h->hooks->data(from->ptr, &p, &len);
-	if (!len && have == H2_LATER)
-		return NGHTTP2_ERR_DEFERRED;
-	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-	if (len > room)
-		return (ssize_t)room;
-	if (have != H2_LATER)
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
-	if (have == H2_TRAILERS) {
-		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-		nghttp2_submit_trailer(
-			session, id, nv,
-			fields_of(h->hooks->trailers(from->ptr)->p, nv,
-				  H2_MAX_LINES));
-	}
-	return (ssize_t)len;
-}
-
-void h2_answer(struct h2 *h, int32_t id, int status, const char *lines,
-	       bool body)
-{
-	nghttp2_data_provider from = {
-		.source.ptr = stream_of(h, id),
-		.read_callback = read_data,
-	};
-	nghttp2_nv nv[H2_MAX_LINES];
-	char code[16];
-
-	snprintf(code, sizeof(code), "%d", status);
-	nv[0] = (nghttp2_nv){
-		.name = (uint8_t *)":status",
-		.namelen = strlen(":status"),
-		.value = (uint8_t *)code,
-		.valuelen = strlen(code),
-	};
-	nghttp2_submit_response(h->session, id, nv,
-				1 + fields_of(lines, nv + 1, H2_MAX_LINES - 1),
-				body ? &from : NULL);
-}
-
-void h2_resume(struct h2 *h, int32_t id)
-{
-	nghttp2_session_resume_data(h->session, id);
 }
 
 void h2_consume(struct h2 *h, int32_t id, size_t len)
@@ -345,20 +219,6 @@ int h2_input(struct h2 *h, const char *p, size_t len, int64_t now_ms)
 		       : 0;
 }
 
-void h2_output(struct h2 *h, struct buf *out, size_t enough)
-{
-	h->out = out;
-	h->enough = enough;
-	if (nghttp2_session_send(h->session))
-		nghttp2_session_terminate_session(h->session,
-						  NGHTTP2_INTERNAL_ERROR);
-}
-
-bool h2_pending(const struct h2 *h)
-{
-	return nghttp2_session_want_write(h->session);
-}
-
 bool h2_over(const struct h2 *h)
 {
 	return !nghttp2_session_want_read(h->session) &&
@@ -377,8 +237,8 @@ static nghttp2_session_callbacks *callbacks(void)
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_chunk);
 	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_closed);
 	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
-	nghttp2_session_callbacks_set_send_callback(cb, send_bytes);
-	nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
+	nghttp2_session_callbacks_set_send_callback(cb, h2_send_bytes);
+	nghttp2_session_callbacks_set_send_data_callback(cb, h2_send_data);
 	return cb;
 }
 

@@ -20,7 +20,7 @@ task       base proto store wire nn registry node fl
 pure='
 lib/plan/*
 lib/registry/lease.*
-lib/raft/*         -lib/raft/store.* -lib/raft/driver* -lib/raft/journal.* -lib/raft/transport.* -lib/raft/applier.* -lib/raft/waiting.*
+lib/raft/*         -lib/raft/store* -lib/raft/driver* -lib/raft/journal.* -lib/raft/transport.* -lib/raft/applier.* -lib/raft/waiting.*
 lib/registry/probe.*
 lib/node/state*
 lib/node/view.*
@@ -32,7 +32,7 @@ lib/fl/pace.*
 lib/fl/aggregate.*
 lib/fl/strategy*
 lib/task/task.*
-lib/wire/http1.*
+lib/wire/http1*
 lib/wire/json*
 lib/wire/dialect*
 lib/wire/details.*

@@ -1,3 +1,4 @@
+#include "h2_flow_test.c"
 #include "h2_test.c"
 
 bool world_secure(void)
