@@ -407,7 +407,7 @@ TEST(a_stream_may_be_refused_at_its_head)
 	r = caller_wait(&t.c, caller_begin(&t.c, SUM, GRPC, NULL));
 	CHECK_STR(r->grpc_status, "7");
 	fd = dial(&t.w);
-	post_chunks(&t, fd, SUM, WEB, &b, 4);
+	post_chunks(&t, fd, SUM, WEB, &b, b.len);
 	got = hear_all(&t.w, fd);
 	CHECK_HAS(got, "connection: close\r\n");
 	CHECK(strstr(got, "\r\n\r\n"));
