@@ -72,6 +72,24 @@ take() { # N - more of them
 	fails 4 gfl-recv --node 2 -t 0.1
 }
 
+@test "kill -9 of the sending node while it is being fed" {
+	cluster 2
+	mkfifo lines
+	gfl-send 2 --via "$n1_url" -l -t 60 <lines 3>&- 2>send.err &
+	running[send]=$!
+	exec {lines}>lines
+	seq 5000 >&"$lines"
+	until_status 1 delivered 5000
+	crash n1
+	seq 5001 9000 >&"$lines"
+	exec {lines}>&-
+	again n1
+	reap send
+	gfl-recv --node 2 -n 9000 -t 60 | cmp - <(seq 9000)
+	until_status 1 outbox 0
+	fails 4 gfl-recv --node 2 -t 0.1
+}
+
 @test "kill -9 of the receiving node loses nothing and repeats nothing" {
 	cluster 2
 	follow

@@ -7,7 +7,8 @@
 
 #include "base/loop.h"
 #include "base/mem.h"
-#include "proto/node.pb-c.h"
+#include "node/node_impl.h"
+#include "store/schema.h"
 #include "wire/client.h"
 
 /* What the receiver of a test does with a batch. */
@@ -438,5 +439,100 @@ TEST(requests_that_make_no_sense_are_refused)
 	wait.prefix = "";
 	wait.to = 9;
 	CHECK_INT(call(&f, RPC_NODE_WAIT_TAKEN, &wait).err.code, ERR_NOT_FOUND);
+	close_fix(&f);
+}
+
+/* The file of a node before there were outboxes. */
+static void make_old_file(void)
+{
+	const char *const steps[] = {raft_store_schema, life_schema,
+				     inbox_schema, tables_schema};
+	struct db *db;
+	struct err err;
+
+	CHECK_INT(db_open(&db, "n1.db", DB_NODE, &err), 0);
+	CHECK_INT(schema_apply(db, steps, 4, &err), 0);
+	CHECK_INT(db_exec(db,
+			  "INSERT INTO inbox (cursor, id, sender, receiver,"
+			  " type, payload, sent_ms, taken) VALUES"
+			  " (5, 'a', 0, 1, 1, x'', 1, 1),"
+			  " (6, 'b', 2, 1, 7, x'62', 1, 0),"
+			  " (9, 'c', 0, 1, 1, x'', 1, 1)",
+			  &err),
+		  0);
+	db_close(db);
+}
+
+static int64_t cursor_of(struct fix *f, const char *id)
+{
+	Gfl__V1__SendMessageRequest in = GFL__V1__SEND_MESSAGE_REQUEST__INIT;
+	Gfl__V1__MessageItem m = GFL__V1__MESSAGE_ITEM__INIT;
+	Gfl__V1__SendMessageResponse *out;
+	int64_t cursor;
+
+	m.id = (char *)id;
+	m.type = 1;
+	in.message = &m;
+	out = (Gfl__V1__SendMessageResponse *)call(f, RPC_NODE_SEND_MESSAGE,
+						   &in)
+		      .out;
+	CHECK(out);
+	cursor = out->cursor;
+	rpc_free(&out->base);
+	return cursor;
+}
+
+TEST(a_file_from_before_outboxes_keeps_its_messages_ids_and_cursors)
+{
+	Gfl__V1__ReceiveMessagesRequest in =
+		GFL__V1__RECEIVE_MESSAGES_REQUEST__INIT;
+	Gfl__V1__ReceiveMessagesResponse *out;
+	struct fix f;
+
+	make_old_file();
+	open_fix(&f, NULL, 0);
+	CHECK_INT(cursor_of(&f, "a"), 5);
+	CHECK_INT(cursor_of(&f, "b"), 6);
+	CHECK_INT(cursor_of(&f, "d"), 10);
+	out = (Gfl__V1__ReceiveMessagesResponse *)call(
+		      &f, RPC_NODE_RECEIVE_MESSAGES, &in)
+		      .out;
+	CHECK_INT(out->n_messages, 2);
+	CHECK_INT(out->messages[0]->cursor, 6);
+	CHECK_INT(out->messages[0]->from, 2);
+	CHECK_INT(out->messages[0]->type, 7);
+	CHECK_STR(out->messages[1]->id, "d");
+	rpc_free(&out->base);
+	close_fix(&f);
+}
+
+/* What is left in the inbox when a reader says that it has all up to the first
+ * cursor of `box`. */
+static size_t left(struct fix *f, const char *box)
+{
+	Gfl__V1__ReceiveMessagesRequest in =
+		GFL__V1__RECEIVE_MESSAGES_REQUEST__INIT;
+	Gfl__V1__ReceiveMessagesResponse *out;
+	size_t n;
+
+	in.after = 1;
+	in.box = (char *)box;
+	out = (Gfl__V1__ReceiveMessagesResponse *)call(
+		      f, RPC_NODE_RECEIVE_MESSAGES, &in)
+		      .out;
+	n = out->n_messages;
+	rpc_free(&out->base);
+	return n;
+}
+
+TEST(the_cursor_of_another_inbox_acknowledges_nothing)
+{
+	struct fix f;
+
+	open_fix(&f, NULL, 0);
+	CHECK_INT(cursor_of(&f, "a"), 1);
+	CHECK_INT(cursor_of(&f, "b"), 2);
+	CHECK_INT(left(&f, "0123456789abcdef"), 2);
+	CHECK_INT(left(&f, ""), 1);
 	close_fix(&f);
 }
