@@ -99,7 +99,7 @@ void secure_arrived(struct conn *c, const char *p, size_t len)
 	tls_feed(c->tls, p, len);
 	do
 		n = read_some(c, &err);
-	while (n > 0 && !c->closed && !c->lingering);
+	while (n > 0 && !c->closed && !c->lingering && tls_fed(c->tls));
 	if (c->closed)
 		return;
 	conn_flush(c);

@@ -55,8 +55,10 @@ struct tls_conn *tls_accept(struct tls *t);
 struct tls_conn *tls_connect(struct tls *t, const char *host, const char *alpn);
 void tls_free(struct tls_conn *c); /* NULL is nothing */
 
-/* Bytes have come; they are borrowed until tls_read() returns no more. */
+/* Bytes have come; they are borrowed until tls_read() has used them all up:
+ * tls_fed() then says no. */
 void tls_feed(struct tls_conn *c, const char *p, size_t len);
+bool tls_fed(const struct tls_conn *c); /* would tls_read() find something? */
 
 /* Go on with the handshake and take up to room bytes of what the peer said.
  * What is to be sent is appended to out. Returns their number or one of these;

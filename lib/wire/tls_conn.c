@@ -274,6 +274,11 @@ void tls_feed(struct tls_conn *c, const char *p, size_t len)
 	c->in_len = len;
 }
 
+bool tls_fed(const struct tls_conn *c)
+{
+	return c->in_len || SSL_has_pending(c->ssl);
+}
+
 static int explain(struct tls_conn *c, struct err *err)
 {
 	unsigned long e = ERR_peek_last_error();

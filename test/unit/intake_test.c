@@ -508,7 +508,7 @@ TEST(closing_the_server_ends_streams)
 	r = caller_reply(&t.c, id);
 	CHECK_STR(r->grpc_status, "14");
 	caller_close(&t.c);
-	loop_close(t.w.loop);
+	world_close_rest(&t.w);
 }
 
 TEST(text_and_gzip_come_in_streams_too)

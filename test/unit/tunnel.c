@@ -15,7 +15,7 @@ struct tunnel {
 	uv_connect_t connect;
 	uv_shutdown_t no_more_near, no_more_far;
 	int open;
-	bool shaken;
+	bool shaken, near_ended, far_ended; /* they say no more */
 };
 
 struct piece {
@@ -59,15 +59,13 @@ static void on_written(uv_write_t *req, int status)
 	struct piece *p = (struct piece *)req;
 	struct tunnel *t = p->from->data;
 
-	if (!uv_is_closing((uv_handle_t *)p->from)) {
-		if (status)
-			cut(t);
-		else if (p->from != (uv_stream_t *)&t->near || t->shaken)
-			uv_read_start(p->from, on_alloc,
-				      p->from == (uv_stream_t *)&t->near
-					      ? on_near
-					      : on_far);
-	}
+	if (status && status != UV_ECANCELED)
+		cut(t);
+	else if (!status && p->from == (uv_stream_t *)&t->near && t->shaken &&
+		 !t->near_ended)
+		uv_read_start(p->from, on_alloc, on_near);
+	else if (!status && p->from == (uv_stream_t *)&t->far && !t->far_ended)
+		uv_read_start(p->from, on_alloc, on_far);
 	free(p->p);
 	free(p);
 }
@@ -88,10 +86,13 @@ static void pass(uv_stream_t *to, uv_stream_t *from, struct buf *bytes)
 	uv_write(&p->req, to, &b, 1, on_written);
 }
 
+/* That an end says no more has been passed on. */
 static void on_said(uv_shutdown_t *req, int status)
 {
-	if (status != UV_ECANCELED)
-		cut(req->handle->data);
+	struct tunnel *t = req->handle->data;
+
+	if (status != UV_ECANCELED && t->near_ended && t->far_ended)
+		cut(t);
 }
 
 /* What the test wrote. */
@@ -105,10 +106,10 @@ static void on_near(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
 		pass((uv_stream_t *)&t->far, h, &out);
 	} else if (n == UV_EOF) {
 		uv_read_stop(h);
+		t->near_ended = true;
 		tls_end(t->tls, &out);
-		pass((uv_stream_t *)&t->far, (uv_stream_t *)&t->far, &out);
-		uv_shutdown(&t->no_more_far, (uv_stream_t *)&t->far, NULL);
-		uv_read_start((uv_stream_t *)&t->far, on_alloc, on_far);
+		pass((uv_stream_t *)&t->far, h, &out);
+		uv_shutdown(&t->no_more_far, (uv_stream_t *)&t->far, on_said);
 	} else if (n < 0) {
 		cut(t);
 	}
@@ -149,6 +150,7 @@ static void on_far(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
 	}
 	if (end < 0) {
 		uv_read_stop(h);
+		t->far_ended = true;
 		uv_shutdown(&t->no_more_near, (uv_stream_t *)&t->near, on_said);
 	}
 	buf_release(&got);
