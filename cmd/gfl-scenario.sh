@@ -44,6 +44,7 @@ END
 
 bin=$(dirname "$(readlink -f "$0")")
 PATH=$bin:$PATH
+unset GFL_TLS_CERT GFL_TLS_KEY GFL_TLS_CA # of a cluster elsewhere
 export LC_ALL=C # awk reads 0.5 as 0 where a comma divides
 keep='' times=3 rounds=400 seed=1 data=/usr/share/datasets/fashion-mnist
 
