@@ -2,14 +2,16 @@
 # bench.sh - run the benches in turn, several times, and print one table of the
 # medians. Ours and a peer's are always of the same run, one after the other.
 #
-#	bench.sh BUILD [train|rounds|proposals|unary|calls|hold|messages]...
+#	bench.sh BUILD [train|rounds|proposals|unary|calls|hold|
+#		nodes|small|messages]...
 #
 # BENCH_ROUNDS (5) and BENCH_SECONDS (1, of each measurement) may be set.
 set -eu
 here=$(dirname "$0")
 build=$1
 shift
-[ $# -gt 0 ] || set -- train rounds proposals unary calls hold messages
+[ $# -gt 0 ] || set -- train rounds proposals unary calls hold nodes small \
+	messages
 seconds=${BENCH_SECONDS:-1}
 PATH=$build/bin:$PATH
 records=$(mktemp)
@@ -24,6 +26,8 @@ bench() {
 	messages) "$here/messages.sh" ;;
 	calls) "$here/calls.sh" "$build" "$seconds" ;;
 	hold) "$here/hold.sh" "$build" ;;
+	nodes) "$here/nodes.sh" "$build" ;;
+	small) "$here/small.sh" "$build" ;;
 	*) echo "bench: there is no \"$1\"" >&2; return 2 ;;
 	esac
 }
