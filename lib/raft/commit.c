@@ -4,7 +4,11 @@
 /* A leader may count itself only for what its disk has. */
 static int64_t match_of(const struct raft *r, const struct peer *p)
 {
-	return p->id == r->cfg.id ? r->log.durable : p->match;
+	if (p->id == r->cfg.id)
+		return RAFT_BUG(RAFT_BUG_COUNT_SELF_EARLY)
+			       ? raft_log_last(&r->log)
+			       : r->log.durable;
+	return p->match;
 }
 
 void raft_commit_to(struct raft *r, int64_t index)

@@ -132,6 +132,10 @@ static bool up_to_date(const struct raft *r, const struct raft_msg *m)
 	int64_t last = raft_log_last(&r->log);
 	int64_t term = raft_log_term(&r->log, last);
 
+	if (RAFT_BUG(RAFT_BUG_ANY_CANDIDATE))
+		return true;
+	if (RAFT_BUG(RAFT_BUG_LONGEST_LOG))
+		return m->index >= last;
 	return m->log_term > term || (m->log_term == term && m->index >= last);
 }
 
@@ -169,8 +173,9 @@ void raft_on_prevote(struct raft *r, const struct raft_msg *m)
 void raft_on_vote(struct raft *r, const struct raft_msg *m)
 {
 	struct raft_msg reply = {.type = RAFT_VOTE_REPLY, .to = m->from};
-	bool yes = m->term == r->term && (!r->vote || r->vote == m->from) &&
-		   up_to_date(r, m);
+	bool free =
+		!r->vote || r->vote == m->from || RAFT_BUG(RAFT_BUG_VOTE_TWICE);
+	bool yes = m->term == r->term && free && up_to_date(r, m);
 
 	reply.reject = !yes;
 	reply.term = r->term;

@@ -10,6 +10,8 @@ void raft_heartbeat_one(struct raft *r, struct peer *p, int64_t context)
 
 	m.term = r->term;
 	m.commit = r->commit < p->match ? r->commit : p->match;
+	if (RAFT_BUG(RAFT_BUG_COMMIT_BY_HEARTBEAT))
+		m.commit = r->commit;
 	m.context = context;
 	p->commit_told = m.commit;
 	raft_send(r, &m, 0);
@@ -83,7 +85,8 @@ void raft_check_quorum(struct raft *r)
 {
 	int64_t heard = raft_quorum_value(r, heard_of);
 
-	if (r->now_ms - heard >= r->cfg.election_max_ms)
+	if (r->now_ms - heard >= r->cfg.election_max_ms &&
+	    !RAFT_BUG(RAFT_BUG_NO_CHECK_QUORUM))
 		raft_follow(r, r->term, 0);
 }
 

@@ -44,6 +44,8 @@ void raft_conf_cut(struct raft *r, int64_t from)
 {
 	size_t n = r->n_confs;
 
+	if (RAFT_BUG(RAFT_BUG_CONF_STAYS))
+		return;
 	while (r->n_confs && raft_conf_top(r)->index >= from)
 		raft_conf_release(&r->conf[--r->n_confs].conf);
 	if (n != r->n_confs)

@@ -130,6 +130,8 @@ const struct raft_entry *raft_next_apply(struct raft *r)
 	int64_t end = r->commit < r->log.durable ? r->commit : r->log.durable;
 	const struct raft_entry *e;
 
+	if (RAFT_BUG(RAFT_BUG_APPLY_EARLY))
+		end = r->commit;
 	if (r->failed || r->in.restore || r->applied >= end)
 		return NULL;
 	e = raft_log_get(&r->log, ++r->applied);

@@ -141,7 +141,8 @@ int64_t raft_quorum_value(const struct raft *r, peer_value_fn *value)
 	if (r->n_peers > sizeof(few) / sizeof(few[0]))
 		v = mem_zero(r->n_peers, sizeof(*v));
 	for (size_t i = 0; i < r->n_peers; i++)
-		if (r->peer[i].role == RAFT_VOTER)
+		if (r->peer[i].role == RAFT_VOTER ||
+		    (r->peer[i].role && RAFT_BUG(RAFT_BUG_LEARNERS_COUNT)))
 			v[n++] = value(r, &r->peer[i]);
 	if (n) {
 		qsort(v, n, sizeof(*v), descending);

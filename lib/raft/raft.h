@@ -314,9 +314,10 @@ struct raft_piece {
 
 /* What to store, as one transaction: the hard state (always whole), then the
  * piece (if not NULL), then delete entries from truncate_from on (if not 0),
- * then add n entries, which follow each other. Several may be under way; they are stored in order, and
- * any number of them may share one transaction. commit is only a hint that
- * saves work after a restart: it is never written for its own sake. */
+ * then add n entries, which follow each other. Several may be under way; they
+ * are stored in order, and any number of them may share one transaction. commit
+ * is only a hint that saves work after a restart: it is never written for its
+ * own sake. */
 struct raft_write {
 	int64_t seq; /* rises by 1 */
 	int64_t term, vote, commit;

@@ -46,7 +46,10 @@ int raft_read(struct raft *r, int64_t now_ms, int64_t ctx, struct err *err)
 	if (r->n_reads - r->read_head >= (size_t)r->cfg.max_reads)
 		return err_full(err, "%zu reads wait already",
 				r->n_reads - r->read_head);
-	w.index = r->commit > r->term_start ? r->commit : r->term_start;
+	w.index = r->commit > r->term_start ||
+				  RAFT_BUG(RAFT_BUG_READ_BEFORE_COMMIT)
+			  ? r->commit
+			  : r->term_start;
 	if (RAFT_BUG(RAFT_BUG_READ_UNCONFIRMED))
 		w.round = 0;
 	add(r, &w);

@@ -210,7 +210,8 @@ static size_t known(const struct raft *r, const struct raft_msg *m)
 {
 	size_t i = 0;
 
-	while (i < m->n && (m->entries[i].index <= r->log.base ||
+	while (i < m->n && ((m->entries[i].index <= r->log.base &&
+			     !RAFT_BUG(RAFT_BUG_SNAPSHOT_CONFLICTS)) ||
 			    raft_log_term(&r->log, m->entries[i].index) ==
 				    m->entries[i].term))
 		i++;
@@ -259,7 +260,8 @@ int raft_on_append(struct raft *r, const struct raft_msg *m, struct err *err)
 
 	if (m->index > raft_log_last(&r->log) ||
 	    (m->index >= r->log.base &&
-	     raft_log_term(&r->log, m->index) != m->log_term)) {
+	     raft_log_term(&r->log, m->index) != m->log_term &&
+	     !RAFT_BUG(RAFT_BUG_NO_PREVIOUS))) {
 		refuse(r, m);
 		return 0;
 	}
@@ -267,7 +269,10 @@ int raft_on_append(struct raft *r, const struct raft_msg *m, struct err *err)
 		return ERR_DATA_LOSS;
 	if (end > r->verified)
 		r->verified = end;
-	raft_commit_to(r, m->commit < end ? m->commit : end);
-	raft_ack(r, m, end);
+	raft_commit_to(r, m->commit < end || RAFT_BUG(RAFT_BUG_COMMIT_UNMATCHED)
+				  ? m->commit
+				  : end);
+	raft_ack(r, m,
+		 RAFT_BUG(RAFT_BUG_ACK_LAST) ? raft_log_last(&r->log) : end);
 	return 0;
 }

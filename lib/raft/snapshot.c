@@ -321,7 +321,8 @@ int raft_on_piece(struct raft *r, const struct raft_msg *m, struct err *err)
 
 bool raft_next_restore(struct raft *r, struct raft_snapshot *out)
 {
-	if (!r->in.restore || r->failed || r->log.durable < r->log.base)
+	if (!r->in.restore || r->failed ||
+	    (r->log.durable < r->log.base && !RAFT_BUG(RAFT_BUG_RESTORE_EARLY)))
 		return false;
 	r->in.restore = false;
 	r->applied = r->snap.index;

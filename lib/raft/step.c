@@ -184,7 +184,8 @@ int raft_step(struct raft *r, int64_t now_ms, const struct raft_msg *m,
 		return rc;
 	if (!enter_term(r, m))
 		return 0;
-	if (m->term < r->term && m->type != RAFT_PREVOTE) {
+	if (m->term < r->term && m->type != RAFT_PREVOTE &&
+	    !(m->type == RAFT_VOTE_REPLY && RAFT_BUG(RAFT_BUG_STALE_VOTE))) {
 		correct(r, m);
 		return 0;
 	}

@@ -67,6 +67,13 @@ static void image_restore(struct world *w, struct server *s,
 	struct image i;
 	struct session_row row;
 
+	if (s->disk.snap.index != of->index) {
+		broken(w,
+		       "snapshots: server %" PRId64
+		       " takes one that its disk does not have",
+		       s->id);
+		return;
+	}
 	memcpy(&i, bytes, sizeof(i));
 	if (i.index != of->index || (size_t)i.index > w->n_facts ||
 	    w->fact[i.index - 1].term != of->term ||

@@ -53,19 +53,30 @@ static void found_by_seed(int bug, uint64_t last, const char *promise)
 	CHECK_STR(why, "");
 }
 
-TEST(an_append_that_truncates_committed_entries_is_seen)
-{
-	found_by_seed(RAFT_BUG_TRUNCATE_ON_STALE, 50, "");
-}
+/* Each within some seeds, and by what it breaks. */
+static const struct {
+	int bug;
+	uint64_t last;
+	const char *promise;
+} by_seed[] = {
+	{RAFT_BUG_ANY_CANDIDATE, 20, "leader completeness"},
+	{RAFT_BUG_LEARNERS_COUNT, 20, "liveness: no leader"},
+	{RAFT_BUG_COMMIT_BY_HEARTBEAT, 60, "state machine safety"},
+	{RAFT_BUG_COUNT_SELF_EARLY, 40, "leader completeness"},
+	{RAFT_BUG_NO_PREVIOUS, 60, "log matching"},
+	{RAFT_BUG_TRUNCATE_ON_STALE, 50, ""},
+	{RAFT_BUG_APPLY_EARLY, 20, "that its disk does not have"},
+	{RAFT_BUG_ABA, 250, ""},
+	{RAFT_BUG_SNAPSHOT_CONFLICTS, 100, "in the place of a committed one"},
+	{RAFT_BUG_READ_BEFORE_COMMIT, 20, "linearizability"},
+	{RAFT_BUG_SESSION_REPLAY, 20, "sessions: proposal"},
+};
 
-TEST(a_proposal_that_applies_twice_is_seen)
+TEST(random_runs_see_most_broken_rules)
 {
-	found_by_seed(RAFT_BUG_SESSION_REPLAY, 50, "sessions: proposal");
-}
-
-TEST(a_write_that_vouches_for_what_replaced_its_entries_is_seen)
-{
-	found_by_seed(RAFT_BUG_ABA, 200, "");
+	for (size_t i = 0; i < sizeof(by_seed) / sizeof(by_seed[0]); i++)
+		found_by_seed(by_seed[i].bug, by_seed[i].last,
+			      by_seed[i].promise);
 }
 
 /* ---- by traces ---- */
@@ -308,4 +319,203 @@ TEST(a_snapshot_without_its_configuration_is_seen)
 {
 	found_by_trace(RAFT_BUG_SNAPSHOT_WITHOUT_CONF, stale_configuration, 3,
 		       "election safety");
+}
+
+/* Servers 1 and 2 stand in the same term; server 3 hears of both. */
+static void two_candidates(struct trace *t)
+{
+	t->w.cut[1][2] = t->w.cut[2][1] = true;
+	time_out(t, 1);
+	time_out(t, 2);
+	ballots(t);
+}
+
+TEST(a_second_vote_in_a_term_is_seen)
+{
+	found_by_trace(RAFT_BUG_VOTE_TWICE, two_candidates, 3,
+		       "election safety");
+}
+
+/* Server 1 stands in term 2 and then in term 3, where it gets the votes of
+ * term 2. */
+static void late_vote(struct trace *t)
+{
+	time_out(t, 1);
+	for (int type = RAFT_PREVOTE; type <= RAFT_VOTE; type++) {
+		while (arrive(t, 0, 0, type, false))
+			;
+		sync_disk(t, 1);
+	}
+	sync_disk(t, 2);
+	sync_disk(t, 3);
+	CHECK_INT(mails(t, 0, 1, RAFT_VOTE_REPLY), 2);
+	time_out(t, 1);
+	while (arrive(t, 0, 0, RAFT_PREVOTE, false) ||
+	       arrive(t, 0, 0, RAFT_PREVOTE_REPLY, false))
+		;
+	sync_disk(t, 1);
+	lose(t, 1, 0, RAFT_VOTE);
+	arrive(t, 2, 1, RAFT_VOTE_REPLY, false);
+	lose(t, 0, 0, 0);
+	split(t, "23");
+	elect_quietly(t, 3);
+	CHECK_INT(status(t, 3).role, RAFT_LEADER);
+}
+
+TEST(a_vote_of_an_earlier_term_is_seen)
+{
+	found_by_trace(RAFT_BUG_STALE_VOTE, late_vote, 3, "election safety");
+}
+
+/* Raft 5.4.1: server 1 has the longer log, but of an older term. */
+static void longer_log(struct trace *t)
+{
+	elect(t, 1);
+	split(t, "23");
+	for (int i = 0; i < 3; i++)
+		propose(t, 1, "a");
+	elect(t, 2);
+	step_down(t, 1);
+	split(t, "13");
+	elect_quietly(t, 1);
+}
+
+TEST(a_longer_log_of_an_older_term_that_wins_is_seen)
+{
+	found_by_trace(RAFT_BUG_LONGEST_LOG, longer_log, 3,
+		       "leader completeness");
+}
+
+/* Diss. 6.2: nobody hears server 1, or it nobody. */
+static void lonely_leader(struct trace *t)
+{
+	elect(t, 1);
+	split(t, "1");
+	for (int i = 0; i < 10; i++)
+		heartbeat(t, 1);
+	if (status(t, 1).role == RAFT_LEADER)
+		broken(&t->w, "check quorum: server 1 leads nobody");
+}
+
+TEST(a_leader_who_hears_nobody_and_stays_is_seen)
+{
+	found_by_trace(RAFT_BUG_NO_CHECK_QUORUM, lonely_leader, 3,
+		       "check quorum");
+}
+
+/* Server 3 has entries of term 2 where the leader of term 3 has others, and
+ * gets an append that has none of them. */
+static void diverged(struct trace *t)
+{
+	elect(t, 3);
+	split(t, "12");
+	for (int i = 0; i < 3; i++)
+		propose(t, 3, "lost");
+	step_down(t, 3);
+	elect_quietly(t, 1);
+	propose(t, 1, "a");
+	propose(t, 1, "b");
+	lose(t, 0, 0, 0);
+	split(t, "");
+}
+
+static void append_nothing(struct trace *t, int64_t commit)
+{
+	struct raft_msg m = {.type = RAFT_APPEND,
+			     .from = 1,
+			     .to = 3,
+			     .term = 3,
+			     .index = 2,
+			     .log_term = 2,
+			     .commit = commit};
+
+	CHECK_INT(step(t, &m), 0);
+	sync_disk(t, 3);
+}
+
+static void commit_what_differs(struct trace *t)
+{
+	diverged(t);
+	heartbeat(t, 1);
+	lose(t, 1, 3, 0);
+	settle(t);
+	CHECK(status(t, 1).commit > 2);
+	append_nothing(t, status(t, 1).commit);
+}
+
+TEST(a_commit_past_what_is_equal_is_seen)
+{
+	found_by_trace(RAFT_BUG_COMMIT_UNMATCHED, commit_what_differs, 3,
+		       "state machine safety");
+}
+
+static void acknowledge_what_differs(struct trace *t)
+{
+	diverged(t);
+	append_nothing(t, 2);
+	arrive(t, 3, 1, RAFT_APPEND_REPLY, false);
+	lose(t, 0, 0, 0);
+	crash(t, 1);
+	split(t, "23");
+	elect_quietly(t, 3);
+	CHECK_INT(status(t, 3).role, RAFT_LEADER);
+}
+
+TEST(an_acknowledgement_of_what_differs_is_seen)
+{
+	found_by_trace(RAFT_BUG_ACK_LAST, acknowledge_what_differs, 3,
+		       "leader completeness");
+}
+
+/* Server 1 removes server 4, which is undone; later server 5 comes. */
+static void undone_change(struct trace *t)
+{
+	elect(t, 1);
+	change(t, 1, 5, RAFT_LEARNER);
+	settle(t);
+	split(t, "2345");
+	change(t, 1, 4, RAFT_NONE);
+	step_down(t, 1);
+	elect(t, 3);
+	split(t, "");
+	heartbeat(t, 3);
+	settle(t);
+	CHECK_INT(status(t, 1).commit, status(t, 3).commit);
+	split(t, "345");
+	CHECK_INT(change(t, 3, 5, RAFT_VOTER), 0);
+	settle(t);
+	heartbeat(t, 3);
+	settle(t);
+	CHECK_INT(status(t, 3).commit, status(t, 3).last);
+	split(t, "12");
+	elect_quietly(t, 1);
+}
+
+TEST(a_configuration_that_stays_when_its_entry_goes_is_seen)
+{
+	found_by_trace(RAFT_BUG_CONF_STAYS, undone_change, 4,
+		       "leader completeness");
+}
+
+/* Server 3 uses a snapshot that its slow disk does not have yet. */
+static void early_state(struct trace *t)
+{
+	elect(t, 1);
+	split(t, "12");
+	for (int i = 0; i < 5; i++) {
+		client(t, 1, false);
+		settle(t);
+	}
+	compact(t, 1);
+	split(t, "");
+	t->slow[3] = true;
+	heartbeat(t, 1);
+	settle(t);
+	sync_disk(t, 3);
+}
+
+TEST(a_state_before_its_snapshot_is_durable_is_seen)
+{
+	found_by_trace(RAFT_BUG_RESTORE_EARLY, early_state, 3,
+		       "takes one that its disk does not have");
 }

@@ -183,24 +183,29 @@ static inline void elect(struct trace *t, int id)
 	settle(t);
 }
 
-/* Make id the leader while nothing but votes gets through. A server that was
- * away learns the term by its first try. */
+/* Nothing but votes gets through, until no more are cast. */
+static inline void ballots(struct trace *t)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (int s = 1; s <= SERVERS; s++)
+			if (!t->slow[s])
+				sync_disk(t, s);
+		for (int type = RAFT_PREVOTE; type <= RAFT_VOTE_REPLY; type++)
+			while (arrive(t, 0, 0, type, false))
+				more = true;
+	}
+}
+
+/* Make id the leader by votes alone. A server that was away learns the term by
+ * its first try. */
 static inline void elect_by_votes(struct trace *t, int id)
 {
 	for (int i = 0; i < 3 && status(t, id).role != RAFT_LEADER; i++) {
-		bool more = true;
-
 		time_out(t, id);
-		while (more) {
-			more = false;
-			for (int s = 1; s <= SERVERS; s++)
-				if (!t->slow[s])
-					sync_disk(t, s);
-			for (int type = RAFT_PREVOTE; type <= RAFT_VOTE_REPLY;
-			     type++)
-				while (arrive(t, 0, 0, type, false))
-					more = true;
-		}
+		ballots(t);
 	}
 }
 
