@@ -55,7 +55,8 @@ const char box_schema[] =
 	" PRIMARY KEY (receiver, seq)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE outbox_lost ("
 	" n INTEGER PRIMARY KEY, id TEXT NOT NULL, receiver INTEGER NOT NULL,"
-	" at_ms INTEGER NOT NULL, why TEXT NOT NULL) STRICT;";
+	" at_ms INTEGER NOT NULL, why TEXT NOT NULL,"
+	" UNIQUE (id, receiver)) STRICT;";
 
 static int number(struct node *n, const char *sql, int64_t *out,
 		  struct err *err)
@@ -273,12 +274,28 @@ static int into_inbox(struct db *db, const struct mail_item *item,
 	return db_run(db, s, err);
 }
 
+/* It may have been given up before, and is not any more. */
+static int unlose(struct db *db, const Gfl__V1__MessageItem *m, struct err *err)
+{
+	sqlite3_stmt *s;
+
+	if (db_stmt(db, &s,
+		    "DELETE FROM outbox_lost WHERE id = ? AND receiver = ?",
+		    err))
+		return (int)err->code;
+	sqlite3_bind_text(s, 1, m->id, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(s, 2, m->to);
+	return db_run(db, s, err);
+}
+
 static int into_outbox(struct db *db, const struct mail_item *item,
 		       struct err *err)
 {
 	const Gfl__V1__MessageItem *m = item->m;
 	sqlite3_stmt *s;
 
+	if (item->named && unlose(db, m, err))
+		return (int)err->code;
 	if (db_stmt(db, &s,
 		    "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		    err))

@@ -22,17 +22,20 @@ struct removal {
 	char *id;           /* of the first given up */
 };
 
-#define SQL(what)                                                            \
-	{                                                                    \
-		"SELECT count(*), sum(length(payload)), min(id) FROM outbox" \
-		" WHERE receiver = ?1 AND " what,                            \
-			"INSERT INTO outbox_lost (id, receiver, at_ms, why)" \
-			" SELECT id, ?1, ?3, ?4 FROM outbox"                 \
-			" WHERE receiver = ?1 AND " what,                    \
-			"DELETE FROM outbox WHERE receiver = ?1 AND " what,  \
+#define SQL(what)                                                             \
+	{                                                                     \
+		"SELECT count(*), sum(length(payload)), min(id) FROM outbox"  \
+		" WHERE receiver = ?1 AND " what,                             \
+			"REPLACE INTO outbox_lost (id, receiver, at_ms, why)" \
+			" SELECT id, ?1, ?3, ?4 FROM outbox"                  \
+			" WHERE receiver = ?1 AND " what,                     \
+			"DELETE FROM box_name WHERE receiver = ?1 AND id IN"  \
+			" (SELECT id FROM outbox WHERE receiver = ?1 AND"     \
+			" named AND " what ")",                               \
+			"DELETE FROM outbox WHERE receiver = ?1 AND " what,   \
 	}
 static const struct {
-	const char *count, *lose, *drop;
+	const char *count, *lose, *forget, *drop;
 } sql[] = {
 	[REMOVAL_UPTO] = SQL("seq <= ?2"),
 	[REMOVAL_ONE] = SQL("seq = ?2"),
@@ -47,6 +50,16 @@ static int prepare(struct db *db, sqlite3_stmt **s, const char *text,
 	sqlite3_bind_int64(*s, 1, r->line->to);
 	sqlite3_bind_int64(*s, 2, r->value);
 	return 0;
+}
+
+/* An id of theirs that comes again is not a repetition any more. */
+static int forget(struct db *db, const struct removal *r, struct err *err)
+{
+	sqlite3_stmt *s;
+
+	if (prepare(db, &s, sql[r->of].forget, r, err))
+		return (int)err->code;
+	return db_run(db, s, err);
 }
 
 static int lose(struct db *db, struct removal *r, struct err *err)
@@ -66,7 +79,7 @@ static int lose(struct db *db, struct removal *r, struct err *err)
 		return (int)err->code;
 	sqlite3_bind_int64(s, 3, clock_wall_ms());
 	sqlite3_bind_text(s, 4, r->why, -1, SQLITE_STATIC);
-	if (db_run(db, s, err) ||
+	if (db_run(db, s, err) || forget(db, r, err) ||
 	    db_stmt(db, &s,
 		    "DELETE FROM outbox_lost WHERE n <="
 		    " (SELECT max(n) FROM outbox_lost) - ?",

@@ -127,8 +127,15 @@ take() { # N - more of them
 	fails 1 gfl-send 2 --via "$n1_url" --expire 0.05 --wait -t 30 later
 	[[ $said == *"wait for the reader of 2: 1 of 1 expired, or were refused for good" ]]
 	until_status 1 expired 2
+	echo '{"id":"m-1","payload":"twice"}' >letter
+	gfl-send 2 --via "$n1_url" --jsonl --expire 0.05 -f letter
+	until_status 1 expired 3
+	gfl-send 2 --via "$n1_url" --jsonl --wait -t 60 -f letter 3>&- &
+	running[send]=$!
+	until_status 1 outbox 2
 	again n2
-	[ "$(gfl-recv --node 2 -t 30)" = kept ]
+	[ "$(gfl-recv --node 2 -n 2 -t 30)" = $'kept\ntwice' ]
+	reap send
 	until_status 1 outbox 0
 }
 

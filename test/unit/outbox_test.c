@@ -31,6 +31,7 @@ struct fix {
 	int64_t last_seq;
 	uint64_t origin;
 	int64_t expire_ms; /* of what is queued */
+	char *id;          /* or NULL */
 	char text[4096];   /* payloads taken, in order */
 	bool ready;
 };
@@ -214,6 +215,8 @@ static Gfl__V1__SendMessagesResponse *queue(struct fix *f, size_t n, size_t len)
 		items[i].to = 2;
 		items[i].type = 1;
 		items[i].expire_ms = f->expire_ms;
+		if (f->id)
+			items[i].id = f->id;
 		items[i].payload.len = len;
 		items[i].payload.data = mem_zero(len, 1);
 		items[i].payload.data[0] = (uint8_t)('a' + i % 26);
@@ -332,6 +335,25 @@ TEST(what_expires_goes_and_what_comes_later_is_delivered)
 	f.nturns = 0;
 	drain(&f, 3);
 	CHECK_STR(f.text, "abc");
+	close_fix(&f);
+}
+
+TEST(an_id_that_expired_may_be_sent_again)
+{
+	const struct turn away[] = {{0, 0, true}};
+	struct fix f;
+
+	open_fix(&f, away, 1);
+	f.id = "m-1";
+	f.expire_ms = 1;
+	queue_well(&f, 1, 1);
+	drain(&f, 1);
+	f.expire_ms = 0;
+	queue_well(&f, 1, 1);
+	queue_well(&f, 1, 1);
+	drain(&f, 1);
+	CHECK_STR(f.text, "a");
+	CHECK_INT(f.got, 1);
 	close_fix(&f);
 }
 
