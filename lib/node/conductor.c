@@ -13,14 +13,17 @@
 #include "plan/coordinator.h"
 #include "wire/rpc.h"
 
-enum { PAUSE_MS = 200 }; /* after a proposal that came to nothing */
+enum {
+	PAUSE_MS = 200,  /* after a proposal that came to nothing */
+	SLEPT_MS = 1000, /* between two looks: we were stopped or starved */
+};
 
 struct conductor {
 	struct coordinator *plan; /* NULL while another node leads */
 	Gfl__V1__Run *table;      /* the last reports, of the run under way */
 	bool fresh;               /* the table is ahead of the log */
 	bool busy;                /* an act is proposed */
-	int64_t pause_until_ms;
+	int64_t pause_until_ms, look_ms;
 	struct coordinator_trainer *trainers; /* of the view */
 	struct coordinator_run run;
 };
@@ -207,6 +210,7 @@ void conductor_leads(struct node *n, bool leads)
 	if (!leads)
 		return;
 	opts.fail_after_ms = n->cfg.fail_after_ms;
+	c->look_ms = clock_ms();
 	c->plan = coordinator_new(&opts, clock_ms());
 	for (size_t i = 0; run && i < run->n_reports; i++)
 		tell_round(n, run, run->reports[i]);
@@ -438,9 +442,13 @@ static void act_upon(struct node *n, const struct coordinator_act *act)
 void conductor_look(struct node *n)
 {
 	struct conductor *c = n->conductor;
+	int64_t now_ms = clock_ms(), slept_ms = now_ms - c->look_ms;
 	struct coordinator_act act = {0};
 	struct coordinator_view v;
 
+	c->look_ms = now_ms;
+	if (c->plan && slept_ms > SLEPT_MS)
+		coordinator_slept(c->plan, slept_ms);
 	if (!c->plan || c->busy || !n->leads || !driver_leads(n->driver) ||
 	    clock_ms() < c->pause_until_ms)
 		return;

@@ -87,6 +87,14 @@ static struct known *know(struct coordinator *c, int64_t id)
 	return k;
 }
 
+void coordinator_slept(struct coordinator *c, int64_t slept_ms)
+{
+	c->since_ms += slept_ms;
+	c->enough_ms += slept_ms;
+	for (size_t i = 0; i < c->nknown; i++)
+		c->known[i].heard_ms += slept_ms;
+}
+
 void coordinator_heard(struct coordinator *c, int64_t trainer, int64_t now_ms)
 {
 	know(c, trainer)->heard_ms = now_ms;

@@ -79,6 +79,10 @@ struct coordinator *coordinator_new(const struct coordinator_opts *opts,
 				    int64_t now_ms);
 void coordinator_free(struct coordinator *c);
 
+/* We were stopped or starved for so long, and heard nobody: that counts against
+ * nobody. */
+void coordinator_slept(struct coordinator *c, int64_t slept_ms);
+
 /* A heartbeat, or anything else, from a trainer. */
 void coordinator_heard(struct coordinator *c, int64_t trainer, int64_t now_ms);
 

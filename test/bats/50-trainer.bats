@@ -258,3 +258,17 @@ table() {
 	kill -CONT "$n1_pid"
 	grep -q "event=attached .* node=$n2_url" t1.log
 }
+
+@test "a lone leader that was stopped takes no trainer for dead" {
+	start n1 gfl-node --bootstrap --db n1.db --fail-after 1
+	gfl-data split --data $data --parts 4 --by dirichlet:0.5 --out parts
+	trainer 1
+	gfl-wait trainers 1 -t 20 --node "$n1_url"
+	kill -STOP "$n1_pid"
+	read -rt 2.5 <> <(:) || true
+	kill -CONT "$n1_pid"
+	watch "$n1_url" gfl.v1.NodeService/ReadLog '{"follow":true}'
+	echo '{}' | gfl-log append noop - --node "$n1_url" -t 20
+	gfl-wait trainers 1 -t 20 --node "$n1_url"
+	! grep trainer_down n1.log
+}

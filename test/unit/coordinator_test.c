@@ -155,6 +155,22 @@ TEST(a_new_leader_plans_as_the_old_one_would)
 	teardown(&b);
 }
 
+TEST(the_leaders_own_sleep_counts_against_no_trainer)
+{
+	struct world w;
+
+	setup(&w, 2);
+	next(&w);
+	w.now += 4000;
+	next(&w);
+	w.now += 60000;
+	coordinator_slept(w.c, 60000);
+	CHECK(next(&w) != COORDINATOR_TRAINER_DOWN);
+	w.now += 1000; /* silent for five seconds of ours */
+	CHECK_INT(next(&w), COORDINATOR_TRAINER_DOWN);
+	teardown(&w);
+}
+
 TEST(a_silent_trainer_goes_down_but_not_before_a_new_leader_waited)
 {
 	struct world w;
