@@ -37,7 +37,11 @@ static const struct prog prog = {
 		 "the cluster asks here. The first node to come is granted to "
 		 "found the cluster, once for ever. State is in SQLite: a "
 		 "gateway that is killed and started again knows its nodes. "
-		 "The cluster goes on while the gateway is away.",
+		 "The cluster goes on while the gateway is away; one that "
+		 "comes back, even with an empty database, knows the living "
+		 "within two heartbeats. There may be several gateways, each "
+		 "of which hears every node: all but one are started with "
+		 "--no-bootstrap.",
 	.example = "gfl-gateway --listen 127.0.0.1:8090\n"
 		   "curl -d '{}' -H 'content-type: application/json' "
 		   "http://127.0.0.1:8090/GatewayService/GetNodes",
