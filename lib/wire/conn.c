@@ -88,7 +88,7 @@ void conn_settle(struct conn *c)
 		kind = WAIT_LINGER;
 	else
 		kind = wait_of(c);
-	if (kind == c->own.wait && kind != WAIT_IDLE && kind != WAIT_STREAM)
+	if (kind == c->own.wait && kind != WAIT_IDLE)
 		return;
 	if (kind == WAIT_LINGER)
 		linger(c);

@@ -65,7 +65,7 @@ enum {
 	ENGINE_JSON = 4 << 20, /* bytes of a message in JSON */
 	ENGINE_BODIES = 16, /* of the largest size, being received at once */
 	ENGINE_STREAMS = 100000,   /* of HTTP/2, of all connections */
-	ENGINE_SLOWEST = 64 << 10, /* bytes to be read in the idle time */
+	ENGINE_SLOWEST = 64 << 10, /* bytes to be moved in the idle time */
 };
 
 union address {
@@ -251,6 +251,8 @@ struct intake {
 	call_message_fn *fn;
 	void *arg;
 	size_t at;   /* of the body, up to where messages were taken */
+	uint64_t seen; /* bytes that had come when its time last began */
+	bool moved;    /* a message was taken since */
 	bool paused; /* by the handler */
 	bool ended;  /* the client has sent all */
 	bool told;   /* and the handler knows */

@@ -25,7 +25,7 @@ static void settle(struct stream *st)
 			      : intake_ready(st)        ? WAIT_STREAM
 							: WAIT_NONE;
 
-	if (kind != st->wait || kind == WAIT_STREAM)
+	if (kind != st->wait)
 		wait_for(st, kind);
 }
 

@@ -70,6 +70,7 @@ static void plain_request(struct call *call, const char *verb)
 		call->route = call->plain->method;
 		call->plain = NULL;
 		call->dialect = &dialect_old;
+		coding_read(call);
 	}
 }
 

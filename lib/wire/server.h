@@ -104,8 +104,9 @@ void server_metrics(struct server *s, server_metrics_fn *fn, void *arg);
  * borrowed, and NULL (once) after the last one. fn may answer or end the call,
  * at any message. The client is held back, by not reading on, while the call is
  * paused (from now on: fn is not called before call_resume()), while more than
- * 1 MiB of answers wait for it, and until fn is set. A stream on which nothing
- * moves for 60 s ends with DEADLINE_EXCEEDED, unless it is paused. */
+ * 1 MiB of answers wait for it, and until fn is set. A stream on which for 60 s
+ * neither a message moves nor 64 KiB of one ends with DEADLINE_EXCEEDED, unless
+ * it is paused. */
 typedef void call_message_fn(struct call *call, const ProtobufCMessage *msg,
 			     void *arg);
 void call_on_message(struct call *call, call_message_fn *fn, void *arg);

@@ -303,8 +303,28 @@ TEST(a_stream_on_which_nothing_comes_is_ended)
 	id = caller_begin(&t.c, SUM, GRPC, NULL);
 	r = caller_wait(&t.c, id);
 	CHECK_STR(r->grpc_status, "4");
-	CHECK_HAS(r->message, "nothing came");
+	CHECK_HAS(r->message, "no message came");
 	CHECK_INT(t.cancels, 1);
+	close_bed(&t);
+}
+
+TEST(a_message_that_drips_ends_its_stream)
+{
+	char head[5] = {0, 0, 0, 16, 0};
+	struct bed t;
+	struct reply *r;
+	int32_t id;
+
+	open_bed(&t, (struct server_opts){.idle_ms = 30});
+	id = caller_begin(&t.c, SUM, GRPC, NULL);
+	r = caller_reply(&t.c, id);
+	caller_say(&t.c, id, head, 5);
+	while (!r->closed) {
+		caller_say(&t.c, id, "", 1);
+		caller_turn(&t.c);
+	}
+	CHECK_STR(r->grpc_status, "4");
+	CHECK_INT(t.messages, 0);
 	close_bed(&t);
 }
 
