@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "registry/directory.h"
+#include "registry/merge.h"
 
 struct asking {
 	struct loop *loop;
@@ -65,6 +66,48 @@ static int ask(struct survey *s, const GetNodesResponse *list,
 	return 0;
 }
 
+static int take(struct survey *out, const GetNodesResponse *list,
+		const struct client_opts *o, struct err *err)
+{
+	int rc;
+
+	out->n = list->n_nodes;
+	out->nodes = mem_zero(out->n, sizeof(*out->nodes));
+	rc = ask(out, list, o, err);
+	if (rc)
+		survey_release(out);
+	return rc;
+}
+
+/* The URL of a member that knows of more than are in the list, or NULL. */
+static const char *who_knows_more(const struct survey *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const Gfl__V1__NodeStatus *n = s->nodes[i].status;
+
+		if (n && n->members > (int64_t)s->n)
+			return n->url;
+	}
+	return NULL;
+}
+
+/* A gateway that has just been set up, or is cut off, does not know all. */
+static int complete(struct survey *s, GetNodesResponse *list,
+		    const struct client_opts *o, struct err *err)
+{
+	GetNodesRequest in = GET_NODES_REQUEST__INIT;
+	const char *url = who_knows_more(s);
+	GetNodesResponse *more;
+
+	if (!url || client_now(&o->tls, url, RPC_GATEWAY_GET_NODES, &in.base,
+			       o->timeout_ms, (ProtobufCMessage **)&more, err))
+		return 0; /* what is known will do */
+	merge_nodes(list, more);
+	rpc_free(&more->base);
+	survey_release(s);
+	return take(s, list, o, err);
+}
+
 int survey_take(struct survey *out, const struct client_opts *o,
 		struct err *err)
 {
@@ -74,12 +117,10 @@ int survey_take(struct survey *out, const struct client_opts *o,
 	*out = (struct survey){0};
 	if (directory_nodes(o, &list, err))
 		return (int)err->code;
-	out->n = list->n_nodes;
-	out->nodes = mem_zero(out->n, sizeof(*out->nodes));
-	rc = ask(out, list, o, err);
+	rc = take(out, list, o, err);
+	if (!rc)
+		rc = complete(out, list, o, err);
 	rpc_free(&list->base);
-	if (rc)
-		survey_release(out);
 	return rc;
 }
 

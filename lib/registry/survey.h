@@ -17,7 +17,7 @@ struct survey {
 };
 
 /* Ask where the members are (directory_nodes), then each of them, for at most
- * o's timeout both times. A member that does not answer is no failure; nobody
+ * o's timeout both times; and once more if one of them knows of more. A member that does not answer is no failure; nobody
  * to tell the members is UNAVAILABLE. The caller releases *out. */
 int survey_take(struct survey *out, const struct client_opts *o,
 		struct err *err) MUST_CHECK;

@@ -393,6 +393,21 @@ knows_all_soon() {
 	kill -CONT "${!pid}"
 }
 
+@test "gfl-check asks the members that a gateway does not know yet" {
+	cluster 2
+	kill -STOP "$n1_pid" # so that it does not register again
+	crash gw
+	rm gw.db*
+	again gw
+	watch_gateway gw
+	until [ "$(alive gw)" = 2 ]; do event; done
+	status=0
+	gfl-check nodes -t 1 >said || status=$?
+	kill -CONT "$n1_pid"
+	cat said
+	[ "$status" = 2 ] && grep '^CRITICAL - 1 of 2 nodes alive' said
+}
+
 @test "gfl-check tells of gateways that hang, within one timeout" {
 	two_gateways 1
 	gfl-check gateway | grep '^OK - 2 of 2 gateways answer'
