@@ -26,7 +26,7 @@ CPPFLAGS += -Ilib -I$(BUILD)/gen -D_GNU_SOURCE -DGFL_VERSION='"$(VERSION)"' \
 	$(if $(filter 0,$(DNNL)),-DGFL_NO_DNNL)
 CFLAGS += -std=gnu17 $(OPTIM) $(WARN) -MMD -MP
 LDFLAGS += $(OPTIM) -Wl,--as-needed
-LDLIBS := -luv -lcurl -lnghttp2 -ljansson -lsqlite3 -lprotobuf-c -linih -lsmartcols -lisal -lssl -lcrypto \
+LDLIBS := -luv -ledit -lcurl -lnghttp2 -ljansson -lsqlite3 -lprotobuf-c -linih -lsmartcols -lisal -lssl -lcrypto \
 	$(if $(filter 0,$(DNNL)),,-ldnnl -lgomp) -lz -lm -lpthread
 
 PROTO := $(wildcard proto/*.proto)
@@ -50,7 +50,7 @@ all: $(CMD) $(SH) $(PARTS)
 PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libnghttp2-dev \
 	libjansson-dev \
 	libsqlite3-dev protobuf-c-compiler libprotobuf-c-dev libssl-dev \
-	libisal-dev libinih-dev libsmartcols-dev libdnnl-dev uthash-dev \
+	libisal-dev libinih-dev libedit-dev libsmartcols-dev libdnnl-dev uthash-dev \
 	zlib1g-dev dataset-fashion-mnist
 # Whoever has npm from elsewhere keeps it: Debian's would be in its way.
 NODE := $(if $(shell command -v npm 2>&1),,nodejs npm)

@@ -71,20 +71,39 @@ static int find(struct command *c, struct err *err)
 	return 0;
 }
 
-int command_open(struct command **out, const char *text, struct err *err)
+/* Takes words. */
+static int open_words(struct command **out, struct words *words,
+		      struct err *err)
 {
 	struct command *c = mem_zero(1, sizeof(*c));
-	int rc = words_split(&c->words, text, err);
+	int rc;
 
-	if (!rc)
-		rc = c->words.n ? find(c, err)
-				: err_set(err, ERR_INVALID_ARGUMENT,
-					  "an empty command");
+	c->words = *words;
+	rc = words->n ? find(c, err)
+		      : err_set(err, ERR_INVALID_ARGUMENT, "an empty command");
 	if (rc)
 		command_free(c);
 	else
 		*out = c;
 	return rc;
+}
+
+int command_open(struct command **out, const char *text, struct err *err)
+{
+	struct words words;
+
+	if (words_split(&words, text, err))
+		return (int)err->code;
+	return open_words(out, &words, err);
+}
+
+int command_of(struct command **out, const char *const *words, size_t n,
+	       struct err *err)
+{
+	struct words copy;
+
+	words_copy(&copy, words, n);
+	return open_words(out, &copy, err);
 }
 
 const char *command_path(const struct command *c)

@@ -17,6 +17,9 @@ struct command;
  * it. */
 int command_open(struct command **out, const char *text,
 		 struct err *err) MUST_CHECK;
+/* The same with n words that are there already. */
+int command_of(struct command **out, const char *const *words, size_t n,
+	       struct err *err) MUST_CHECK;
 void command_free(struct command *c); /* NULL is nothing */
 
 /* Variables that a command gets on top of others. All zero is none. */

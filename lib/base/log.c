@@ -19,7 +19,16 @@ static struct {
 	const char *prog;
 	enum log_level level;
 	bool json, journal;
-} log_state = {PTHREAD_MUTEX_INITIALIZER, "gfl", LEVEL_INFO, false, false};
+	log_wake_fn *wake; /* NULL: lines are written */
+	void *arg;
+	struct buf kept;
+} log_state = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.prog = "gfl",
+	.level = LEVEL_INFO,
+};
+
+enum { KEPT_MAX = 256 << 10 };
 
 static const char *const names[] = {"error", "warn", "info", "debug"};
 static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
@@ -227,11 +236,10 @@ static void put_head(struct buf *b, enum log_level level, const char *event)
 
 /* One write a line, so that the lines of two processes do not mix either. What
  * cannot be logged has nowhere to be reported. */
-static void put_line(const struct buf *b)
+static void write_out(const struct buf *b)
 {
 	size_t done = 0;
 
-	pthread_mutex_lock(&log_state.lock);
 	while (done < b->len) {
 		ssize_t n = write(STDERR_FILENO, b->p + done, b->len - done);
 
@@ -239,6 +247,38 @@ static void put_line(const struct buf *b)
 			break;
 		done += n > 0 ? (size_t)n : 0;
 	}
+}
+
+static void put_line(const struct buf *b)
+{
+	pthread_mutex_lock(&log_state.lock);
+	if (log_state.wake && log_state.kept.len + b->len <= KEPT_MAX) {
+		buf_put(&log_state.kept, b->p, b->len);
+		log_state.wake(log_state.arg);
+	} else {
+		write_out(b);
+	}
+	pthread_mutex_unlock(&log_state.lock);
+}
+
+void log_keep(log_wake_fn *wake, void *arg)
+{
+	pthread_mutex_lock(&log_state.lock);
+	log_state.wake = wake;
+	log_state.arg = arg;
+	if (!wake) {
+		write_out(&log_state.kept);
+		buf_release(&log_state.kept);
+	}
+	pthread_mutex_unlock(&log_state.lock);
+}
+
+void log_take(struct buf *out)
+{
+	pthread_mutex_lock(&log_state.lock);
+	if (log_state.kept.len)
+		buf_put(out, log_state.kept.p, log_state.kept.len);
+	buf_reset(&log_state.kept);
 	pthread_mutex_unlock(&log_state.lock);
 }
 

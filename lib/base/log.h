@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 enum log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG };
@@ -33,6 +34,15 @@ void log_err(const char *event, const struct err *err);
 
 /* Set before threads start. prog is kept, not copied. */
 void log_setup(const char *prog, enum log_level level, bool json);
+
+/* Keep lines instead of writing them, and call wake(arg), on whatever thread
+ * logs, for each: a person is typing where they would go. With NULL they are
+ * written again, the kept ones first; so they are beyond 256 KiB. */
+typedef void log_wake_fn(void *arg);
+void log_keep(log_wake_fn *wake, void *arg);
+
+/* Append the lines kept since the last time to out. */
+void log_take(struct buf *out);
 
 /* Would an event of this level be written? For what is costly to gather. */
 bool log_on(enum log_level level);

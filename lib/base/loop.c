@@ -13,7 +13,7 @@ struct loop {
 	uv_loop_t uv;
 	uv_signal_t signals[SIGNALS];
 	bool watching;
-	loop_fn *on_stop, *on_hup;
+	loop_fn *on_stop, *on_hup, *on_int; /* the last may be NULL */
 	void *arg;
 };
 
@@ -43,7 +43,10 @@ static void on_end(uv_signal_t *h, int number)
 {
 	struct loop *l = h->loop->data;
 
-	(void)number;
+	if (number == SIGINT && l->on_int) {
+		l->on_int(l->arg);
+		return;
+	}
 	uv_signal_stop(&l->signals[ON_INT]);
 	uv_signal_stop(&l->signals[ON_TERM]);
 	l->on_stop(l->arg);
@@ -71,6 +74,11 @@ void loop_signals(struct loop *l, loop_fn *on_stop, loop_fn *on_hup, void *arg)
 	uv_signal_start(&l->signals[ON_TERM], on_end, SIGTERM);
 	if (on_hup)
 		uv_signal_start(&l->signals[ON_HUP], on_hangup, SIGHUP);
+}
+
+void loop_on_interrupt(struct loop *l, loop_fn *on_int)
+{
+	l->on_int = on_int;
 }
 
 void loop_run(struct loop *l)

@@ -25,6 +25,10 @@ uv_loop_t *loop_uv(struct loop *l);
  * this call the signals keep their usual effect. */
 void loop_signals(struct loop *l, loop_fn *on_stop, loop_fn *on_hup, void *arg);
 
+/* INT calls this instead, with the arg of loop_signals(), and each time; with
+ * NULL it is as before. */
+void loop_on_interrupt(struct loop *l, loop_fn *on_int);
+
 /* Run until loop_stop(), or until nothing is left to wait for. */
 void loop_run(struct loop *l);
 

@@ -66,6 +66,22 @@ int words_split(struct words *out, const char *text, struct err *err)
 	return 0;
 }
 
+void words_copy(struct words *out, const char *const *at, size_t n)
+{
+	size_t len = 1;
+	char *to;
+
+	for (size_t i = 0; i < n; i++)
+		len += strlen(at[i]) + 1;
+	out->text = to = mem_zero(1, len);
+	out->at = mem_zero(n + 1, sizeof(*out->at));
+	out->n = n;
+	for (size_t i = 0; i < n; i++) {
+		out->at[i] = to;
+		to = stpcpy(to, at[i]) + 1;
+	}
+}
+
 void words_release(struct words *w)
 {
 	free(w->at);

@@ -20,6 +20,9 @@ struct words {
 int words_split(struct words *out, const char *text,
 		struct err *err) MUST_CHECK;
 
+/* A copy of n words. */
+void words_copy(struct words *out, const char *const *at, size_t n);
+
 void words_release(struct words *w);
 
 #endif

@@ -51,6 +51,11 @@ struct server *node_server(const struct node *n)
 	return n->server;
 }
 
+bool node_settled(const struct node *n)
+{
+	return n->leader && state_member(n->state, n->meta.node_id);
+}
+
 bool node_removed(const struct node *n, bool anyhow)
 {
 	return n->removed && (anyhow || n->asked);
@@ -238,6 +243,7 @@ void node_facts(const struct node *n, struct facts *f)
 {
 	facts_add(f, "GFL_NODE_ID", "%" PRId64, n->meta.node_id);
 	facts_add(f, "GFL_NODE", "%s", node_url(n));
+	facts_add(f, "GFL_GATEWAY", "%s", node_url(n)); /* for other nodes */
 	if (n->cfg.facts)
 		facts_join(f, n->cfg.facts);
 }

@@ -80,6 +80,9 @@ const char *node_cluster(const struct node *n); /* 32 hex digits, or empty */
 /* It ended because the others removed it, as it had asked them to in an earlier
  * life (with anyhow: even unasked). Opened again, it joins as a new member. */
 bool node_removed(const struct node *n, bool anyhow);
+/* It knows a leader, and has the log up to its own membership: right after a
+ * restart it may be a member that has not. */
+bool node_settled(const struct node *n);
 struct server *node_server(const struct node *n);
 
 #endif

@@ -253,7 +253,7 @@ from() { # FROM TYPE PAYLOAD
 	gfl-send 1 x --type 7
 	until [ -e done ]; do :; done
 	[ "$(<id)" = 1 ]
-	run grep -E 'SECRET|QUIET|GATEWAY' names
+	run grep -E 'SECRET|QUIET' names
 	[ "$status" = 1 ]
 	grep -x GFL_NODE names
 }

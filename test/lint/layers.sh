@@ -24,6 +24,7 @@ lib/raft/*         -lib/raft/store* -lib/raft/driver* -lib/raft/journal.* -lib/r
 lib/registry/probe.*
 lib/node/state*
 lib/node/view.*
+lib/node/phrase.*
 lib/node/screen.*
 lib/node/lane.*
 lib/fl/exchange*
@@ -43,6 +44,7 @@ lib/wire/binary.*
 lib/wire/field.*
 lib/wire/base64.*
 lib/wire/utf8.*
+lib/base/words.*
 lib/wire/peer.*
 '
 # What a pure file may not reach, not even through another header …

@@ -1,0 +1,276 @@
+#include "node/host.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "node/repl.h"
+#include "wire/tls.h"
+
+enum { PROMPT_MS = 10, SETTLE_MS = 3000 };
+
+/* All that the process owns. */
+struct host {
+	const struct host_config *cfg;
+	struct daemon daemon;
+	struct loop *loop;
+	struct tls *tls;
+	struct node *node;
+	struct node_commands commands;
+	struct facts facts; /* for them */
+	struct repl *repl;  /* or NULL */
+	bool failed;        /* a word of it has */
+	int64_t ready_ms;
+	struct timer prompt; /* until the node has settled */
+	int port;            /* that it had when it first was ready, or 0 */
+	struct err err;      /* why it ended; code 0: it left */
+};
+
+static void on_stop(void *arg)
+{
+	struct host *h = arg;
+
+	daemon_stopping(&h->daemon);
+	loop_on_interrupt(h->loop, NULL);
+	timer_stop(&h->prompt);
+	if (h->repl)
+		repl_stop(h->repl);
+	if (h->node)
+		node_leave(h->node);
+	else
+		loop_stop(h->loop);
+}
+
+/* What runs for the person hears it from the terminal too. */
+static void on_interrupt(void *arg)
+{
+	repl_interrupt(((struct host *)arg)->repl);
+}
+
+static void on_hangup(void *arg)
+{
+	tls_reload(((struct host *)arg)->tls);
+}
+
+/* A line to paste. */
+static void tell_how_to_join(const struct host *h)
+{
+	const struct host_config *cfg = h->cfg;
+	bool gateway = !cfg->joins.n && !cfg->node.bootstrap && cfg->gateways.n;
+	char *line = mem_fmt("gfl-node %s %s", gateway ? "-g" : "--join",
+			     gateway ? cfg->gateways.at[0] : node_url(h->node));
+
+	log_info("serving", "node=%" PRId64 " cluster=%s url=%s join_with=%s",
+		 node_id(h->node), node_cluster(h->node), node_url(h->node),
+		 line);
+	free(line);
+}
+
+/* What a word asks of the node should not be answered from half a log. */
+static void look_at_prompt(void *arg)
+{
+	struct host *h = arg;
+
+	if (!node_settled(h->node) && clock_ms() - h->ready_ms < SETTLE_MS)
+		return;
+	timer_stop(&h->prompt);
+	repl_start(h->repl, node_id(h->node), node_url(h->node));
+	if (repl_is_person(h->repl))
+		loop_on_interrupt(h->loop, on_interrupt);
+}
+
+static void on_ready(void *arg)
+{
+	struct host *h = arg;
+	int port = server_port(node_server(h->node));
+
+	if (!h->port && daemon_ready(&h->daemon, port, &h->err)) {
+		loop_stop(h->loop);
+		return;
+	}
+	h->port = port;
+	tell_how_to_join(h);
+	h->ready_ms = clock_ms();
+	if (h->repl)
+		timer_every(&h->prompt, h->loop, PROMPT_MS, look_at_prompt, h);
+}
+
+static void on_end(const struct err *err, void *arg)
+{
+	struct host *h = arg;
+
+	h->err.code = ERR_OK;
+	if (err)
+		h->err = *err;
+	loop_stop(h->loop);
+}
+
+static char *listen_at(const struct host *h)
+{
+	const struct host_config *cfg = h->cfg;
+	struct opt_addr at = cfg->daemon.listen;
+
+	if (!at.host[0]) {
+		snprintf(at.host, sizeof(at.host), "127.0.0.1");
+		if (!at.port && cfg->node.node_id &&
+		    cfg->node.node_id <= 65535 - HOST_BASE_PORT)
+			at.port = HOST_BASE_PORT + (int)cfg->node.node_id;
+	}
+	if (h->port) /* another life, at the same place */
+		at.port = h->port;
+	return opt_addr_text(&at);
+}
+
+static int open_node(struct host *h, const char *path, const char *at,
+		     struct err *err)
+{
+	const struct host_config *cfg = h->cfg;
+	const struct daemon_opts *d = &cfg->daemon;
+	struct node_config node = cfg->node;
+
+	node.loop = h->loop;
+	node.db_path = path;
+	node.server = (struct server_opts){
+		.listen = at,
+		.advertise = d->advertise,
+		.tls = h->tls,
+		.insecure = d->insecure,
+		.cors = &d->cors,
+		.max_message = (size_t)d->max_message,
+		.max_connections = (size_t)d->max_connections,
+		.max_per_source = (size_t)d->per_source,
+	};
+	node.gateways = cfg->gateways.at;
+	node.ngateways = cfg->gateways.n;
+	node.joins = cfg->joins.at;
+	node.njoins = cfg->joins.n;
+	node.shutdown_ms = d->shutdown_ms;
+	node.bind = d->bind;
+	node.handlers = h->commands.handlers;
+	node.nhandlers = h->commands.nhandlers;
+	node.hooks = h->commands.hooks;
+	node.nhooks = h->commands.nhooks;
+	node.facts = &h->facts;
+	node.on_ready = on_ready;
+	node.on_shutdown = on_stop;
+	node.on_end = on_end;
+	node.arg = h;
+	return node_open(&h->node, &node, err);
+}
+
+/* One life as a member; *again: it was removed, and begins another. */
+static int live(struct host *h, const char *path, bool *again, struct err *err)
+{
+	char *at = listen_at(h);
+	int rc = open_node(h, path, at, err);
+
+	free(at);
+	*again = false;
+	if (rc)
+		return rc;
+	loop_run(h->loop);
+	*again = node_removed(h->node, h->cfg->rejoin);
+	timer_stop(&h->prompt);
+	node_close(h->node);
+	h->node = NULL;
+	if (!h->err.code)
+		return 0;
+	*err = h->err;
+	return (int)err->code;
+}
+
+static int open_repl(struct host *h, struct err *err)
+{
+	const struct repl_config cfg = {
+		.loop = h->loop,
+		.facts = &h->facts,
+		.stop_on_error = h->cfg->errexit,
+		.on_end = on_stop,
+		.arg = h,
+	};
+
+	return h->cfg->interactive ? repl_open(&h->repl, &cfg, err) : 0;
+}
+
+static int serve(struct host *h, const char *path, struct err *err)
+{
+	bool again = true;
+	int rc = tls_open(&h->tls, &h->cfg->daemon.tls, err);
+
+	if (!rc)
+		rc = loop_open(&h->loop, err);
+	if (!rc) {
+		loop_signals(h->loop, on_stop, on_hangup, h);
+		rc = open_repl(h, err);
+	}
+	while (!rc && again) {
+		rc = live(h, path, &again, err);
+		if (again) {
+			log_warn("removed", "error=%s", err->msg);
+			rc = 0;
+		}
+	}
+	h->failed = h->repl && repl_failed(h->repl);
+	repl_close(h->repl);
+	if (h->loop)
+		loop_close(h->loop);
+	tls_close(h->tls);
+	return rc;
+}
+
+/* From its database on, for which there is a name where none is given. */
+static int begin(struct host *h, struct err *err)
+{
+	const struct host_config *cfg = h->cfg;
+	int64_t id = cfg->node.node_id;
+	char *path = NULL, *file = id ? mem_fmt("node-%" PRId64 ".db", id)
+				      : mem_str("node.db");
+	int rc = daemon_db(&path, &cfg->daemon, file, err);
+
+	if (!rc)
+		rc = serve(h, path, err);
+	if (rc && err->code == ERR_RESOURCE_EXHAUSTED && !id && !cfg->daemon.db)
+		err_hint(err, "another node of this machine is told apart by "
+			      "--node-id or --db");
+	free(path);
+	free(file);
+	return rc;
+}
+
+static int check(const struct host_config *cfg, struct err *err)
+{
+	if (cfg->node.bootstrap && cfg->joins.n)
+		return err_set(
+			err, ERR_INVALID_ARGUMENT,
+			"--bootstrap founds a cluster, --join joins one: "
+			"not both");
+	if (cfg->interactive && cfg->daemon.background)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--interactive has no place in the "
+			       "--background");
+	return 0;
+}
+
+int host_run(const struct host_config *cfg, bool *failed, struct err *err)
+{
+	struct host h = {.cfg = cfg};
+	int rc = check(cfg, err);
+
+	if (!rc)
+		rc = node_commands_open(&h.commands, &cfg->on_message, &cfg->on,
+					err);
+	if (!rc)
+		rc = daemon_start(&h.daemon, &cfg->daemon, err);
+	if (!rc) {
+		node_commands_tls(&h.facts, &cfg->daemon.tls);
+		rc = begin(&h, err);
+		daemon_end(&h.daemon);
+	}
+	node_commands_release(&h.commands);
+	facts_release(&h.facts);
+	*failed = h.failed;
+	return rc;
+}
