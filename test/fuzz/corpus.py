@@ -114,6 +114,8 @@ def messages():
 
 
 def plans():
+    seed("peer", "node", b"gfl://lab-1/node/12")
+    seed("peer", "longest", b"gfl://" + b"/".join([b"x" * 64] * 3))
     seed("pairs", "none", b"\x00\x00")
     seed("pairs", "bye", varint(300) + b"\x01" + b"\x01\x01")
     seed("pairs", "many", b"\x00\x03" + b"\x01\x05" + b"\x01\x05" +
