@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 
+import peer
 import tap
 
 GATEWAY = """
@@ -97,7 +98,7 @@ def schema(name, text):
 
 
 PB = schema("gateway", GATEWAY)
-CHANNEL = grpc.insecure_channel(sys.argv[1])
+CHANNEL = peer.channel(sys.argv[1])
 
 
 def gateway(method, **fields):

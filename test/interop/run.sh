@@ -1,37 +1,100 @@
 #!/bin/sh
-# run.sh BUILD - foreign clients against what BUILD has built. TAP on stdout.
+# run.sh BUILD CLIENTS - the clients of others that install.sh has put into
+# CLIENTS, against what is in BUILD: in plain text, and at the same time by TLS
+# with client certificates. TAP on stdout.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)
+clients=$(cd "$2" && pwd)
 tmp=$(mktemp -d)
-export PYTHONDONTWRITEBYTECODE=1
 pids=
-trap 'finish' EXIT
-trap 'exit 1' INT TERM
+export PYTHONDONTWRITEBYTECODE=1
+trap 'rm -rf "$tmp"' EXIT
 
-finish() {
-	for pid in $pids; do kill "$pid" 2>/dev/null || true; done
-	wait
-	rm -rf "$tmp"
+# What drivers read stands where they find the packages.
+prepare() {
+	cp "$here"/*.mjs "$here"/echo.proto "$here"/everything.json "$clients"
+	protoc -I "$clients" --python_out="$clients" --include_imports \
+		--descriptor_set_out="$clients/echo.binpb" echo.proto
 }
 
-# serve NAME PROGRAM ARGUMENT... - returns when it serves; its port is in $port.
+# certificate NAME WHOSE EXTENSIONS - signed by our authority
+certificate() {
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-subj "/CN=$2" -keyout "$1.key" -out "$1.csr"
+	echo "$3" >"$1.ext"
+	openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -days 2 \
+		-extfile "$1.ext" -out "$1.pem"
+}
+
+certificates() {
+	umask 077
+	mkdir "$tmp/certs"
+	cd "$tmp/certs"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-subj '/CN=interop' -days 2 -keyout ca.key -out ca.pem
+	certificate server localhost \
+		subjectAltName=IP:127.0.0.1,DNS:localhost
+	certificate client client extendedKeyUsage=clientAuth
+}
+
+# serve NAME PROGRAM ARGUMENT... - returns when it serves; its port is in $port
 serve() {
 	name=$1
 	shift
-	mkfifo "$tmp/$name.ready"
-	"$@" --listen 127.0.0.1:0 --port-file "$tmp/$name.port" --ready-fd 3 \
-		3>"$tmp/$name.ready" 2>"$tmp/$name.log" &
+	mkfifo "$dir/$name.ready"
+	"$@" --listen 127.0.0.1:0 --port-file "$dir/$name.port" --ready-fd 3 \
+		${CERTS:+--tls-cert "$CERTS/server.pem"} \
+		${CERTS:+--tls-key "$CERTS/server.key"} \
+		${CERTS:+--tls-ca "$CERTS/ca.pem"} \
+		3>"$dir/$name.ready" >"$dir/$name.log" 2>&1 &
 	pids="$pids $!"
-	read -r _ <"$tmp/$name.ready" || { cat "$tmp/$name.log" >&2; exit 1; }
-	port=$(cat "$tmp/$name.port")
+	read -r _ <"$dir/$name.ready" || cat "$dir/$name.log" >&2
+	port=$(cat "$dir/$name.port")
 }
 
+# A driver that ends without a word has failed.
+drive() { # PROGRAM ARGUMENT...
+	status=0
+	timeout 500 "$@" >"$dir/tap" 2>&1 || status=$?
+	sed -E "s/^((not )?ok [0-9]+|# skip) /&$mode, /" "$dir/tap"
+	[ $status = 0 ] && return
+	[ $status = 1 ] || echo "not ok $mode, $* ended with status $status"
+	rc=1
+}
+
+finish() {
+	for pid in $pids; do
+		kill "$pid" || rc=1
+		wait "$pid" || { rc=1; echo "not ok $mode, a server crashed"; }
+	done
+}
+
+suite() { # MODE
+	mode=$1
+	dir=$tmp/$mode
+	rc=0
+	mkdir "$dir"
+	cd "$clients"
+	serve gateway "$build/bin/gfl-gateway" --db "$dir/gateway.db"
+	drive "$here/comm_manager.py" "127.0.0.1:$port"
+	serve echo "$build/test/interop/echo_server"
+	export ECHO_URL="http${CERTS:+s}://127.0.0.1:$port"
+	drive "$here/grpcio.py" "$clients"
+	drive node grpc_js.mjs
+	drive node grpc_web.mjs
+	drive "$here/buf.sh" node_modules/@bufbuild/buf-*/bin/buf
+	drive node connect.mjs
+	finish
+	return $rc
+}
+
+prepare
+(certificates) 2>"$tmp/openssl" || { cat "$tmp/openssl" >&2; exit 1; }
+CERTS= suite plain >"$tmp/plain.tap" &
+plain=$!
 rc=0
-run() { # PROGRAM ARGUMENT...
-	"$@" || rc=1
-}
-
-serve gateway "$build/bin/gfl-gateway" --db "$tmp/gateway.db"
-run "$here/comm_manager.py" "127.0.0.1:$port"
+CERTS=$tmp/certs suite tls >"$tmp/tls.tap" || rc=1
+wait $plain || rc=1
+cat "$tmp/plain.tap" "$tmp/tls.tap"
 exit $rc
