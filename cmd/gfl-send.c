@@ -1,16 +1,12 @@
 /* gfl-send - put messages into nodes' boxes, durably. */
 #include <string.h>
 
-#include "base/input.h"
 #include "base/opt.h"
 #include "base/out.h"
-#include "registry/letter.h"
-#include "registry/post.h"
+#include "registry/post_input.h"
 
 enum {
-	PAYLOAD_MAX = 1 << 20,
-	LINE_MAX_BYTES = 8 << 20, /* of JSON, where escapes are long */
-	PING = 3,                 /* the type of message */
+	PING = 3, /* the type of message */
 };
 
 struct config {
@@ -102,124 +98,29 @@ static void told(struct job *j, const struct err *err)
 	j->status = j->status ? j->status : status;
 }
 
-static int too_long(size_t len, struct err *err)
+static void told_line(const struct err *err, void *arg)
 {
-	return err_set(err, ERR_INVALID_ARGUMENT,
-		       "a message of %zu bytes, at most %d", len, PAYLOAD_MAX);
+	told(arg, err);
 }
 
-static void add(struct job *j, struct post_receiver *to,
-		const struct post_message *m)
+static int post_all(struct job *j, const char *text, struct err *err)
 {
-	if (!post_add(j->post, to, m))
-		post_flush(j->post);
-}
+	const struct config *cfg = j->cfg;
+	const char *path = cfg->file ? cfg->file : "-";
+	const struct post_input in = {
+		.post = j->post,
+		.to = j->to,
+		.everyone = j->everyone,
+		.type = cfg->type,
+		.on_bad = told_line,
+		.arg = j,
+	};
 
-static int post_letter(struct job *j, const struct buf *line, struct err *err)
-{
-	struct post_receiver *to = j->to;
-	struct post_message m;
-	struct letter l;
-	int rc = letter_parse(&l, line->p ? line->p : "", line->len, err);
-
-	if (rc)
-		return rc;
-	if (l.len > PAYLOAD_MAX)
-		rc = too_long(l.len, err);
-	else if (l.to && !j->everyone)
-		rc = post_to(j->post, l.to, &to, err);
-	else if (!to && !j->everyone)
-		rc = err_set(err, ERR_INVALID_ARGUMENT, "no \"to\"");
-	if (!rc) {
-		m = (struct post_message){l.id, l.type, l.payload, l.len};
-		m.type = l.type < 0 ? j->cfg->type : l.type;
-		add(j, to, &m);
-	}
-	letter_release(&l);
-	return rc;
-}
-
-static int post_payload(struct job *j, const struct buf *payload,
-			struct err *err)
-{
-	const struct post_message m = {.type = j->cfg->type,
-				       .payload = payload->p,
-				       .len = payload->len};
-
-	if (payload->len > PAYLOAD_MAX)
-		return too_long(payload->len, err);
-	add(j, j->to, &m);
-	return 0;
-}
-
-/* Is there still anybody to whom the next line may go? */
-static bool goes_on(const struct job *j)
-{
-	struct post_receiver *const *all;
-	size_t n = post_receivers(j->post, &all);
-
-	for (size_t i = 0; i < n; i++)
-		if (!all[i]->failed.code)
-			return true;
-	return !n || (j->cfg->jsonl && !j->everyone);
-}
-
-/* A line that is no message does not keep the others from being sent; nor does
- * one that is yet to come. */
-static void post_lines(struct job *j, struct input *in)
-{
-	struct buf line =
-		BUF_INIT(j->cfg->jsonl ? LINE_MAX_BYTES : PAYLOAD_MAX);
-	struct err bad;
-	bool more = true;
-	int rc;
-
-	for (long long n = 1; goes_on(j); n++) {
-		if (!input_ready(in))
-			post_flush(j->post);
-		rc = input_line(in, &line, &more, &bad);
-		if (!rc && more)
-			rc = j->cfg->jsonl ? post_letter(j, &line, &bad)
-					   : post_payload(j, &line, &bad);
-		if (rc) {
-			err_wrap(&bad, "line %lld", n);
-			told(j, &bad);
-		}
-		if (!more)
-			break;
-	}
-	buf_release(&line);
-}
-
-static int post_file(struct job *j, const char *path, struct err *err)
-{
-	struct buf payload = BUF_INIT(PAYLOAD_MAX);
-	struct input *in;
-	int rc;
-
-	if (!j->cfg->lines && !j->cfg->jsonl) {
-		rc = input_read(&payload, path ? path : "-", err);
-		if (!rc)
-			rc = post_payload(j, &payload, err);
-		buf_release(&payload);
-		return rc;
-	}
-	if (input_open(&in, path ? path : "-", err))
-		return (int)err->code;
-	post_lines(j, in);
-	input_close(in);
-	return 0;
-}
-
-static int post_text(struct job *j, const char *text, struct err *err)
-{
-	struct buf payload = BUF_INIT(PAYLOAD_MAX);
-	int rc = buf_add(&payload, text, strlen(text), err);
-
-	if (!rc)
-		rc = post_payload(j, &payload, err);
-	buf_release(&payload);
-	return rc;
+	if (text)
+		return post_input_text(&in, text, err);
+	if (cfg->lines || cfg->jsonl)
+		return post_input_lines(&in, path, cfg->lines, err);
+	return post_input_file(&in, path, err);
 }
 
 static const char *outcome(const struct post_receiver *r)
@@ -307,7 +208,7 @@ static int post(struct job *j, const char *to, const char *text, int *status,
 		rc = post_to(j->post, to, &j->to, err);
 	if (rc)
 		return rc;
-	rc = text ? post_text(j, text, err) : post_file(j, j->cfg->file, err);
+	rc = post_all(j, text, err);
 	if (rc)
 		return rc;
 	post_flush(j->post);
