@@ -8,7 +8,7 @@
 	"content-type, x-grpc-web, x-user-agent, grpc-timeout, "          \
 	"grpc-encoding, grpc-accept-encoding, connect-protocol-version, " \
 	"connect-timeout-ms, connect-content-encoding, "                  \
-	"connect-accept-encoding, " RPC_FORWARDED
+	"connect-accept-encoding, " RPC_FORWARDED ", " RPC_REQUEST_ID
 #define ANSWER_HEADERS                                                        \
 	"grpc-status, grpc-message, grpc-status-details-bin, grpc-encoding, " \
 	"grpc-accept-encoding, connect-content-encoding, "                    \

@@ -246,7 +246,7 @@ TEST(a_request_that_does_not_arrive_is_cut)
 	struct h2_bed b;
 	struct reply *r;
 
-	h2_bed_open(&b, (struct server_opts){.receive_ms = 30});
+	h2_bed_open(&b, (struct server_opts){.receive_ms = 500});
 	r = caller_wait(
 		&b.c, caller_post(&b.c, HEARTBEAT, GRPC, NULL, SIZE_MAX, NULL));
 	CHECK_INT(r->status, 408);
