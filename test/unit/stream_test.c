@@ -247,22 +247,3 @@ TEST(stream_that_queues_too_many_bytes_fails)
 	close(fd);
 	source_close(&s);
 }
-
-TEST(stream_that_queues_too_many_messages_fails)
-{
-	struct buf b = BUF_INIT(0);
-	struct source s;
-	int fd;
-
-	source_open(&s, keep, 200000, 1);
-	fd = dial_slow(&s);
-	UNTIL(&s.w, s.call);
-	while (s.call && s.left--)
-		send_one(&s, s.call);
-	CHECK_INT(s.cancels, 1);
-	hear_until(&s, fd, &b, "\r\n0\r\n\r\n", 7);
-	CHECK(memmem(b.p, b.len, "10000 messages behind", 21));
-	buf_release(&b);
-	close(fd);
-	source_close(&s);
-}

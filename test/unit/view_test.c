@@ -281,8 +281,8 @@ TEST(a_screen_is_no_larger_than_the_terminal_and_plain)
 	for (size_t i = 0; i < b.len; i++)
 		lines += b.p[i] == '\n';
 	CHECK_INT(lines, 9);
-	CHECK_HAS(b.p, "       1 leader     alive        3       70      0");
-	CHECK_HAS(b.p, "       2            silent       -        -      -");
+	CHECK_HAS(b.p, "   1 leader    alive       3      70     0 ");
+	CHECK_HAS(b.p, "   2           silent      -       -     - ");
 	CHECK_HAS(b.p, "no run");
 	CHECK(!strstr(b.p, "first"));
 	CHECK_HAS(b.p, "last?[2J");
