@@ -3,6 +3,7 @@
 
 #include "base/daemon.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/opt.h"
 #include "fl/trainer.h"
 #include "wire/tls.h"
@@ -196,6 +197,7 @@ static int run(const struct config *cfg, struct err *err)
 	if (!cfg->nodes.n && !cfg->gateways.n)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "name a node with --node, or a gateway with -g");
+	mem_bulk();
 	if (daemon_start(&app.daemon, &cfg->daemon, err) ||
 	    daemon_db(&db, &cfg->daemon, "trainer.db", err))
 		return (int)err->code;

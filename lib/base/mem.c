@@ -1,10 +1,13 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { BULK_KEPT = 32 << 20 };
 
 static void *must(void *p)
 {
@@ -60,4 +63,12 @@ char *mem_fmt(const char *fmt, ...)
 		must(NULL);
 	va_end(ap);
 	return s;
+}
+
+void mem_bulk(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, BULK_KEPT);
+	mallopt(M_TRIM_THRESHOLD, BULK_KEPT);
+#endif
 }

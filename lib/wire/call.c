@@ -331,6 +331,7 @@ int call_send(struct call *call, const ProtobufCMessage *msg)
 		cancelled(call);
 		return -1;
 	}
+	st->said = true;
 	if (st->out.len >= ENGINE_FLUSH)
 		stream_flush(st);
 	stream_later(st);

@@ -162,12 +162,13 @@ static void feed(struct conn *c, const char *p, size_t len)
 void conn_work(struct conn *c)
 {
 	struct buf ahead = c->stash;
-	bool had = stream_pending(&c->own);
+	bool had = stream_pending(&c->own) || c->own.said;
 
 	if (c->broken) {
 		conn_close(c);
 		return;
 	}
+	c->own.said = false;
 	conn_flush(c);
 	if (had)
 		stream_drained(&c->own);

@@ -197,6 +197,7 @@ struct stream {
 
 	unsigned turn; /* of the loop in which it came on todo */
 	bool on_todo;
+	bool said;     /* a message, which may be on its way by now */
 	bool busy;     /* the request is complete, its answer is not */
 	bool open;     /* its messages go to a handler as they come */
 	bool keep;     /* the answer under way leaves the connection open */

@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "wire/tensor_impl.h"
 
+enum { TURN = TENSOR_AHEAD / TENSOR_CHUNK }; /* chunks at once */
+
 /* ---- giving ---- */
 
 struct tensor_gift {
@@ -35,15 +37,15 @@ void tensor_give_end(struct tensor_gift *g, const struct err *err)
 	call_fail(call, err);
 }
 
-/* As much as the reader takes now; the rest when it has taken that. False: it
- * is over, and g is no more. */
+/* A turn's worth, so that others get theirs; the rest when that is taken.
+ * False: it is over, and g is no more. */
 static bool give(struct tensor_gift *g)
 {
 	struct call *call = g->call;
 	struct tensor_piece piece;
 	struct err err;
 
-	while (tensor_out_more(&g->out) && call_queued(call) < TENSOR_AHEAD) {
+	for (int n = 0; n < TURN && tensor_out_more(&g->out); n++) {
 		if (tensor_out_next(&g->out, &piece, &err)) {
 			tensor_give_end(g, &err);
 			return false;

@@ -2,7 +2,7 @@
 # bench.sh - run the benches in turn, several times, and print one table of the
 # medians. Ours and a peer's are always of the same run, one after the other.
 #
-#	bench.sh BUILD [train|rounds|proposals|unary|calls|hold|
+#	bench.sh BUILD [train|rounds|proposals|unary|tensor|calls|hold|
 #		nodes|small|messages]...
 #
 # BENCH_ROUNDS (5) and BENCH_SECONDS (1, of each measurement) may be set.
@@ -10,8 +10,8 @@ set -eu
 here=$(dirname "$0")
 build=$1
 shift
-[ $# -gt 0 ] || set -- train rounds proposals unary calls hold nodes small \
-	messages
+[ $# -gt 0 ] || set -- train rounds proposals unary tensor calls hold nodes \
+	small messages
 seconds=${BENCH_SECONDS:-1}
 PATH=$build/bin:$PATH
 records=$(mktemp)
@@ -23,6 +23,7 @@ bench() {
 	rounds) "$here/rounds.sh" ;;
 	proposals) "$here/proposals.sh" "$seconds" ;;
 	unary) "$here/unary.sh" "$build" "$seconds" ;;
+	tensor) "$here/tensor.sh" "$build" ;;
 	messages) "$here/messages.sh" ;;
 	calls) "$here/calls.sh" "$build" "$seconds" ;;
 	hold) "$here/hold.sh" "$build" ;;

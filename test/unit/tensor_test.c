@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "proto/gateway.pb-c.h"
 #include "proto/trainer.pb-c.h"
 #include "proxy.h"
 #include "wire/tensor_impl.h"
@@ -524,4 +525,44 @@ TEST(a_chunk_is_parsed_in_place)
 	for (size_t n = 1; n < sizeof(good); n++)
 		CHECK_INT(!tensor_parse(&c, good, n, NULL), n == 3);
 	CHECK(!tensor_parse(&c, good, 0, NULL));
+}
+
+/* ---- small calls beside ---- */
+
+static void on_beat(const struct err *err, const ProtobufCMessage *out,
+		    void *arg)
+{
+	(void)out;
+	CHECK(!err);
+	*(bool *)arg = true;
+}
+
+/* Turns of the loop, not time, are counted: a busy machine is slow. */
+TEST(a_small_call_is_answered_while_a_tensor_comes)
+{
+	HeartbeatRequest in = HEARTBEAT_REQUEST__INIT;
+	struct rpc_opts opts = {.timeout_ms = 10000};
+	uint64_t most = 0;
+	int beats = 0;
+	struct bed b;
+
+	bed_open(&b, 64 << 20);
+	server_handle(b.w.server, RPC_GATEWAY_HEARTBEAT, heartbeat, &b.w);
+	pull_from(&b, server_url(b.w.server), 10000);
+	UNTIL(&b.w, b.at > 0);
+	while (!b.done) {
+		uint64_t before = b.at;
+		bool beaten = false;
+
+		client_call(b.c, server_url(b.w.server), RPC_GATEWAY_HEARTBEAT,
+			    &in.base, &opts, on_beat, &beaten);
+		UNTIL(&b.w, beaten);
+		if (b.at - before > most)
+			most = b.at - before;
+		beats++;
+	}
+	CHECK(beats >= 5);
+	CHECK(most <= 16 << 20);
+	check_whole(&b);
+	bed_close(&b);
 }
