@@ -320,11 +320,9 @@ static int check_insecure(const struct server *s, const struct addrinfo *ai,
 	const union address *a = (const union address *)ai->ai_addr;
 
 	if (opts->insecure && !listen_is_loopback(a))
-		log_warn(
-			"insecure",
-			"listen=%s means=\"everyone who can reach the port may "
-			"change everything\"",
-			opts->listen);
+		log_warn("insecure", "listen=%s means=%s", opts->listen,
+			 "everyone who can reach the port may change "
+			 "everything");
 	if (s->tls && !tls_has_ca(s->tls) && !opts->insecure)
 		log_warn("no_authority", "means=%s",
 			 "without --tls-ca all are strangers, who only read");

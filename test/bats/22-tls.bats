@@ -209,3 +209,43 @@ code_of() { # CURL ARGUMENT...
 	openssl x509 -in "$certs/node-far.pem" -noout -ext subjectAltName |
 		grep -q 'URI:gfl://lab/node/far, IP Address:10.9.9.9, DNS:far.lab'
 }
+
+@test "beyond this machine members come by TLS, or everyone is trusted" {
+	[[ ${GFL_SKIP-} != *netns* ]] || skip 'GFL_SKIP has netns'
+	certs
+	cat >inner <<'END'
+ip link set lo up
+ip address add 10.9.9.9/32 dev lo
+begin() { # NAME PROGRAM ARGUMENT...
+	mkfifo "$1.ready"
+	"${@:2}" --listen 10.9.9.9:0 --port-file "$1.port" --ready-fd 9 \
+		9>"$1.ready" 2>"$1.log" 3>&- &
+	pids+=($!)
+	read -r _ <"$1.ready"
+}
+trap 'kill "${pids[@]}"; wait' EXIT
+begin gw gfl-gateway --db gw.db "${far[@]}"
+gw=https://10.9.9.9:$(<gw.port)
+begin n1 gfl-node --db n1.db -g "$gw" "${far[@]}"
+[ "$(gfl-list -g "$gw" --tls-ca "$ca" -o tsv -F status)" = alive ]
+run=0
+gfl-send 1 hi -g "$gw" --tls-ca "$ca" || run=$?
+[ "$run" = 8 ]
+gfl-send 1 hi -g "$gw" "${far[@]}"
+begin gw2 gfl-gateway --db gw2.db --insecure
+gw=http://10.9.9.9:$(<gw2.port)
+grep -q 'event=insecure .*everyone who can reach the port' gw2.log
+begin n2 gfl-node --db n2.db -g "$gw" --insecure
+gfl-send 1 hi -g "$gw"
+END
+	{
+		echo "ca=$certs/ca.pem far=(--tls-ca \"\$ca\" --tls-cert" \
+			"$certs/node-far.pem --tls-key $certs/node-far.key) pids=()"
+		cat inner
+	} >script
+	if [ "$EUID" = 0 ]; then
+		unshare -n bash -euo pipefail script
+	else
+		unshare -rn bash -euo pipefail script
+	fi
+}
