@@ -165,13 +165,24 @@ static void route_free(struct route *t)
 		loop_stop(p->loop);
 }
 
+/* Who asked for this one alone may want it to have the message later. */
+static void fail_all(struct route *t, const struct err *err)
+{
+	struct err why = *err;
+
+	if (t->only && t->p->n == 1 && err->code == ERR_UNAVAILABLE)
+		err_hint(&why, "have a node deliver it later: --via any");
+	for (size_t i = 0; i < t->npairs; i++)
+		fail(t->pairs[i].to, &why);
+}
+
 static void answered(const struct err *err, const ProtobufCMessage *out,
 		     void *arg)
 {
 	struct route *t = arg;
 
-	for (size_t i = 0; err && i < t->npairs; i++)
-		fail(t->pairs[i].to, err);
+	if (err)
+		fail_all(t, err);
 	if (err || settle(t, (const Gfl__V1__SendMessagesResponse *)out))
 		route_go(t);
 	else

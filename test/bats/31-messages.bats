@@ -277,7 +277,7 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 	fails 2 gfl-send "$n2_url" --via "$n1_url" hello
 	crash n2
 	fails 3 gfl-send 2 hello
-	[[ $said == *"send to 2: "*"$n2_url"* ]]
+	[[ $said == *"send to 2: "*"$n2_url"*"hint: have a node deliver it later: --via any" ]]
 }
 
 @test "messages go on while the gateway is down" {

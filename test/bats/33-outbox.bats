@@ -150,6 +150,21 @@ take() { # N - more of them
 	until_status 1 outbox 0
 }
 
+@test "an inbox is full by its bytes, too" {
+	cluster 1
+	crash n1
+	sqlite3 n1.db "WITH RECURSIVE n(i) AS
+		(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 16)
+		INSERT INTO inbox SELECT i, 'm-' || i, 0, 1, 1, zeroblob(1 << 22),
+		1 FROM n"
+	again n1
+	fails 7 gfl-send 1 more
+	[[ $said == *"the inbox of node 1 is full: 64 of 64 MiB"*"gfl-recv --node 1" ]]
+	gfl-recv --node 1 -n 1 >/dev/null
+	gfl-send 1 more
+	[ "$(gfl-recv --node 1 -n 16 | tail -n 1)" = more ]
+}
+
 @test "an outbox that is full says so" {
 	cluster 2
 	crash n2
