@@ -75,12 +75,14 @@ static int select_items(struct reader *r, struct rows *out, struct err *err)
 	sqlite3_bind_int(s, 4, r->max);
 	sqlite3_bind_text(s, 5, hides, -1, free);
 	while (!(rc = db_next(db, s, &row, err)) && row) {
+		Gfl__V1__MessageItem *m;
 		int64_t cursor;
 
 		bytes += (size_t)sqlite3_column_bytes(s, ROWS_PAYLOAD);
 		if (out->n && bytes > READ_BYTES_MAX)
 			break;
-		rows_add(out, s, &cursor)->cursor = cursor;
+		m = rows_add(out, s, &cursor);
+		m->cursor = cursor;
 	}
 	db_done(s);
 	rows_end(out);
