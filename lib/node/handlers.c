@@ -24,20 +24,24 @@ static const char *role(const struct node *n, const struct raft_status *s)
 	return m && m->role == GFL__V1__ROLE__VOTER ? "follower" : "learner";
 }
 
-/* How a trainer is, in a run that is over or of whose trainers it is no more:
- * what it said last may have been before. */
+/* How a trainer is: what it said last may be older than its end, or than the
+ * run's, which at the target accuracy comes before the last round. */
 static const char *state_now(const struct node *n, const Gfl__V1__Run *run,
 			     const Gfl__V1__TrainerReport *r)
 {
 	const Gfl__V1__Trainer *t = state_trainer(n->state, r->trainer_id);
-	bool over =
+	bool said =
 		!strcmp(r->state, "finished") || !strcmp(r->state, "failed");
 
-	if (!run->ended_ms)
-		return t && !t->liveness ? r->state : "down";
-	if (over)
+	if (run->ended_ms && said)
 		return r->state;
-	return strcmp(run->state, "finished") ? "stopped" : "finished";
+	if (!t || t->liveness != GFL__V1__LIVENESS__LIVE)
+		return "down";
+	if (!run->ended_ms)
+		return r->state;
+	return !strcmp(run->state, "finished") && run->spec->target_accuracy > 0
+		       ? "finished"
+		       : "stopped";
 }
 
 /* The run with what the leader knows beyond the log. */
