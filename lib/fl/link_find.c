@@ -104,14 +104,18 @@ static void ask_gateways(struct link *l)
 
 /* ---- the search ---- */
 
-/* A node that waits for a cluster itself is of no use. */
+/* A node that waits for a cluster itself is of no use; one of another cluster is
+ * so if there is none of ours: it says which, and that is the end. */
 static bool is_member(const ProtobufCMessage *out, size_t i, void *arg)
 {
+	const char *cluster = ((const Gfl__V1__NodeStatus *)out)->cluster_id;
 	struct link *l = arg;
 
+	if (!*cluster)
+		return false;
 	l->search.chosen = i;
-	l->search.found = *((const Gfl__V1__NodeStatus *)out)->cluster_id;
-	return l->search.found;
+	l->search.found = true;
+	return !*l->cluster_id || !strcmp(cluster, l->cluster_id);
 }
 
 static void found(const struct err *err, void *arg)

@@ -126,6 +126,8 @@ static void on_pace(void *arg)
 {
 	struct hedge *h = arg;
 
+	if (!more(h))
+		return;
 	do
 		ask(h);
 	while (h->next < h->opts.together);

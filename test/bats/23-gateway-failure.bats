@@ -208,6 +208,20 @@ knows_all_soon() {
 	nobody_died
 }
 
+@test "a member says of another whether it reaches it" {
+	cluster 2
+	call "$n1_url" gfl.v1.NodeService/GetStatus '{"of":"2"}'
+	is '.nodeId == "2"'
+	call "$n1_url" gfl.v1.NodeService/GetStatus '{"of":"1"}'
+	is '.nodeId == "1"'
+	call "$n1_url" gfl.v1.NodeService/GetStatus '{"of":"7"}'
+	is '.code == "not_found"'
+	crash n2
+	call "$n1_url" gfl.v1.NodeService/GetStatus '{"of":"2"}'
+	is '.code == "aborted" and
+		(.message | startswith("node 1 does not reach node 2: cannot reach"))'
+}
+
 # --- on-gateway-failure -----------------------------------------------------
 
 @test "without a gateway a first node waits, or founds a cluster if told to" {
