@@ -207,6 +207,7 @@ static void enroll(struct gateway_link *l)
 	in.instance_id = n->meta.instance_id;
 	in.cluster_id = n->meta.cluster_id;
 	in.role = (char *)(l->role = role(n));
+	in.brief = n->leader != 0;
 	call(l, RPC_GATEWAY_REGISTER_NODE, &in.base, registered);
 }
 

@@ -19,7 +19,7 @@ static NodeInfo *leader_info(const struct gateway *g)
 }
 
 static ProtobufCMessage *registered(const struct gateway *g,
-				    const struct lease_admission *a)
+				    const struct lease_admission *a, bool brief)
 {
 	RegisterNodeResponse *out = mem_zero(1, sizeof(*out));
 
@@ -28,7 +28,8 @@ static ProtobufCMessage *registered(const struct gateway *g,
 	out->node_id = (int32_t)a->member->id;
 	out->is_bootstrap = a->bootstrap;
 	out->registry_version = (int32_t)g->lease.version;
-	out->nodes = info_all(&g->lease, clock_ms(), &out->n_nodes);
+	if (!brief)
+		out->nodes = info_all(&g->lease, clock_ms(), &out->n_nodes);
 	out->leader = leader_info(g);
 	out->message =
 		mem_fmt("node %" PRId64 " %s", a->member->id, out->status);
@@ -42,13 +43,14 @@ static ProtobufCMessage *registered(const struct gateway *g,
 static void on_register(struct call *call, const ProtobufCMessage *msg,
 			void *arg)
 {
+	const RegisterNodeRequest *in = (const RegisterNodeRequest *)msg;
 	struct gateway *g = arg;
 	struct lease_admission a;
 	struct member who;
 	struct err err;
 	const char *kind;
 
-	if (info_parse(&who, (const RegisterNodeRequest *)msg, &err) ||
+	if (info_parse(&who, in, &err) ||
 	    lease_register(&g->lease, &who, clock_ms(), clock_wall_ms(), &a,
 			   &err)) {
 		call_fail(call, &err);
@@ -59,7 +61,7 @@ static void on_register(struct call *call, const ProtobufCMessage *msg,
 	kind = a.is_new ? "joined" : "changed";
 	log_info(kind, "node=%" PRId64 " url=%s bootstrap=%d", a.member->id,
 		 a.member->url, a.bootstrap);
-	gateway_answer_after(g, call, registered(g, &a),
+	gateway_answer_after(g, call, registered(g, &a, in->brief),
 			     gateway_event(g, kind, a.member), a.member->id,
 			     a.dropped);
 	gateway_watch_leases(g);

@@ -34,8 +34,8 @@ confirm() { # ID INSTANCE CLUSTER
 	register 2 $two
 	is '[.nodes[].nodeId] == [1,2] and .leader.nodeId == 1'
 	is '.leaderTerm == "4"'
-	register 2 $two
-	is '.status == "updated"'
+	register 2 $two '"brief":true'
+	is '.status == "updated" and .nodes == null and .leader.nodeId == 1'
 	gw GetNodes '{}'
 	is '.nodes[0] | .url == "http://127.0.0.1:8901" and .port == 8901 and
 		.ipAddress == "127.0.0.1" and .status == "alive" and
