@@ -110,8 +110,25 @@ static const struct prog prog = {
 	.daemon = true,
 };
 
+struct arguments {
+	int argc;
+	char **argv;
+};
+
+static int reload(struct host_config *out, void *arg, struct err *err)
+{
+	const struct arguments *a = arg;
+	struct config cfg = {0};
+
+	if (opt_again(&prog, &cfg, a->argc, a->argv, err))
+		return (int)err->code;
+	*out = cfg.host;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	struct arguments arguments = {argc, argv};
 	struct config cfg = {0};
 	bool failed;
 	struct err err;
@@ -120,6 +137,8 @@ int main(int argc, char **argv)
 	if (!cfg.host.node.node_id && cfg.rank >= 0)
 		cfg.host.node.node_id = cfg.rank + 1;
 	cfg.host.node.bootstrap_alone = cfg.on_gateway_failure == BOOTSTRAP;
+	cfg.host.reload = reload;
+	cfg.host.arg = &arguments;
 	if (host_run(&cfg.host, &failed, &err))
 		return err_report(&prog, &err);
 	return failed ? 1 : 0;

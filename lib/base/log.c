@@ -46,17 +46,22 @@ static bool stderr_is_journal(void)
 	       st.st_ino == ino;
 }
 
+void log_set_level(enum log_level level)
+{
+	__atomic_store_n(&log_state.level, level, __ATOMIC_RELAXED);
+}
+
 void log_setup(const char *prog, enum log_level level, bool json)
 {
 	log_state.prog = prog;
-	log_state.level = level;
+	log_set_level(level);
 	log_state.json = json;
 	log_state.journal = stderr_is_journal();
 }
 
 bool log_on(enum log_level level)
 {
-	return level <= log_state.level;
+	return level <= __atomic_load_n(&log_state.level, __ATOMIC_RELAXED);
 }
 
 /* One conversion of a printf format: its text, its letter, and its size. */
@@ -302,9 +307,9 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...)
 void log_err(const char *event, const struct err *err)
 {
 	if (err->hint[0])
-		log_error(event, "code=%s why=%s hint=%s", err_name(err->code),
+		log_error(event, "code=%s error=%s hint=%s", err_name(err->code),
 			  err->msg, err->hint);
 	else
-		log_error(event, "code=%s why=%s", err_name(err->code),
+		log_error(event, "code=%s error=%s", err_name(err->code),
 			  err->msg);
 }

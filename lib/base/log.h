@@ -5,7 +5,8 @@
  * The format is a literal of `key=value` words separated by spaces; each value
  * is escaped by itself, so that whatever a peer sends stays one value of one
  * line. %d %i %u %x %c %s %.*s %f %g %e with l, ll, z and j are understood.
- *Safe from any thread; a line leaves in one write. */
+ * What went wrong is `error`, why something else happened `reason`. Safe from
+ * any thread; a line leaves in one write. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -34,6 +35,7 @@ void log_err(const char *event, const struct err *err);
 
 /* Set before threads start. prog is kept, not copied. */
 void log_setup(const char *prog, enum log_level level, bool json);
+void log_set_level(enum log_level level); /* at any time */
 
 /* Keep lines instead of writing them, and call wake(arg), on whatever thread
  * logs, for each: a person is typing where they would go. With NULL they are

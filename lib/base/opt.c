@@ -130,37 +130,36 @@ static int on_conf(const char *section, const char *key, const char *value,
 	return 0;
 }
 
-static void read_file(struct parse *p, const char *path, enum rank rank,
-		      bool must)
+static int read_file(struct parse *p, const char *path, enum rank rank,
+		     bool must, struct err *err)
 {
-	struct err err;
+	int rc;
 
 	p->file = rank;
 	p->path = path;
-	if (!conf_read(path, on_conf, p, &err))
-		return;
-	if (must || err.code != ERR_NOT_FOUND)
-		exit(err_report(p->prog, &err));
+	rc = conf_read(path, on_conf, p, err);
+	return rc == ERR_NOT_FOUND && !must ? 0 : rc;
 }
 
-static void read_files(struct parse *p)
+static int read_files(struct parse *p, struct err *err)
 {
 	const char *named = p->values[parse_row(p, "config")].text;
 	const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
 	char *path;
+	int rc;
 
 	if (named && strcmp(named, "none"))
-		read_file(p, named, FROM_HERE, true);
+		return read_file(p, named, FROM_HERE, true, err);
 	if (named)
-		return;
-	read_file(p, "/etc/gfl/gfl.conf", FROM_ETC, false);
+		return 0;
+	rc = read_file(p, "/etc/gfl/gfl.conf", FROM_ETC, false, err);
 	path = base && *base
 		       ? mem_fmt("%s/gfl/gfl.conf", base)
 		       : mem_fmt("%s/.config/gfl/gfl.conf", home ? home : "");
-	if ((base && *base) || home)
-		read_file(p, path, FROM_HOME, false);
+	if (!rc && ((base && *base) || home))
+		rc = read_file(p, path, FROM_HOME, false, err);
 	free(path);
-	read_file(p, "./gfl.conf", FROM_HERE, false);
+	return rc ? rc : read_file(p, "./gfl.conf", FROM_HERE, false, err);
 }
 
 /* Lowest source first, so that --port changes what ./gfl.conf listens on and
@@ -220,7 +219,7 @@ static int check_operands(const struct parse *p, int n, char **operands,
 	return 0;
 }
 
-static void set_up_log(const struct parse *p)
+static enum log_level level_of(const struct parse *p)
 {
 	static const enum log_level seed_levels[] = {LEVEL_WARN, LEVEL_ERROR,
 						     LEVEL_DEBUG};
@@ -235,8 +234,7 @@ static void set_up_log(const struct parse *p)
 		level = LEVEL_ERROR;
 	if (level > LEVEL_DEBUG)
 		level = LEVEL_DEBUG;
-	log_setup(p->prog->name, (enum log_level)level,
-		  p->common.log_format == 1);
+	return (enum log_level)level;
 }
 
 static _Noreturn void show_config(const struct parse *p)
@@ -337,10 +335,11 @@ int opt_parse(const struct prog *prog, void *cfg, int argc, char **argv)
 	act_on_flags(&p);
 	for (size_t i = 0; i < p.n; i++)
 		read_env(&p, i);
-	read_files(&p);
+	if (read_files(&p, &err))
+		exit(err_report(prog, &err));
 	if (apply(&p, &err))
 		parse_usage(&p, &err);
-	set_up_log(&p);
+	log_setup(prog->name, level_of(&p), p.common.log_format == 1);
 	if (p.common.show_config)
 		show_config(&p);
 	check_command(&p);
@@ -349,6 +348,22 @@ int opt_parse(const struct prog *prog, void *cfg, int argc, char **argv)
 	    check_operands(&p, argc - rest, argv + rest, &err))
 		parse_usage(&p, &err);
 	return rest;
+}
+
+int opt_again(const struct prog *prog, void *cfg, int argc, char **argv,
+	      struct err *err)
+{
+	struct parse p = {.prog = prog, .cfg = cfg};
+
+	p.n = opt_rows(prog, NULL, p.rows);
+	defaults(&p);
+	flags_read(&p, argc, argv);
+	for (size_t i = 0; i < p.n; i++)
+		read_env(&p, i);
+	if (read_files(&p, err) || apply(&p, err))
+		return (int)err->code;
+	log_set_level(level_of(&p));
+	return 0;
 }
 
 const char *opt_arg(int argc, char **argv, int i, const char *otherwise)

@@ -206,6 +206,12 @@ struct prog {
  * --config names and that is not there with 1. Sets up the log. */
 int opt_parse(const struct prog *prog, void *cfg, int argc, char **argv);
 
+/* Fill cfg anew, of the same argv: its files may say something else by now. A
+ * program without commands only. Sets the level of the log; fails where
+ * opt_parse() would exit. */
+int opt_again(const struct prog *prog, void *cfg, int argc, char **argv,
+	      struct err *err) MUST_CHECK;
+
 /* The operand at index i, or otherwise when there is none. */
 const char *opt_arg(int argc, char **argv, int i, const char *otherwise);
 

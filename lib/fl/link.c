@@ -20,7 +20,7 @@ enum {
 static void lose(struct link *l, const char *why)
 {
 	if (l->attached)
-		log_warn("node_lost", "node=%s reason=%s", l->node, why);
+		log_warn("node_lost", "node=%s error=%s", l->node, why);
 	l->attached = false;
 	client_cancel(l->attach);
 	client_cancel(l->watch);
@@ -165,7 +165,7 @@ void link_trouble(struct link *l, const char *tried, const struct err *err)
 	if (l->said_ms && now - l->said_ms < SAY_MS)
 		return;
 	l->said_ms = now;
-	log_warn("waiting_for_a_node", "tried=%s reason=%s", tried, err->msg);
+	log_warn("waiting_for_a_node", "tried=%s error=%s", tried, err->msg);
 }
 
 static void attach_done(const struct err *err, const ProtobufCMessage *out,

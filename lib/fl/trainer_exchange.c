@@ -42,7 +42,7 @@ static void sent_done(const struct err *err, const ProtobufCMessage *out,
 	t->heard_peer |= !err || err->code == ERR_FAILED_PRECONDITION ||
 			 err->code == ERR_DEADLINE_EXCEEDED;
 	if (err) {
-		log_debug("exchange", "round=%lld peer=%lld reason=%s",
+		log_debug("exchange", "round=%lld peer=%lld error=%s",
 			  (long long)t->sent_message.key.t,
 			  (long long)t->sent_message.key.to, err->msg);
 		exchange_failed(t->exchange, err->code, clock_ms());

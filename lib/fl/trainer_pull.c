@@ -232,7 +232,7 @@ static void fetch_failed(struct trainer *t, enum err_code code, const char *why)
 {
 	struct fetch *f = &t->fetch;
 
-	log_warn("pull_failed", "peer=%lld reason=%s", (long long)f->peer, why);
+	log_warn("pull_failed", "peer=%lld error=%s", (long long)f->peer, why);
 	forget_bytes(f);
 	f->perhaps |= code != ERR_FAILED_PRECONDITION;
 	if (f->ntried < sizeof(f->tried) / sizeof(f->tried[0]))

@@ -150,7 +150,7 @@ static void hear_report(struct node *n, const Gfl__V1__TrainerReport *r)
 	tell_exchange(n, r, old ? old->exchanges : 0);
 	if (!strcmp(r->state, "failed") &&
 	    (!old || strcmp(old->state, "failed"))) {
-		log_warn("trainer_failed", "trainer=%" PRId64 " reason=%s",
+		log_warn("trainer_failed", "trainer=%" PRId64 " error=%s",
 			 r->trainer_id, r->reason);
 		mark_down(n, r->trainer_id, r->reason);
 	}
@@ -347,7 +347,7 @@ static void do_plan(struct node *n, const struct coordinator_act *act)
 				  act->plan->epoch
 			  ? LEVEL_DEBUG
 			  : LEVEL_INFO,
-		  "plan", " run=%" PRId64 " why=%s", act->plan->run, act->why);
+		  "plan", " run=%" PRId64 " reason=%s", act->plan->run, act->why);
 	propose(n, &e);
 	n->conductor->fresh = false;
 	rpc_free(&one[0].topology->base);

@@ -88,7 +88,7 @@ static void give_way(struct membership *m, const struct err *err)
 {
 	struct node *n = m->n;
 
-	log_warn("too_late_to_found_a_cluster", "reason=%s", err->msg);
+	log_warn("too_late_to_found_a_cluster", "error=%s", err->msg);
 	n->meta.cluster_id[0] = 0;
 	n->founding = false;
 	life_store(n, NULL);

@@ -30,10 +30,12 @@ static const char answer_prefix[] = "re-";
 struct line {
 	struct node *n;
 	const struct node_handler *h;
+	int32_t type; /* of h */
 	struct rows row;
 	Gfl__V1__MessageItem *item; /* of row, or NULL */
 	struct process *process;
 	struct timer timer;
+	bool waits; /* to be tried again */
 	struct backoff pause;
 	int tries;
 	int64_t past; /* messages up to this cursor are others' */
@@ -41,7 +43,7 @@ struct line {
 
 struct handlers {
 	struct rand rand;
-	bool stopped;
+	bool stopped, paused;
 	size_t n;
 	struct line lines[];
 };
@@ -57,6 +59,7 @@ void handler_open(struct node *n)
 	for (size_t i = 0; i < count; i++) {
 		h->lines[i].n = n;
 		h->lines[i].h = &n->cfg.handlers[i];
+		h->lines[i].type = n->cfg.handlers[i].type;
 		h->lines[i].pause = (struct backoff){PAUSE_MS, PAUSE_MAX_MS, 0};
 	}
 	n->handlers = h;
@@ -65,7 +68,7 @@ void handler_open(struct node *n)
 bool handler_has(const struct node *n, int32_t type)
 {
 	for (size_t i = 0; i < n->handlers->n; i++)
-		if (n->handlers->lines[i].h->type == type)
+		if (n->handlers->lines[i].type == type)
 			return true;
 	return false;
 }
@@ -76,7 +79,7 @@ char *handler_hides(const struct node *n)
 
 	for (size_t i = 0; i < n->handlers->n; i++)
 		buf_putf(&b, "%c[%" PRId32 ",%" PRId64 "]", i ? ',' : '[',
-			 n->handlers->lines[i].h->type,
+			 n->handlers->lines[i].type,
 			 n->handlers->lines[i].past);
 	if (!n->handlers->n)
 		return NULL;
@@ -103,7 +106,7 @@ static int select_next(struct line *l, struct err *err)
 
 	if (rc)
 		return rc;
-	sqlite3_bind_int(s, 1, l->h->type);
+	sqlite3_bind_int(s, 1, l->type);
 	sqlite3_bind_int64(s, 2, l->past);
 	rc = db_next(db, s, &row, err);
 	if (rc || !row)
@@ -118,9 +121,10 @@ static int select_next(struct line *l, struct err *err)
 
 static void look(struct line *l)
 {
+	const struct handlers *h = l->n->handlers;
 	struct err err;
 
-	if (l->item || !l->n->ready || l->n->handlers->stopped)
+	if (l->item || !l->n->ready || h->stopped || h->paused)
 		return;
 	if (select_next(l, &err))
 		log_err("read_inbox", &err);
@@ -248,7 +252,7 @@ static void left_to_others(void *arg)
 static void give_up(struct line *l)
 {
 	log_warn("handler_gave_up", "type=%" PRId32 " message=%s from=%" PRId64,
-		 l->h->type, l->item->id, l->item->from);
+		 l->type, l->item->id, l->item->from);
 	l->past = l->item->cursor;
 	forget_item(l);
 	timer_set(&l->timer, l->n->loop, 0, left_to_others, l);
@@ -263,13 +267,14 @@ static void failed(struct line *l, const struct err *err)
 	l->tries++;
 	log_warn("handler_failed",
 		 "type=%" PRId32 " message=%s from=%" PRId64 " try=%d error=%s",
-		 l->h->type, l->item->id, l->item->from, l->tries, err->msg);
-	if (l->tries >= l->n->cfg.handler_tries)
+		 l->type, l->item->id, l->item->from, l->tries, err->msg);
+	if (l->tries >= l->n->cfg.handler_tries) {
 		give_up(l);
-	else
-		timer_set(&l->timer, l->n->loop,
-			  backoff_next(&l->pause, &l->n->handlers->rand), begin,
-			  l);
+		return;
+	}
+	l->waits = true;
+	timer_set(&l->timer, l->n->loop,
+		  backoff_next(&l->pause, &l->n->handlers->rand), begin, l);
 }
 
 /* ---- handling ---- */
@@ -334,10 +339,46 @@ static void begin(void *arg)
 	struct line *l = arg;
 	struct err err;
 
+	l->waits = false;
 	if (!l->h->command)
 		call(l);
 	else if (run(l, &err))
 		failed(l, &err);
+}
+
+/* ---- others instead ---- */
+
+bool handler_pause(struct node *n)
+{
+	bool busy = false;
+
+	n->handlers->paused = true;
+	for (size_t i = 0; i < n->handlers->n; i++) {
+		const struct line *l = &n->handlers->lines[i];
+
+		busy = busy || (l->item && !l->waits);
+	}
+	return !busy;
+}
+
+/* Of a type that is handled as before, what was given up stays so. */
+void handler_swap(struct node *n)
+{
+	struct handlers *old = n->handlers, *now;
+
+	handler_open(n);
+	now = n->handlers;
+	now->stopped = old->stopped;
+	for (size_t i = 0; i < old->n; i++) {
+		struct line *l = &old->lines[i];
+
+		for (size_t k = 0; k < now->n; k++)
+			if (now->lines[k].type == l->type)
+				now->lines[k].past = l->past;
+		timer_stop(&l->timer);
+		rows_release(&l->row);
+	}
+	free(old);
 }
 
 /* ---- the end ---- */

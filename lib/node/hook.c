@@ -22,6 +22,7 @@ struct event {
 struct teller {
 	struct node *n;
 	const struct node_hook *h;
+	enum node_event_kind kind; /* of h */
 	struct process *process;
 	STAILQ_HEAD(, event) queue; /* the first is being told */
 	size_t queued;
@@ -36,7 +37,7 @@ struct hooks {
 	struct peer_told *told; /* as there, by ascending id */
 	size_t ntold, cap;
 	int64_t leader; /* told last */
-	bool stopped;
+	bool stopped, paused;
 	size_t n;
 	struct teller tellers[];
 };
@@ -51,6 +52,7 @@ void hook_open(struct node *n)
 	for (size_t i = 0; i < count; i++) {
 		h->tellers[i].n = n;
 		h->tellers[i].h = &n->cfg.hooks[i];
+		h->tellers[i].kind = n->cfg.hooks[i].kind;
 		STAILQ_INIT(&h->tellers[i].queue);
 	}
 	n->hooks = h;
@@ -73,7 +75,7 @@ static void pop(struct teller *t)
 static void done(struct teller *t, const struct err *err)
 {
 	if (err)
-		log_warn("hook_failed", "of=%s error=%s", hook_name(t->h->kind),
+		log_warn("hook_failed", "of=%s error=%s", hook_name(t->kind),
 			 err->msg);
 	pop(t);
 }
@@ -121,7 +123,7 @@ static void run_first(struct teller *t)
 	struct event *e;
 	struct err err;
 
-	while (!t->process && !t->n->hooks->stopped &&
+	while (!t->process && !t->n->hooks->stopped && !t->n->hooks->paused &&
 	       (e = STAILQ_FIRST(&t->queue)))
 		if (run(t, &e->e, &err))
 			done(t, &err);
@@ -133,7 +135,7 @@ static void queue(struct teller *t, const struct node_event *what)
 
 	if (t->queued == QUEUE_MAX) {
 		log_warn("hook_behind", "of=%s node=%" PRId64,
-			 hook_name(t->h->kind), what->id);
+			 hook_name(t->kind), what->id);
 		return;
 	}
 	e = mem_zero(1, sizeof(*e));
@@ -153,7 +155,7 @@ static void tell(struct node *n, enum node_event_kind kind, int64_t id,
 	for (size_t i = 0; i < n->hooks->n; i++) {
 		struct teller *t = &n->hooks->tellers[i];
 
-		if (t->h->kind != kind)
+		if (t->kind != kind)
 			continue;
 		if (t->h->command)
 			queue(t, &e);
@@ -225,6 +227,48 @@ void hook_look(struct node *n)
 	tell(n, NODE_LEADER, n->leader,
 	     n->leader == n->meta.node_id ? node_url(n)
 					  : node_url_of(n, n->leader));
+}
+
+/* ---- others instead ---- */
+
+bool hook_pause(struct node *n)
+{
+	n->hooks->paused = true;
+	return !hook_running(n);
+}
+
+/* What was not told yet is told to who is there for it now. */
+static void hand_over(struct hooks *now, struct teller *old)
+{
+	struct teller *heir = NULL;
+
+	for (size_t i = 0; i < now->n; i++)
+		if (now->tellers[i].kind == old->kind &&
+		    now->tellers[i].h->command)
+			heir = &now->tellers[i];
+	while (!heir && old->queued)
+		pop(old);
+	if (!heir)
+		return;
+	STAILQ_CONCAT(&heir->queue, &old->queue);
+	heir->queued += old->queued;
+	run_first(heir);
+}
+
+void hook_swap(struct node *n)
+{
+	struct hooks *old = n->hooks, *now;
+
+	hook_open(n);
+	now = n->hooks;
+	now->told = old->told;
+	now->ntold = old->ntold;
+	now->cap = old->cap;
+	now->leader = old->leader;
+	now->stopped = old->stopped;
+	for (size_t i = 0; i < old->n; i++)
+		hand_over(now, &old->tellers[i]);
+	free(old);
 }
 
 /* ---- the end ---- */

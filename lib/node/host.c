@@ -10,7 +10,13 @@
 #include "node/repl.h"
 #include "wire/tls.h"
 
-enum { PROMPT_MS = 10, SETTLE_MS = 3000 };
+enum { PROMPT_MS = 10, SETTLE_MS = 3000, RELOAD_MS = 20 };
+
+/* Commands, which those that run may need after others have replaced them. */
+struct commands_life {
+	struct node_commands all;
+	struct commands_life *before;
+};
 
 /* All that the process owns. */
 struct host {
@@ -19,12 +25,13 @@ struct host {
 	struct loop *loop;
 	struct tls *tls;
 	struct node *node;
-	struct node_commands commands;
-	struct facts facts; /* for them */
-	struct repl *repl;  /* or NULL */
-	bool failed;        /* a word of it has */
+	struct commands_life *commands; /* the newest first */
+	struct facts facts;             /* for them */
+	struct repl *repl;              /* or NULL */
+	bool failed;                    /* a word of it has */
 	int64_t ready_ms;
 	struct timer prompt; /* until the node has settled */
+	struct timer reload; /* until it has taken the newest commands */
 	int port;            /* that it had when it first was ready, or 0 */
 	struct err err;      /* why it ended; code 0: it left */
 };
@@ -36,6 +43,7 @@ static void on_stop(void *arg)
 	daemon_stopping(&h->daemon);
 	loop_on_interrupt(h->loop, NULL);
 	timer_stop(&h->prompt);
+	timer_stop(&h->reload);
 	if (h->repl)
 		repl_stop(h->repl);
 	if (h->node)
@@ -50,9 +58,60 @@ static void on_interrupt(void *arg)
 	repl_interrupt(((struct host *)arg)->repl);
 }
 
+static int add_commands(struct host *h, const struct host_config *cfg,
+			struct err *err)
+{
+	struct commands_life *c = mem_zero(1, sizeof(*c));
+	int rc = node_commands_open(&c->all, &cfg->on_message, &cfg->on, err);
+
+	if (rc) {
+		node_commands_release(&c->all);
+		free(c);
+		return rc;
+	}
+	c->before = h->commands;
+	h->commands = c;
+	return 0;
+}
+
+static void free_commands(struct host *h)
+{
+	while (h->commands) {
+		struct commands_life *c = h->commands;
+
+		h->commands = c->before;
+		node_commands_release(&c->all);
+		free(c);
+	}
+}
+
+static void hand_commands(void *arg)
+{
+	struct host *h = arg;
+	const struct node_commands *c = &h->commands->all;
+
+	if (h->node && !node_handle(h->node, c->handlers, c->nhandlers,
+				    c->hooks, c->nhooks))
+		return;
+	timer_stop(&h->reload);
+	log_info("reloaded", "handlers=%zu hooks=%zu", c->nhandlers, c->nhooks);
+}
+
+/* What is wrong is logged, and all stays as it was. */
 static void on_hangup(void *arg)
 {
-	tls_reload(((struct host *)arg)->tls);
+	struct host_config fresh = {0};
+	struct host *h = arg;
+	struct err err;
+
+	tls_reload(h->tls);
+	if (h->cfg->reload(&fresh, h->cfg->arg, &err) ||
+	    add_commands(h, &fresh, &err)) {
+		log_err("reload", &err);
+		return;
+	}
+	log_info("reloading");
+	timer_every(&h->reload, h->loop, RELOAD_MS, hand_commands, h);
 }
 
 /* A line to paste. */
@@ -149,10 +208,10 @@ static int open_node(struct host *h, const char *path, const char *at,
 	node.njoins = cfg->joins.n;
 	node.shutdown_ms = d->shutdown_ms;
 	node.bind = d->bind;
-	node.handlers = h->commands.handlers;
-	node.nhandlers = h->commands.nhandlers;
-	node.hooks = h->commands.hooks;
-	node.nhooks = h->commands.nhooks;
+	node.handlers = h->commands->all.handlers;
+	node.nhandlers = h->commands->all.nhandlers;
+	node.hooks = h->commands->all.hooks;
+	node.nhooks = h->commands->all.nhooks;
 	node.facts = &h->facts;
 	node.on_ready = on_ready;
 	node.on_shutdown = on_stop;
@@ -215,6 +274,7 @@ static int serve(struct host *h, const char *path, struct err *err)
 	}
 	h->failed = h->repl && repl_failed(h->repl);
 	repl_close(h->repl);
+	timer_stop(&h->reload);
 	if (h->loop)
 		loop_close(h->loop);
 	tls_close(h->tls);
@@ -260,8 +320,7 @@ int host_run(const struct host_config *cfg, bool *failed, struct err *err)
 	int rc = check(cfg, err);
 
 	if (!rc)
-		rc = node_commands_open(&h.commands, &cfg->on_message, &cfg->on,
-					err);
+		rc = add_commands(&h, cfg, err);
 	if (!rc)
 		rc = daemon_start(&h.daemon, &cfg->daemon, err);
 	if (!rc) {
@@ -269,7 +328,7 @@ int host_run(const struct host_config *cfg, bool *failed, struct err *err)
 		rc = begin(&h, err);
 		daemon_end(&h.daemon);
 	}
-	node_commands_release(&h.commands);
+	free_commands(&h);
 	facts_release(&h.facts);
 	*failed = h.failed;
 	return rc;

@@ -20,6 +20,10 @@ struct host_config {
 	bool rejoin;      /* when removed, join as a new member */
 	bool interactive; /* words from standard input, see repl.h */
 	bool errexit;     /* of those, one that fails is the last */
+	/* At HUP: read the configuration again into out, of which on_message
+	 * and on are taken. */
+	int (*reload)(struct host_config *out, void *arg, struct err *err);
+	void *arg;
 };
 
 /* Live until it is told to leave, or cannot go on. Without a host to listen at

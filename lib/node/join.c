@@ -210,7 +210,7 @@ static void not_welcomed(struct membership *m, const struct err *err)
 	    err->code == ERR_INVALID_ARGUMENT) {
 		node_end(m->n, err);
 	} else if (may_found_alone(m, err)) {
-		log_warn("founding_without_a_gateway", "reason=%s", err->msg);
+		log_warn("founding_without_a_gateway", "error=%s", err->msg);
 		found_begin(m);
 	} else {
 		if (!m->n->cfg.bootstrap_alone)

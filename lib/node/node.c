@@ -8,18 +8,15 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "node/inbox_impl.h"
 #include "node/node_impl.h"
 #include "store/schema.h"
 
 enum { WRITER_JOBS = 65536, TICK_MS = 200, DRAIN_MS = 1000 };
 
 static const char *const steps[NODE_STEPS] = {
-	raft_store_schema,
-	life_schema,
-	inbox_schema,
-	tables_schema,
-	box_schema,
-	raft_snapshot_schema,
+	raft_store_schema, life_schema, inbox_schema,
+	tables_schema,     box_schema,  raft_snapshot_schema,
 };
 
 void node_draw_id(char out[RAFT_STORE_ID + 1])
@@ -237,6 +234,23 @@ int node_open(struct node **out, const struct node_config *cfg, struct err *err)
 	}
 	*out = n;
 	return 0;
+}
+
+bool node_handle(struct node *n, const struct node_handler *handlers,
+		 size_t nhandlers, const struct node_hook *hooks, size_t nhooks)
+{
+	bool idle = handler_pause(n);
+
+	if (!hook_pause(n) || !idle)
+		return false;
+	n->cfg.handlers = handlers;
+	n->cfg.nhandlers = nhandlers;
+	n->cfg.hooks = hooks;
+	n->cfg.nhooks = nhooks;
+	handler_swap(n);
+	hook_swap(n);
+	inbox_wake(n);
+	return true;
 }
 
 void node_facts(const struct node *n, struct facts *f)

@@ -71,6 +71,13 @@ int node_open(struct node **out, const struct node_config *cfg,
  * its next start. */
 void node_leave(struct node *n);
 
+/* Others are to handle messages and be told of events; they are borrowed as
+ * those before, which are not needed any more once this is true. While a command
+ * of those runs it is false, and no other begins: call it again soon. */
+bool node_handle(struct node *n, const struct node_handler *handlers,
+		 size_t nhandlers, const struct node_hook *hooks,
+		 size_t nhooks);
+
 /* NULL is nothing. */
 void node_close(struct node *n);
 

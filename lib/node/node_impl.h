@@ -259,6 +259,8 @@ bool handler_has(const struct node *n, int32_t type);
 char *handler_hides(const struct node *n);
 void handler_stop(struct node *n); /* begin no more, TERM those that run */
 size_t handler_running(const struct node *n);
+bool handler_pause(struct node *n); /* begin no more; true: none is busy */
+void handler_swap(struct node *n);  /* those of n->cfg, when none is busy */
 void handler_drop(struct node *n); /* KILL those that run */
 void handler_close(struct node *n);
 
@@ -266,6 +268,8 @@ void handler_close(struct node *n);
 void hook_open(struct node *n);
 void hook_look(struct node *n); /* the state or the leader changed */
 void hook_stop(struct node *n);
+bool hook_pause(struct node *n); /* as those of handlers */
+void hook_swap(struct node *n);
 size_t hook_running(const struct node *n);
 void hook_close(struct node *n);
 const char *hook_name(enum node_event_kind kind); /* commands.c */

@@ -45,7 +45,7 @@ static void accept_failed(struct server *s, int number)
 {
 	if (number == EAGAIN || number == ECONNABORTED || number == EINTR)
 		return;
-	log_warn("accept", "why=%s connections=%zu", strerror(number),
+	log_warn("accept", "error=%s connections=%zu", strerror(number),
 		 s->n_conns);
 	pause_accepting(s);
 	uv_timer_start(&s->accept_again, on_accept_again, ACCEPT_AGAIN_MS, 0);

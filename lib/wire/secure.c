@@ -61,7 +61,7 @@ static void broken(struct conn *c, const struct err *err)
 	}
 	s->handshakes_failed++;
 	if (!s->told_ms || now - s->told_ms >= TELL_EVERY_MS) {
-		log_warn("handshake_failed", "peer=%s why=%s", c->peer.addr,
+		log_warn("handshake_failed", "peer=%s error=%s", c->peer.addr,
 			 err->msg);
 		s->told_ms = now;
 	}

@@ -257,3 +257,31 @@ from() { # FROM TYPE PAYLOAD
 	[ "$status" = 1 ]
 	grep -x GFL_NODE names
 }
+
+@test "HUP: commands and the level of the log are read again, once none runs" {
+	script old <<-'EOF'
+		cat >>old.seen
+		until [ -e gate ]; do sleep 0.02; done
+	EOF
+	script new <<<'cat >>new.seen'
+	printf '[gfl-node]\nlog-level = warn\non-message.7 = %s/old\n' "$PWD" >gfl.conf
+	cluster 1
+	gfl-send 1 a --type 7
+	holds old.seen a
+	printf '[gfl-node]\nlog-level = info\non-message.7 = %s/new\non-message.8 = %s/new\n' \
+		"$PWD" "$PWD" >gfl.conf
+	kill -HUP "${running[n1]}"
+	seq 2 | gfl-send 1 -l --type 7
+	logged n1 event=reloading
+	: >gate
+	logged n1 'event=reloaded handlers=2 hooks=0'
+	gfl-send 1 8 --type 8
+	until [ "$(gfl-status 1 -F inbox -o tsv)" = 0 ]; do :; done
+	[ "$(fold -w 1 new.seen | sort | paste -sd '')" = 128 ]
+	[ "$(<old.seen)" = a ]
+	printf 'nonsense\n' >gfl.conf
+	kill -HUP "${running[n1]}"
+	logged n1 'event=reload .*error=".*gfl.conf:1: expected'
+	gfl-send 1 9 --type 8 --config none
+	until [ "$(gfl-status 1 -F inbox -o tsv --config none)" = 0 ]; do :; done
+}
