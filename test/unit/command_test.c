@@ -70,7 +70,7 @@ TEST(a_command_has_no_signal_blocked_or_ignored)
 	struct err err;
 	sigset_t all;
 
-	script("on", "grep -c '^SigBlk:\t0*$' /proc/$$/status >got\n"
+	script("on", "grep -c '^SigBlk:\t0*$' /proc/self/status >got\n"
 		     "kill -PIPE $$");
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
