@@ -16,9 +16,12 @@ enum {
 
 static void fill_capabilities(NodeInfo *to, const char *json)
 {
-	json_t *all = json_loads(json, 0, NULL), *one;
+	json_t *all, *one;
 	size_t i;
 
+	if (!strcmp(json, "[]"))
+		return;
+	all = json_loads(json, 0, NULL);
 	to->capabilities = mem_zero(json_array_size(all), sizeof(char *));
 	json_array_foreach(all, i, one) to->capabilities[to->n_capabilities++] =
 		mem_str(json_string_value(one));
@@ -27,9 +30,12 @@ static void fill_capabilities(NodeInfo *to, const char *json)
 
 static void fill_metadata(NodeInfo *to, const char *json)
 {
-	json_t *all = json_loads(json, 0, NULL), *value;
+	json_t *all, *value;
 	const char *key;
 
+	if (!strcmp(json, "{}"))
+		return;
+	all = json_loads(json, 0, NULL);
 	to->metadata = mem_zero(json_object_size(all), sizeof(void *));
 	json_object_foreach(all, key, value)
 	{
@@ -43,23 +49,30 @@ static void fill_metadata(NodeInfo *to, const char *json)
 	json_decref(all);
 }
 
+/* What is empty stays as the message is born, and costs no memory. */
+static void fill_text(char **to, const char *text)
+{
+	if (*text)
+		*to = mem_str(text);
+}
+
 NodeInfo *info_of(const struct member *m, int64_t now_ms)
 {
 	NodeInfo *to = mem_zero(1, sizeof(*to));
 
 	node_info__init(to);
 	to->node_id = (int32_t)m->id;
-	to->ip_address = mem_str(m->ip);
+	fill_text(&to->ip_address, m->ip);
 	to->port = m->port;
 	fill_capabilities(to, m->capabilities);
 	fill_metadata(to, m->metadata);
 	to->status = mem_str(m->alive ? "alive" : "dead");
 	to->last_seen = (double)m->seen_wall_ms / 1000;
 	to->join_timestamp = (double)m->joined_wall_ms / 1000;
-	to->url = mem_str(m->url);
-	to->instance_id = mem_str(m->instance);
-	to->cluster_id = mem_str(m->cluster);
-	to->role = mem_str(m->role);
+	fill_text(&to->url, m->url);
+	fill_text(&to->instance_id, m->instance);
+	fill_text(&to->cluster_id, m->cluster);
+	fill_text(&to->role, m->role);
 	if (m->alive && m->expires_ms > now_ms)
 		to->lease_ms = m->expires_ms - now_ms;
 	return to;
