@@ -289,6 +289,7 @@ void conn_close(struct conn *c)
 	if (c->tls)
 		secure_end(c);
 	c->closed = true;
+	c->own.s->unread -= c->own.counted;
 	c->own.call = NULL;
 	stream_leave(&c->own);
 	TAILQ_REMOVE(&c->own.s->conns, c, all);

@@ -1,10 +1,22 @@
 #include "wire/engine.h"
 
+/* Keep the sums of what waits for a reader. */
+static void recount(struct conn *c)
+{
+	size_t now = c->own.out.len + c->own.flying.len + c->sealed.len;
+
+	if (c->closed)
+		return;
+	c->own.s->unread += now - c->own.counted;
+	c->own.counted = now;
+}
+
 static void on_written(uv_write_t *w, int status)
 {
 	struct conn *c = w->data;
 
 	conn_spare(&c->own.s->spare_out, &c->own.flying);
+	recount(c);
 	if (c->closed)
 		return;
 	if (status < 0) {
@@ -72,6 +84,8 @@ void conn_flush(struct conn *c)
 		many_output(c);
 	if (c->own.out.len || c->sealed.len)
 		write_out(c);
-	if (c->h2 && h2_pending(c->h2) && !c->own.flying.len)
+	recount(c);
+	if ((c->h2 && h2_pending(c->h2) && !c->own.flying.len) ||
+	    wait_too_many(c->own.s))
 		stream_later(&c->own);
 }

@@ -52,10 +52,10 @@
 
 enum {
 	ENGINE_CODES = ERR_UNAUTHENTICATED + 1,
-	ENGINE_READ = 64 << 10,  /* bytes read at once */
-	ENGINE_STASH = 64 << 10, /* of requests sent ahead */
-	ENGINE_FLUSH = 64 << 10, /* a stream's bytes are sent from here */
-	ENGINE_QUEUE = 16 << 20, /* bytes a stream may queue */
+	ENGINE_READ = 64 << 10,    /* bytes read at once */
+	ENGINE_STASH = 64 << 10,   /* of requests sent ahead */
+	ENGINE_FLUSH = 64 << 10,   /* a stream's bytes are sent from here */
+	ENGINE_QUEUE = 16 << 20,   /* bytes a stream may queue */
 	ENGINE_AHEAD = 1 << 20,    /* of a queue at which no more is taken in */
 	ENGINE_DISCARD = 64 << 10, /* a refused body still read to its end */
 	ENGINE_SEAL = 256 << 10,   /* bytes encrypted at once */
@@ -63,7 +63,7 @@ enum {
 	ENGINE_SPARE = 64 << 10,   /* buffers up to here are kept */
 	ENGINE_NAMES = 8,
 	ENGINE_JSON = 4 << 20, /* bytes of a message in JSON */
-	ENGINE_BODIES = 16, /* of the largest size, being received at once */
+	ENGINE_BODIES = 16,    /* of the largest size, being received at once */
 	ENGINE_STREAMS = 100000,   /* of HTTP/2, of all connections */
 	ENGINE_SLOWEST = 64 << 10, /* bytes to be moved in the idle time */
 };
@@ -153,6 +153,7 @@ struct server {
 	size_t n_conns, n_held, n_streams;
 	size_t n_many;    /* streams of HTTP/2 */
 	size_t receiving; /* bytes of all bodies that are not complete */
+	size_t unread;    /* and of all answers that are made, but not read */
 	int64_t told_ms;  /* when a failed handshake was logged last */
 	uint64_t handshakes_failed;
 	uint64_t accepted, pauses, turned_away, cut, bytes_in, bytes_out;
@@ -184,9 +185,9 @@ struct stream {
 	struct buf body;
 	struct call *call; /* the request being received or answered */
 
-	struct buf out;    /* not yet on its way */
-	struct buf flying; /* given to libuv, or being taken by h2.h */
-	size_t taken;      /* of flying, by h2.h */
+	struct buf out;          /* not yet on its way */
+	struct buf flying;       /* given to libuv, or being taken by h2.h */
+	size_t taken;            /* of flying, by h2.h */
 	size_t head_at, body_at; /* of the answer being made */
 	size_t mark;             /* where its length or chunk's size goes */
 
@@ -210,7 +211,7 @@ struct stream {
 	LIST_ENTRY(stream) all;
 	struct buf head;     /* of the answer being made */
 	struct buf trailers; /* of native gRPC */
-	size_t counted;      /* in the connection's queued */
+	size_t counted;      /* in the connection's queued; unread */
 	size_t unread;       /* bytes of the request held back */
 	int status;
 	bool ended; /* the answer is complete */
@@ -251,12 +252,12 @@ struct conn {
 struct intake {
 	call_message_fn *fn;
 	void *arg;
-	size_t at;   /* of the body, up to where messages were taken */
+	size_t at;     /* of the body, up to where messages were taken */
 	uint64_t seen; /* bytes that had come when its time last began */
 	bool moved;    /* a message was taken since */
-	bool paused; /* by the handler */
-	bool ended;  /* the client has sent all */
-	bool told;   /* and the handler knows */
+	bool paused;   /* by the handler */
+	bool ended;    /* the client has sent all */
+	bool told;     /* and the handler knows */
 };
 
 /* A request from its head to its answer; then, if a handler that was not told
@@ -290,6 +291,10 @@ struct call {
 /* wait.c */
 void wait_init(struct server *s, const struct server_opts *opts);
 void wait_for(struct stream *st, enum wait_kind kind); /* counts from now */
+/* Do answers that nobody reads take too much memory? Then who has waited
+ * longest is cut off. */
+bool wait_too_many(const struct server *s);
+void wait_shed(struct server *s);
 
 /* listen.c */
 int listen_open(struct server *s, const struct server_opts *opts,
@@ -411,8 +416,8 @@ void call_refuse(struct call *call); /* answer with call->refused */
 void call_hold(struct call *call);   /* the handler has kept it */
 /* End a kept call from our side: the client gets err, the handler its hook. */
 void call_give_up(struct call *call, const struct err *err);
-void call_tire(struct call *call);   /* it has been held for the most */
-void call_close(struct call *call);  /* the server closes */
+void call_tire(struct call *call);  /* it has been held for the most */
+void call_close(struct call *call); /* the server closes */
 void call_expire(struct call *call, int64_t after_ms);
 
 /* once.c */

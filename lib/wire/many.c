@@ -12,6 +12,7 @@ static void recount(struct stream *st)
 	size_t now = stream_queued(st);
 
 	st->conn->queued += now - st->counted;
+	st->s->unread += now - st->counted;
 	st->counted = now;
 }
 
@@ -176,6 +177,7 @@ static void drop(struct stream *st)
 	LIST_REMOVE(st, all);
 	c->n_streams--;
 	c->queued -= st->counted;
+	st->s->unread -= st->counted;
 	st->s->n_many--;
 	if (call)
 		call_cancel(call);

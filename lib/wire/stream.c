@@ -60,6 +60,7 @@ static void on_todo(uv_idle_t *idle)
 		stream_drained(st);
 		intake_go(st);
 	}
+	wait_shed(s);
 }
 
 void stream_later(struct stream *st)

@@ -31,6 +31,22 @@ static void expire(struct stream *st)
 	}
 }
 
+bool wait_too_many(const struct server *s)
+{
+	return s->unread / ENGINE_BODIES > s->max_message + ENGINE_JSON;
+}
+
+void wait_shed(struct server *s)
+{
+	struct stream *st;
+
+	while (wait_too_many(s) &&
+	       (st = TAILQ_FIRST(&s->waits[WAIT_READER].streams))) {
+		s->cut++;
+		stream_close(st);
+	}
+}
+
 static void on_timer(uv_timer_t *t)
 {
 	struct wait_list *w = t->data;

@@ -9,7 +9,7 @@
  *	10 s to receive a request	here, strict_test, h2_test, h2_bad_test
  *	60 s idle			here, intake_test
  *	30 s held			held_test
- *	a slow reader			here, h2_test, held_test
+ *	a slow reader, all of them	here, h2_test
  *	connections, of one address,
  *	descriptors			here, source_test, 22-limits.bats
  *	HTTP/2: streams, heads, resets,
@@ -250,6 +250,42 @@ TEST(server_cuts_off_a_reader_that_stalls)
 	CHECK(strlen(got) < 20 << 20);
 	free(got);
 	close(fd);
+	world_close(&w);
+}
+
+/* More than 65 MiB in all: who has read nothing for longest pays. */
+TEST(server_bounds_all_answers_that_nobody_reads)
+{
+	enum { N = 5 };
+	struct world w;
+	int fds[N], other;
+	char *got;
+
+	world_open(&w, (struct server_opts){.max_message = 1 << 16});
+	server_handle(w.server, RPC_GATEWAY_GET_LEADER, answer_much, &w);
+	other = dial(&w);
+	for (int i = 0; i < N; i++) {
+		fds[i] = dial(&w);
+		post(&w, fds[i], "/GatewayService/GetLeader", JSON, "{}", "");
+		get(&w, other, "/healthz");
+		hear_part(&w, other, "ok");
+	}
+	for (bool cut = false; !cut;) {
+		get(&w, other, "/metrics");
+		got = hear(&w, other);
+		cut = strstr(got, "gfl_server_connections_cut_total ") &&
+		      !strstr(got, "gfl_server_connections_cut_total 0\n");
+		free(got);
+	}
+	got = hear_all(&w, fds[0]);
+	CHECK(strlen(got) < 20 << 20);
+	free(got);
+	got = hear(&w, fds[N - 1]);
+	CHECK(strlen(got) > 20 << 20);
+	free(got);
+	for (int i = 0; i < N; i++)
+		close(fds[i]);
+	close(other);
 	world_close(&w);
 }
 
