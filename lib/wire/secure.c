@@ -103,7 +103,10 @@ void secure_arrived(struct conn *c, const char *p, size_t len)
 	if (c->closed)
 		return;
 	conn_flush(c);
-	if (n == TLS_END)
+	/* Who asks for new keys for ever, and reads nothing. */
+	if (c->sealed.len > ENGINE_PLAIN)
+		conn_close(c);
+	else if (n == TLS_END)
 		conn_eof(c);
 	else if (n == TLS_BROKEN)
 		broken(c, &err);

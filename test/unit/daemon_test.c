@@ -35,6 +35,9 @@ TEST(a_daemon_serves_this_machine_only_unless_told)
 	strcpy(o.listen.host, outside[0]);
 	o.insecure = true;
 	CHECK(!daemon_start(&d, &o, &err));
+	o.insecure = false;
+	o.tls.cert = "cert.pem";
+	CHECK(!daemon_start(&d, &o, &err));
 }
 
 TEST(a_daemon_takes_the_descriptors_that_it_may_have)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "proto/gateway.pb-c.h"
+#include "wire/client.h"
 
 #define REMOVE "/GatewayService/RemoveNode"
 
@@ -295,6 +296,87 @@ TEST(a_server_that_closes_says_so)
 		turn(&l);
 	CHECK_INT(l.err.code, 0);
 	CHECK(tls_read(l.tls, NULL, 0, &l.out, &l.err) != TLS_BROKEN);
+	link_close(&l);
+}
+
+struct calls {
+	struct link *l;
+	struct err err;
+	bool done;
+};
+
+static void on_done(const struct err *err, const ProtobufCMessage *out,
+		    void *arg)
+{
+	struct calls *c = arg;
+
+	(void)out;
+	c->err = err ? *err : (struct err){0};
+	c->done = true;
+}
+
+/* A Heartbeat by our client; its err is returned. */
+static struct err beat(struct link *l, struct client *c, const char *url)
+{
+	HeartbeatRequest in = HEARTBEAT_REQUEST__INIT;
+	struct rpc_opts opts = {.timeout_ms = 5000};
+	struct calls calls = {.l = l};
+
+	client_call(c, url, RPC_GATEWAY_HEARTBEAT, &in.base, &opts, on_done,
+		    &calls);
+	UNTIL(&l->w, calls.done);
+	return calls.err;
+}
+
+TEST(our_client_shows_its_new_certificate)
+{
+	struct client *c;
+	struct link l;
+	char *url;
+
+	link_open(&l, (struct server_opts){0}, "member");
+	CHECK(!client_open(&c, l.w.loop, l.client, NULL));
+	url = mem_fmt("%s", server_url(l.w.server));
+	CHECK_INT(beat(&l, c, url).code, 0);
+	CHECK_STR(l.identity.id, "7");
+	certs_make(&(struct cert){.name = "member",
+				  .signer = "ca",
+				  .san = "URI:gfl://lab/node/8"});
+	CHECK_INT(beat(&l, c, url).code, 0);
+	CHECK_STR(l.identity.id, "7");
+	tls_reload(l.client);
+	CHECK_INT(beat(&l, c, url).code, 0);
+	CHECK_STR(l.identity.id, "8");
+	client_close(c);
+	free(url);
+	link_close(&l);
+}
+
+TEST(our_client_says_what_is_wrong)
+{
+	struct client *stranger, *lost;
+	struct link l;
+	struct err err;
+	char *url;
+
+	link_open(&l, (struct server_opts){0}, NULL);
+	CHECK(!client_open(&stranger, l.w.loop, l.client, NULL));
+	CHECK(!client_open(&lost, l.w.loop, NULL, NULL));
+	err = beat(&l, stranger, server_url(l.w.server));
+	CHECK_INT(err.code, ERR_UNAUTHENTICATED);
+	CHECK_HAS(err.msg, "is for members");
+	err = beat(&l, lost, server_url(l.w.server));
+	CHECK_INT(err.code, ERR_UNAUTHENTICATED);
+	CHECK_HAS(err.msg, "is not trusted: ");
+	CHECK_HAS(err.hint, "--tls-ca");
+	url = mem_fmt("http://127.0.0.1:%d", server_port(l.w.server));
+	err = beat(&l, stranger, url);
+	CHECK_INT(err.code, ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "speaks TLS alone");
+	CHECK_HAS(err.hint, "did you mean https://127.0.0.1:");
+	free(url);
+	client_close(stranger);
+	client_close(lost);
 	link_close(&l);
 }
 
