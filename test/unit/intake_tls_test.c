@@ -1,3 +1,4 @@
+#include "intake_end_test.c"
 #include "intake_test.c"
 
 bool world_secure(void)
