@@ -282,8 +282,12 @@ static int on_stream_close(nghttp2_session *s, int32_t id, uint32_t code,
 static void on_bytes(void *arg, const char *p, size_t len)
 {
 	struct duplex *d = arg;
+	ssize_t rc =
+		nghttp2_session_mem_recv(d->session, (const uint8_t *)p, len);
 
-	if (nghttp2_session_mem_recv(d->session, (const uint8_t *)p, len) < 0) {
+	pump(d); /* what nghttp2 finds wrong it tells the server first */
+	if (rc < 0 ||
+	    (!d->heard_all && !nghttp2_session_want_read(d->session))) {
 		err_set(&d->err, ERR_UNKNOWN,
 			"%s is not a gfl server: it speaks no HTTP/2", d->base);
 		fail(d);
@@ -501,8 +505,7 @@ struct duplex *duplex_open(struct loop *loop, const char *url,
 		d->deadline_ms = clock_ms() + d->timeout_ms;
 		timer_set(&d->timer, loop, d->timeout_ms, on_deadline, d);
 	}
-	d->dial = dial_open(loop, d->base, opts->bind, opts->tls, &hooks,
-			    d);
+	d->dial = dial_open(loop, d->base, opts->bind, opts->tls, &hooks, d);
 	return d;
 }
 

@@ -17,6 +17,8 @@ enum {
 	BULK_WRITE = 256 << 10,
 	URL_MAX = 512,
 	IDLE_S = 30, /* before a silent connection is probed */
+	KEPT_S = 45,   /* unused; servers close them after 60 */
+	OLD_S = 3600,  /* in all: names and certificates change */
 	ID_LINE = sizeof(RPC_REQUEST_ID ": ") - 1 + STR_ID - 1,
 };
 
@@ -87,6 +89,8 @@ CURL *transfer_easy(enum rpc_channel channel, curl_write_callback write,
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, (long)IDLE_S);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, (long)IDLE_S / 3);
+	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)KEPT_S);
+	curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, (long)OLD_S);
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_POST, 1L);
 	transfer_secure(e, tls);

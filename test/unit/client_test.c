@@ -244,3 +244,29 @@ TEST(a_call_leaves_from_the_address_asked_for)
 	CHECK_HAS(b.err.msg, "cannot call from address 192.0.2.1");
 	bed_close(&b);
 }
+
+/* All at once, when the last of them is there. */
+static void answer_together(struct peer_conn *c, int n)
+{
+	struct peer_conn *each;
+
+	if (n == 299)
+		LIST_FOREACH (each, &c->peer->conns, all)
+			bed_answer_well(each, n);
+}
+
+TEST(kept_connections_are_bounded)
+{
+	struct bed b;
+
+	bed_open(&b, answer_together);
+	for (int i = 0; i < 300; i++)
+		bed_beat(&b, &bed_soon);
+	bed_run(&b, 300);
+	CHECK_STR(b.err.msg, "");
+	CHECK_INT(b.peer.accepted, 300);
+	while (b.peer.closed < 300 - 256)
+		uv_run(loop_uv(b.loop), UV_RUN_ONCE);
+	CHECK_INT(b.peer.closed, 300 - 256);
+	bed_close(&b);
+}

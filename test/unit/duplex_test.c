@@ -1,6 +1,10 @@
 /* Streams of our client against our server, in one loop. */
 #include "test.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "proto/trainer.pb-c.h"
 #include "proxy.h"
@@ -499,6 +503,69 @@ TEST(who_is_not_there_is_unavailable)
 	UNTIL(&b.w, b.done);
 	CHECK_STR(b.err.msg, "");
 	world_close(&b.w);
+}
+
+/* ---- servers that say odd things ---- */
+
+#define SETTINGS "\0\0\0\4\0\0\0\0\0"
+
+static const struct {
+	const char *bytes;
+	size_t len;
+	int code;
+	const char *why;
+} odd[] = {
+#define ODD(text, code, why)                            \
+	{                                               \
+		text, sizeof(text) - 1, ERR_##code, why \
+	}
+	ODD(SETTINGS "\0\0\x08\7\0\0\0\0\0\0\0\0\0\0\0\0\0", UNAVAILABLE,
+	    "REFUSED_STREAM"),
+	ODD(SETTINGS "\0\0\4\3\0\0\0\0\1\0\0\0\7", UNAVAILABLE,
+	    "REFUSED_STREAM"),
+	ODD(SETTINGS "\0\0\4\3\0\0\0\0\1\0\0\0\x08", CANCELLED, "CANCEL"),
+	ODD(SETTINGS "\0\0\4\3\0\0\0\0\1\0\0\0\x0b", RESOURCE_EXHAUSTED,
+	    "ENHANCE_YOUR_CALM"),
+	ODD(SETTINGS "\0\0\4\3\0\0\0\0\1\0\0\0\2", INTERNAL, "INTERNAL_ERROR"),
+	ODD(SETTINGS "\0\0\4\3\0\0\0\0\1\0\0\0\0", UNAVAILABLE,
+	    "ended its answer too early"),
+	/* :status 200, and the stream ends */
+	ODD(SETTINGS "\0\0\1\1\5\0\0\0\1\x88", UNKNOWN, "no content type"),
+	/* :status 404 */
+	ODD(SETTINGS "\0\0\1\1\5\0\0\0\1\x8d", UNKNOWN, "HTTP 404"),
+	ODD("HTTP/1.1 400 Bad Request\r\n\r\n", UNKNOWN, "speaks no HTTP/2"),
+	ODD("", UNAVAILABLE, "lost the connection"),
+#undef ODD
+};
+
+TEST(odd_servers_become_errors)
+{
+	struct bed b;
+	char url[64];
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), s;
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(at);
+
+	bed_open(&b);
+	CHECK(!bind(fd, (struct sockaddr *)&at, len) && !listen(fd, 8));
+	CHECK(!getsockname(fd, (struct sockaddr *)&at, &len));
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d", ntohs(at.sin_port));
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		call(&b, url, &up_method, 5000);
+		s = -1;
+		UNTIL(&b.w, s >= 0 || (s = accept(fd, NULL, NULL)) >= 0);
+		say_bytes(s, odd[i].bytes, odd[i].len);
+		shutdown(s, SHUT_WR);
+		UNTIL(&b.w, b.done);
+		close(s);
+		if ((int)b.err.code != odd[i].code)
+			test_fail(__FILE__, __LINE__, "%zu: %s: %s", i,
+				  err_name(b.err.code), b.err.msg);
+		CHECK_HAS(b.err.msg, odd[i].why);
+	}
+	close(fd);
+	bed_close(&b);
 }
 
 TEST(a_stream_leaves_from_the_address_asked_for)
