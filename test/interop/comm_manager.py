@@ -1,7 +1,9 @@
 #!/usr/bin/python3
-"""comm_manager.py GATEWAY - a gRPC client that knows nothing but what the first comm
-manager had: its messages as they are below, and grpcio. GATEWAY is host:port of
-a fresh gfl-gateway. TAP on stdout."""
+"""comm_manager.py GATEWAY NODE - a gRPC client that knows nothing but what the
+first comm manager had: its messages as they are below, and grpcio. GATEWAY is
+host:port of a fresh gfl-gateway, NODE of the gfl-node with the id 1. TAP on
+stdout."""
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -97,7 +99,20 @@ def schema(name, text):
         return __import__(name + "_pb2")
 
 
+COMM = """
+syntax = "proto3";
+message CommRequest {
+  int32 client_id = 1;
+  bytes message = 2;
+}
+message CommResponse {
+  int32 client_id = 1;
+  bytes message = 2;
+}
+"""
+
 PB = schema("gateway", GATEWAY)
+COMM_PB = schema("comm", COMM)
 CHANNEL = peer.channel(sys.argv[1])
 
 
@@ -194,6 +209,19 @@ def _():
         assert "-1" in e.details(), e
     else:
         raise AssertionError("taken")
+
+
+@tap.case("comm manager: a node takes messages, which are pickles")
+def _():
+    with peer.channel(sys.argv[2]) as node:
+        for method in "sendMessage", "handleReceiveMessage":
+            r = node.unary_unary(
+                "/gRPCCommManager/" + method,
+                request_serializer=COMM_PB.CommRequest.SerializeToString,
+                response_deserializer=COMM_PB.CommResponse.FromString,
+            )(COMM_PB.CommRequest(client_id=7, message=pickle.dumps({1: "é"})),
+              timeout=10)
+            assert (r.client_id, r.message) == (1, b""), r
 
 
 tap.end()

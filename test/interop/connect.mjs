@@ -6,10 +6,9 @@ import * as web from '@connectrpc/connect-web'
 import { createFileRegistry, fromBinary, fromJson, toJson }
 	from '@bufbuild/protobuf'
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
-import { Agent, fetch } from 'undici'
 import { run_all } from './cases.mjs'
 import { end } from './tap.mjs'
-import { tls, url } from './peer.mjs'
+import { fetch_by_tls, tls, url } from './peer.mjs'
 
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema,
 	readFileSync('echo.binpb')))
@@ -119,11 +118,10 @@ async function of_node(protocol, transport, binary, http) {
 }
 
 async function of_web(protocol, transport, binary) {
-	const dispatcher = new Agent({ connect: tls })
 	const name = `connect-web, ${protocol}, ${binary ? 'binary' : 'JSON'}`
 	await run_all(client(name, transport, {
 		baseUrl: url, useBinaryFormat: binary,
-		fetch: (u, init) => fetch(u, { ...init, dispatcher }),
+		fetch: fetch_by_tls,
 	}, {
 		instead: binary ? {} : NO_MINUS_ZERO,
 		cannot: cannot(binary, {

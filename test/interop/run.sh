@@ -16,6 +16,9 @@ prepare() {
 	cp "$here"/*.mjs "$here"/echo.proto "$here"/everything.json "$clients"
 	protoc -I "$clients" --python_out="$clients" --include_imports \
 		--descriptor_set_out="$clients/echo.binpb" echo.proto
+	protoc -I "$here/../.." --include_imports \
+		--descriptor_set_out="$clients/gfl.binpb" proto/gateway.proto \
+		proto/node.proto
 }
 
 # certificate NAME WHOSE EXTENSIONS - signed by our authority
@@ -38,7 +41,8 @@ certificates() {
 	certificate client client extendedKeyUsage=clientAuth
 }
 
-# serve NAME PROGRAM ARGUMENT... - returns when it serves; its port is in $port
+# serve NAME PROGRAM ARGUMENT... - returns when it serves; its address is in $host
+# and $url
 serve() {
 	name=$1
 	shift
@@ -50,7 +54,8 @@ serve() {
 		3>"$dir/$name.ready" >"$dir/$name.log" 2>&1 &
 	pids="$pids $!"
 	read -r _ <"$dir/$name.ready" || cat "$dir/$name.log" >&2
-	port=$(cat "$dir/$name.port")
+	host=127.0.0.1:$(cat "$dir/$name.port")
+	url=http${CERTS:+s}://$host
 }
 
 # A driver that ends without a word has failed.
@@ -77,10 +82,18 @@ suite() { # MODE
 	mkdir "$dir"
 	cd "$clients"
 	serve gateway "$build/bin/gfl-gateway" --db "$dir/gateway.db"
-	drive "$here/comm_manager.py" "127.0.0.1:$port"
+	export GATEWAY="$url"
+	serve node "$build/bin/gfl-node" --db "$dir/node.db" -g "$url" \
+		--node-id 1
+	export NODE="$url"
+	of_node=$host
+	drive node daemons.mjs
+	serve other "$build/bin/gfl-gateway" --db "$dir/other.db"
+	drive "$here/comm_manager.py" "$host" "$of_node"
 	serve echo "$build/test/interop/echo_server"
-	export ECHO_URL="http${CERTS:+s}://127.0.0.1:$port"
+	export ECHO_URL="$url"
 	drive "$here/grpcio.py" "$clients"
+	drive "$here/curl.sh"
 	drive node grpc_js.mjs
 	drive node grpc_web.mjs
 	drive "$here/buf.sh" node_modules/@bufbuild/buf-*/bin/buf
