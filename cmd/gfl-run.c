@@ -210,6 +210,8 @@ static int stop(const struct config *cfg, const char *id, struct err *err)
 	if (parse_id(id, &in.id, err))
 		return (int)err->code;
 	in.reason = (char *)cfg->reason;
+	in.client = rand_id();
+	in.seq = 1;
 	if (directory_call(&cfg->client, RPC_NODE_STOP_RUN, &in.base, &done,
 			   err))
 		return err_wrap(err, "stop run %s", id);

@@ -323,17 +323,20 @@ static int lead_stop(struct ask *a, struct err *err)
 
 static void on_stop(struct call *call, const ProtobufCMessage *msg, void *arg)
 {
-	const Gfl__V1__StopRunRequest *in =
-		(const Gfl__V1__StopRunRequest *)msg;
+	Gfl__V1__StopRunRequest *in;
+	struct ask *a = ask_new(arg, call, RPC_NODE_STOP_RUN, msg, lead_stop);
 	struct err err;
 
+	in = (Gfl__V1__StopRunRequest *)a->in;
 	if (strlen(in->reason) > STATE_TEXT_MAX) {
 		err_set(&err, ERR_INVALID_ARGUMENT, "a reason past %d bytes",
 			STATE_TEXT_MAX);
-		call_fail(call, &err);
+	} else if (!bad_session(in->client, in->seq, &err)) {
+		adopt(a, &in->client, &in->seq);
+		ask_begin(a);
 		return;
 	}
-	ask_begin(ask_new(arg, call, RPC_NODE_STOP_RUN, msg, lead_stop));
+	ask_fail(a, &err);
 }
 
 static void reply_list(struct ask *a, const struct driver_result *result)

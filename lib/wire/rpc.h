@@ -61,9 +61,8 @@ struct rpc_method {
  *	instance  RegisterNode, Join, Leave, AttachTrainer, DetachTrainer, Report
  *	          (which counts a miss twice then: a hint)
  *	term      UpdateLeader, Step
- *	session   Propose, StartRun
- *	number    ConfirmBootstrap, StopRun, Exchange, SendMessage,
- *	          ReceiveMessages
+ *	session   Propose, StartRun, StopRun
+ *	number    ConfirmBootstrap, Exchange, SendMessage, ReceiveMessages
  * A foreign client may leave those out, and then has to know itself. Removing
  * whoever has an id, and moving the lead, may undo what came in between: they
  * have request ids. */

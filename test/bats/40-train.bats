@@ -212,6 +212,14 @@ finished_by() { # IDS, as JSON
 	gfl-run stop "$first" --reason 'enough is enough'
 	over
 	finished_by '[1,2,3]'
+	run 100000
+	for _ in 1 2; do # asked for twice it is stopped once, and said so
+		call "$n1_url" gfl.v1.NodeService/StopRun \
+			'{"id":"'"$id"'","client":"78","seq":"1"}'
+		[ "$code" = 200 ]
+	done
+	call "$n1_url" gfl.v1.NodeService/StopRun '{"id":"'"$id"'"}'
+	[ "$code" = 400 ]
 	fails 1 gfl-wait run "$first"
 	[[ $said == *"run $first stopped: enough is enough" ]]
 	fails 1 gfl-run stop 9999
