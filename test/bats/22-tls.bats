@@ -61,6 +61,7 @@ code_of() { # CURL ARGUMENT...
 	gfl-wait nodes 3 -t 20
 	gfl-wait leader -t 20
 	gfl-wait trainers 2 -t 20
+	gfl-wait ready -t 20
 	[ "$(gfl-list -o tsv -F url | sort)" = \
 		"$(printf '%s\n' "$n1_url" "$n2_url" "$n3_url" | sort)" ]
 	gfl-status 2 -o json | jq -e '.[0].id == 2'
@@ -68,6 +69,8 @@ code_of() { # CURL ARGUMENT...
 	gfl-check cluster | grep -q '^OK - '
 	gfl-log --node 1 -o jsonl | jq -s -e 'length > 3'
 	fails 8 gfl-send 2 hello
+	fails 8 gfl-send 2 shutdown --type 2
+	fails 8 gfl-send 2 '' --type 3
 	[[ $said == *'is for members: it needs a certificate'* ]]
 	# who acts shows one, named by the environment here
 	export GFL_TLS_CERT=$certs/admin-ann.pem
@@ -248,4 +251,19 @@ END
 	else
 		unshare -rn bash -euo pipefail script
 	fi
+}
+
+@test "words at a node's prompt, and its commands, speak TLS as the node does" {
+	certs
+	printf '#!/bin/sh\ngfl-status -F id -o tsv >id\n: >done\n' >on
+	chmod +x on
+	{
+		echo 'send 1 x --type 7'
+		until [ -e done ]; do :; done
+		echo 'status 1 -F id'
+	} | gfl-node -i --node-id 1 --bootstrap --listen 127.0.0.1:0 --db n1.db \
+		"${ca[@]}" --tls-cert "$certs/node-1.pem" \
+		--tls-key "$certs/node-1.key" --on-message 7=./on >out 2>n1.log
+	[ "$(<out)" = 1 ]
+	[ "$(<id)" = 1 ]
 }

@@ -110,8 +110,8 @@ from() { # FROM TYPE PAYLOAD
 		and .id == "re-m-hello"' got
 	[ "$(<facts)" = 'm-hello 2 1 7 1' ]
 	until [ "$(gfl-status 1 -F inbox -o tsv)" = 0 ]; do :; done
-	gfl-send 1 'nobody to answer' --type 7
-	until [ "$(wc -l <facts)" = 2 ]; do :; done
+	gfl-send 1 'nobody to answer' --type 7 --wait -t 20
+	[ "$(wc -l <facts)" = 2 ]
 	# An answer is not answered.
 	from 2 1 plain
 	[ "$(gfl-recv --node 1)" = plain ]
