@@ -424,14 +424,14 @@ void client_close(struct client *c)
 /* The frame to send; it outlives retries. */
 static int pack(struct rpc *r, const ProtobufCMessage *in)
 {
-	size_t len = protobuf_c_message_get_packed_size(in);
+	size_t len = protobuf_c_message_get_packed_size(in), cap = 0;
 
 	assert(in->descriptor == r->method->in);
 	if (len > FRAMES_MAX_MESSAGE)
 		return err_set(&r->err, ERR_RESOURCE_EXHAUSTED,
 			       "a message of %zu bytes, more than %d", len,
 			       FRAMES_MAX_MESSAGE);
-	r->request = mem_zero(FRAMES_HEAD + len, 1);
+	r->request = mem_grow(NULL, &cap, FRAMES_HEAD + len, 1);
 	frames_head((uint8_t *)r->request, 0, (uint32_t)len);
 	protobuf_c_message_pack(in, (uint8_t *)r->request + FRAMES_HEAD);
 	r->t.body = r->request;

@@ -11,7 +11,10 @@
 
 enum {
 	FLAG_COMPRESSED = 0x01,
-	WORTH = 1024, /* bytes from which a message is compressed */
+	/* Bytes from which packing takes no longer than sending them by 1 Gbit/s
+	 * would: 2 KiB of JSON become 0.4 KiB in 12 us. */
+	WORTH = 2048,
+	ROOM_AFTER = 512, /* a message: for the trailers, not to move it */
 };
 
 size_t dialect_frame_size(const char *p, size_t len)
@@ -129,7 +132,7 @@ static int add_binary(struct buf *out, const ProtobufCMessage *msg, size_t max,
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
 			       "answer of %zu bytes is above max-message (%zu)",
 			       len, max);
-	to = buf_room(out, len);
+	to = buf_room(out, len + ROOM_AFTER);
 	protobuf_c_message_pack(msg, (uint8_t *)to);
 	out->len += len;
 	to[len] = '\0';

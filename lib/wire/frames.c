@@ -10,7 +10,11 @@
 #include "wire/details.h"
 #include "wire/utf8.h"
 
-enum { FLAG_COMPRESSED = 0x01, FLAG_TRAILERS = 0x80 };
+enum {
+	FLAG_COMPRESSED = 0x01,
+	FLAG_TRAILERS = 0x80,
+	ROOM_AFTER = 512, /* a frame: its head and, of an answer, trailers */
+};
 
 void frames_head(uint8_t head[FRAMES_HEAD], uint8_t flags, uint32_t len)
 {
@@ -163,8 +167,10 @@ enum frames_step frames_next(struct frames *a, const uint8_t **p, size_t *len,
 	       (size_t)head[3] << 8 | head[4];
 	if (check_head(head[0], *len, err) == FRAMES_BAD)
 		return FRAMES_BAD;
-	if (have - FRAMES_HEAD < *len)
+	if (have - FRAMES_HEAD < *len) { /* all of it is not moved again */
+		(void)!buf_room(&a->in, *len + ROOM_AFTER - have);
 		return FRAMES_MORE;
+	}
 	*p = head + FRAMES_HEAD;
 	a->at += FRAMES_HEAD + *len;
 	return head[0] & FLAG_TRAILERS ? end(*p, *len, err) : FRAMES_MESSAGE;

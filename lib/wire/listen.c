@@ -283,12 +283,22 @@ static bool is_our_address(const struct server *s, const char *name)
 		inet_pton(AF_INET6, host, in) == 1);
 }
 
+/* A browser lets no page call us by another name than the certificate's. */
+static bool is_certified(const struct server *s, const char *name)
+{
+	char host[256];
+	const char *port = split(name, host, sizeof(host));
+
+	return s->tls && port && atoi(port) == s->port &&
+	       tls_is_for(s->tls, host);
+}
+
 static bool is_name(const struct server *s, const char *name)
 {
 	for (int i = 0; i < ENGINE_NAMES && s->names[i]; i++)
 		if (!strcasecmp(s->names[i], name))
 			return true;
-	return is_our_address(s, name);
+	return is_our_address(s, name) || is_certified(s, name);
 }
 
 bool listen_is_us(const struct server *s, const char *host)

@@ -7,7 +7,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-enum { FRAME_HEAD = 5 };
+enum {
+	FRAME_HEAD = 5,
+	AHEAD = 16,          /* room for a body, by what has come of it */
+	READ_MOST = 1 << 20, /* bytes read at once into a body */
+};
 
 size_t request_limit(const struct call *call, const char **name)
 {
@@ -209,6 +213,8 @@ void request_body(struct stream *st, const char *p, size_t len)
 		take_body(st, p, len);
 }
 
+/* Room for many times what has come: the more is announced, the less often it
+ * is moved, and what nobody sends is never touched. */
 char *request_room(struct stream *st, size_t *len)
 {
 	bool fits = st->call && !st->busy && !st->open && !st->call->text_in;
@@ -219,10 +225,11 @@ char *request_room(struct stream *st, size_t *len)
 
 	if (left < ENGINE_READ || st->call->refused || st->conn->lingering)
 		return NULL;
-	want = b->len > ENGINE_READ ? b->len : ENGINE_READ;
+	want = b->len > ENGINE_READ / AHEAD ? AHEAD * b->len : ENGINE_READ;
 	want = want < left ? want : (size_t)left;
 	p = buf_room(b, want);
-	*len = p ? want : *len;
+	if (p)
+		*len = want < READ_MOST ? want : READ_MOST;
 	return p;
 }
 

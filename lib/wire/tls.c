@@ -306,6 +306,18 @@ bool tls_has_ca(const struct tls *t)
 	return t && t->now.ca;
 }
 
+bool tls_is_for(const struct tls *t, const char *host)
+{
+	const unsigned how = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+			     X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+	X509 *x = SSL_CTX_get0_certificate(t->now.ctx);
+	bool is = x && (X509_check_host(x, host, 0, how, NULL) == 1 ||
+			X509_check_ip_asc(x, host, 0) == 1);
+
+	ERR_clear_error();
+	return is;
+}
+
 struct tls_pem tls_pem(const struct tls *t)
 {
 	return (struct tls_pem){t->now.cert, t->now.key, t->now.ca, t->count};

@@ -40,6 +40,9 @@ void tls_reload(struct tls *t);
 bool tls_has_cert(const struct tls *t);
 bool tls_has_ca(const struct tls *t);
 
+/* Is host, a name or an address in numbers, one that our certificate is for? */
+bool tls_is_for(const struct tls *t, const char *host);
+
 /* What was in the files, or NULL, until the next tls_reload(); count goes up
  * with each. For libcurl, which does its own TLS. */
 struct tls_pem {

@@ -131,7 +131,10 @@ code_of() { # CURL ARGUMENT...
 	fails 8 gfl-list --tls-ca "$other/ca.pem"
 	[[ $said == *"certificate of $gw_url is not trusted: "* ]]
 	stop gw
+	# the names of a certificate are a server's names
 	secure gw node-far gfl-gateway
+	curl -sS --resolve "far.lab:$gw_port:127.0.0.1" \
+		"https://far.lab:$gw_port/healthz"
 	fails 8 gfl-list -g "$gw_url" "${ca[@]}"
 	[[ $said == *"certificate of $gw_url is not for the name 127.0.0.1"* ]]
 }

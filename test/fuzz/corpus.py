@@ -114,6 +114,8 @@ def messages():
 
 
 def plans():
+    seed("peer", "node", b"gfl://lab-1/node/12")
+    seed("peer", "longest", b"gfl://" + b"/".join([b"x" * 64] * 3))
     seed("pairs", "none", b"\x00\x00")
     seed("pairs", "bye", varint(300) + b"\x01" + b"\x01\x01")
     seed("pairs", "many", b"\x00\x03" + b"\x01\x05" + b"\x01\x05" +
@@ -237,7 +239,7 @@ def model():
 
 def server():
     """Connections, whole and in pieces, to each kind of method."""
-    one = message(f1=5, f15=b"x" * 1100)
+    one = message(f1=5, f15=b"x" * 2100)
     some = frame(0, one) + frame(0, message(f1=-1, f15=b"n\xc3\xb6"))
     packed = frame(1, gzip.compress(one, mtime=0))
     text = b"".join(base64.b64encode(some[at:at + 100])

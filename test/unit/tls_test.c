@@ -1,6 +1,7 @@
 #include "certs.h"
 #include "test.h"
 
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include <openssl/pem.h>
@@ -446,6 +447,40 @@ TEST(a_key_with_a_passphrase_is_refused_at_once)
 	refuses("server.pem", "locked.key", NULL, ERR_INVALID_ARGUMENT,
 		"locked.key is encrypted");
 }
+
+TEST(a_certificate_is_for_its_names_alone)
+{
+	struct tls *t;
+
+	certs_usual();
+	t = certs_load("member", NULL);
+	CHECK(tls_is_for(t, "member.lab"));
+	CHECK(tls_is_for(t, "MEMBER.lab"));
+	CHECK(tls_is_for(t, "127.0.0.1"));
+	CHECK(!tls_is_for(t, "member"));
+	CHECK(!tls_is_for(t, "x.member.lab"));
+	CHECK(!tls_is_for(t, "127.0.0.2"));
+	CHECK(!tls_is_for(t, ""));
+	tls_close(t);
+	t = certs_load(NULL, "ca");
+	CHECK(!tls_is_for(t, "member.lab"));
+	tls_close(t);
+}
+
+#ifndef __SANITIZE_ADDRESS__
+TEST(a_process_with_a_key_is_not_dumped)
+{
+	struct tls *t;
+
+	certs_usual();
+	t = certs_load(NULL, "ca");
+	CHECK_INT(prctl(PR_GET_DUMPABLE), 1);
+	tls_close(t);
+	t = certs_load("member", NULL);
+	CHECK_INT(prctl(PR_GET_DUMPABLE), 0);
+	tls_close(t);
+}
+#endif
 
 TEST(no_files_are_no_tls)
 {
