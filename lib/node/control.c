@@ -87,14 +87,19 @@ static int transfer(struct control *c, struct err *err)
 	struct node *n = c->n;
 	int64_t to = 0;
 	char *end = NULL;
+	int rc;
 
 	if (c->argument)
 		to = strtoll(c->argument, &end, 10);
 	if (c->argument && (*end || to < 1))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "'%s' is no node's id", c->argument);
-	if (n->leads)
-		return driver_transfer(n->driver, to, err);
+	if (n->leads) {
+		rc = driver_transfer(n->driver, to, err);
+		if (rc == ERR_UNAVAILABLE) /* we are there; who is not? */
+			err->code = ERR_FAILED_PRECONDITION;
+		return rc ? (int)err->code : 0;
+	}
 	err_set(err, ERR_FAILED_PRECONDITION,
 		"node %" PRId64 " does not lead, so it has nothing to transfer",
 		n->meta.node_id);
@@ -158,16 +163,24 @@ static int obey(struct control *c, char *text, struct err *err)
 	return word ? word->act(c, err) : unknown(part[0], err);
 }
 
+static bool is_text(const Gfl__V1__MessageItem *m)
+{
+	return m->payload.len <= TEXT_MAX &&
+	       (!m->payload.len ||
+		!memchr(m->payload.data, '\0', m->payload.len));
+}
+
 static int control(struct control *c, const Gfl__V1__MessageItem *m,
 		   struct err *err)
 {
 	char *text;
 	int rc;
 
-	if (m->payload.len > TEXT_MAX)
+	if (!is_text(m))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "a control message of %zu bytes, at most %d",
-			       m->payload.len, TEXT_MAX);
+			       "a control message is a text of at most %d "
+			       "bytes",
+			       TEXT_MAX);
 	text = mem_dup(m->payload.data, m->payload.len);
 	log_info("control", "from=%" PRId64 " text=%s", m->from, text);
 	rc = obey(c, text, err);
@@ -181,9 +194,13 @@ static int control(struct control *c, const Gfl__V1__MessageItem *m,
 /* Does the payload begin with a word of ours? */
 static bool begins_with_word(const Gfl__V1__MessageItem *m)
 {
-	char *text = mem_dup(m->payload.data, m->payload.len), *part = NULL;
-	bool ours = split(text, &part, 1) && find(part);
+	char *text, *part = NULL;
+	bool ours;
 
+	if (!is_text(m))
+		return false;
+	text = mem_dup(m->payload.data, m->payload.len);
+	ours = split(text, &part, 1) && find(part);
 	free(text);
 	return ours;
 }

@@ -51,11 +51,19 @@ from() { # FROM TYPE PAYLOAD
 	fails 2 gfl-send "$leader" dance --type 2
 	[[ $said == *"unknown control word 'dance': there are shutdown, leave, "* ]]
 	fails 2 gfl-send "$leader" '' --type 2
+	printf 'shutdown\0' | fails 2 gfl-send "$leader" --type 2
 	fails 2 gfl-send "$leader" 'refresh now' --type 2
 	fails 2 gfl-send "$other" 'transfer x' --type 2
 	fails 2 gfl-send "$other" 'status a b' --type 2
 	fails 2 gfl-send "$other" "$(head -c 200 /dev/zero | tr '\0' x)" --type 2
 	[ "$(gfl-status 1 -F inbox -o tsv)" = 0 ]
+}
+
+@test "who leads alone has nobody to hand over to" {
+	cluster 1
+	fails 5 gfl-send 1 transfer --type 2
+	[[ $said == *"there is no other voter to lead" ]]
+	fails 2 gfl-send 1 'transfer 9' --type 2
 }
 
 @test "shutdown is a pause with --keep-membership, leave is none" {
