@@ -20,11 +20,16 @@ begin_to_watch() {
 	exec 7<"$dir/events"
 }
 
-# check NAME STATUS - what gfl-check says of it
+# check NAME STATUS - what gfl-check says of it, or will soon
 check() {
-	said=$(gfl-check "$1" -t 3)
-	code=$?
-	[ "$code" = "$2" ] || fail "gfl-check $1 says \"$said\""
+	deadline=$(($(now_ms) + 30000))
+	until
+		said=$(gfl-check "$1" -t 3)
+		code=$?
+		[ "$code" = "$2" ]
+	do
+		[ "$(now_ms)" -lt "$deadline" ] || fail "gfl-check $1 says \"$said\""
+	done
 	say "  gfl-check $1: ${said%% |*}"
 }
 
