@@ -160,13 +160,16 @@ static void look_at(struct node *n, const Gfl__V1__Member *m)
 	if (silent_ms < n->cfg.fail_after_ms)
 		suspects_clear(n, m->id);
 	if (!m->liveness && silent_ms >= n->cfg.fail_after_ms) {
-		if (suspects_gone(n, m->id))
+		if (suspects_gone(n, m->id)) {
+			suspects_clear(n, m->id); /* ask anew to remove it */
 			mark(n, m->id, ACTION(MARK_DOWN), "node down");
+		}
 		return;
 	}
 	if (m->liveness && silent_ms < n->cfg.fail_after_ms / 2)
 		mark(n, m->id, ACTION(MARK_UP), "node up");
-	else if (m->liveness && silent_ms >= n->cfg.remove_after_ms)
+	else if (m->liveness && silent_ms >= n->cfg.remove_after_ms &&
+		 suspects_gone(n, m->id))
 		change(n, m->id, RAFT_NONE, ACTION(REMOVE), "remove");
 	else if (m->liveness && voter && replacement(n))
 		change(n, m->id, RAFT_STANDBY, ACTION(DEMOTE), "demote");
