@@ -27,6 +27,9 @@ die() {
 [ $# -ge 2 ] || die 'usage: gfl-certs.sh FOLDER CLUSTER ROLE/ID[@HOST,...]...'
 folder=$1 cluster=$2
 shift 2
+case $cluster in
+*[!A-Za-z0-9._-]* | [!A-Za-z0-9]* | '') die "\"$cluster\" names no cluster" ;;
+esac
 mkdir -p "$folder"
 
 # OpenSSL talks of what it does; only what goes wrong is of interest.

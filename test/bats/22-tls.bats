@@ -211,6 +211,8 @@ code_of() { # CURL ARGUMENT...
 		run -2 "$examples/gfl-certs.sh" x lab "$name"
 		[[ $output == *'is not ROLE/ID' ]]
 	done
+	run -2 "$examples/gfl-certs.sh" x 'my lab' node/1
+	[[ $output == *'"my lab" names no cluster' ]]
 	[ "$(stat -c %a "$certs/ca.key" "$certs/node-1.key" | uniq)" = 600 ]
 	openssl x509 -in "$certs/node-far.pem" -noout -ext subjectAltName |
 		grep -q 'URI:gfl://lab/node/far, IP Address:10.9.9.9, DNS:far.lab'
