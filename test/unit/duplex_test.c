@@ -196,12 +196,12 @@ static void call(struct bed *b, const char *url, const struct rpc_method *m,
 
 static void call_up(struct bed *b)
 {
-	call(b, NULL, &up_method, 5000);
+	call(b, NULL, &up_method, 60000);
 }
 
 static void call_both(struct bed *b)
 {
-	call(b, NULL, &both_method, 5000);
+	call(b, NULL, &both_method, 60000);
 }
 
 TEST(a_client_stream_is_answered)

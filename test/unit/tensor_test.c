@@ -186,7 +186,7 @@ static void pull_from(struct bed *b, const char *url, int64_t timeout_ms)
 
 static void pull(struct bed *b)
 {
-	pull_from(b, server_url(b->w.server), 10000);
+	pull_from(b, server_url(b->w.server), 60000);
 	UNTIL(&b->w, b->done);
 }
 
@@ -280,7 +280,7 @@ TEST(a_pull_goes_on_where_its_connection_broke)
 
 	bed_open(&b, 20 << 20);
 	b.proxy.cut_at = 7 << 20;
-	pull_from(&b, b.proxy.url, 10000);
+	pull_from(&b, b.proxy.url, 60000);
 	UNTIL(&b.w, b.asks == 2 && b.asked_at);
 	CHECK(b.asked_at >= 5 << 20 && b.asked_at <= 8 << 20);
 	b.proxy.cut_at = 15 << 20;
@@ -298,7 +298,7 @@ TEST(a_pull_goes_on_only_with_the_same_tensor)
 	bed_open(&b, 20 << 20);
 	b.stale = true;
 	b.proxy.cut_at = 7 << 20;
-	pull_from(&b, b.proxy.url, 10000);
+	pull_from(&b, b.proxy.url, 60000);
 	UNTIL(&b.w, b.done);
 	CHECK_INT(b.err.code, ERR_ABORTED);
 	CHECK_HAS(b.err.msg, "the tensor is another one by now");
@@ -310,7 +310,7 @@ TEST(a_pull_whose_source_starts_over_keeps_what_it_has)
 	struct bed b;
 
 	bed_open(&b, 20 << 20);
-	pull_from(&b, b.proxy.url, 10000);
+	pull_from(&b, b.proxy.url, 60000);
 	b.from_start = true;
 	UNTIL(&b.w, b.at >= 5 << 20);
 	proxy_cut(&b.proxy);
@@ -363,7 +363,7 @@ TEST(a_cancelled_pull_is_silent)
 	struct bed b;
 
 	bed_open(&b, 20 << 20);
-	pull_from(&b, server_url(b.w.server), 10000);
+	pull_from(&b, server_url(b.w.server), 60000);
 	UNTIL(&b.w, b.at > 0);
 	tensor_pull_cancel(b.pull);
 	b.pull = NULL;
@@ -388,7 +388,7 @@ static void pushed(const struct err *err, const ProtobufCMessage *out,
 
 static void push_to(struct bed *b, const char *url)
 {
-	struct rpc_opts opts = {.timeout_ms = 10000};
+	struct rpc_opts opts = {.timeout_ms = 60000};
 
 	b->done = false;
 	b->push = tensor_push(b->w.loop, url, &push_method, &opts, &b->info,
@@ -541,14 +541,14 @@ static void on_beat(const struct err *err, const ProtobufCMessage *out,
 TEST(a_small_call_is_answered_while_a_tensor_comes)
 {
 	HeartbeatRequest in = HEARTBEAT_REQUEST__INIT;
-	struct rpc_opts opts = {.timeout_ms = 10000};
+	struct rpc_opts opts = {.timeout_ms = 60000};
 	uint64_t most = 0;
 	int beats = 0;
 	struct bed b;
 
 	bed_open(&b, 64 << 20);
 	server_handle(b.w.server, RPC_GATEWAY_HEARTBEAT, heartbeat, &b.w);
-	pull_from(&b, server_url(b.w.server), 10000);
+	pull_from(&b, server_url(b.w.server), 60000);
 	UNTIL(&b.w, b.at > 0);
 	while (!b.done) {
 		uint64_t before = b.at;
