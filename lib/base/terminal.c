@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -177,6 +178,20 @@ static enum terminal_input take_typed(struct terminal *t, const char *typed,
 	return TERMINAL_LINE;
 }
 
+/* Whoever sees the prompt may type; and Ctrl-Z, there, would stop the whole
+ * process by a slip. libedit puts all back at the end of the line. */
+static void prepare(struct terminal *t)
+{
+	struct termios modes;
+
+	el_resize(t->edit);
+	el_set(t->edit, EL_PREP_TERM, 1);
+	if (tcgetattr(STDIN_FILENO, &modes))
+		return;
+	modes.c_cc[VSUSP] = _POSIX_VDISABLE;
+	tcsetattr(STDIN_FILENO, TCSADRAIN, &modes);
+}
+
 static enum terminal_input read_person(struct terminal *t, struct buf *line)
 {
 	bool shared = isatty(STDERR_FILENO);
@@ -185,8 +200,7 @@ static enum terminal_input read_person(struct terminal *t, struct buf *line)
 
 	if (shared)
 		log_keep(wake_for_log, t);
-	el_resize(t->edit);
-	el_set(t->edit, EL_PREP_TERM, 1); /* whoever sees the prompt may type */
+	prepare(t);
 	typed = el_gets(t->edit, &len);
 	if (shared)
 		log_keep(NULL, NULL);

@@ -178,11 +178,11 @@ gfl-node: hint: help lists the words" ]
 	[ -s rtt ]
 }
 
-@test "TERM at the prompt leaves, and the terminal as it was" {
+@test "Ctrl-Z at the prompt does nothing; TERM leaves, and the terminal as it was" {
 	cat >steps <<-'EOF'
 		> stty -a >before; gfl-node -i --node-id 1 --bootstrap --listen 127.0.0.1:0 --port-file port --db n1.db -q\r
 		< Node-1> 
-		> lea
+		> \x1alea
 		< lea
 		$ gfl-send http://127.0.0.1:$(cat port) shutdown --type 2
 		< $ 
