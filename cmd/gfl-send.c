@@ -9,12 +9,14 @@ enum {
 	PING = 3, /* the type of message */
 };
 
+enum { ID_MAX = 1 << 30 };
+
 struct config {
 	struct client_opts client;
 	struct out_opts out;
 	int type;
 	bool all, lines, jsonl, wait;
-	int64_t expire_ms;
+	int64_t expire_ms, from;
 	const char *role, *file, *via;
 };
 
@@ -33,6 +35,8 @@ static const struct opt opts[] = {
 		 "each line is a message, without its newline"),
 	OPT_BOOL(0, "jsonl", struct config, jsonl,
 		 "each line is {\"to\":ID,\"type\":N,\"payload\":TEXT}"),
+	OPT_INT64(0, "from", struct config, from, "ID", "0", 0, ID_MAX,
+		  "send for this node; 0: for none"),
 	OPT_STRING(0, "via", struct config, via, "ID|URL|any", NULL,
 		   "queue the messages at this node, which delivers them"),
 	OPT_SECONDS(0, "expire", struct config, expire_ms, NULL,
@@ -226,6 +230,7 @@ static int run(const struct config *cfg, char **words, int *status,
 	const struct post_opts opt = {
 		.client = &cfg->client,
 		.via = !cfg->via && cfg->expire_ms ? "any" : cfg->via,
+		.from = cfg->from,
 		.expire_ms = cfg->expire_ms,
 		.wait = cfg->wait,
 	};

@@ -70,6 +70,14 @@ static void of_program(struct phrase *p, const struct words *w)
 		add(p, w->at[i]);
 }
 
+/* A node speaks for itself. */
+static void add_send(struct phrase *p, const char *id)
+{
+	add(p, "gfl-send");
+	add(p, "--from");
+	add(p, id);
+}
+
 void phrase_of(struct phrase *p, const struct words *w, const char *id)
 {
 	const char *word = w->at[0];
@@ -78,12 +86,12 @@ void phrase_of(struct phrase *p, const struct words *w, const char *id)
 	*p = (struct phrase){0};
 	p->at = mem_zero(w->n + MORE_WORDS, sizeof(*p->at));
 	if (phrase_is(word, "send")) {
-		add(p, "gfl-send");
+		add_send(p, id);
 		if (w->n > 1 && w->at[1][0] != '-')
 			add(p, w->at[used++]);
 		add_text(p, w->at + used, w->n - used);
 	} else if (phrase_is(word, "broadcast")) {
-		add(p, "gfl-send");
+		add_send(p, id);
 		add(p, "--all");
 		add_text(p, w->at + used, w->n - used);
 	} else if (phrase_is(word, "refresh")) {

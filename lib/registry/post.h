@@ -35,6 +35,7 @@ struct post_opts {
 	/* A node's id or URL, or "any": into its outbox, for all but itself.
 	 * NULL: into the receivers' inboxes. */
 	const char *via;
+	int64_t from;      /* the node for which they are sent; 0: for none */
 	int64_t expire_ms; /* how long the outbox tries; 0: as it likes */
 	bool wait;         /* post_wait() will be called */
 };

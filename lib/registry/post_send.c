@@ -198,6 +198,7 @@ static void fill_item(const struct route *t, const struct pair *pair,
 	gfl__v1__message_item__init(item);
 	item->id = m->id;
 	item->named = m->named;
+	item->from = t->p->opts.from;
 	item->to = pair->to->id;
 	item->type = m->type;
 	item->payload.data = m->payload;

@@ -31,7 +31,7 @@ said() { # - what a script's node said besides its log
 		send 1 hello there
 		send 1 'with  quotes' --type 7
 		broadcast to all of you
-		recv
+		recv -o tsv -F from,payload
 		refresh
 		wait leader
 		topology-of-nothing
@@ -49,9 +49,9 @@ said() { # - what a script's node said besides its log
 		1
 		1	leader
 		leader
-		hello there
-		with  quotes
-		to all of you
+		1	hello there
+		1	with  quotes
+		1	to all of you
 		1	members=1
 		list, l                 the nodes of the cluster
 	EOF

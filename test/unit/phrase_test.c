@@ -31,16 +31,16 @@ TEST(words_and_their_short_forms_are_programs)
 
 TEST(a_message_needs_no_quotes)
 {
-	means("send 2 hello", "[gfl-send] [2] [hello]");
-	means("send 2 hello there  you", "[gfl-send] [2] [hello there you]");
-	means("send 2 'a  b'", "[gfl-send] [2] [a  b]");
-	means("send 2", "[gfl-send] [2]");
-	means("send", "[gfl-send]");
-	means("send 2 a b --type 7", "[gfl-send] [2] [a] [b] [--type] [7]");
-	means("send --all a", "[gfl-send] [--all] [a]");
-	means("broadcast to all of you", "[gfl-send] [--all] [to all of you]");
-	means("broadcast", "[gfl-send] [--all]");
-	means("broadcast --type 3 x", "[gfl-send] [--all] [--type] [3] [x]");
+	means("send 2 hello", "[gfl-send] [--from] [7] [2] [hello]");
+	means("send 2 hello there  you", "[gfl-send] [--from] [7] [2] [hello there you]");
+	means("send 2 'a  b'", "[gfl-send] [--from] [7] [2] [a  b]");
+	means("send 2", "[gfl-send] [--from] [7] [2]");
+	means("send", "[gfl-send] [--from] [7]");
+	means("send 2 a b --type 7", "[gfl-send] [--from] [7] [2] [a] [b] [--type] [7]");
+	means("send --all a", "[gfl-send] [--from] [7] [--all] [a]");
+	means("broadcast to all of you", "[gfl-send] [--from] [7] [--all] [to all of you]");
+	means("broadcast", "[gfl-send] [--from] [7] [--all]");
+	means("broadcast --type 3 x", "[gfl-send] [--from] [7] [--all] [--type] [3] [x]");
 }
 
 TEST(refresh_is_a_control_message_to_the_node_itself)
