@@ -38,7 +38,7 @@ holds() { # SCENARIO
 	mkdir bin
 	printf '#!/bin/sh\necho "unshare: not permitted" >&2\nexit 1\n' >bin/unshare
 	chmod +x bin/unshare
-	GFL_SKIP='' PATH=$PWD/bin:$PATH fails 1 gfl-scenario partition
+	GFL_SKIP='' TMPDIR=$PWD PATH=$PWD/bin:$PATH fails 1 gfl-scenario partition
 	[[ $said == *netns*'unshare: not permitted'*GFL_SKIP=netns* ]]
 	[ "$(GFL_SKIP=netns gfl-scenario partition)" = \
 		'left out, as GFL_SKIP=netns says' ]
