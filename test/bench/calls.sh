@@ -22,15 +22,29 @@ serve() { # WHO N PROGRAM
 	done
 }
 
+# FIGURE WHO SERVER... - the time of one call, and, if there is but one server, the
+# processor time that it and the client need for it; the client is in $client
+measure() {
+	figure=$1 who=$2
+	shift 2
+	before=$(ticks "$1")
+	# shellcheck disable=SC2086 # words on purpose
+	set -- $($client) "$#" $(($(ticks "$1") - before))
+	record "${figure}_ms" "$who" "$1"
+	[ "$4" -gt 1 ] || record "${figure}_cpu_ms" "$who" "$(awk -v n="$2" \
+		-v s="$3" -v t="$5" -v hz="$(getconf CLK_TCK)" \
+		'BEGIN { print (s + t / hz) / n * 1e3 }')"
+}
+
 serve gfl 16 "$build/server_bench"
 ours=$ports
 serve grpcio 16 "$here/server_grpcio.py"
 theirs=$ports
-# shellcheck disable=SC2086 # words on purpose
-{
-	record echo_ms gfl "$("$build/call_bench" echo "$seconds" 10000000 $ours)"
-	record echo_ms grpcio "$("$here/call_grpcio.py" echo "$seconds" 10000000 \
-		"${theirs##* }")"
-	record fan_ms gfl "$("$build/call_bench" fan "$seconds" 100 $ours)"
-	record fan_ms grpcio "$("$here/call_grpcio.py" fan "$seconds" 100 $theirs)"
-}
+client="$build/call_bench echo $seconds 10000000 ${ours##* }"
+measure echo gfl gfl16
+client="$here/call_grpcio.py echo $seconds 10000000 ${theirs##* }"
+measure echo grpcio grpcio16
+client="$build/call_bench fan $seconds 100 $ours"
+measure fan gfl gfl1 gfl2
+client="$here/call_grpcio.py fan $seconds 100 $theirs"
+measure fan grpcio grpcio1 grpcio2

@@ -112,6 +112,7 @@ int main(int argc, char **argv)
 	struct loop *loop;
 	struct err err;
 
+	mem_bulk(); /* as the trainer */
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
