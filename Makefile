@@ -177,7 +177,7 @@ install: all
 	install -m 644 share/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 share/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 644 $(PARTS) $(DESTDIR)$(PREFIX)/share/gfl/scenario
-	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/gfl
+	install -m 644 README.md share/doc/figures.md $(DESTDIR)$(PREFIX)/share/doc/gfl
 	install -m 755 share/examples/* $(DESTDIR)$(PREFIX)/share/doc/gfl/examples
 	install -m 644 share/cron/* $(DESTDIR)$(PREFIX)/share/doc/gfl/examples
 	install -m 644 completions/gfl.bash \

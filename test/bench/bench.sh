@@ -3,7 +3,7 @@
 # medians. Ours and a peer's are always of the same run, one after the other.
 #
 #	bench.sh BUILD [train|rounds|proposals|unary|tensor|calls|hold|
-#		nodes|small|loops|messages]...
+#		nodes|small|messages]...
 #
 # BENCH_ROUNDS (5) and BENCH_SECONDS (1, of each measurement) may be set.
 set -eu
@@ -11,7 +11,7 @@ here=$(dirname "$0")
 build=$1
 shift
 [ $# -gt 0 ] || set -- train rounds proposals unary tensor calls hold nodes \
-	small loops messages
+	small messages
 seconds=${BENCH_SECONDS:-1}
 PATH=$build/bin:$PATH
 records=$(mktemp)
@@ -29,7 +29,6 @@ bench() {
 	hold) "$here/hold.sh" "$build" ;;
 	nodes) "$here/nodes.sh" "$build" ;;
 	small) "$here/small.sh" "$build" ;;
-	loops) "$here/loops.sh" "$build" "$seconds" ;;
 	*) echo "bench: there is no \"$1\"" >&2; return 2 ;;
 	esac
 }

@@ -14,14 +14,24 @@ load() {
 	# shellcheck disable=SC2086 # words on purpose
 	h2load -c "$3" -n 2000 $how >"$dir/h2load.log"
 	before=$(ticks "$2")
+	times >"$dir/times"
 	# shellcheck disable=SC2086
 	h2load -c "$3" -D "$seconds" $how >"$dir/h2load.log"
 	used=$(($(ticks "$2") - before))
+	times >>"$dir/times"
 	calls=$(awk '/^status codes:/ { print $3 }' "$dir/h2load.log")
 	grep -q ' 0 failed, 0 errored' "$dir/h2load.log"
 	record "$1_us" "$2" "$(awk -v t="$used" -v n="$calls" \
 		-v hz="$(getconf CLK_TCK)" 'BEGIN { print t / hz / n * 1e6 }')"
 	record "$1_rps" "$2" $((calls / seconds))
+	[ "$1 $2" != "unary gfl" ] || record unary_us load "$(load_s |
+		awk -v n="$calls" '{ print $1 / n * 1e6 }')"
+}
+
+# Processor time of h2load: what this shell's children used in between.
+load_s() {
+	awk -F'[ms ]+' 'NR == 2 { was = $1 * 60 + $2 + $3 * 60 + $4 }
+		NR == 4 { print $1 * 60 + $2 + $3 * 60 + $4 - was }' "$dir/times"
 }
 
 wait_for() { # NAME - which writes the port once it serves
