@@ -15,7 +15,7 @@ struct config {
 	struct out_opts out;
 	int64_t count, after;
 	struct opt_list types, senders;
-	bool follow;
+	bool follow, keep;
 	const char *exec;
 };
 
@@ -27,6 +27,8 @@ static const struct opt opts[] = {
 		  "exactly so many; 0: all there are, waiting for the first"),
 	OPT_INT64(0, "after", struct config, after, "CURSOR", "0", 0, INT64_MAX,
 		  "forget what is up to this cursor, and give what follows"),
+	OPT_BOOL(0, "keep", struct config, keep,
+		 "leave what is printed in the inbox, for a later --after"),
 	OPT_LIST(0, "type", struct config, types, "TYPE[,TYPE...]", NULL,
 		 "only messages of these types"),
 	OPT_LIST(0, "from", struct config, senders, "ID[,ID...]", NULL,
@@ -49,8 +51,10 @@ static const struct prog prog = {
 		"--follow does not heed. Messages that --type and --from leave "
 		"out stay in the inbox. A reader that is killed while it "
 		"prints may see the last messages again, by the same cursor "
-		"and id; whoever keeps the last cursor with its own work gives "
-		"it to --after, and sees each message once. Two that read at "
+		"and id. What a pipe holds counts as printed: a program behind "
+		"one that must not lose any reads with --keep, keeps the last "
+		"cursor together with its own work, and gives that to --after "
+		"next time, which alone acknowledges then. Two that read at "
 		"once may both see them. --exec splits CMD into "
 		"words without a shell, and prints nothing itself; CMD has "
 		"GFL_MSG_ID, GFL_MSG_FROM, GFL_MSG_TO, GFL_MSG_TYPE and "
@@ -142,6 +146,7 @@ static int choose(struct fetch *f, const struct config *cfg, struct err *err)
 	f->client = &cfg->client;
 	f->count = cfg->count;
 	f->after = cfg->after;
+	f->keep = cfg->keep;
 	f->follow = cfg->follow;
 	f->single = cfg->exec != NULL;
 	f->ntypes = cfg->types.n;

@@ -340,7 +340,8 @@ static void on_receive(struct call *call, const ProtobufCMessage *msg,
 	r = mem_zero(1, sizeof(*r));
 	r->n = n;
 	r->call = call;
-	r->after = ours ? in->after : 0;
+	if (ours)
+		r->after = in->past > in->after ? in->past : in->after;
 	r->max = in->max && in->max < READ_MAX ? in->max : READ_MAX;
 	r->types = types_of(in);
 	r->senders = senders_of(in);

@@ -22,7 +22,7 @@ struct reader {
 	char *url;
 	/* To be acknowledged with the next request: all up to a cursor, or,
 	 * where some are left out, each. */
-	int64_t upto;
+	int64_t upto, past; /* past: given, but not acknowledged */
 	int64_t done[BATCH];
 	size_t ndone;
 	char *box; /* whose cursors they are; NULL: none has come */
@@ -47,6 +47,7 @@ static int ask(struct reader *r, int32_t max, int64_t wait_ms,
 	in.max = max;
 	in.wait_ms = wait_ms;
 	in.after = r->upto;
+	in.past = r->past;
 	in.cursors = r->done;
 	in.n_cursors = r->ndone;
 	in.box = r->box ? r->box : "";
@@ -64,7 +65,8 @@ static int ask(struct reader *r, int32_t max, int64_t wait_ms,
 	if (!r->box || strcmp(r->box, (*out)->box)) {
 		free(r->box);
 		r->box = mem_str((*out)->box);
-		r->upto = 0; /* the inbox is another, or what it had is gone */
+		/* The inbox is another, or what it had is gone. */
+		r->upto = r->past = 0;
 	}
 	return 0;
 }
@@ -135,12 +137,14 @@ static void note_done(struct reader *r,
 		      const Gfl__V1__ReceiveMessagesResponse *some)
 {
 	for (size_t i = 0; i < some->n_messages && i < BATCH; i++) {
-		if (chooses(r))
+		if (r->f->keep)
+			r->past = some->messages[i]->cursor;
+		else if (chooses(r))
 			r->done[r->ndone++] = some->messages[i]->cursor;
 		else
 			r->upto = some->messages[i]->cursor;
 	}
-	r->unsaid = some->n_messages > 0;
+	r->unsaid = some->n_messages > 0 && !r->f->keep;
 	r->got += (int64_t)some->n_messages;
 }
 

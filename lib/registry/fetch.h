@@ -11,6 +11,7 @@ struct fetch {
 	int64_t count; /* exactly so many; 0: all, waiting for the first */
 	bool follow;   /* go on for ever; without a count, without a timeout */
 	int64_t after; /* forget what is up to this cursor first */
+	bool keep;     /* acknowledge nothing else */
 	bool single;   /* acknowledge each before the next is asked for */
 	size_t ntypes, nsenders; /* 0: of all types, from all senders */
 	int32_t types[OPT_LIST_MAX];

@@ -23,9 +23,16 @@ follow() { # OPTION...
 	running[follow]=$!
 }
 
+# Not by head, which reads beyond what it prints.
 take() { # N - more of them
-	head -n "$1" <&"$mail" >>got
-	[ "$(wc -l <got)" -ge "$1" ]
+	local lines
+	mapfile -t -n "$1" -u "$mail" lines
+	printf '%s\n' "${lines[@]}" >>got
+	[ ${#lines[@]} = "$1" ]
+}
+
+last() { # cursor that is in got
+	tail -n 1 got | jq .cursor
 }
 
 @test "what is queued for a node that is away comes once it is back, in order" {
@@ -98,23 +105,51 @@ take() { # N - more of them
 	take 4000
 	crash n2
 	again n2
-	head -n 11000 <&"$mail" >>got
+	take 11000
 	reap queue
 	cmp got <(seq 15000)
 	until_status 2 inbox 0
 	until_status 1 outbox 0
 }
 
-@test "kill -9 of the reader: --after the last cursor that it kept" {
+@test "kill -9 of the reader, and of whoever reads from it" {
 	cluster 2
-	follow -o jsonl
-	queue 15000
+	follow -o jsonl --keep
+	queue 9000
 	take 5000
 	crash follow
-	cursor=$(tail -n 1 got | jq .cursor)
-	gfl-recv --node 2 --after "$cursor" -n 10000 -t 60 -o jsonl >>got
-	jq -r .payload got | cmp - <(seq 15000)
+	gfl-recv --node 2 --keep --after "$(last)" -n 1000 -o jsonl >>got
+	gfl-recv --node 2 --after "$(last)" -n 3000 -o jsonl >>got
+	jq -r .payload got | cmp - <(seq 9000)
 	until_status 2 inbox 0
+}
+
+@test "kill -9 of any of them, again and again, at moments of chance" {
+	seed=${SEED:-$RANDOM}
+	echo "SEED=$seed"
+	RANDOM=$seed
+	cluster 2
+	seq 20000 | gfl-send 2 --via "$n1_url" -l -t 60 2>send.err 3>&- &
+	running[send]=$!
+	gfl-recv --node 2 --keep -t 30 -n 1 -o jsonl >got
+	for ((round = 0; round < 8; round++)); do
+		gfl-recv --node 2 --keep --after "$(last)" --follow -o jsonl \
+			-n $((RANDOM % 2000 + 1)) >>got 2>>recv.err 3>&- &
+		running[reader]=$!
+		case $((RANDOM % 3)) in
+		0) crash n1; again n1; reap reader ;;
+		1) crash n2; again n2; reap reader || [ $? = 3 ] ;; # not there yet
+		2) kill -KILL "${running[reader]}"; reap reader || : ;;
+		esac
+		# Half a line was not kept.
+		[ "$(tail -c 1 got | wc -l)" = 1 ] || sed -i '$d' got
+	done
+	gfl-recv --node 2 --after "$(last)" --follow -o jsonl \
+		-n $((20000 - $(wc -l <got))) >>got 2>>recv.err
+	reap send
+	jq -r .payload got | cmp - <(seq 20000)
+	until_status 2 inbox 0
+	until_status 1 outbox 0
 }
 
 @test "what expires is told of, counted, and not delivered" {
