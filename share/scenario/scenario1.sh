@@ -2,10 +2,10 @@
 
 # talk FROM TO TEXT - FROM delivers it to TO, whose reader is known to have it.
 talk() {
-	gfl-send "$2" "$3" --via "$1" --wait -t 20 &
+	gfl-send "$2" "$3" --from "$1" --via "$1" --wait -t 20 &
 	sender=$!
-	expect "node $2 hears by node $1: $3" prints "$3" \
-		gfl-recv --node "$2" -n 1 -t 20
+	expect "node $2 hears from node $1: $3" prints "$1	$3" \
+		gfl-recv --node "$2" -n 1 -t 20 -o tsv -F from,payload
 	wait "$sender" || fail "node $1 was not told that node $2 has it"
 }
 
