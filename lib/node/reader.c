@@ -210,15 +210,22 @@ static int take(struct db *db, void *arg, struct err *err)
 {
 	struct taking *t = arg;
 	sqlite3_stmt *s;
+	size_t n; /* of a run of cursors */
 
 	t->taken = t->bytes = 0;
 	t->n = 0;
 	if (take_upto(db, t, err) || take_ids(db, t, err))
 		return (int)err->code;
-	for (size_t i = 0; i < t->in->n_cursors; i++) {
-		if (db_stmt(db, &s, TAKE "cursor = ?" ROWS, err))
+	for (size_t i = 0; i < t->in->n_cursors; i += n) {
+		const int64_t *c = &t->in->cursors[i];
+
+		for (n = 1; i + n < t->in->n_cursors; n++)
+			if (c[n - 1] == INT64_MAX || c[n] != c[n - 1] + 1)
+				break;
+		if (db_stmt(db, &s, TAKE "cursor BETWEEN ? AND ?" ROWS, err))
 			return (int)err->code;
-		sqlite3_bind_int64(s, 1, t->in->cursors[i]);
+		sqlite3_bind_int64(s, 1, c[0]);
+		sqlite3_bind_int64(s, 2, c[n - 1]);
 		if (take_rows(db, s, t, err))
 			return (int)err->code;
 	}

@@ -114,11 +114,30 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static bool is_taken(const struct inbox_taken *what, int64_t cursor)
+/* Readers leave what handlers have yet to deal with, below their cursor. */
+static bool is_there(struct node *n, int64_t cursor)
 {
-	return cursor <= what->upto ||
-	       (what->n && bsearch(&cursor, what->cursors, what->n,
-				   sizeof(cursor), compare));
+	sqlite3_stmt *s;
+	struct err err;
+	bool row;
+
+	if (db_stmt(n->reader, &s, "SELECT 1 FROM inbox WHERE cursor = ?",
+		    &err))
+		return true;
+	sqlite3_bind_int64(s, 1, cursor);
+	if (db_next(n->reader, s, &row, &err))
+		return true;
+	db_done(s);
+	return row;
+}
+
+static bool is_taken(struct node *n, const struct inbox_taken *what,
+		     int64_t cursor)
+{
+	if (what->n &&
+	    bsearch(&cursor, what->cursors, what->n, sizeof(cursor), compare))
+		return true;
+	return cursor <= what->upto && !is_there(n, cursor);
 }
 
 void taken_look(struct node *n, const struct inbox_taken *what)
@@ -132,7 +151,7 @@ void taken_look(struct node *n, const struct inbox_taken *what)
 
 		next = LIST_NEXT(t, entry);
 		for (size_t i = 0; i < t->ncursors; i++)
-			if (!is_taken(what, t->cursors[i]))
+			if (!is_taken(n, what, t->cursors[i]))
 				t->cursors[kept++] = t->cursors[i];
 		if (t->ncursors && !kept)
 			answer(t, 0);

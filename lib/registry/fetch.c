@@ -20,9 +20,9 @@ enum {
 struct reader {
 	const struct fetch *f;
 	char *url;
-	/* To be acknowledged with the next request: all up to a cursor, or,
-	 * where some are left out, each. */
-	int64_t upto, past; /* past: given, but not acknowledged */
+	int64_t upto, past; /* forget, or pass over, what is up to these */
+	/* To be acknowledged with the next request: each, for between them
+	 * there may be what others have and this reader was not given. */
 	int64_t done[BATCH];
 	size_t ndone;
 	char *box; /* whose cursors they are; NULL: none has come */
@@ -31,11 +31,6 @@ struct reader {
 	bool reached;   /* the node has answered once */
 	bool unsaid;    /* something is to be acknowledged */
 };
-
-static bool chooses(const struct reader *r)
-{
-	return r->f->ntypes || r->f->nsenders;
-}
 
 /* Acknowledge what is done, and ask for at most max more; below 0: for none. */
 static int ask(struct reader *r, int32_t max, int64_t wait_ms,
@@ -139,10 +134,8 @@ static void note_done(struct reader *r,
 	for (size_t i = 0; i < some->n_messages && i < BATCH; i++) {
 		if (r->f->keep)
 			r->past = some->messages[i]->cursor;
-		else if (chooses(r))
-			r->done[r->ndone++] = some->messages[i]->cursor;
 		else
-			r->upto = some->messages[i]->cursor;
+			r->done[r->ndone++] = some->messages[i]->cursor;
 	}
 	r->unsaid = some->n_messages > 0 && !r->f->keep;
 	r->got += (int64_t)some->n_messages;
