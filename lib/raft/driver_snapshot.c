@@ -13,7 +13,9 @@ enum {
 	GROWN = 4 << 20,     /* bytes of entries after which to take one */
 	IMAGE_MAX = 1 << 30, /* bytes */
 	KEPT = 4,            /* a quarter of that much stays in the log, for who
-			      * is a little behind */
+			      * may lead next */
+	KEPT_MORE = 4,       /* up to so many times as much, for who is there
+			      * and behind */
 };
 
 /* A snapshot on the writer's thread. */
@@ -142,11 +144,14 @@ static int64_t enough(const struct driver *d)
 /* The first of the entries that stay. */
 static int64_t first_kept(const struct driver *d, int64_t index)
 {
-	int64_t left = enough(d) / KEPT;
+	const int64_t some = enough(d) / KEPT, more = enough(d) * KEPT_MORE;
+	const int64_t needed = raft_needed(d->raft);
 	const struct raft_entry *e;
+	int64_t bytes = 0;
 
-	while (left > 0 && (e = raft_entry(d->raft, index))) {
-		left -= (int64_t)(sizeof(*e) + e->len + e->conf_len);
+	while ((e = raft_entry(d->raft, index)) &&
+	       (bytes < some || (bytes < more && index >= needed))) {
+		bytes += (int64_t)(sizeof(*e) + e->len + e->conf_len);
 		index--;
 	}
 	return index + 1;

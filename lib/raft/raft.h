@@ -286,6 +286,11 @@ bool raft_snapshot_now(const struct raft *r, struct raft_snapshot *out);
 int raft_compact(struct raft *r, int64_t now_ms, const struct raft_snapshot *s,
 		 int64_t first, struct err *err) MUST_CHECK;
 
+/* The first entry that some member that answers has yet to get: to forget it
+ * would mean a snapshot for who is but a little behind, and perhaps for ever,
+ * if more is written while each is sent. INT64_MAX when not the leader. */
+int64_t raft_needed(const struct raft *r);
+
 /* A member is being sent the last snapshot and answers: a newer one now would
  * make it begin again. */
 bool raft_sends_snapshot(const struct raft *r);

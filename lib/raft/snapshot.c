@@ -133,15 +133,29 @@ void raft_snapshot_release(struct raft *r)
 
 /* ---- the leader's end ---- */
 
+static bool answers(const struct raft *r, const struct peer *p)
+{
+	return r->role == RAFT_LEADER && p->id != r->cfg.id &&
+	       r->now_ms - p->heard_ms <= GONE_AFTER * r->cfg.election_max_ms;
+}
+
 bool raft_sends_snapshot(const struct raft *r)
 {
-	int64_t gone = r->now_ms - GONE_AFTER * r->cfg.election_max_ms;
-
-	for (size_t i = 0; i < r->n_peers && r->role == RAFT_LEADER; i++)
+	for (size_t i = 0; i < r->n_peers; i++)
 		if (r->peer[i].snap && r->peer[i].snap == r->snap.index &&
-		    r->peer[i].heard_ms >= gone)
+		    answers(r, &r->peer[i]))
 			return true;
 	return false;
+}
+
+int64_t raft_needed(const struct raft *r)
+{
+	int64_t first = INT64_MAX;
+
+	for (size_t i = 0; i < r->n_peers; i++)
+		if (answers(r, &r->peer[i]) && r->peer[i].match + 1 < first)
+			first = r->peer[i].match + 1;
+	return first;
 }
 
 /* The entry before the next one it needs is forgotten. */

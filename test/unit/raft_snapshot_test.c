@@ -356,3 +356,21 @@ TEST(a_piece_that_makes_no_sense_is_refused)
 	CHECK_INT(step(&t, &good), 0);
 	trace_end(&t);
 }
+
+TEST(what_a_member_that_answers_needs_is_known)
+{
+	trace_init(&t, 3);
+	CHECK(raft_needed(at(&t, 1)) == INT64_MAX);
+	elect(&t, 1);
+	for (int i = 0; i < 4; i++)
+		client(&t, 1, false), settle(&t);
+	CHECK_INT(raft_needed(at(&t, 1)), 7);
+	split(&t, "12");
+	client(&t, 1, false);
+	settle(&t);
+	CHECK_INT(raft_needed(at(&t, 1)), 7);
+	for (int i = 0; i < 60; i++)
+		beat(1);
+	CHECK_INT(raft_needed(at(&t, 1)), 8);
+	trace_end(&t);
+}
