@@ -169,6 +169,7 @@ int gateway_open(struct gateway **out, struct loop *loop, struct server *s,
 	gateway_serve(g);
 	server_metrics(s, metrics, g);
 	gateway_watch_leases(g);
+	lease_awake(&g->lease, clock_ms()); /* a pause may come before a tick */
 	timer_every(&g->tick, loop, lease_tick_ms(&g->lease), on_tick, g);
 	*out = g;
 	return 0;
