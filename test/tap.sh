@@ -1,5 +1,5 @@
 #!/bin/sh
-# tap.sh PROGRAM... - run test programs, some at a time since most of them wait
+# tap.sh PROGRAM... - run test programs, eight at a time since most of them wait
 # for something most of the time; their TAP on stdout, in order. Fails if one
 # fails. A program that dies is a failed test of its own.
 out=$(mktemp -d) || exit
@@ -7,7 +7,7 @@ export out
 trap 'rm -rf "$out"' EXIT
 trap 'exit 1' HUP INT TERM
 
-printf '%s\n' "$@" | xargs -P 4 -I PROGRAM sh -c '
+printf '%s\n' "$@" | xargs -P 8 -I PROGRAM sh -c '
 	name=${1##*/}
 	"$1" >"$out/$name" 2>&1
 	echo $? >"$out/$name.status"' sh PROGRAM

@@ -185,6 +185,8 @@ static size_t whole(const struct buf *b)
 	const char *body = b->p ? strstr(b->p, "\r\n\r\n") : NULL;
 	const char *length = body ? strstr(b->p, "content-length: ") : NULL;
 
+	if (body && strstr(b->p, " 204 ") == b->p + strlen("HTTP/1.1"))
+		return (size_t)(body + 4 - b->p);
 	if (!length || length > body)
 		return SIZE_MAX;
 	return (size_t)(body + 4 - b->p) + (size_t)atol(length + 16);
