@@ -112,6 +112,7 @@ static void on_hangup(void *arg)
 	}
 	log_info("reloading");
 	timer_every(&h->reload, h->loop, RELOAD_MS, hand_commands, h);
+	hand_commands(h); /* from now on none of the old ones starts */
 }
 
 /* A line to paste. */

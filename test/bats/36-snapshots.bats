@@ -38,8 +38,10 @@ rows() { # ID - of its file's log
 	leader=$(gfl-leader)
 	away=$((leader % 3 + 1))
 	crash "n$away"
-	last=$(append_many 60)
-	[ "$(first_of "$leader")" -gt 30 ]
+	# Entries that a member needs who answered a moment ago are kept.
+	until [ "$(first_of "$leader")" -gt 30 ]; do
+		last=$(append_many 10)
+	done
 	again "n$away"
 	committed "$away" "$last"
 	[ "$(first_of "$away")" -gt 30 ]
