@@ -45,7 +45,7 @@ rows() { # ID - of its file's log
 	again "n$away"
 	committed "$away" "$last"
 	[ "$(first_of "$away")" -gt 30 ]
-	last=$(append_many 1)
+	last=$(append_many 5)
 	for id in 1 2 3; do committed "$id" "$last"; done
 	diff <(gfl-log --node 1 | tail -n 5) <(gfl-log --node "$away" | tail -n 5)
 }
