@@ -56,7 +56,7 @@ PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libnghttp2-dev \
 NODE := $(if $(shell command -v npm 2>&1),,nodejs npm)
 PACKAGES_CHECK := $(PACKAGES) bats procps iproute2 nftables util-linux curl \
 	jq sqlite3 protobuf-compiler python3-protobuf clang-14 libclang-rt-14-dev \
-	python3-grpcio openssl $(NODE)
+	python3-grpcio openssl g++ liblemon-dev $(NODE)
 # The peers of the benches, and what drives them.
 PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
 	g++ pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc \
@@ -138,9 +138,15 @@ bench: deps-bench
 	@$(MAKE) --no-print-directory -j2 all $(BENCHES) \
 		$(BUILD)/test/bench/server_grpcpp
 	@test/bench/bench.sh $(CURDIR)/$(BUILD) $(BENCH)
-# Our codecs beside Python's; then clients of others, which npm installs once.
-check-interop: all $(INTEROP)
-	@rc=0; test/interop/codec.py $(BUILD)/test/interop/codec || rc=1; \
+# Another library's matchings, to compare ours with.
+$(BUILD)/test/interop/lemon: test/interop/lemon.cc
+	@mkdir -p $(@D)
+	$(Q)g++ -std=gnu++17 -O2 -o $@ $<
+# Our matchings beside LEMON's, our codecs beside Python's; then clients of
+# others, which npm installs once.
+check-interop: all $(INTEROP) $(BUILD)/test/interop/lemon
+	@rc=0; $(BUILD)/test/interop/matching 100 | $(BUILD)/test/interop/lemon 100 || rc=1; \
+	test/interop/codec.py $(BUILD)/test/interop/codec || rc=1; \
 		test/interop/install.sh build/interop && \
 		test/interop/run.sh $(BUILD) build/interop || rc=1; exit $$rc
 # libFuzzer on whatever reads bytes from outside, built apart by clang:
