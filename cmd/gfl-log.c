@@ -20,6 +20,7 @@ struct config {
 	int64_t from, to;
 	const char *db;
 	bool follow;
+	int command;
 };
 
 static const struct opt opts[] = {
@@ -38,9 +39,19 @@ static const struct opt opts[] = {
 	OPT_END,
 };
 
+enum command { LIST, FOLLOW, APPEND };
+
+static const struct opt_cmd cmds[] = {
+	[LIST] = {"list", "", "print what is committed, or without a command",
+		  NULL},
+	[FOLLOW] = {"follow", "", "go on with what is committed later", NULL},
+	[APPEND] = {"append", "KIND [FILE]",
+		    "propose an entry, from FILE or standard input", NULL},
+	{NULL, NULL, NULL, NULL},
+};
+
 static const struct prog prog = {
 	.name = "gfl-log",
-	.args = "[append] [KIND] [FILE]",
 	.brief = "print the replicated log, or append to it",
 	.about = "Prints one committed entry per line: index, term, kind, and "
 		 "the entry as JSON. `append` proposes an entry of this KIND "
@@ -50,9 +61,12 @@ static const struct prog prog = {
 	.example = "gfl-log --db ~/.local/state/gfl/node-1.db | tail\n"
 		   "diff <(gfl-log --node 1) <(gfl-log --node 2) && "
 		   "echo logs identical\n"
-		   "gfl-log --follow -o jsonl | jq .kind\n"
+		   "gfl-log follow -o jsonl | jq .kind\n"
 		   "echo '{}' | gfl-log append noop -",
 	.opts = opts,
+	.cmds = cmds,
+	.command_at = offsetof(struct config, command),
+	.command_optional = true,
 };
 
 static const struct out_col cols[] = {
@@ -117,8 +131,8 @@ static int print(const struct config *cfg, struct err *err)
 			       "only a node can be followed, not --db");
 	if (out_begin(&o, &cfg->out, cols, 4, cfg->follow, err))
 		return (int)err->code;
-	rc = cfg->db ? logfile_each(cfg->db, cfg->from, cfg->to, print_entry,
-				    o, err)
+	rc = cfg->db ? logfile_each(cfg->db, cfg->from, cfg->to, print_entry, o,
+				    err)
 		     : read_node(cfg, o, err);
 	if (rc) {
 		(void)!out_end(o, NULL);
@@ -128,8 +142,8 @@ static int print(const struct config *cfg, struct err *err)
 }
 
 /* An entry of this kind, from the JSON of the kind's own message. */
-static int parse_entry(Gfl__V1__Entry **out, const char *kind,
-		       const char *text, struct err *err)
+static int parse_entry(Gfl__V1__Entry **out, const char *kind, const char *text,
+		       struct err *err)
 {
 	const ProtobufCFieldDescriptor *f =
 		protobuf_c_message_descriptor_get_field_by_name(
@@ -158,15 +172,13 @@ static int append(const struct config *cfg, const char *kind, const char *file,
 	if (cfg->db)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "only a node can append, not --db");
-	if (!kind)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "append needs the KIND of the entry");
 	if (input_read(&text, file ? file : "-", err) ||
 	    parse_entry(&in.entry, kind, text.len ? text.p : "", err)) {
 		buf_release(&text);
 		return err_wrap(err, "entry from %s",
 				file && strcmp(file, "-") != 0
-					? file : "standard input");
+					? file
+					: "standard input");
 	}
 	buf_release(&text);
 	in.client = rand_id();
@@ -181,17 +193,18 @@ static int append(const struct config *cfg, const char *kind, const char *file,
 	return 0;
 }
 
-static int run(const struct config *cfg, int n, char **operands,
-	       struct err *err)
+static int run(struct config *cfg, char *const *operands, struct err *err)
 {
-	if (n == 0)
+	switch ((enum command)cfg->command) {
+	case APPEND:
+		return append(cfg, operands[0], operands[1], err);
+	case FOLLOW:
+		cfg->follow = true;
 		return print(cfg, err);
-	if (!strcmp(operands[0], "append"))
-		return append(cfg, n > 1 ? operands[1] : NULL,
-			      n > 2 ? operands[2] : NULL, err);
-	return err_set(err, ERR_INVALID_ARGUMENT,
-		       "no command is called \"%s\": append, or none to print",
-		       operands[0]);
+	case LIST:
+		return print(cfg, err);
+	}
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -200,7 +213,7 @@ int main(int argc, char **argv)
 	struct err err;
 	int rest = opt_parse(&prog, &cfg, argc, argv);
 
-	if (run(&cfg, argc - rest, argv + rest, &err))
+	if (run(&cfg, argv + rest, &err))
 		return err_report(&prog, &err);
 	return out_close(&prog);
 }

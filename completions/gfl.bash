@@ -137,7 +137,7 @@ _gfl_log()
 	*)
 		case $cur in
 		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --from --to --follow --db --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W 'append' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'list follow append' -- "$cur");;
 		esac;;
 	esac
 }

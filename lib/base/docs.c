@@ -146,8 +146,10 @@ static void put_man(FILE *f, const struct prog *prog)
 	put_text(f, prog->brief);
 	fputc('\n', f);
 	put_section(f, "SYNOPSIS");
-	if (!prog->cmds)
+	if (!prog->cmds || prog->command_optional)
 		put_synopsis(f, prog, NULL);
+	if (prog->command_optional)
+		fputs(".br\n", f);
 	for (const struct opt_cmd *c = prog->cmds; c && c->name; c++) {
 		put_synopsis(f, prog, c);
 		if (c[1].name)

@@ -79,10 +79,12 @@ static void put_usage(FILE *f, const struct prog *prog,
 	const char *args = cmd ? cmd->args : prog->args;
 
 	fprintf(f, "Usage: %s%s%s [OPTION]...%s%s\n", prog->name,
-		cmd          ? " "
-		: prog->cmds ? " COMMAND"
-			     : "",
-		cmd ? cmd->name : "", args && *args ? " " : "", args ? args : "");
+		cmd                      ? " "
+		: prog->command_optional ? " [COMMAND]"
+		: prog->cmds             ? " COMMAND"
+					 : "",
+		cmd ? cmd->name : "", args && *args ? " " : "",
+		args ? args : "");
 	put_wrapped(f, cmd ? cmd->brief : prog->brief, 0, 0);
 	if (!cmd && prog->about) {
 		fputc('\n', f);

@@ -290,9 +290,9 @@ static void check_command(struct parse *p)
 
 	if (!p->prog->cmds)
 		return;
-	if (p->cmd) {
+	if (p->cmd || p->prog->command_optional) {
 		*(int *)((char *)p->cfg + p->prog->command_at) =
-			(int)(p->cmd - p->prog->cmds);
+			p->cmd ? (int)(p->cmd - p->prog->cmds) : 0;
 		return;
 	}
 	for (const struct opt_cmd *c = p->prog->cmds; c->name; c++)

@@ -197,7 +197,8 @@ struct prog {
 	const struct opt_cmd *cmds; /* or NULL */
 	size_t command_at; /* offset of the int that takes the command's index
 			    */
-	bool daemon;       /* logs from info on; a client from warn on */
+	bool command_optional; /* without one the first is meant */
+	bool daemon;           /* logs from info on; a client from warn on */
 };
 
 /* Fill cfg from all sources. Returns the index of the first operand (behind the

@@ -148,12 +148,15 @@ propose() { # NODE SEQ
 	[[ $said == *"cannot be proposed by hand"* ]]
 	fails 2 gfl-log append
 	fails 2 gfl-log no-such-command
+	[[ $said == *"unknown command no-such-command"* ]]
+	fails 2 gfl-log list entries
 	append
 }
 
-@test "gfl-log --follow prints entries as they are committed" {
+@test "gfl-log follow prints entries as they are committed" {
 	cluster 1
-	exec {log}< <(exec gfl-log --follow --from "$(append)" -o jsonl 3>&-)
+	cmp <(gfl-log list) <(gfl-log)
+	exec {log}< <(exec gfl-log follow --from "$(append)" -o jsonl 3>&-)
 	running[follow]=$!
 	read -r -t 20 line <&"$log"
 	jq -e '.kind == "noop"' <<<"$line"

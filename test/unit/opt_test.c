@@ -300,6 +300,24 @@ TEST(commands_have_their_own_options_and_operands)
 	CHECK_HAS(RUN_CMD("-h").out, "  list                      list the");
 }
 
+TEST(a_command_may_be_left_out_where_one_is_usual)
+{
+	struct prog usual = run_prog;
+	struct capture c;
+
+	usual.command_optional = true;
+	c = run(&usual, (char *[]){"gfl-tryrun", "-t1", NULL});
+	CHECK_INT(c.status, 0);
+	CHECK_HAS(c.out, "operand=none command=0");
+	c = run(&usual, (char *[]){"gfl-tryrun", "list", NULL});
+	CHECK_HAS(c.out, "operand=none command=1");
+	c = run(&usual, (char *[]){"gfl-tryrun", "lost", NULL});
+	CHECK_INT(c.status, 2);
+	CHECK_HAS(c.err, "did you mean list?");
+	c = run(&usual, (char *[]){"gfl-tryrun", "-h", NULL});
+	CHECK_HAS(c.out, "Usage: gfl-tryrun [COMMAND] [OPTION]...\n");
+}
+
 TEST(a_section_of_the_file_holds_for_all_commands)
 {
 	write_file("gfl.conf", "[gfl-tryrun]\nrounds = 8\n");
