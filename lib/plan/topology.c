@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "plan/matching.h"
+#include "plan/parts.h"
 
 /* How far below theta an edge may lie and still be used, for variety. */
 static const double SLACK = 0.7;
@@ -62,29 +63,6 @@ void topology_past_add(struct topology_past *p, int64_t t, const int *mate)
 			p->rested[v] = t;
 }
 
-/* Components by union-find: part[v] leads towards a root. */
-static int root_of(int *part, int v)
-{
-	while (part[v] != v)
-		v = part[v] = part[part[v]];
-	return v;
-}
-
-static void parts_init(int *part, size_t n)
-{
-	for (size_t v = 0; v < n; v++)
-		part[v] = (int)v;
-}
-
-static size_t parts_count(int *part, size_t n)
-{
-	size_t count = 0;
-
-	for (size_t v = 0; v < n; v++)
-		count += root_of(part, (int)v) == (int)v;
-	return count;
-}
-
 /* The components that the pairs of the window leave. */
 static void parts_of_past(int *part, const struct topology_past *past)
 {
@@ -93,15 +71,15 @@ static void parts_of_past(int *part, const struct topology_past *past)
 	parts_init(part, n);
 	for (size_t i = 0; i < past->rounds * n; i++)
 		if (past->mates[i] >= 0)
-			part[root_of(part, (int)(i % n))] =
-				root_of(part, past->mates[i]);
+			parts_join(part, (int)(i % n), past->mates[i]);
 }
 
+/* A speed of 0 is no link at all. */
 static void edges_from(size_t n, const double *bps, double least,
 		       unsigned char *edge)
 {
 	for (size_t i = 0; i < n * n; i++)
-		edge[i] = bps[i] >= least && i % (n + 1) != 0;
+		edge[i] = bps[i] > 0 && bps[i] >= least && i % (n + 1) != 0;
 }
 
 static void clear(int *mate, size_t n)
@@ -122,8 +100,7 @@ static bool serves(size_t n, const double *bps, double theta)
 	parts_init(part, n);
 	for (size_t i = 0; i < n * n; i++)
 		if (edge[i])
-			part[root_of(part, (int)(i / n))] =
-				root_of(part, (int)(i % n));
+			parts_join(part, (int)(i / n), (int)(i % n));
 	ok = parts_count(part, n) == 1;
 	clear(part, n);
 	ok = ok && matching_augment(n, edge, part) == n / 2;
@@ -151,7 +128,7 @@ double topology_theta(size_t n, const double *bps)
 		for (size_t j = i + 1; j < n; j++)
 			values[len++] = bps[i * n + j];
 	qsort(values, len, sizeof(*values), by_value);
-	/* values[low] serves (the whole graph does); values[high] does not */
+	/* values[low] serves if any does; values[high] does not */
 	for (high = len; high - low > 1;) {
 		size_t mid = (low + high) / 2;
 
@@ -160,7 +137,7 @@ double topology_theta(size_t n, const double *bps)
 		else
 			high = mid;
 	}
-	theta = values[low];
+	theta = serves(n, bps, values[low]) ? values[low] : 0;
 	free(values);
 	return theta;
 }
@@ -199,7 +176,7 @@ static void shuffle_edges(struct choice *c)
 
 static bool crosses(struct choice *c, int a, int b)
 {
-	return root_of(c->part, a) != root_of(c->part, b);
+	return parts_root(c->part, a) != parts_root(c->part, b);
 }
 
 /* Greedy in the shuffled order, edges between components first. */
@@ -300,23 +277,24 @@ static void order_turns(struct turn *turns, const struct topology_past *past,
 }
 
 /* Take the resting vertex of an odd n out of the graph: the first in turn
- * without which all others can be paired (theta sees to it that one exists). */
+ * without which all others can be paired. Where there is none (theta is 0)
+ * several rest, as the matching comes out. */
 static void choose_bye(struct choice *c)
 {
-	size_t n = c->n;
+	size_t n = c->n, pairs = 0;
 	struct turn *turns = mem_zero(n, sizeof(*turns));
 	unsigned char *rest = mem_zero(n * n, 1);
 	int *mate = mem_zero(n, sizeof(*mate));
 
 	order_turns(turns, c->past, c->r);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && pairs < n / 2; i++) {
 		memcpy(rest, c->edge, n * n);
 		cut_vertex(rest, n, turns[i].v);
 		clear(mate, n);
-		if (matching_augment(n, rest, mate) == n / 2)
-			break;
+		pairs = matching_augment(n, rest, mate);
 	}
-	memcpy(c->edge, rest, n * n);
+	if (pairs == n / 2)
+		memcpy(c->edge, rest, n * n);
 	free(mate);
 	free(rest);
 	free(turns);
@@ -379,13 +357,28 @@ static void match_ring(size_t n, int64_t t, int *mate)
 	}
 }
 
+/* Does every pair have a link? */
+static bool complete(size_t n, const double *bps)
+{
+	for (size_t i = 0; i < n * n; i++)
+		if (bps[i] <= 0 && i % (n + 1) != 0)
+			return false;
+	return true;
+}
+
+/* Where not every pair has a link those that there are are all alike to random
+ * and ring. */
 void topology_match(enum topology_policy policy, size_t n, const double *bps,
 		    double theta, const struct topology_past *past, int64_t t,
 		    struct rand *r, int *mate)
 {
 	clear(mate, n);
-	if (n < 2)
+	if (n < 2 || policy == TOPOLOGY_NONE)
 		return;
+	if (policy != TOPOLOGY_AUTO && !complete(n, bps)) {
+		match_auto(n, bps, 0, past, r, mate);
+		return;
+	}
 	switch (policy) {
 	case TOPOLOGY_AUTO:
 		match_auto(n, bps, theta, past, r, mate);

@@ -29,8 +29,9 @@ int topology_policy_of(const char *name);
 size_t topology_window(size_t n);
 
 /* The largest theta for which the graph {bps >= theta} is connected and has a
- * matching of n/2 (rounded down) pairs; bps is n by n, symmetric. Changes only
- * with bandwidth or membership. 0 for n < 2. */
+ * matching of n/2 (rounded down) pairs; bps is n by n, symmetric; 0 is no link.
+ * Changes only with bandwidth, topology or membership. 0 for n < 2, and where
+ * no theta above 0 will do. */
 double topology_theta(size_t n, const double *bps);
 
 /* The mates of the last topology_window() rounds and when each vertex rested
@@ -50,7 +51,8 @@ void topology_past_add(struct topology_past *p, int64_t t, const int *mate);
 
 /* Choose mate[0..n-1] for round t; adds nothing to past. With an odd n one
  * vertex rests: the one whose last rest is the oldest, of those without which
- * the others can be paired. */
+ * the others can be paired. Only vertices with a link are paired: as many as can
+ * be. */
 void topology_match(enum topology_policy policy, size_t n, const double *bps,
 		    double theta, const struct topology_past *past, int64_t t,
 		    struct rand *r, int *mate);

@@ -256,6 +256,65 @@ TEST(with_none_everyone_rests)
 	topology_past_release(&past);
 }
 
+/* A random graph: each link is there by chance p of 100. */
+static void thin_out(double *bps, size_t n, struct rand *r, uint64_t p)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++)
+			if (rand_below(r, 100) >= p)
+				bps[i * n + j] = bps[j * n + i] = 0;
+}
+
+TEST(no_policy_pairs_where_there_is_no_link_and_as_many_as_can_be_pair)
+{
+	static const enum topology_policy all[] = {
+		TOPOLOGY_AUTO, TOPOLOGY_RANDOM, TOPOLOGY_RING};
+	struct rand r = {11};
+
+	for (int round = 0; round < 300; round++) {
+		struct history h;
+		unsigned char edge[400];
+		int best[20];
+
+		begin(&h, 2 + rand_below(&r, 18), (uint64_t)round, 6);
+		thin_out(h.bps, h.n, &r, 10 + rand_below(&r, 80));
+		h.theta = topology_theta(h.n, h.bps);
+		go(&h, all[round % 3], round);
+		for (size_t v = 0; v < h.n; v++) {
+			best[v] = MATCHING_NONE;
+			CHECK(h.mate[v] < 0 ||
+			      h.bps[v * h.n + (size_t)h.mate[v]] > 0);
+		}
+		for (size_t i = 0; i < h.n * h.n; i++)
+			edge[i] = h.bps[i] > 0;
+		if (all[round % 3] != TOPOLOGY_AUTO) /* that keeps to fast ones */
+			CHECK_INT(matching_size(h.n, h.mate),
+				  matching_augment(h.n, edge, best));
+		topology_past_release(&h.past);
+	}
+}
+
+TEST(a_star_takes_every_leaf_by_turns)
+{
+	struct history h;
+	bool seen[9] = {false};
+
+	begin(&h, 9, 1, 1);
+	for (size_t i = 1; i < 9; i++)
+		for (size_t j = 1; j < 9; j++)
+			h.bps[i * 9 + j] = 0;
+	h.theta = topology_theta(9, h.bps);
+	CHECK_NEAR(h.theta, 0, 0);
+	for (int64_t t = 0; t < 24; t++) {
+		go(&h, TOPOLOGY_AUTO, t);
+		CHECK_INT(matching_size(9, h.mate), 1);
+		seen[h.mate[0]] = true;
+	}
+	for (size_t v = 1; v < 9; v++)
+		CHECK(seen[v]);
+	topology_past_release(&h.past);
+}
+
 TEST(policies_have_names)
 {
 	CHECK_INT(topology_policy_of("ring"), TOPOLOGY_RING);
