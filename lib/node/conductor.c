@@ -276,6 +276,7 @@ static struct coordinator_view view(struct node *n)
 		.run = run ? view_run(c, run) : NULL,
 		.plans = &s->plans,
 		.bandwidth = &s->bandwidth,
+		.graph = &s->graph,
 	};
 }
 
@@ -414,6 +415,18 @@ static void late(struct node *n, const Gfl__V1__TrainerReport *r)
 		log_debug("late_report", "error=%s", err.msg);
 }
 
+/* Rounds go on in each part; they only never learn from each other. */
+static void warn_of_parts(const struct node *n,
+			  const struct coordinator_view *v)
+{
+	size_t parts = v->graph->n ? coordinator_parts(v) : 1;
+
+	if (parts > 1)
+		log_warn("topology_not_connected",
+			 "parts=%zu version=%" PRId64 " run=%" PRId64, parts,
+			 n->state->graph.version, v->run->id);
+}
+
 static void act_upon(struct node *n, const struct coordinator_act *act)
 {
 	switch (act->kind) {
@@ -453,7 +466,10 @@ void conductor_look(struct node *n)
 	    clock_ms() < c->pause_until_ms)
 		return;
 	v = view(n);
-	coordinator_next(c->plan, &v, clock_ms(), &act);
+	if (coordinator_next(c->plan, &v, clock_ms(), &act) ==
+		    COORDINATOR_PLAN &&
+	    plans_epoch(v.plans, v.run->id) != v.epoch)
+		warn_of_parts(n, &v);
 	act_upon(n, &act);
 	coordinator_act_release(&act);
 }

@@ -202,11 +202,29 @@ static void reply_proposed(struct ask *a, const struct driver_result *result)
 	ask_answer(a, &out.base);
 }
 
+/* What was written by hand may hold a mistake, where the leader's own would only
+ * have come too late. */
+static int links_known(const struct node *n, const Gfl__V1__Entry *e,
+		       struct err *err)
+{
+	int rc = 0;
+
+	if (e->kind_case == GFL__V1__ENTRY__KIND_BANDWIDTH)
+		return state_links_known(n->state, e->bandwidth, err);
+	if (e->kind_case != GFL__V1__ENTRY__KIND_BATCH)
+		return 0;
+	for (size_t i = 0; !rc && i < e->batch->n_entries; i++)
+		rc = links_known(n, e->batch->entries[i], err);
+	return rc;
+}
+
 static int lead_propose(struct ask *a, struct err *err)
 {
 	const Gfl__V1__ProposeRequest *in =
 		(const Gfl__V1__ProposeRequest *)a->in;
 
+	if (links_known(a->n, in->entry, err))
+		return (int)err->code;
 	return ask_propose(a, in->entry, reply_proposed, err);
 }
 

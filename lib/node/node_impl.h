@@ -291,6 +291,7 @@ void pairs_close(struct node *n);
 
 /* tables.c: the state as rows, for whoever looks into the file. */
 extern const char tables_schema[];
+extern const char graph_schema[];
 void tables_open(struct node *n);
 void tables_changed(struct node *n, unsigned changed);
 void tables_close(struct node *n);
@@ -298,7 +299,7 @@ void tables_close(struct node *n);
 /* life.c: what the file knows of this node's life. */
 extern const char life_schema[];
 
-enum { NODE_STEPS = 6 }; /* schemas that make the database, in node.c */
+enum { NODE_STEPS = 7 }; /* schemas that make the database, in node.c */
 int life_load(struct node *n, struct err *err) MUST_CHECK;
 /* Store meta and founding, then done(err, n). */
 void life_store(struct node *n, writer_done_fn *done);

@@ -97,6 +97,7 @@ void state_free(struct state *s)
 	free_list(STATE_LIST(s, runs));
 	plans_release(&s->plans);
 	bandwidth_release(&s->bandwidth);
+	graph_release(&s->graph);
 	free(s);
 }
 
@@ -256,7 +257,10 @@ static void apply_one(struct turn *t, const Gfl__V1__Entry *e)
 		state_apply_trainer(t, e->trainer);
 		break;
 	case GFL__V1__ENTRY__KIND_TOPOLOGY:
-		state_apply_topology(t, e->topology);
+		if (e->topology->graph)
+			state_apply_graph(t, e->topology->graph);
+		else
+			state_apply_topology(t, e->topology);
 		break;
 	case GFL__V1__ENTRY__KIND_BANDWIDTH:
 		state_apply_bandwidth(t, e->bandwidth);
@@ -293,7 +297,9 @@ int state_apply(struct state *s, int64_t index, int64_t term, bool config,
 		const Gfl__V1__Entry *e, struct state_result *result,
 		struct err *err)
 {
-	struct turn t = {s, index, config, result};
+	struct turn t = {s,      index,
+			 config, s->graph.version,
+			 s->bandwidth.version, result};
 
 	*result = (struct state_result){0};
 	if (index != s->applied + 1)

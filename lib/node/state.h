@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "plan/bandwidth.h"
+#include "plan/graph.h"
 #include "plan/round.h"
 #include "proto/log.pb-c.h"
 
@@ -30,6 +31,8 @@ enum {
 	STATE_ROUNDS_MAX = 10000000,  /* of a run */
 	STATE_LEVEL_MAX = 160,        /* half octaves: 2^80 bytes/s */
 	STATE_PROPOSED_MAX = 1 << 20, /* bytes of an entry that is proposed */
+	STATE_EDGES_MAX = 100000, /* of the graph; a snapshot has room for it */
+	STATE_LINKS_MAX = 100000, /* of known speed, likewise */
 };
 
 /* What changed, as bits. */
@@ -41,7 +44,8 @@ enum {
 	STATE_BANDWIDTH = 16,
 	STATE_EPOCH = 32,
 	STATE_COORDINATOR = 64,
-	STATE_ALL = 127,
+	STATE_GRAPH = 128,
+	STATE_ALL = 255,
 };
 
 /* Read the fields, by all means; only the functions below write them. Lists
@@ -49,13 +53,14 @@ enum {
 struct state {
 	char cluster_id[33];   /* 32 hex digits, or empty */
 	int64_t applied, term; /* of the last entry */
-	int64_t epoch; /* log index of the last change of the trainer set */
+	int64_t epoch; /* log index of the last change of the set, or graph */
 	size_t nmembers, ntrainers, nruns;
 	Gfl__V1__Member **members;
 	Gfl__V1__Trainer **trainers;
 	Gfl__V1__Run **runs;
 	struct plans plans; /* of the run under way */
 	struct bandwidth bandwidth;
+	struct graph graph;  /* that plans obey */
 	int64_t coordinator; /* node id; 0: the Raft leader */
 	int64_t coordinator_term;
 };
@@ -116,6 +121,12 @@ bool state_report_ok(const Gfl__V1__TrainerReport *r);
 
 /* Whether a measured speed is within bounds, and of two trainers. */
 bool state_link_ok(const struct state *s, const Gfl__V1__Link *l);
+
+/* Whether a hand-written entry's links and edges are between trainers that are
+ * there; INVALID_ARGUMENT names one that is not. (Applied, such links count for
+ * nothing: their trainer may have gone meanwhile. An edge may wait for its.) */
+int state_links_known(const struct state *s, const Gfl__V1__Bandwidth *b,
+		      struct err *err) MUST_CHECK;
 
 /* Put r in the place of what its trainer said before, in a run's reports. */
 void state_run_note(Gfl__V1__Run *run, const Gfl__V1__TrainerReport *r);

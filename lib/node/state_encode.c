@@ -97,6 +97,22 @@ static void encode_links(Gfl__V1__State *msg, const struct bandwidth *b)
 	}
 }
 
+static void encode_edges(Gfl__V1__State *msg, const struct graph *g)
+{
+	msg->topology_version = g->version;
+	msg->n_edges = g->n;
+	msg->edges = mem_zero(g->n + 1, sizeof(*msg->edges));
+	for (size_t i = 0; i < g->n; i++) {
+		Gfl__V1__Edge *e = mem_zero(1, sizeof(*e));
+
+		gfl__v1__edge__init(e);
+		e->a = g->edges[i].a;
+		e->b = g->edges[i].b;
+		e->weight = g->edges[i].weight;
+		msg->edges[i] = e;
+	}
+}
+
 static void encode_rest(Gfl__V1__State *msg, const struct state *s)
 {
 	state_text(&msg->cluster_id, s->cluster_id);
@@ -128,6 +144,7 @@ Gfl__V1__State *state_encode(const struct state *s)
 	for (size_t i = 0; i < s->plans.n; i++)
 		msg->plans[i] = state_plan_encode(s->plans.all[i]);
 	encode_links(msg, &s->bandwidth);
+	encode_edges(msg, &s->graph);
 	return msg;
 }
 
@@ -182,6 +199,28 @@ static void decode_links(struct bandwidth *b, const Gfl__V1__State *msg)
 	free(cells);
 }
 
+static int decode_edges(struct graph *g, const Gfl__V1__State *msg,
+			struct err *err)
+{
+	Gfl__V1__Graph whole = GFL__V1__GRAPH__INIT;
+	struct graph_edge *edges =
+		mem_zero(msg->n_edges + 1, sizeof(*edges));
+	int rc;
+
+	whole.form = GFL__V1__FORM__SPARSE;
+	whole.n_edges = msg->n_edges;
+	whole.edges = msg->edges;
+	rc = state_graph_check(&whole, err);
+	for (size_t i = 0; !rc && i < msg->n_edges; i++)
+		edges[i] = (struct graph_edge){msg->edges[i]->a,
+					       msg->edges[i]->b,
+					       msg->edges[i]->weight};
+	if (!rc)
+		graph_replace(g, edges, msg->n_edges, msg->topology_version);
+	free(edges);
+	return rc ? err_wrap(err, "state") : 0;
+}
+
 static int decode_lists(struct state *s, const Gfl__V1__State *msg,
 			struct err *err)
 {
@@ -221,6 +260,8 @@ int state_decode(struct state **out, const Gfl__V1__State *msg, struct err *err)
 		s->coordinator_term = msg->coordinator->term;
 	}
 	rc = decode_lists(s, msg, err);
+	if (!rc)
+		rc = decode_edges(&s->graph, msg, err);
 	if (rc) {
 		state_free(s);
 		return rc;
@@ -254,9 +295,13 @@ static int kind_proposable(const Gfl__V1__Entry *e, struct err *err)
 
 	switch (e->kind_case) {
 	case GFL__V1__ENTRY__KIND_NOOP:
-	case GFL__V1__ENTRY__KIND_TOPOLOGY:
-	case GFL__V1__ENTRY__KIND_BANDWIDTH:
 		return 0;
+	case GFL__V1__ENTRY__KIND_TOPOLOGY:
+		return e->topology->graph
+			       ? state_graph_check(e->topology->graph, err)
+			       : 0;
+	case GFL__V1__ENTRY__KIND_BANDWIDTH:
+		return state_bandwidth_check(e->bandwidth, err);
 	case GFL__V1__ENTRY__KIND_RUN:
 		return run_proposable(e->run, err);
 	case GFL__V1__ENTRY__KIND_BATCH:

@@ -9,6 +9,7 @@ struct turn {
 	struct state *s;
 	int64_t index;
 	bool config;
+	int64_t graph_version, bandwidth_version; /* before this entry */
 	struct state_result *res;
 };
 
@@ -29,8 +30,16 @@ void state_text(char **to, const char *text);       /* set a message's string */
 void state_apply_membership(struct turn *t, const Gfl__V1__Membership *m);
 void state_apply_trainer(struct turn *t, const Gfl__V1__TrainerChange *c);
 void state_apply_topology(struct turn *t, const Gfl__V1__Topology *topology);
+void state_apply_graph(struct turn *t, const Gfl__V1__Graph *g);
 void state_apply_bandwidth(struct turn *t, const Gfl__V1__Bandwidth *delta);
 void state_apply_run(struct turn *t, const Gfl__V1__RunChange *c);
+
+void state_new_epoch(struct turn *t);
+
+/* Within bounds, whatever the state is: INVALID_ARGUMENT. */
+int state_graph_check(const Gfl__V1__Graph *g, struct err *err) MUST_CHECK;
+int state_bandwidth_check(const Gfl__V1__Bandwidth *b,
+			  struct err *err) MUST_CHECK;
 
 /* The plan in a message; plan_free() it. INVALID_ARGUMENT. */
 int state_plan_decode(struct plan **out, const Gfl__V1__Topology *msg,

@@ -281,13 +281,14 @@ void state_apply_run(struct turn *t, const Gfl__V1__RunChange *c)
 
 /* ---- plans ---- */
 
-static bool pairs_live(const struct state *s, const struct plan_round *r)
+static bool pairs_fit(const struct state *s, const struct plan_round *r)
 {
 	for (size_t i = 0; i < r->npairs; i++) {
 		const Gfl__V1__Trainer *a = state_trainer(s, r->pairs[i].a);
 		const Gfl__V1__Trainer *b = state_trainer(s, r->pairs[i].b);
 
-		if (!a || !b || a->liveness || b->liveness)
+		if (!a || !b || a->liveness || b->liveness ||
+		    graph_weight(&s->graph, a->id, b->id) <= 0)
 			return false;
 	}
 	return true;
@@ -324,9 +325,10 @@ static int check_plan(const struct turn *t, const struct plan *p,
 			       "plan from round %lld, not where the others end",
 			       (long long)p->t0);
 	for (size_t i = 0; i < p->nrounds; i++)
-		if (!pairs_live(t->s, &p->rounds[i]))
+		if (!pairs_fit(t->s, &p->rounds[i]))
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				       "plan for a trainer that is not live");
+				       "plan for a trainer that is not live, "
+				       "or a pair that the topology lacks");
 	return 0;
 }
 

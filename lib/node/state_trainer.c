@@ -1,4 +1,4 @@
-/* Trainers: who is attached where, and how fast they reach each other. */
+/* Trainers: who is attached where. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@ static void refuse(struct turn *t, enum err_code code, const char *what,
 	err_set(&t->res->refused, code, "trainer %lld %s", (long long)id, what);
 }
 
-static void new_epoch(struct turn *t)
+void state_new_epoch(struct turn *t)
 {
 	t->s->epoch = t->index;
 	t->res->changed |= STATE_EPOCH;
@@ -78,7 +78,7 @@ static void attach(struct turn *t, const Gfl__V1__Trainer *want)
 	state_insert(trainers, now);
 	t->res->id = id;
 	if (!same)
-		new_epoch(t);
+		state_new_epoch(t);
 }
 
 static void forget_links(struct bandwidth *b, int64_t id)
@@ -98,7 +98,7 @@ static void detach(struct turn *t, Gfl__V1__Trainer *old)
 	state_remove(STATE_LIST(t->s, trainers), id);
 	forget_links(&t->s->bandwidth, id);
 	t->res->changed |= STATE_BANDWIDTH;
-	new_epoch(t);
+	state_new_epoch(t);
 }
 
 static void mark(struct turn *t, Gfl__V1__Trainer *old,
@@ -107,7 +107,7 @@ static void mark(struct turn *t, Gfl__V1__Trainer *old,
 	if (old->liveness == liveness)
 		return;
 	old->liveness = liveness;
-	new_epoch(t);
+	state_new_epoch(t);
 }
 
 /* A change of a trainer that is there. It may name the instance and the
@@ -144,36 +144,4 @@ void state_apply_trainer(struct turn *t, const Gfl__V1__TrainerChange *c)
 		change(t, c);
 	if (!t->res->refused.code)
 		t->res->changed |= STATE_TRAINER;
-}
-
-bool state_link_ok(const struct state *s, const Gfl__V1__Link *l)
-{
-	return l->from != l->to && state_trainer(s, l->from) &&
-	       state_trainer(s, l->to) && l->half_octaves >= 0 &&
-	       l->half_octaves <= STATE_LEVEL_MAX;
-}
-
-void state_apply_bandwidth(struct turn *t, const Gfl__V1__Bandwidth *delta)
-{
-	struct bandwidth *b = &t->s->bandwidth;
-	struct bandwidth_cell *cells;
-	size_t n = 0;
-
-	if (delta->base_version != b->version) {
-		err_set(&t->res->refused, ERR_ABORTED,
-			"bandwidth on version %lld, which is %lld now",
-			(long long)delta->base_version, (long long)b->version);
-		return;
-	}
-	cells = mem_zero(delta->n_links + 1, sizeof(*cells));
-	for (size_t i = 0; i < delta->n_links; i++) {
-		const Gfl__V1__Link *l = delta->links[i];
-
-		if (state_link_ok(t->s, l))
-			cells[n++] = (struct bandwidth_cell){l->from, l->to,
-							     l->half_octaves};
-	}
-	bandwidth_apply(b, cells, n, t->index);
-	free(cells);
-	t->res->changed |= STATE_BANDWIDTH;
 }

@@ -41,6 +41,11 @@ const char tables_schema[] =
 	" half_octaves INTEGER NOT NULL,"
 	" PRIMARY KEY (sender, receiver)) STRICT;";
 
+const char graph_schema[] = "CREATE TABLE topology ("
+			    " a INTEGER NOT NULL, b INTEGER NOT NULL,"
+			    " weight REAL NOT NULL,"
+			    " PRIMARY KEY (a, b)) STRICT;";
+
 struct tables {
 	struct node *n;
 	struct timer timer;
@@ -193,6 +198,27 @@ static int write_links(struct db *db, const Gfl__V1__State *s, struct err *err)
 	return rc;
 }
 
+static int write_edge(struct db *db, const Gfl__V1__Edge *e, struct err *err)
+{
+	sqlite3_stmt *s;
+
+	if (db_stmt(db, &s, "INSERT INTO topology VALUES (?, ?, ?)", err))
+		return (int)err->code;
+	sqlite3_bind_int64(s, 1, e->a);
+	sqlite3_bind_int64(s, 2, e->b);
+	sqlite3_bind_double(s, 3, e->weight);
+	return db_run(db, s, err);
+}
+
+static int write_edges(struct db *db, const Gfl__V1__State *s, struct err *err)
+{
+	int rc = db_exec(db, "DELETE FROM topology", err);
+
+	for (size_t i = 0; !rc && i < s->n_edges; i++)
+		rc = write_edge(db, s->edges[i], err);
+	return rc;
+}
+
 static int write_job(struct db *db, void *arg, struct err *err)
 {
 	const struct job *j = arg;
@@ -203,7 +229,8 @@ static int write_job(struct db *db, void *arg, struct err *err)
 	    ((j->dirty & STATE_TRAINER) && write_trainers(db, j->s, err)) ||
 	    ((j->dirty & STATE_RUN) && write_runs(db, j->s, err)) ||
 	    ((j->dirty & STATE_PLAN) && write_plans(db, j->s, err)) ||
-	    ((j->dirty & STATE_BANDWIDTH) && write_links(db, j->s, err)))
+	    ((j->dirty & STATE_BANDWIDTH) && write_links(db, j->s, err)) ||
+	    ((j->dirty & STATE_GRAPH) && write_edges(db, j->s, err)))
 		return (int)err->code;
 	return put(db, "UPDATE applied SET idx = ?, term = ?, epoch = ?", v, 3,
 		   err);

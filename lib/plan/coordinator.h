@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "plan/bandwidth.h"
+#include "plan/graph.h"
 #include "plan/round.h"
 #include "plan/topology.h"
 
@@ -45,12 +46,13 @@ struct coordinator_run {
 /* The committed state, borrowed for a call. Plans must go back at least
  * max(topology_window(n), n) rounds for the policy to know its history. */
 struct coordinator_view {
-	int64_t epoch; /* log index of the last change of the trainer set */
+	int64_t epoch; /* log index of the last change of the set, or graph */
 	const struct coordinator_trainer *trainers; /* live, ascending ids */
 	size_t ntrainers;
 	const struct coordinator_run *run; /* the active one, or NULL */
 	const struct plans *plans;
 	const struct bandwidth *bandwidth;
+	const struct graph *graph; /* pairs are of its edges, if it has any */
 };
 
 enum coordinator_kind {
@@ -106,6 +108,10 @@ enum coordinator_kind coordinator_next(struct coordinator *c,
 				       int64_t now_ms,
 				       struct coordinator_act *act);
 void coordinator_act_release(struct coordinator_act *act);
+
+/* Parts that the graph leaves of the trainers of the run: more than one never
+ * learn from each other. */
+size_t coordinator_parts(const struct coordinator_view *v);
 
 /* The plan that follows from v for rounds t0 on: what coordinator_next() would
  * propose. The caller frees it. */

@@ -69,6 +69,16 @@ static size_t collect_ids(const struct coordinator_view *v, int64_t *ids)
 	return n;
 }
 
+size_t coordinator_parts(const struct coordinator_view *v)
+{
+	int64_t *ids = mem_zero(v->ntrainers + 1, sizeof(*ids));
+	size_t n = collect_ids(v, ids);
+	size_t parts = graph_parts(v->graph, ids, n);
+
+	free(ids);
+	return parts;
+}
+
 /* The chance of a round: its own, whoever plans it and when. */
 static uint64_t seed_of(const struct coordinator_view *v, int64_t t)
 {
@@ -95,6 +105,7 @@ struct plan *coordinator_plan(const struct coordinator_view *v, int64_t t0)
 	topology_past_init(&past, n);
 	recall(&past, v, ids, n, t0, mate);
 	bandwidth_matrix(v->bandwidth, ids, n, bps);
+	graph_limit(v->graph, ids, n, bps);
 	theta = topology_theta(n, bps);
 	for (size_t i = 0; i < p->nrounds; i++) {
 		struct plan_round *r = &p->rounds[i];

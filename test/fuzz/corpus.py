@@ -208,6 +208,16 @@ def state():
     seed("state", "run", entries(*begin, (0, plan)))
     seed("state", "batch", entries(*begin, (0, message(
         f8=message(f1=[plan, links, message(f6=message(f1=2, f2=1))])))))
+    edges = message(f4=message(f5=message(f1=1, f3=[
+        message(f1=1, f2=2), message(f1=2, f2=3, f3=0.5)])))
+    fewer = message(f4=message(f5=message(f2=3, f3=message(
+        f1=2, f2=3, f4=1))))
+    square = struct.pack("<4d", 0, 1, 1, 0)
+    matrix = message(f4=message(f5=message(f1=2, f4=b"\x01\x02",
+                                           f5=square)))
+    speeds = message(f5=message(f3=2, f5=b"\x00\x50\x50\x00"))
+    seed("state", "graphs", entries(
+        *begin[:2], (0, edges), (0, fewer), (0, matrix), (0, speeds)))
     seed("state", "ends", entries(
         *begin, (0, message(f7=message(f1=3, f2=5, f5=report))),
         (0, message(f7=message(f1=4, f2=5, f5=report, f6=1))),

@@ -314,7 +314,13 @@ static void setup(struct sim *s, uint64_t seed, bool crashes)
 				      .c = 5,
 				      .deadline_ms = 300};
 	struct bandwidth none = {0};
-	struct coordinator_view v = {1, ids, 0, &run, &s->plans, &none};
+	struct graph any = {0};
+	struct coordinator_view v = {.epoch = 1,
+				     .trainers = ids,
+				     .run = &run,
+				     .plans = &s->plans,
+				     .bandwidth = &none,
+				     .graph = &any};
 
 	*s = (struct sim){.seed = seed, .r = {seed}};
 	s->n = 2 + (int)rand_below(&s->r, MAX - 1);

@@ -10,6 +10,7 @@ struct world {
 	struct coordinator_view v;
 	struct plans plans;
 	struct bandwidth bandwidth;
+	struct graph graph;
 	struct coordinator_act act;
 	int64_t now;
 };
@@ -31,7 +32,8 @@ static void setup(struct world *w, size_t n)
 					 .ntrainers = n,
 					 .run = &w->run,
 					 .plans = &w->plans,
-					 .bandwidth = &w->bandwidth};
+					 .bandwidth = &w->bandwidth,
+					 .graph = &w->graph};
 	w->c = coordinator_new(NULL, w->now);
 }
 
@@ -41,6 +43,7 @@ static void teardown(struct world *w)
 	coordinator_free(w->c);
 	plans_release(&w->plans);
 	bandwidth_release(&w->bandwidth);
+	graph_release(&w->graph);
 }
 
 /* Ask, and commit what is proposed. */
@@ -309,5 +312,68 @@ TEST(a_run_fails_when_too_few_were_live_for_too_long)
 	all_hear(&w);
 	CHECK_INT(next(&w), COORDINATOR_RUN_FAILED);
 	CHECK_HAS(w.act.why, "fewer than 2 trainers for 300 s");
+	teardown(&w);
+}
+
+static void check_pairs_are_edges(const struct world *w, int64_t run)
+{
+	for (int64_t t = 0; t < plans_end(&w->plans, run); t++) {
+		const struct plan_round *r =
+			plans_at(&w->plans, run, w->v.epoch, t, NULL);
+
+		for (size_t i = 0; r && i < r->npairs; i++)
+			CHECK(graph_weight(&w->graph, r->pairs[i].a,
+					   r->pairs[i].b) > 0);
+	}
+}
+
+TEST(a_plan_pairs_along_the_graph_and_tells_of_its_parts)
+{
+	static const struct graph_edge halves[] = {
+		{1, 2, 1}, {2, 3, 1}, {1, 3, 2}, {4, 5, 1}, {5, 6, 1}};
+	static const struct graph_edge bridge = {3, 4, 1};
+	struct world w;
+	const struct plan_round *r;
+
+	setup(&w, 6);
+	CHECK_INT(coordinator_parts(&w.v), 1);
+	graph_replace(&w.graph, halves, 5, 8);
+	CHECK_INT(coordinator_parts(&w.v), 2);
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	check_pairs_are_edges(&w, 1);
+	w.v.epoch = 9;
+	graph_apply(&w.graph, &bridge, 1, 9);
+	CHECK_INT(coordinator_parts(&w.v), 1);
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	check_pairs_are_edges(&w, 1);
+	w.v.epoch = 10; /* a ring by the policy's name is none of the graph's */
+	w.run.policy = TOPOLOGY_RING;
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	check_pairs_are_edges(&w, 1);
+	w.v.epoch = 11;
+	graph_replace(&w.graph, NULL, 0, 11); /* removed: all pair again */
+	CHECK_INT(coordinator_parts(&w.v), 1);
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	r = plans_at(&w.plans, 1, 11, plans_start(&w.plans, 1), NULL);
+	CHECK_INT(r->npairs, 3);
+	teardown(&w);
+}
+
+/* Heavier edges look faster, so the planner keeps to them. */
+TEST(a_weight_scales_the_speed_that_the_planner_sees)
+{
+	struct graph_edge all[6];
+	struct world w;
+	size_t n = 0;
+
+	setup(&w, 4);
+	for (int64_t a = 1; a < 5; a++)
+		for (int64_t b = a + 1; b < 5; b++)
+			all[n++] = (struct graph_edge){
+				a, b, a == 1 && b == 3 ? 0.01 : 1};
+	graph_replace(&w.graph, all, n, 8);
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	for (int64_t t = 0; t < 16; t++)
+		CHECK(plan_partner(plans_at(&w.plans, 1, 7, t, NULL), 1) != 3);
 	teardown(&w);
 }

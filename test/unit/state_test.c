@@ -469,6 +469,207 @@ TEST(bandwidth_names_the_version_that_it_changes)
 	state_free(f.s);
 }
 
+static int topology(struct fix *f, Gfl__V1__Graph *g)
+{
+	Gfl__V1__Topology t = GFL__V1__TOPOLOGY__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+
+	t.graph = g;
+	e.kind_case = KIND(TOPOLOGY);
+	e.topology = &t;
+	return apply(f, false, &e);
+}
+
+/* A list of one edge, or of none (a is 0); weight -1 removes it. */
+static int edge(struct fix *f, int form, int64_t base, int64_t a, int64_t b,
+		double weight)
+{
+	Gfl__V1__Graph g = GFL__V1__GRAPH__INIT;
+	Gfl__V1__Edge e = GFL__V1__EDGE__INIT, *edges = &e;
+
+	e.a = a;
+	e.b = b;
+	e.removed = weight < 0;
+	e.weight = e.removed ? 0 : weight;
+	g.form = form;
+	g.base_version = base;
+	g.n_edges = a ? 1 : 0;
+	g.edges = &edges;
+	return topology(f, &g);
+}
+
+#define FORM(name) GFL__V1__FORM__##name
+
+TEST(a_topology_names_the_version_that_it_changes_or_replaces_any)
+{
+	struct fix f = cluster();
+	struct graph *g = &f.s->graph;
+
+	CHECK_INT(edge(&f, FORM(DELTA), 1, 1, 2, 0), ERR_ABORTED);
+	CHECK_HAS(f.res.refused.msg, "topology on version 1, which is 0 now");
+	CHECK_INT(edge(&f, FORM(DELTA), 0, 2, 1, 0), 0);
+	CHECK_INT(g->version, f.s->applied);
+	CHECK_NEAR(graph_weight(g, 1, 2), 1, 0);
+	CHECK_INT(edge(&f, FORM(DELTA), g->version, 2, 3, 0.5), 0);
+	CHECK_INT(g->n, 2);
+	CHECK_INT(edge(&f, FORM(SPARSE), g->version - 1, 1, 3, 1), ERR_ABORTED);
+	CHECK_INT(edge(&f, FORM(SPARSE), g->version, 1, 3, 1), 0);
+	CHECK_INT(g->n, 1);
+	CHECK_INT(edge(&f, FORM(SPARSE), 0, 1, 2, 1), 0);
+	CHECK_INT(edge(&f, FORM(DELTA), g->version, 1, 2, -1),
+		  ERR_INVALID_ARGUMENT);
+	CHECK_INT(g->n, 1);
+	CHECK_INT(edge(&f, FORM(SPARSE), 0, 0, 0, 0), 0);
+	CHECK_INT(g->n, 0);
+	CHECK_INT(g->version, f.s->applied);
+	state_free(f.s);
+}
+
+TEST(a_topology_that_makes_no_sense_is_refused)
+{
+	static const struct {
+		int64_t a, b;
+		double weight;
+		int form;
+		const char *why;
+	} wrong[] = {
+		{1, 1, 1, FORM(SPARSE), "to itself"},
+		{-1, 2, 1, FORM(SPARSE), "no trainers' numbers"},
+		{1, 2, NAN, FORM(SPARSE), "weight"},
+		{1, 2, 1e9, FORM(DELTA), "weight"},
+		{1, 2, -1, FORM(SPARSE), "removed in a whole"},
+		{1, 2, 1, 7, "form"},
+	};
+	struct fix f = cluster();
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		CHECK_INT(edge(&f, wrong[i].form, 0, wrong[i].a, wrong[i].b,
+			       wrong[i].weight),
+			  ERR_INVALID_ARGUMENT);
+		CHECK_HAS(f.res.refused.msg, wrong[i].why);
+	}
+	CHECK_INT(f.s->graph.version, 0);
+	state_free(f.s);
+}
+
+static int matrix(struct fix *f, const double *w, size_t n, int64_t *trainers,
+		  size_t rows)
+{
+	Gfl__V1__Graph g = GFL__V1__GRAPH__INIT;
+
+	g.form = FORM(EXPLICIT);
+	g.weights = (double *)w;
+	g.n_weights = n;
+	g.trainers = trainers;
+	g.n_trainers = rows;
+	return topology(f, &g);
+}
+
+TEST(a_matrix_is_square_symmetric_and_of_trainers_in_order)
+{
+	static const double path[9] = {0, 2, 0, 2, 0, 1, 0, 1, 0};
+	static const double crooked[4] = {0, 1, 2, 0}, empty[4] = {0};
+	int64_t ids[3] = {2, 5, 9}, again[3] = {2, 2, 9};
+	struct fix f = cluster();
+
+	CHECK_INT(matrix(&f, path, 9, NULL, 0), 0);
+	CHECK_NEAR(graph_weight(&f.s->graph, 2, 1), 2, 0);
+	CHECK_NEAR(graph_weight(&f.s->graph, 1, 3), 0, 0);
+	CHECK_INT(matrix(&f, path, 9, ids, 3), 0);
+	CHECK_NEAR(graph_weight(&f.s->graph, 5, 9), 1, 0);
+	CHECK_INT(f.s->graph.n, 2);
+	CHECK_INT(matrix(&f, path, 8, NULL, 0), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(f.res.refused.msg, "no square");
+	CHECK_INT(matrix(&f, path, 9, ids, 2), ERR_INVALID_ARGUMENT);
+	CHECK_INT(matrix(&f, path, 9, again, 3), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(f.res.refused.msg, "ascend");
+	CHECK_INT(matrix(&f, crooked, 4, NULL, 0), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(f.res.refused.msg, "not symmetric");
+	CHECK_INT(matrix(&f, empty, 4, NULL, 0), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(f.res.refused.msg, "without an edge");
+	state_free(f.s);
+}
+
+TEST(a_topology_begins_an_epoch_whose_plans_obey_it)
+{
+	struct fix f = cluster();
+	int64_t run = f.res.id, epoch = f.s->epoch;
+
+	CHECK_INT(edge(&f, FORM(SPARSE), 0, 2, 3, 1), 0);
+	CHECK_INT(f.s->epoch, f.s->applied);
+	CHECK_INT(plan(&f, run, epoch, 0, 2, 3), ERR_ABORTED);
+	CHECK_INT(plan(&f, run, f.s->epoch, 0, 1, 2), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(f.res.refused.msg, "the topology lacks");
+	CHECK_INT(plan(&f, run, f.s->epoch, 0, 2, 3), 0);
+	state_free(f.s);
+}
+
+TEST(speeds_come_as_a_matrix_and_name_trainers_that_are_there)
+{
+	static int32_t levels[9] = {0, 40, 41, 42, 0, 0, 50, 51, 7};
+	Gfl__V1__Bandwidth b = GFL__V1__BANDWIDTH__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+	int64_t ids[3] = {1, 2, 9};
+	struct fix f = cluster();
+
+	CHECK_INT(bandwidth(&f, 0, 3, 1, 60), 0);
+	e.kind_case = KIND(BANDWIDTH);
+	e.bandwidth = &b;
+	b.form = FORM(EXPLICIT);
+	b.levels = levels;
+	b.n_levels = 9;
+	b.base_version = 1;
+	CHECK_INT(apply(&f, false, &e), ERR_ABORTED);
+	b.base_version = 0;
+	CHECK_INT(apply(&f, false, &e), 0);
+	CHECK_INT(f.s->bandwidth.n, 5);
+	CHECK_INT(f.s->bandwidth.version, f.s->applied);
+	CHECK_INT(bandwidth_find(&f.s->bandwidth, 3, 2)->level, 51);
+	CHECK(!bandwidth_find(&f.s->bandwidth, 2, 3));
+	CHECK_INT(state_links_known(f.s, &b, &f.err), 0);
+	b.trainers = ids;
+	b.n_trainers = 3;
+	CHECK_INT(state_links_known(f.s, &b, &f.err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(f.err.msg, "from 1 to 9");
+	levels[1] = 161;
+	CHECK_INT(apply(&f, false, &e), ERR_INVALID_ARGUMENT);
+	levels[1] = 40;
+	state_free(f.s);
+}
+
+/* The version that a batch names is the one before it, for all its entries. */
+TEST(a_batch_of_deltas_names_one_version)
+{
+	Gfl__V1__Graph g[2] = {GFL__V1__GRAPH__INIT, GFL__V1__GRAPH__INIT};
+	Gfl__V1__Edge edges[2] = {GFL__V1__EDGE__INIT, GFL__V1__EDGE__INIT};
+	Gfl__V1__Edge *at[2] = {&edges[0], &edges[1]};
+	Gfl__V1__Topology t[2] = {GFL__V1__TOPOLOGY__INIT,
+				  GFL__V1__TOPOLOGY__INIT};
+	Gfl__V1__Entry one[2] = {GFL__V1__ENTRY__INIT, GFL__V1__ENTRY__INIT};
+	Gfl__V1__Entry *both[2] = {&one[0], &one[1]};
+	Gfl__V1__Batch b = GFL__V1__BATCH__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+	struct fix f = cluster();
+
+	for (int i = 0; i < 2; i++) {
+		edges[i].a = 1;
+		edges[i].b = 2 + i;
+		g[i].edges = &at[i];
+		g[i].n_edges = 1;
+		t[i].graph = &g[i];
+		one[i].kind_case = KIND(TOPOLOGY);
+		one[i].topology = &t[i];
+	}
+	b.n_entries = 2;
+	b.entries = both;
+	e.kind_case = KIND(BATCH);
+	e.batch = &b;
+	CHECK_INT(apply(&f, false, &e), 0);
+	CHECK_INT(f.s->graph.n, 2);
+	CHECK_INT(apply(&f, false, &e), ERR_ABORTED);
+	state_free(f.s);
+}
+
 TEST(a_batch_applies_each_and_tells_of_the_first_refused)
 {
 	struct fix f = cluster();
@@ -563,6 +764,7 @@ TEST(a_state_survives_its_encoding_and_goes_on_alike)
 	CHECK_INT(plan(&f, run, f.s->epoch, 0, 1, 2), 0);
 	CHECK_INT(plan(&f, run, f.s->epoch, 2, 1, 2), 0);
 	CHECK_INT(bandwidth(&f, 0, 1, 2, 40), 0);
+	CHECK_INT(edge(&f, FORM(SPARSE), 0, 1, 2, 0.25), 0);
 	before = bytes_of(f.s);
 	CHECK_INT(rpc_unpack(&msg, &gfl__v1__state__descriptor, before.p,
 			     before.len, &f.err),
@@ -574,6 +776,9 @@ TEST(a_state_survives_its_encoding_and_goes_on_alike)
 
 		CHECK_INT(trainer(one, TRAINER(MARK_DOWN), 3, "", 0), 0);
 		CHECK_INT(plan(one, run, one->s->epoch, 3, 1, 2), 0);
+		CHECK_INT(edge(one, FORM(DELTA), one->s->graph.version, 2, 3,
+			       2),
+			  0);
 	}
 	buf_release(&before);
 	before = bytes_of(f.s);
@@ -630,6 +835,12 @@ TEST(what_is_no_state_is_refused)
 	msg->members[1] = first;
 	CHECK_INT(state_decode(&out, msg, &f.err), ERR_INVALID_ARGUMENT);
 	CHECK_HAS(f.err.msg, "members are out of order");
+	rpc_free(&msg->base);
+	CHECK_INT(edge(&f, FORM(SPARSE), 0, 1, 2, 1), 0);
+	msg = state_encode(f.s);
+	msg->edges[0]->b = 1;
+	CHECK_INT(state_decode(&out, msg, &f.err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(f.err.msg, "state: an edge from 1 to itself");
 	rpc_free(&msg->base);
 	state_free(f.s);
 }
