@@ -37,6 +37,7 @@ enum raft_bug {
 	/* membership */
 	RAFT_BUG_CHANGE_BEFORE_COMMIT, /* the single-server bug of 2015 */
 	RAFT_BUG_CONF_STAYS,           /* when its entry is cut off */
+	RAFT_BUG_MANY_WITHOUT_JOINT,   /* several servers in one step */
 
 	/* snapshots */
 	RAFT_BUG_SNAPSHOT_WITHOUT_CONF, /* who gets one keeps the old one */

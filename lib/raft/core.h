@@ -48,6 +48,7 @@ void raft_log_release(struct raft_log *l);
 struct peer {
 	int64_t id;
 	enum raft_member_role role; /* in the newest configuration */
+	bool old;                   /* it is joint: a voter of C_old */
 	bool voted, granted;        /* in this election */
 
 	/* On a leader. Probing finds out where the logs part, one append at a
@@ -77,9 +78,24 @@ void raft_peer_sent(struct raft *r, struct peer *p, int64_t last);
 void raft_peer_acked(struct raft *r, struct peer *p, int64_t index);
 
 typedef int64_t peer_value_fn(const struct raft *r, const struct peer *p);
+int64_t raft_half_value(const struct raft *r, peer_value_fn *value, bool old);
 int64_t raft_quorum_value(const struct raft *r, peer_value_fn *value);
 
+static inline bool raft_peer_votes(const struct peer *p)
+{
+	return p->role == RAFT_VOTER || p->old;
+}
+
+static inline bool raft_peer_is_member(const struct peer *p)
+{
+	return p->role != RAFT_NONE || p->old;
+}
+
 /* ---- the server ---- */
+
+/* conf.c */
+size_t raft_conf_size(const struct raft_conf *conf); /* in bytes */
+int raft_conf_voters(const struct raft_conf *conf);
 
 struct conf_at {
 	int64_t index;
@@ -137,6 +153,7 @@ struct raft {
 
 	struct peer *peer; /* of the newest configuration, itself too */
 	size_t n_peers, peers_cap, turn;
+	bool joint; /* that is C_old,new */
 
 	/* on a leader */
 	int64_t heartbeat_ms; /* when to send the next */
@@ -206,7 +223,14 @@ int raft_conf_push(struct raft *r, const struct raft_entry *e,
 		   struct err *err) MUST_CHECK;
 void raft_conf_cut(struct raft *r, int64_t from);
 void raft_conf_committed(struct raft *r);
+void raft_conf_append(struct raft *r, const struct raft_conf *conf,
+		      const struct raft_entry *e);
 bool raft_out(const struct raft *r);
+
+/* joint.c */
+struct raft_conf raft_conf_changed(const struct raft_conf *now,
+				   const struct raft_member *to, size_t n);
+void raft_joint_leave(struct raft *r);
 
 /* transfer.c */
 void raft_transfer_go(struct raft *r);

@@ -144,9 +144,9 @@ int driver_propose(struct driver *d, const struct driver_proposal *p,
 	return rc;
 }
 
-int driver_change(struct driver *d, int64_t id, enum raft_member_role role,
-		  const struct driver_proposal *p, driver_done_fn *done,
-		  void *arg, struct err *err)
+int driver_change_many(struct driver *d, const struct raft_member *to, size_t n,
+		       const struct driver_proposal *p, driver_done_fn *done,
+		       void *arg, struct err *err)
 {
 	struct raft_entry e = entry_of(p);
 	int64_t index, term;
@@ -156,12 +156,21 @@ int driver_change(struct driver *d, int64_t id, enum raft_member_role role,
 		return rc;
 	rc = must_lead(d, true, err);
 	if (!rc)
-		rc = raft_change(d->raft, clock_ms(), id, role, &e, &index,
-				 &term, err);
+		rc = raft_change_many(d->raft, clock_ms(), to, n, &e, &index,
+				      &term, err);
 	if (!rc)
 		waiting_add(d->waiting, index, term, p->client, done, arg);
 	driver_wake(d);
 	return rc;
+}
+
+int driver_change(struct driver *d, int64_t id, enum raft_member_role role,
+		  const struct driver_proposal *p, driver_done_fn *done,
+		  void *arg, struct err *err)
+{
+	const struct raft_member to = {.id = id, .role = role};
+
+	return driver_change_many(d, &to, 1, p, done, arg, err);
 }
 
 int driver_read(struct driver *d, driver_read_fn *done, void *arg,

@@ -132,8 +132,15 @@ struct driver_proposal {
 int driver_propose(struct driver *d, const struct driver_proposal *p,
 		   driver_done_fn *done, void *arg, struct err *err) MUST_CHECK;
 
-/* Change one member's role, as raft_change() has it; RAFT_NONE removes. p is
- * the host's account of it. Fails as driver_propose(), and as raft_change(). */
+/* Change the roles of n members, as raft_change_many() has it; RAFT_NONE
+ * removes. p is the host's account of it, applied when the change is decided;
+ * when it is a joint one, an entry of RAFT_CONFIG without data follows, with
+ * which it is complete. Fails as driver_propose(), and as raft_change_many(). */
+int driver_change_many(struct driver *d, const struct raft_member *to, size_t n,
+		       const struct driver_proposal *p, driver_done_fn *done,
+		       void *arg, struct err *err) MUST_CHECK;
+
+/* The same for one member. */
 int driver_change(struct driver *d, int64_t id, enum raft_member_role role,
 		  const struct driver_proposal *p, driver_done_fn *done,
 		  void *arg, struct err *err) MUST_CHECK;

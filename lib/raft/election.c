@@ -34,7 +34,7 @@ static void ask(struct raft *r, const struct raft_msg *m, int64_t need)
 	for (size_t i = 0; i < r->n_peers; i++) {
 		struct raft_msg one = *m;
 
-		if (r->peer[i].role != RAFT_VOTER || r->peer[i].id == r->cfg.id)
+		if (!raft_peer_votes(&r->peer[i]) || r->peer[i].id == r->cfg.id)
 			continue;
 		one.to = r->peer[i].id;
 		one.index = raft_log_last(&r->log);

@@ -1,4 +1,4 @@
-/* membership.c - changing one server at a time (Diss. 4). */
+/* membership.c - which configuration is in force, and changing it (Diss. 4). */
 #include "core.h"
 
 #include <stdlib.h>
@@ -66,7 +66,7 @@ bool raft_out(const struct raft *r)
 static void dismiss(struct raft *r)
 {
 	for (size_t i = r->n_peers; i-- > 0;) {
-		if (r->peer[i].role != RAFT_NONE)
+		if (raft_peer_is_member(&r->peer[i]))
 			continue;
 		if (r->peer[i].id != r->cfg.id)
 			raft_heartbeat_one(r, &r->peer[i], 0);
@@ -75,7 +75,8 @@ static void dismiss(struct raft *r)
 }
 
 /* The commit index moved: forget configurations before the newest committed
- * one. A leader that is no longer a voter has done its work (Diss. 4.2.2). */
+ * one. If that is joint, a leader goes on to the new one, whoever began it. A
+ * leader that is no longer a voter has done its work (Diss. 4.2.2). */
 void raft_conf_committed(struct raft *r)
 {
 	size_t old = 0;
@@ -87,6 +88,10 @@ void raft_conf_committed(struct raft *r)
 		memmove(r->conf, r->conf + old, r->n_confs * sizeof(*r->conf));
 	if (r->role != RAFT_LEADER || raft_conf_top(r)->index > r->commit)
 		return;
+	if (r->joint) {
+		raft_joint_leave(r);
+		return;
+	}
 	dismiss(r);
 	if (raft_may_campaign(r))
 		return;
@@ -94,36 +99,6 @@ void raft_conf_committed(struct raft *r)
 		if (r->peer[i].id != r->cfg.id)
 			raft_heartbeat_one(r, &r->peer[i], 0);
 	raft_follow(r, r->term, 0);
-}
-
-/* A copy of from in which id has this role. */
-static struct raft_conf conf_with(const struct raft_conf *from, int64_t id,
-				  enum raft_member_role role)
-{
-	struct raft_conf to = {0};
-	bool placed = role == RAFT_NONE;
-
-	to.member = mem_zero((size_t)from->n + 1, sizeof(*to.member));
-	for (int i = 0; i < from->n; i++) {
-		if (!placed && from->member[i].id >= id) {
-			to.member[to.n++] = (struct raft_member){id, role};
-			placed = true;
-		}
-		if (from->member[i].id != id)
-			to.member[to.n++] = from->member[i];
-	}
-	if (!placed)
-		to.member[to.n++] = (struct raft_member){id, role};
-	return to;
-}
-
-static int voters(const struct raft_conf *conf)
-{
-	int n = 0;
-
-	for (int i = 0; i < conf->n; i++)
-		n += conf->member[i].role == RAFT_VOTER;
-	return n;
 }
 
 /* The 2015 correction: two leaders that each change one server relative to
@@ -149,13 +124,32 @@ static int may_change(const struct raft *r, struct err *err)
 	return 0;
 }
 
+/* A configuration takes effect with its entry, on this server at once. */
+void raft_conf_append(struct raft *r, const struct raft_conf *conf,
+		      const struct raft_entry *e)
+{
+	struct raft_entry own = *e;
+	struct err err;
+	void *bytes;
+
+	own.type = RAFT_CONFIG;
+	own.conf_len = raft_conf_encode(conf, &bytes);
+	own.conf = bytes;
+	raft_append_own(r, &own);
+	free(bytes);
+	if (raft_conf_push(r, raft_log_get(&r->log, raft_log_last(&r->log)),
+			   &err))
+		abort(); /* it was made by us */
+}
+
+/* A voter that has to be waited for would hold commits up (Diss. 4.2.1). */
 static int check_promote(const struct raft *r, int64_t id, struct err *err)
 {
 	const struct peer *p = raft_peer_find(r, id);
 
 	if (id == r->cfg.id)
 		return 0;
-	if (!p || p->role == RAFT_NONE)
+	if (!p || !raft_peer_is_member(p))
 		return err_set(err, ERR_FAILED_PRECONDITION,
 			       "server %lld is not a member yet",
 			       (long long)id);
@@ -169,54 +163,60 @@ static int check_promote(const struct raft *r, int64_t id, struct err *err)
 	return 0;
 }
 
-static int check_change(const struct raft *r, int64_t id,
-			enum raft_member_role role, struct err *err)
+static int check_change(const struct raft *r, const struct raft_member *to,
+			struct err *err)
 {
-	const struct raft_conf *now = raft_conf(r);
-	enum raft_member_role was = raft_conf_role(now, id);
-
-	if (id < 1 || role > RAFT_LEARNER)
+	if (to->id < 1 || to->role > RAFT_LEARNER)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "no server %lld or role %d", (long long)id,
-			       (int)role);
-	if (was == role)
+			       "no server %lld or role %d", (long long)to->id,
+			       (int)to->role);
+	if (raft_conf_role(raft_conf(r), to->id) == to->role)
 		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "server %lld has that role", (long long)id);
-	if (was == RAFT_VOTER && voters(now) == 1)
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "server %lld is the last voter", (long long)id);
-	if (was == RAFT_NONE && now->n >= RAFT_MEMBERS_MAX)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			       "there are %d members", now->n);
-	return role == RAFT_VOTER ? check_promote(r, id, err) : 0;
+			       "server %lld has that role", (long long)to->id);
+	return to->role == RAFT_VOTER ? check_promote(r, to->id, err) : 0;
 }
 
-static int append_change(struct raft *r, const struct raft_conf *conf,
-			 const struct raft_entry *e, struct err *err)
+static int check_changes(const struct raft *r, const struct raft_member *to,
+			 size_t n, struct err *err)
 {
-	struct raft_entry own = *e;
-	void *bytes;
-	int rc = 0;
+	int rc =
+		n ? 0
+		  : err_set(err, ERR_INVALID_ARGUMENT, "a change of no member");
 
-	own.type = RAFT_CONFIG;
-	own.conf_len = raft_conf_encode(conf, &bytes);
-	own.conf = bytes;
-	if (own.len + own.conf_len > r->cfg.max_entry)
-		rc = err_set(err, ERR_INVALID_ARGUMENT,
-			     "an entry of %zu bytes is above %zu",
-			     own.len + own.conf_len, r->cfg.max_entry);
-	if (!rc) {
-		raft_append_own(r, &own);
-		rc = raft_conf_push(
-			r, raft_log_get(&r->log, raft_log_last(&r->log)), err);
+	for (size_t i = 0; i < n && !rc; i++) {
+		for (size_t j = 0; j < i && !rc; j++)
+			if (to[j].id == to[i].id)
+				rc = err_set(err, ERR_INVALID_ARGUMENT,
+					     "server %lld is to change twice",
+					     (long long)to[i].id);
+		if (!rc)
+			rc = check_change(r, &to[i], err);
 	}
-	free(bytes);
 	return rc;
 }
 
-int raft_change(struct raft *r, int64_t now_ms, int64_t id,
-		enum raft_member_role role, const struct raft_entry *e,
-		int64_t *index, int64_t *term, struct err *err)
+static int check_result(const struct raft *r, const struct raft_conf *conf,
+			size_t len, struct err *err)
+{
+	size_t size = len + raft_conf_size(conf);
+
+	if (!raft_conf_voters(conf))
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "no voter would be left");
+	if (conf->n > RAFT_MEMBERS_MAX)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			       "there would be %d members", conf->n);
+	if (size > r->cfg.max_entry)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "an entry of %zu bytes is above %zu", size,
+			       r->cfg.max_entry);
+	return 0;
+}
+
+int raft_change_many(struct raft *r, int64_t now_ms,
+		     const struct raft_member *to, size_t n,
+		     const struct raft_entry *e, int64_t *index, int64_t *term,
+		     struct err *err)
 {
 	struct raft_conf conf;
 	int rc;
@@ -224,15 +224,25 @@ int raft_change(struct raft *r, int64_t now_ms, int64_t id,
 	raft_clock(r, now_ms);
 	rc = may_change(r, err);
 	if (!rc)
-		rc = check_change(r, id, role, err);
+		rc = check_changes(r, to, n, err);
 	if (rc)
 		return rc;
-	conf = conf_with(raft_conf(r), id, role);
-	rc = append_change(r, &conf, e, err);
+	conf = raft_conf_changed(raft_conf(r), to, n);
+	rc = check_result(r, &conf, e->len, err);
+	if (!rc) {
+		raft_conf_append(r, &conf, e);
+		*index = raft_log_last(&r->log);
+		*term = r->term;
+	}
 	raft_conf_release(&conf);
-	if (rc)
-		return rc;
-	*index = raft_log_last(&r->log);
-	*term = r->term;
-	return 0;
+	return rc;
+}
+
+int raft_change(struct raft *r, int64_t now_ms, int64_t id,
+		enum raft_member_role role, const struct raft_entry *e,
+		int64_t *index, int64_t *term, struct err *err)
+{
+	const struct raft_member to = {.id = id, .role = role};
+
+	return raft_change_many(r, now_ms, &to, 1, e, index, term, err);
 }

@@ -66,16 +66,23 @@ void raft_peers_follow(struct raft *r, const struct raft_conf *conf)
 	for (size_t i = r->n_peers; i-- > 0;) {
 		struct peer *p = &r->peer[i];
 
-		p->role = raft_conf_role(conf, p->id);
-		if (p->role == RAFT_NONE && r->role != RAFT_LEADER)
+		p->role = RAFT_NONE;
+		p->old = false;
+		if (raft_conf_role(conf, p->id) == RAFT_NONE &&
+		    r->role != RAFT_LEADER)
 			raft_peer_drop(r, p);
 	}
 	for (int i = 0; i < conf->n; i++) {
-		if (!raft_peer_find(r, conf->member[i].id))
-			peer_add(r, conf->member[i].id);
-		raft_peer_find(r, conf->member[i].id)->role =
-			conf->member[i].role;
+		const struct raft_member *m = &conf->member[i];
+		struct peer *p;
+
+		if (!raft_peer_find(r, m->id))
+			peer_add(r, m->id);
+		p = raft_peer_find(r, m->id);
+		p->role = m->role;
+		p->old = m->old;
 	}
+	r->joint = raft_conf_joint(conf);
 }
 
 /* A new leader knows nothing: next just after its own last entry (Raft 5.3).
@@ -130,10 +137,18 @@ static int descending(const void *a, const void *b)
 	return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* The largest value that a majority of the voters has reached; 0 without
- * voters. A server that is not a voter of its own newest configuration does
- * not count itself (Diss. 4.2.2). */
-int64_t raft_quorum_value(const struct raft *r, peer_value_fn *value)
+static bool counts(const struct peer *p, bool old)
+{
+	if (old)
+		return p->old;
+	return p->role == RAFT_VOTER ||
+	       (p->role && RAFT_BUG(RAFT_BUG_LEARNERS_COUNT));
+}
+
+/* The largest value that a majority of the voters has reached, of C_old or of
+ * the newest configuration (C_new); 0 without voters. A server that is not a
+ * voter there does not count itself (Diss. 4.2.2). */
+int64_t raft_half_value(const struct raft *r, peer_value_fn *value, bool old)
 {
 	int64_t few[16], *v = few, got = 0;
 	size_t n = 0;
@@ -141,8 +156,7 @@ int64_t raft_quorum_value(const struct raft *r, peer_value_fn *value)
 	if (r->n_peers > sizeof(few) / sizeof(few[0]))
 		v = mem_zero(r->n_peers, sizeof(*v));
 	for (size_t i = 0; i < r->n_peers; i++)
-		if (r->peer[i].role == RAFT_VOTER ||
-		    (r->peer[i].role && RAFT_BUG(RAFT_BUG_LEARNERS_COUNT)))
+		if (counts(&r->peer[i], old))
 			v[n++] = value(r, &r->peer[i]);
 	if (n) {
 		qsort(v, n, sizeof(*v), descending);
@@ -151,4 +165,14 @@ int64_t raft_quorum_value(const struct raft *r, peer_value_fn *value)
 	if (v != few)
 		free(v);
 	return got;
+}
+
+/* What both majorities have reached while the configuration is joint: agreement
+ * needs each of them, for elections, commits and all else (Raft 6). */
+int64_t raft_quorum_value(const struct raft *r, peer_value_fn *value)
+{
+	int64_t now = raft_half_value(r, value, false);
+	int64_t old = r->joint ? raft_half_value(r, value, true) : now;
+
+	return old < now ? old : now;
 }

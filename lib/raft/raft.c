@@ -141,7 +141,7 @@ void raft_close(struct raft *r)
 int raft_bootstrap(struct raft *r, int64_t now_ms, const void *data, size_t len,
 		   struct err *err)
 {
-	struct raft_member self = {r->cfg.id, RAFT_VOTER};
+	struct raft_member self = {.id = r->cfg.id, .role = RAFT_VOTER};
 	struct raft_conf conf = {&self, 1};
 	struct raft_entry e = {.index = 1, .term = 1, .type = RAFT_CONFIG};
 	void *bytes;

@@ -49,20 +49,25 @@ enum raft_member_role {
 
 struct raft_member {
 	int64_t id;
-	enum raft_member_role role;
+	enum raft_member_role role; /* when joint: in C_new */
+	bool old;                   /* joint only: it votes in C_old */
 };
 
 enum { RAFT_MEMBERS_MAX = 4096 };
 
-/* Members by ascending id, each once, none of role RAFT_NONE. */
+/* Members by ascending id, each once, none of role RAFT_NONE; unless it is
+ * joint, C_old,new of Raft 6: some members are old then, and those of them that
+ * are to be removed have role RAFT_NONE. A majority is one of the old and one
+ * of the voters then, for elections, commits and all else. */
 struct raft_conf {
 	struct raft_member *member;
 	int n;
 };
 
 /* The bytes that stand for conf in an entry: *out is freed by the caller, its
- * length is returned. One version byte, then per member one byte of role and
- * the id as 8 bytes, low byte first. */
+ * length is returned. One version byte (1; joint: 2), then per member one byte
+ * of role (joint: with bit 7 if it is old) and the id as 8 bytes, low byte
+ * first. */
 size_t raft_conf_encode(const struct raft_conf *conf, void **out);
 
 /* The configuration that the bytes stand for; conf was empty and is released
@@ -70,7 +75,10 @@ size_t raft_conf_encode(const struct raft_conf *conf, void **out);
 int raft_conf_decode(struct raft_conf *conf, const void *p, size_t len,
 		     struct err *err) MUST_CHECK;
 
+/* What the member is now: who votes in either half of a joint configuration is
+ * a voter. */
 enum raft_member_role raft_conf_role(const struct raft_conf *conf, int64_t id);
+bool raft_conf_joint(const struct raft_conf *conf);
 void raft_conf_release(struct raft_conf *conf);
 
 /* ---- entries ---- */
@@ -243,17 +251,30 @@ int raft_propose(struct raft *r, int64_t now_ms, const struct raft_entry *e,
 		 size_t n, int64_t *index, int64_t *term,
 		 struct err *err) MUST_CHECK;
 
-/* Change one member's role (Diss. 4.1: one server at a time): add as
- * RAFT_LEARNER or RAFT_STANDBY, promote to RAFT_VOTER, demote, or remove by
- * RAFT_NONE. e gives client, seq, data and len. Done like a proposal. A new
- * server is added without a vote first and promoted once it has caught up
- * (Diss. 4.2.1). A leader that removes itself steps down when that commits;
- * transfer first.
+/* Change the roles of n members, each to what `to` says (of which id and role
+ * are read), all of them or none: add as RAFT_LEARNER or RAFT_STANDBY, promote
+ * to RAFT_VOTER, demote, or remove by RAFT_NONE. e gives client, seq, data and
+ * len. Done like a proposal. A new server is added without a vote first and
+ * promoted once it has caught up (Diss. 4.2.1).
+ *
+ * If at most one server gets or loses a vote, majorities before and after
+ * overlap, and one entry does it (Diss. 4.1). Otherwise that entry is the joint
+ * configuration (Raft 6, Diss. 4.3): when it commits the change is decided, and
+ * whoever leads appends the new configuration, an entry without data. A leader
+ * that has no vote any more steps down when the last of them commits; transfer
+ * first.
  *   as raft_propose(), and
+ *   INVALID_ARGUMENT     no change, no such role, a server twice
  *   UNAVAILABLE          before this leader has committed in its own term,
  *                        or while another change is not committed: come back
  *   FAILED_PRECONDITION  the role is that already, a promoted member is
  *                        unknown or behind, or no voter would be left */
+int raft_change_many(struct raft *r, int64_t now_ms,
+		     const struct raft_member *to, size_t n,
+		     const struct raft_entry *e, int64_t *index, int64_t *term,
+		     struct err *err) MUST_CHECK;
+
+/* The same for one member. */
 int raft_change(struct raft *r, int64_t now_ms, int64_t id,
 		enum raft_member_role role, const struct raft_entry *e,
 		int64_t *index, int64_t *term, struct err *err) MUST_CHECK;
@@ -374,6 +395,7 @@ struct raft_status {
 	int64_t snapshot; /* index of the last one, 0: none */
 	int64_t last, durable, commit, applied; /* indexes */
 	int64_t conf_index;     /* of the newest configuration */
+	bool joint;             /* which is between an old and a new one */
 	int64_t transfer_to;    /* 0: none under way */
 	size_t uncommitted;     /* bytes, on a leader */
 	bool committed_in_term; /* a leader that may change members */

@@ -18,6 +18,7 @@ void raft_status(const struct raft *r, struct raft_status *out)
 		.commit = r->commit,
 		.applied = r->applied,
 		.conf_index = top ? top->index : 0,
+		.joint = r->joint,
 		.transfer_to = r->transfer_to,
 		.removed = r->told_removed || raft_out(r),
 		.failed = r->failed,
@@ -34,7 +35,7 @@ int raft_peer(const struct raft *r, int64_t id, struct raft_peer *out,
 	const struct peer *p = raft_peer_find(r, id);
 	bool self = id == r->cfg.id;
 
-	if (r->role != RAFT_LEADER || !p || p->role == RAFT_NONE)
+	if (r->role != RAFT_LEADER || !p || !raft_peer_is_member(p))
 		return err_set(err, ERR_NOT_FOUND,
 			       "server %lld does not lead server %lld",
 			       (long long)r->cfg.id, (long long)id);

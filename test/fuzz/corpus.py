@@ -124,6 +124,9 @@ def plans():
     seed("members", "three", b"\x01" + b"".join(
         bytes([role]) + struct.pack("<q", i)
         for i, role in ((1, 1), (2, 2), (1 << 40, 3))))
+    seed("members", "joint", b"\x02" + b"".join(
+        bytes([role]) + struct.pack("<q", i)
+        for i, role in ((1, 0x81), (2, 0x80), (3, 0x83), (4, 1))))
 
 
 def tensors():

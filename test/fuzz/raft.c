@@ -94,7 +94,10 @@ static struct raft_entry entry(struct input *in, void **conf)
 	*conf = NULL;
 	for (int i = 0; i < c.n; i++)
 		members[i] = (struct raft_member){
-			number(in), (enum raft_member_role)(byte(in) % 4)};
+			.id = number(in),
+			.role = (enum raft_member_role)(byte(in) % 4),
+			.old = byte(in) % 4 == 0,
+		};
 	if (e.type == RAFT_CONFIG) {
 		e.conf_len = raft_conf_encode(&c, conf);
 		e.conf = *conf;
@@ -104,7 +107,8 @@ static struct raft_entry entry(struct input *in, void **conf)
 
 static void piece(struct raft_msg *m, size_t len, void **conf)
 {
-	struct raft_member members[2] = {{1, RAFT_VOTER}, {2, RAFT_VOTER}};
+	struct raft_member members[2] = {{.id = 1, .role = RAFT_VOTER},
+					 {.id = 2, .role = RAFT_VOTER}};
 	const struct raft_conf c = {members, 2};
 
 	m->n = 0;

@@ -145,24 +145,42 @@ static struct server *some_leader(struct world *w)
 	return NULL;
 }
 
+/* A voter goes or becomes a standby; who is new gets no vote at first. */
+static enum raft_member_role other_role(struct world *w,
+					enum raft_member_role was)
+{
+	if (was == RAFT_VOTER)
+		return (enum raft_member_role)(chance(w, 2) * 2);
+	if (was == RAFT_NONE || chance(w, 4) == 0)
+		return (enum raft_member_role)(2 + chance(w, 2));
+	return RAFT_VOTER;
+}
+
+/* One member or a few, who follow each other in some order. */
 static void fault_member(struct world *w)
 {
 	struct server *s = some_leader(w);
+	struct raft_member to[4];
 	struct raft_entry e = {0};
-	enum raft_member_role was, role;
+	struct raft_status st;
 	int64_t id = 1 + (int64_t)chance(w, SERVERS), index, term;
+	size_t n = chance(w, 2) ? 1 : 2 + chance(w, 3);
 	struct err err;
 
 	if (!s)
 		return;
-	was = raft_conf_role(raft_conf(s->r), id);
-	role = was == RAFT_VOTER ? (enum raft_member_role)(chance(w, 2) * 2)
-	       : was == RAFT_NONE || chance(w, 4) == 0
-		       ? (enum raft_member_role)(2 + chance(w, 2))
-		       : RAFT_VOTER;
-	if (!raft_change(s->r, local_ms(w, s), id, role, &e, &index, &term,
-			 &err))
+	for (size_t i = 0; i < n; i++, id = id % SERVERS + 1)
+		to[i] = (struct raft_member){
+			.id = id,
+			.role = other_role(w,
+					   raft_conf_role(raft_conf(s->r), id)),
+		};
+	if (!raft_change_many(s->r, local_ms(w, s), to, n, &e, &index, &term,
+			      &err)) {
+		raft_status(s->r, &st);
 		w->changes++;
+		w->joints += st.joint;
+	}
 	drain(w, s);
 }
 

@@ -12,6 +12,7 @@ static int planted; /* enum raft_bug */
 #include "raft/conf.c"
 #include "raft/election.c"
 #include "raft/heartbeat.c"
+#include "raft/joint.c"
 #include "raft/log.c"
 #include "raft/membership.c"
 #include "raft/output.c"

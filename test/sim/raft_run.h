@@ -21,7 +21,7 @@ static void found(struct world *w, struct server *s, int n)
 	void *bytes;
 
 	for (int i = 0; i < n; i++)
-		m[i] = (struct raft_member){i + 1, RAFT_VOTER};
+		m[i] = (struct raft_member){.id = i + 1, .role = RAFT_VOTER};
 	e.conf_len = raft_conf_encode(&conf, &bytes);
 	e.conf = bytes;
 	disk_store(w, s, &wr);

@@ -286,6 +286,31 @@ static inline int change(struct trace *t, int id, int who,
 	return rc;
 }
 
+/* Several at once: "4v5v1-" is 4 and 5 to voters, 1 to nothing; s is a standby,
+ * l a learner. */
+static inline int change_many(struct trace *t, int id, const char *changes)
+{
+	static const char roles[] = "-vsl";
+	struct server *s = &t->w.server[id];
+	struct raft_member to[16];
+	struct raft_entry e = {0};
+	int64_t index, term;
+	size_t n = 0;
+	struct err err;
+	int rc;
+
+	for (const char *c = changes; *c; c += 2)
+		to[n++] = (struct raft_member){
+			.id = c[0] - '0',
+			.role = (enum raft_member_role)(strchr(roles, c[1]) -
+							roles),
+		};
+	rc = raft_change_many(s->r, local_ms(&t->w, s), to, n, &e, &index,
+			      &term, &err);
+	drain(&t->w, s);
+	return rc;
+}
+
 static inline void crash(struct trace *t, int id)
 {
 	struct server *s = &t->w.server[id];

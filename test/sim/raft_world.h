@@ -115,7 +115,7 @@ struct world {
 	int64_t *leader; /* by term */
 	size_t leaders_cap;
 	int64_t floor; /* newest index somebody was told of */
-	int64_t messages, crashes, elections, changes, reads;
+	int64_t messages, crashes, elections, changes, joints, reads;
 	int64_t snapshots, installs;
 	int64_t snapshot_every; /* entries; 0: never */
 	size_t max_append, max_uncommitted, max_jobs;

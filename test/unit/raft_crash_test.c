@@ -191,8 +191,9 @@ static void make_files(void)
 {
 	static const char *const steps[] = {raft_store_schema,
 					    raft_snapshot_schema};
-	struct raft_member members[MEMBERS] = {
-		{1, RAFT_VOTER}, {2, RAFT_VOTER}, {3, RAFT_VOTER}};
+	struct raft_member members[MEMBERS] = {{.id = 1, .role = RAFT_VOTER},
+					       {.id = 2, .role = RAFT_VOTER},
+					       {.id = 3, .role = RAFT_VOTER}};
 	struct raft_conf conf = {members, MEMBERS};
 	struct raft_entry first = {.index = 1, .term = 1, .type = RAFT_CONFIG};
 	struct raft_write write = {

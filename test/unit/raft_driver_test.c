@@ -303,3 +303,49 @@ TEST(driver_refuses_a_member_of_another_cluster_by_both_ids)
 	CHECK_HAS(a->err.msg, req.cluster_id);
 	cluster_close(&c);
 }
+
+static bool left(struct cluster *c)
+{
+	const struct raft *r = driver_raft(c->m[1].driver);
+	struct raft_status s;
+
+	raft_status(r, &s);
+	return !s.joint && s.commit == s.last && all_equal(c);
+}
+
+/* By way of a joint configuration, whose end is an entry without data. */
+TEST(two_members_become_voters_at_once)
+{
+	const struct raft_member to[] = {{.id = 2, .role = RAFT_VOTER},
+					 {.id = 3, .role = RAFT_VOTER}};
+	struct driver_proposal p = text_of("both");
+	struct cluster c;
+	struct answer *a;
+	struct err err;
+
+	start_one(&c);
+	for (int64_t id = 2; id <= MEMBERS; id++) {
+		must(member_start(&c, id, &err), &err);
+		CHECK_INT(change(&c, id, RAFT_LEARNER).err.code, 0);
+	}
+	while (!all_caught_up(&c))
+		propose(&c, 0, 0, "");
+	a = next_answer(&c);
+	must(driver_change_many(c.m[1].driver, to, 2, &p, on_answer, a, &err),
+	     &err);
+	run_answers(&c);
+	CHECK_INT(a->err.code, 0);
+	cluster_run(&c, left);
+	for (int i = 1; i <= MEMBERS; i++) {
+		const struct raft_conf *conf =
+			raft_conf(driver_raft(c.m[i].driver));
+
+		CHECK_INT(conf->n, 3);
+		for (int m = 1; m <= MEMBERS; m++)
+			CHECK_INT(raft_conf_role(conf, m), RAFT_VOTER);
+	}
+	CHECK_INT(driver_change_many(c.m[1].driver, to, 0, &p, on_answer, a,
+				     &err),
+		  ERR_INVALID_ARGUMENT);
+	cluster_close(&c);
+}

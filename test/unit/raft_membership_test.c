@@ -282,9 +282,9 @@ TEST(the_hosts_account_of_a_change_travels_with_it)
 
 TEST(a_configuration_survives_its_bytes_and_damage_does_not)
 {
-	struct raft_member m[] = {{1, RAFT_VOTER},
-				  {300, RAFT_STANDBY},
-				  {INT64_MAX, RAFT_LEARNER}};
+	struct raft_member m[] = {{.id = 1, .role = RAFT_VOTER},
+				  {.id = 300, .role = RAFT_STANDBY},
+				  {.id = INT64_MAX, .role = RAFT_LEARNER}};
 	struct raft_conf conf = {m, 3}, got = {0};
 	struct err err;
 	unsigned char *p;
@@ -347,7 +347,7 @@ TEST(of_forty_voters_twenty_one_are_a_majority)
 	void *bytes;
 
 	for (int i = 0; i < 40; i++)
-		m[i] = (struct raft_member){i + 1, RAFT_VOTER};
+		m[i] = (struct raft_member){.id = i + 1, .role = RAFT_VOTER};
 	e.conf_len = raft_conf_encode(&conf, &bytes);
 	e.conf = bytes;
 	CHECK(!raft_open(&r, &c, &err));
