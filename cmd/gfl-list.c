@@ -1,6 +1,4 @@
-/* gfl-list - print the nodes, trainers, runs or lower clusters of the cluster, one
- * a line. */
-#include <math.h>
+/* gfl-list - print the nodes, trainers or runs of the cluster, one a line. */
 #include <string.h>
 
 #include "base/opt.h"
@@ -22,15 +20,11 @@ static const struct opt opts[] = {
 
 static const struct prog prog = {
 	.name = "gfl-list",
-	.args = "[nodes|trainers|runs|clusters]",
-	.brief = "list the nodes, trainers, runs or clusters",
+	.args = "[nodes|trainers|runs]",
+	.brief = "list the nodes, trainers or runs of the cluster",
 	.about = "Prints one line per node, trainer or run, by ascending id. "
 		 "Nodes come from the gateways, or from the members seen last "
-		 "when no gateway answers; the rest from a node. Clusters are "
-		 "those for which this one is the upper cluster: which node "
-		 "of it speaks for each, in which term of its leader, how "
-		 "many members, live trainers and examples it has, and the "
-		 "median speed between its trainers.",
+		 "when no gateway answers; trainers and runs from a node.",
 	.example = "gfl-list | awk -F'\\t' '$4==\"alive\"{print $1}'\n"
 		   "gfl-list trainers -o json",
 	.opts = opts,
@@ -75,21 +69,14 @@ static const struct out_col trainer_cols[] = {
 	{"instance", OUT_TEXT},
 };
 
-static int ask_state(const struct config *cfg, Gfl__V1__State **state,
-		     struct err *err)
-{
-	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
-
-	return directory_call(&cfg->client, RPC_NODE_GET_STATE, &in.base,
-			      (ProtobufCMessage **)state, err);
-}
-
 static int print_trainers(const struct config *cfg, struct err *err)
 {
+	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
 	Gfl__V1__State *state;
 	struct out *o;
 
-	if (ask_state(cfg, &state, err))
+	if (directory_call(&cfg->client, RPC_NODE_GET_STATE, &in.base,
+			   (ProtobufCMessage **)&state, err))
 		return (int)err->code;
 	if (out_begin(&o, &cfg->out, trainer_cols, 7, false, err)) {
 		rpc_free(&state->base);
@@ -108,42 +95,6 @@ static int print_trainers(const struct config *cfg, struct err *err)
 	return out_end(o, err);
 }
 
-static const struct out_col cluster_cols[] = {
-	{"id", OUT_INT},	{"cluster", OUT_TEXT},  {"node", OUT_INT},
-	{"term", OUT_INT},	{"status", OUT_TEXT},   {"members", OUT_INT},
-	{"trainers", OUT_INT},	{"examples", OUT_INT},  {"bytes_per_s", OUT_REAL},
-	{"url", OUT_TEXT},
-};
-
-static void print_cluster(struct out *o, const Gfl__V1__Trainer *t)
-{
-	bool live = t->liveness == GFL__V1__LIVENESS__LIVE;
-
-	out_row(o, out_int(t->id), out_text(t->instance_id), out_int(t->node_id),
-		out_int(t->term), out_text(live ? "live" : "down"),
-		out_int(t->members), out_int(t->trainers), out_int(t->examples),
-		out_real(t->half_octaves ? exp2(t->half_octaves / 2.0) : NAN),
-		out_text(t->url));
-}
-
-static int print_clusters(const struct config *cfg, struct err *err)
-{
-	Gfl__V1__State *state;
-	struct out *o;
-
-	if (ask_state(cfg, &state, err))
-		return (int)err->code;
-	if (out_begin(&o, &cfg->out, cluster_cols, 10, false, err)) {
-		rpc_free(&state->base);
-		return (int)err->code;
-	}
-	for (size_t i = 0; i < state->n_trainers; i++)
-		if (state->trainers[i]->term)
-			print_cluster(o, state->trainers[i]);
-	rpc_free(&state->base);
-	return out_end(o, err);
-}
-
 static int print_runs(const struct config *cfg, struct err *err)
 {
 	return runs_list(&cfg->client, &cfg->out, err);
@@ -158,10 +109,9 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 		{"nodes", print_nodes},
 		{"trainers", print_trainers},
 		{"runs", print_runs},
-		{"clusters", print_clusters},
 	};
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+	for (size_t i = 0; i < 3; i++) {
 		if (strcmp(what, kinds[i].what) != 0)
 			continue;
 		if (kinds[i].print(cfg, err))
@@ -169,8 +119,7 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 		return 0;
 	}
 	return err_set(err, ERR_INVALID_ARGUMENT,
-		       "cannot list \"%s\": nodes, trainers, runs or clusters",
-		       what);
+		       "cannot list \"%s\": nodes, trainers or runs", what);
 }
 
 int main(int argc, char **argv)

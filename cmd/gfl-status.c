@@ -24,11 +24,7 @@ static const struct prog prog = {
 	.args = "[NODE]",
 	.brief = "print one node's state",
 	.about = "NODE is an id or a URL; without it, any node that answers. "
-		 "The record is what that node knows, from its own memory. "
-		 "upper… tell of the upper cluster, if the node is a member "
-		 "there: which it is, the node's number and URL in it, the "
-		 "place of its cluster there if it speaks for it, and what "
-		 "keeps it from doing so.",
+		 "The record is what that node knows, from its own memory.",
 	.example = "gfl-status 2 -o jsonl | jq .commit_index\n"
 		   "gfl-status -F id,role,term",
 	.opts = opts,
@@ -48,9 +44,6 @@ static const struct out_col cols[] = {
 	{"version", OUT_TEXT},	  {"outbox", OUT_INT},
 	{"delivered", OUT_INT},   {"expired", OUT_INT},
 	{"ready", OUT_BOOL},	  {"ready_peers", OUT_TEXT},
-	{"upper", OUT_TEXT},	  {"upper_id", OUT_INT},
-	{"upper_url", OUT_TEXT},  {"upper_trainer", OUT_INT},
-	{"upper_error", OUT_TEXT},
 };
 
 /* "2,3"; free() it. */
@@ -84,9 +77,7 @@ static int print(const struct config *cfg, const Gfl__V1__NodeStatus *s,
 		out_text(s->cluster_id), out_text(s->instance_id),
 		out_text(s->version), out_int(s->outbox),
 		out_int(s->delivered), out_int(s->expired), out_bool(s->ready),
-		out_text(peers), out_text(s->upper_cluster_id),
-		out_int(s->upper_node_id), out_text(s->upper_url),
-		out_int(s->upper_trainer_id), out_text(s->upper_error));
+		out_text(peers));
 	free(peers);
 	return out_end(o, err);
 }

@@ -57,34 +57,117 @@ static void check_matching(struct world *w, const struct server *s,
 	}
 }
 
+static bool stores(const struct server *s, int64_t index, int64_t term)
+{
+	const struct raft_entry *e = disk_entry(&s->disk, index);
+
+	return s->disk.snap.index >= index || (e && e->term == term);
+}
+
+/* Who votes, a bit each: in C_old if the configuration is joint, or else. */
+static unsigned voting(const struct raft_conf *conf, bool old)
+{
+	unsigned who = 0;
+
+	for (int i = 0; i < conf->n; i++)
+		if (old ? conf->member[i].old
+			: conf->member[i].role == RAFT_VOTER)
+			who |= 1u << conf->member[i].id;
+	return who;
+}
+
+static int count_bits(unsigned who)
+{
+	return __builtin_popcount(who);
+}
+
+/* Durability: what is committed is on the disks of a majority, of the servers
+ * that are down too. */
+static void check_durable(struct world *w, const struct server *s,
+			  const struct raft_entry *e)
+{
+	unsigned have = 0;
+
+	for (int i = 1; i <= SERVERS; i++)
+		if (stores(&w->server[i], e->index, e->term))
+			have |= 1u << i;
+	for (int old = 0; old <= raft_conf_joint(raft_conf(s->r)); old++) {
+		unsigned who = voting(raft_conf(s->r), old);
+
+		if (count_bits(who & have) <= count_bits(who) / 2)
+			broken(w,
+			       "durability: entry %" PRId64 " is committed by "
+			       "server %" PRId64 ", and on the disks of %d "
+			       "of %d voters",
+			       e->index, s->id, count_bits(who & have),
+			       count_bits(who));
+	}
+}
+
+/* Majorities of one configuration and the next have a server in common. */
+static bool overlap(const struct raft_conf *now, const struct raft_conf *next)
+{
+	unsigned moved = voting(now, false) ^ voting(next, false);
+
+	if (raft_conf_joint(now))
+		return !raft_conf_joint(next) && !moved;
+	if (raft_conf_joint(next))
+		return voting(next, true) == voting(now, false);
+	return count_bits(moved) <= 1;
+}
+
+static void check_overlap(struct world *w, const struct raft_entry *e)
+{
+	struct raft_conf next = {0};
+	struct err err;
+
+	if (raft_conf_decode(&next, e->conf, e->conf_len, &err)) {
+		broken(w, "%s", err.msg);
+		return;
+	}
+	if (w->conf.n && !overlap(&w->conf, &next))
+		broken(w,
+		       "configuration: entry %" PRId64
+		       " does not follow the one before",
+		       e->index);
+	raft_conf_release(&w->conf);
+	w->conf = next;
+}
+
+/* Somebody commits an entry first. */
+static void fact_add(struct world *w, const struct server *s,
+		     const struct raft_status *st, const struct raft_entry *e)
+{
+	struct fact now = {e->term, st->term, entry_crc(e), 0};
+	uint32_t chain = w->n_facts ? w->fact[w->n_facts - 1].chain : 0;
+
+	now.chain = crc32c_of(chain, &now.crc, sizeof(now.crc));
+	w->fact = mem_grow(w->fact, &w->facts_cap, w->n_facts + 1,
+			   sizeof(*w->fact));
+	w->fact[w->n_facts++] = now;
+	w->t.commits++;
+	check_durable(w, s, e);
+	if (e->type == RAFT_CONFIG)
+		check_overlap(w, e);
+}
+
 /* State machine safety: one entry per index, whoever commits it. */
 static void check_commit(struct world *w, struct server *s,
 			 const struct raft_status *st)
 {
 	while (s->seen_commit < st->commit) {
 		const struct raft_entry *e = raft_entry(s->r, ++s->seen_commit);
-		struct fact now;
 
-		if (!e) { /* in a snapshot, that is compared as such */
-			if (s->seen_commit >= st->first ||
-			    (size_t)s->seen_commit > w->n_facts)
-				broken(w,
-				       "server %" PRId64
-				       " commits entry %" PRId64
-				       " that it does not have",
-				       s->id, s->seen_commit);
-			continue;
-		}
-		now = (struct fact){e->term, st->term, entry_crc(e), 0};
-		if ((size_t)e->index > w->n_facts) {
-			now.chain = crc32c_of(
-				w->n_facts ? w->fact[w->n_facts - 1].chain : 0,
-				&now.crc, sizeof(now.crc));
-			w->fact = mem_grow(w->fact, &w->facts_cap,
-					   w->n_facts + 1, sizeof(*w->fact));
-			w->fact[w->n_facts++] = now;
-		} else if (w->fact[e->index - 1].term != now.term ||
-			   w->fact[e->index - 1].crc != now.crc) {
+		if (e && (size_t)e->index == w->n_facts + 1) {
+			fact_add(w, s, st, e);
+		} else if ((size_t)s->seen_commit > w->n_facts ||
+			   (!e && s->seen_commit >= st->first)) {
+			broken(w,
+			       "server %" PRId64 " commits entry %" PRId64
+			       " that it does not have",
+			       s->id, s->seen_commit);
+		} else if (e && (w->fact[e->index - 1].term != e->term ||
+				 w->fact[e->index - 1].crc != entry_crc(e))) {
 			broken(w,
 			       "state machine safety: entry %" PRId64
 			       " on server %" PRId64,
@@ -97,11 +180,10 @@ static void check_commit(struct world *w, struct server *s,
 static void check_complete(struct world *w, const struct server *s,
 			   const struct raft_status *st)
 {
-	for (size_t i = 0; i < w->n_facts; i++) {
+	for (size_t i = (size_t)st->first - 1; i < w->n_facts; i++) {
 		const struct raft_entry *e = raft_entry(s->r, (int64_t)i + 1);
 
-		if (w->fact[i].commit_term >= st->term ||
-		    (int64_t)i + 1 < st->first)
+		if (w->fact[i].commit_term >= st->term)
 			continue;
 		if (!e || e->term != w->fact[i].term)
 			broken(w,
@@ -117,23 +199,48 @@ static void check_leader(struct world *w, struct server *s,
 	size_t had = w->leaders_cap;
 	int64_t *of;
 
+	if (s->led_term == st->term)
+		return;
 	w->leader = mem_grow(w->leader, &w->leaders_cap, (size_t)st->term + 1,
 			     sizeof(*w->leader));
 	if (had < w->leaders_cap)
 		memset(w->leader + had, 0,
 		       (w->leaders_cap - had) * sizeof(*w->leader));
 	of = &w->leader[st->term];
-	if (*of == s->id && s->seen_term == st->term)
-		return;
 	if (*of)
 		broken(w,
 		       "election safety: servers %" PRId64 " and %" PRId64
 		       " lead term %" PRId64,
 		       *of, s->id, st->term);
 	*of = s->id;
-	s->seen_term = st->term;
-	w->elections++;
+	s->led_term = st->term;
+	w->t.elections++;
 	check_complete(w, s, st);
+}
+
+/* What a server never takes back while it lives. */
+static void check_forward(struct world *w, const struct server *s,
+			  const struct raft_status *st)
+{
+	const struct raft_status *was = &s->was;
+
+	if (st->commit < was->commit || st->applied < was->applied ||
+	    st->term < was->term || st->first < was->first ||
+	    st->snapshot < was->snapshot)
+		broken(w, "server %" PRId64 " goes back", s->id);
+	if (st->term == was->term && was->vote && st->vote != was->vote)
+		broken(w, "server %" PRId64 " votes twice in term %" PRId64,
+		       s->id, st->term);
+	/* that of another's snapshot is not durable at first */
+	if (st->durable > st->last || st->applied > st->commit ||
+	    (st->applied > st->durable && st->durable >= st->first - 1))
+		broken(w,
+		       "server %" PRId64 " has applied %" PRId64 " of %" PRId64
+		       " committed and %" PRId64 " durable entries of %" PRId64,
+		       s->id, st->applied, st->commit, st->durable, st->last);
+	if (st->role == RAFT_LEADER && st->vote != s->id)
+		broken(w, "server %" PRId64 " leads without its own vote",
+		       s->id);
 }
 
 static void check_server(struct world *w, struct server *s)
@@ -141,10 +248,15 @@ static void check_server(struct world *w, struct server *s)
 	struct raft_status st;
 
 	raft_status(s->r, &st);
+	w->t.events++;
+	note(w, w->now, s->id << 4 | st.role);
+	note(w, st.last << 32 | st.commit, st.term << 32 | st.durable);
+	check_forward(w, s, &st);
 	if (st.role == RAFT_LEADER)
 		check_leader(w, s, &st);
 	if (st.commit != s->seen_commit)
 		check_commit(w, s, &st);
+	s->was = st;
 }
 
 #endif

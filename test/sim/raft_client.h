@@ -1,8 +1,17 @@
-/* raft_client.h - clients that write and read, and retry until they know. */
+/* raft_client.h - clients that write and read registers, and retry until they
+ * know. */
 #ifndef RAFT_CLIENT_H
 #define RAFT_CLIENT_H
 
 #include "raft_check.h"
+
+/* Some keys at a time, and not too much on each for a checker. */
+enum { KEYS_AT_ONCE = 3, OPS_BY_KEY = 100 };
+
+/* What an entry's data begins with. */
+struct order {
+	int64_t key, value;
+};
 
 static void client_done(struct world *w, struct client *c, int64_t index)
 {
@@ -16,9 +25,10 @@ static void client_done(struct world *w, struct client *c, int64_t index)
 		       "linearizability: client %" PRId64 " read entry %" PRId64
 		       ", not %" PRId64,
 		       c->id, index, c->floor);
+	linear_end(&w->history, c->op, c->value, ++w->moment);
 	c->busy = c->sent = false;
 	c->done++;
-	w->reads += c->reading;
+	w->t.reads += c->reading;
 	if (w->floor < index)
 		w->floor = index;
 }
@@ -41,6 +51,17 @@ static void client_hear(struct world *w, const struct server *s,
 	}
 }
 
+static void machine_put(struct machine *m, const struct raft_entry *e)
+{
+	struct order o;
+	struct cell *c;
+
+	memcpy(&o, e->data, sizeof(o));
+	c = &m->cell[o.key % KEYS];
+	if (c->key <= o.key)
+		*c = (struct cell){o.key, o.value};
+}
+
 static void apply_normal(struct world *w, struct server *s,
 			 const struct raft_entry *e)
 {
@@ -60,6 +81,7 @@ static void apply_normal(struct world *w, struct server *s,
 			       " is applied as number %" PRId64,
 			       e->seq, e->client,
 			       s->machine.effects[e->client]);
+		machine_put(&s->machine, e);
 		session_end(s->machine.sessions, &last);
 		break;
 	case SESSION_REPLAY:
@@ -74,10 +96,12 @@ static void apply_normal(struct world *w, struct server *s,
 	client_hear(w, s, e, index);
 }
 
-static void apply(struct world *w, struct server *s, const struct raft_entry *e)
+/* What is applied is on this disk, follows what was applied before, and is
+ * what was committed. */
+static void check_apply(struct world *w, const struct server *s,
+			const struct raft_entry *e)
 {
 	const struct raft_entry *stored = disk_entry(&s->disk, e->index);
-	uint32_t crc = entry_crc(e);
 
 	if (e->index != s->machine.index + 1)
 		broken(w, "server %" PRId64 " skips entry %" PRId64, s->id,
@@ -88,8 +112,27 @@ static void apply(struct world *w, struct server *s, const struct raft_entry *e)
 		       "server %" PRId64 " applies entry %" PRId64
 		       " that its disk does not have",
 		       s->id, e->index);
+	if ((size_t)e->index > w->n_facts ||
+	    w->fact[e->index - 1].term != e->term)
+		broken(w,
+		       "state machine safety: server %" PRId64
+		       " applies entry %" PRId64 " that is not committed",
+		       s->id, e->index);
+}
+
+static void apply(struct world *w, struct server *s, const struct raft_entry *e)
+{
+	uint32_t crc = entry_crc(e);
+
+	check_apply(w, s, e);
 	s->machine.index = e->index;
 	s->machine.chain = crc32c_of(s->machine.chain, &crc, sizeof(crc));
+	if ((size_t)e->index <= w->n_facts &&
+	    w->fact[e->index - 1].chain != s->machine.chain)
+		broken(w,
+		       "state machine safety: entries up to %" PRId64
+		       " on server %" PRId64,
+		       e->index, s->id);
 	if (e->type == RAFT_NORMAL && e->client)
 		apply_normal(w, s, e);
 }
@@ -98,6 +141,7 @@ static void client_read_done(struct world *w, const struct server *s,
 			     const struct raft_read *rd)
 {
 	struct client *c = &w->client[rd->ctx % (CLIENTS + 1)];
+	const struct cell *cell = &s->machine.cell[c->key % KEYS];
 
 	if (!c->sent || !c->reading || c->ctx != rd->ctx)
 		return;
@@ -106,6 +150,7 @@ static void client_read_done(struct world *w, const struct server *s,
 		return;
 	if (s->machine.index < rd->index)
 		broken(w, "a read is answered before its entry");
+	c->value = cell->key == c->key ? cell->value : 0;
 	client_done(w, c, rd->index);
 	if (w->floor < s->machine.index)
 		w->floor = s->machine.index;
@@ -113,16 +158,53 @@ static void client_read_done(struct world *w, const struct server *s,
 
 static int client_propose(struct world *w, struct client *c, struct server *s)
 {
-	char data[64] = {0};
+	char data[2048] = {0};
+	struct order o = {c->key, c->value};
 	struct raft_entry e = {.type = RAFT_NORMAL,
 			       .client = c->id,
 			       .seq = c->seq,
 			       .data = data};
 	struct err err;
 
-	e.len = chance(w, sizeof(data));
+	memcpy(data, &o, sizeof(o));
+	e.len = sizeof(o) + chance(w, w->max_data + 1);
 	return raft_propose(s->r, local_ms(w, s), &e, 1, &c->index, &c->term,
 			    &err);
+}
+
+/* Begin to write or to read. A value tells which write it is of. */
+static void client_begin(struct world *w, struct client *c, bool reading)
+{
+	int64_t turn = (int64_t)w->history.n / (KEYS_AT_ONCE * OPS_BY_KEY);
+
+	c->busy = true;
+	c->floor = w->floor;
+	c->reading = reading;
+	c->seq += !reading;
+	c->key = 1 + turn * KEYS_AT_ONCE + (int64_t)chance(w, KEYS_AT_ONCE);
+	c->value = reading ? 0 : c->seq << 8 | c->id;
+	c->op = linear_begin(&w->history, c->key, !reading, c->value,
+			     ++w->moment, c->id);
+}
+
+/* Who is stopped hears nothing, and that is not known. */
+static void client_ask(struct world *w, struct client *c, struct server *s)
+{
+	struct err err;
+	int rc;
+
+	c->server = s->id;
+	c->life = s->life;
+	c->ctx += CLIENTS + 1;
+	c->index = 0;
+	if (s->woken)
+		rc = 0;
+	else if (c->reading)
+		rc = raft_read(s->r, local_ms(w, s), c->ctx, &err);
+	else
+		rc = client_propose(w, c, s);
+	c->sent = !rc;
+	w->t.refused += rc == ERR_RESOURCE_EXHAUSTED;
 }
 
 static struct server *client_choose(struct world *w)
@@ -137,35 +219,25 @@ static struct server *client_choose(struct world *w)
 	return s->r ? s : NULL;
 }
 
-/* One step of a client; the server it spoke to, or NULL. */
+/* One step of a client; the server that heard of it, or NULL. */
 static struct server *client_step(struct world *w, struct client *c)
 {
 	struct server *s;
-	struct err err;
 
 	if (c->sent && w->now < c->retry)
 		return NULL;
 	if (!c->busy) {
-		if (w->calm && w->now > w->end - 1500 * MS)
+		if (w->quiet)
 			return NULL;
-		c->busy = true;
-		c->floor = w->floor;
-		c->reading = chance(w, 3) == 0;
-		c->seq += !c->reading;
+		client_begin(w, c, chance(w, 3) == 0);
 	}
 	c->sent = false;
 	s = client_choose(w);
 	if (!s)
 		return NULL;
-	c->server = s->id;
-	c->life = s->life;
 	c->retry = w->now + (50 + (int64_t)chance(w, 500)) * MS;
-	c->ctx += CLIENTS + 1;
-	if (c->reading)
-		c->sent = !raft_read(s->r, local_ms(w, s), c->ctx, &err);
-	else
-		c->sent = !client_propose(w, c, s);
-	return s;
+	client_ask(w, c, s);
+	return s->woken ? NULL : s;
 }
 
 #endif

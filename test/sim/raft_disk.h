@@ -11,6 +11,7 @@
 struct image {
 	int64_t index;
 	int64_t effects[CLIENTS + 1];
+	struct cell cell[KEYS];
 	int64_t rows;
 	uint32_t chain;
 };
@@ -54,6 +55,7 @@ static char *image_make(const struct machine *m, int64_t *len)
 	i->chain = m->chain;
 	i->rows = (int64_t)rows;
 	memcpy(i->effects, m->effects, sizeof(i->effects));
+	memcpy(i->cell, m->cell, sizeof(i->cell));
 	sessions_each(m->sessions, add_row, &row);
 	*len = (int64_t)(sizeof(*i) + rows * sizeof(*row));
 	return (char *)i;
@@ -89,6 +91,7 @@ static void image_restore(struct world *w, struct server *s,
 	s->machine.index = i.index;
 	s->machine.chain = i.chain;
 	memcpy(s->machine.effects, i.effects, sizeof(i.effects));
+	memcpy(s->machine.cell, i.cell, sizeof(i.cell));
 	for (int64_t n = 0; n < i.rows; n++) {
 		memcpy(&row, bytes + sizeof(i) + (size_t)n * sizeof(row),
 		       sizeof(row));
@@ -183,7 +186,7 @@ static void disk_piece(struct world *w, struct server *s,
 	snapshot_free(&d->next);
 	d->next_bytes = NULL;
 	d->got = 0;
-	w->installs++;
+	w->t.installs++;
 }
 
 static void disk_store(struct world *w, struct server *s,
@@ -212,10 +215,17 @@ static void disk_store(struct world *w, struct server *s,
 
 /* ---- writes under way ---- */
 
-static void job_store(struct world *w, struct server *s)
+/* The first one leaves the queue. */
+static struct job job_take(struct server *s)
 {
-	struct job *j = &s->job[0];
+	struct job first = s->job[0];
 
+	memmove(s->job, s->job + 1, --s->n_jobs * sizeof(*s->job));
+	return first;
+}
+
+static void job_store(struct world *w, struct server *s, struct job *j)
+{
 	if (!j->own.index) {
 		disk_store(w, s, &j->w);
 		return;
@@ -223,13 +233,11 @@ static void job_store(struct world *w, struct server *s)
 	disk_snapshot(&s->disk, &j->own, j->bytes);
 	j->bytes = NULL;
 	disk_forget(&s->disk, j->first - 1);
-	w->snapshots++;
+	w->t.snapshots++;
 }
 
-static void job_drop(struct server *s)
+static void job_free(struct job *j)
 {
-	struct job *j = &s->job[0];
-
 	entries_free(j->w.entries, j->w.n);
 	if (j->w.piece) {
 		free((void *)j->w.piece->data);
@@ -238,7 +246,19 @@ static void job_drop(struct server *s)
 	}
 	snapshot_free(&j->own);
 	free(j->bytes);
-	memmove(s->job, s->job + 1, --s->n_jobs * sizeof(*s->job));
+}
+
+/* Those under way come to nothing, but the first few. */
+static void jobs_end(struct world *w, struct server *s, size_t lucky)
+{
+	for (; s->n_jobs; lucky -= lucky > 0) {
+		struct job j = job_take(s);
+
+		if (lucky)
+			job_store(w, s, &j);
+		job_free(&j);
+	}
+	s->jobs_due = 0;
 }
 
 static void job_add(struct world *w, struct server *s, struct job j)
@@ -270,29 +290,42 @@ static void job_write(struct world *w, struct server *s,
 
 /* Take a snapshot, if there is anything new; the entries before first go with
  * it. */
-static void job_snapshot(struct world *w, struct server *s, int64_t first)
+static bool job_snapshot(struct world *w, struct server *s, int64_t first)
 {
 	struct job j = {.first = first < 1 ? 1 : first};
 	struct raft_snapshot now;
 
 	if (!raft_snapshot_now(s->r, &now) || s->machine.index != now.index)
-		return;
+		return false;
 	j.bytes = image_make(&s->machine, &now.len);
 	j.own = snapshot_copy(&now);
 	job_add(w, s, j);
+	return true;
 }
 
-/* If the log has grown enough. Not all entries go that could. */
-static void job_snapshot_due(struct world *w, struct server *s)
+/* If the log has grown enough. Not all entries go that could: some stay for
+ * who is a little behind. */
+static bool job_snapshot_due(struct world *w, struct server *s)
 {
-	int64_t index = s->machine.index;
+	int64_t index = s->machine.index, first = index + 1, needed;
 
+	if (!w->snapshot_every ||
+	    index < s->disk.snap.index + w->snapshot_every ||
+	    raft_sends_snapshot(s->r))
+		return false;
 	for (size_t i = 0; i < s->n_jobs; i++)
 		if (s->job[i].own.index)
-			return;
-	if (w->snapshot_every && !raft_sends_snapshot(s->r) &&
-	    index >= s->disk.snap.index + w->snapshot_every)
-		job_snapshot(w, s, index + 1 - (int64_t)chance(w, 2) * 10);
+			return false;
+	needed = raft_needed(s->r);
+	switch (chance(w, 3)) {
+	case 0:
+		first -= (int64_t)chance(w, 30);
+		break;
+	case 1:
+		first = needed < first ? needed : first;
+		break;
+	}
+	return job_snapshot(w, s, first);
 }
 
 #endif

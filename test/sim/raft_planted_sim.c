@@ -61,17 +61,42 @@ static const struct {
 	const char *promise;
 } by_seed[] = {
 	{RAFT_BUG_ANY_CANDIDATE, 20, "leader completeness"},
-	{RAFT_BUG_LEARNERS_COUNT, 20, "liveness: no leader"},
+	{RAFT_BUG_LEARNERS_COUNT, 40, "durability"},
 	{RAFT_BUG_COMMIT_BY_HEARTBEAT, 60, "state machine safety"},
-	{RAFT_BUG_COUNT_SELF_EARLY, 40, "leader completeness"},
-	{RAFT_BUG_NO_PREVIOUS, 60, "log matching"},
+	{RAFT_BUG_COUNT_SELF_EARLY, 40, "durability"},
+	{RAFT_BUG_NO_PREVIOUS, 60, "state machine safety"},
 	{RAFT_BUG_TRUNCATE_ON_STALE, 50, ""},
 	{RAFT_BUG_APPLY_EARLY, 20, "that its disk does not have"},
-	{RAFT_BUG_ABA, 250, ""},
+	{RAFT_BUG_ABA, 60, ""},
+	{RAFT_BUG_CONF_STAYS, 400, "configuration"},
+	{RAFT_BUG_MANY_WITHOUT_JOINT, 20, "configuration"},
 	{RAFT_BUG_SNAPSHOT_CONFLICTS, 100, "in the place of a committed one"},
 	{RAFT_BUG_READ_BEFORE_COMMIT, 20, "linearizability"},
 	{RAFT_BUG_SESSION_REPLAY, 20, "sessions: proposal"},
 };
+
+/* GFL_MUTANTS=N: how many seeds, up to N, random runs alone take to see each
+ * broken rule. */
+TEST(how_soon_random_runs_see_each_broken_rule)
+{
+	const char *text = getenv("GFL_MUTANTS");
+	uint64_t last = text ? strtoull(text, NULL, 10) : 0;
+	int seen = 0;
+
+	for (int bug = RAFT_BUG_NONE + 1; last && bug < RAFT_BUGS; bug++) {
+		char why[sizeof(((struct world *)0)->broken)] = "";
+		uint64_t seed = 0;
+
+		while (!why[0] && seed < last)
+			run_seed(bug, ++seed, why);
+		printf("# rule %2d: seed %6" PRIu64 ": %s\n", bug, seed,
+		       why[0] ? why : "not seen");
+		seen += why[0] != 0;
+	}
+	if (last)
+		printf("# %d of %d are seen within %" PRIu64 " seeds\n", seen,
+		       RAFT_BUGS - 1, last);
+}
 
 TEST(random_runs_see_most_broken_rules)
 {
@@ -186,7 +211,7 @@ static void forgotten_entry(struct trace *t)
 TEST(an_acknowledgement_before_it_is_durable_is_seen)
 {
 	found_by_trace(RAFT_BUG_ACK_BEFORE_SYNC, forgotten_entry, 3,
-		       "leader completeness");
+		       "durability");
 }
 
 /* Servers 1 and 2 each change one server, starting from the same four voters;
@@ -263,8 +288,7 @@ static void late_ack(struct trace *t)
 
 TEST(an_acknowledgement_in_a_later_term_than_its_entries_is_seen)
 {
-	found_by_trace(RAFT_BUG_ACK_AT_NEW_TERM, late_ack, 5,
-		       "leader completeness");
+	found_by_trace(RAFT_BUG_ACK_AT_NEW_TERM, late_ack, 5, "durability");
 }
 
 /* Server 1 does not know that server 2 has taken over, and that more was
@@ -465,7 +489,7 @@ static void acknowledge_what_differs(struct trace *t)
 TEST(an_acknowledgement_of_what_differs_is_seen)
 {
 	found_by_trace(RAFT_BUG_ACK_LAST, acknowledge_what_differs, 3,
-		       "leader completeness");
+		       "durability");
 }
 
 /* Server 1 removes server 4, which is undone; later server 5 comes. */

@@ -1,16 +1,9 @@
-/* raft_run.h - one seed: some seconds of faults, then some of peace, in which
- * everything must come to its end. */
+/* raft_run.h - one seed: a cluster with its own settings, some seconds of
+ * faults, then peace, in which everything must come to its end. */
 #ifndef RAFT_RUN_H
 #define RAFT_RUN_H
 
 #include "raft_faults.h"
-
-/* Faults first, then time to recover: what a few elections may take. */
-static const int64_t STORM_MS = 5000, CALM_MS = 6000;
-
-/* At the end nobody proposes: heartbeats to the others and their answers, and
- * what removed servers ask. */
-static const int64_t IDLE_MS = 500, IDLE_MAX = 2 * (SERVERS - 1) * 11 + 200;
 
 static void found(struct world *w, struct server *s, int n)
 {
@@ -28,45 +21,83 @@ static void found(struct world *w, struct server *s, int n)
 	free(bytes);
 }
 
-/* voters 0: as the seed says. */
-static void world_init(struct world *w, uint64_t seed, int voters)
-{
-	static const size_t append[] = {1, 400, 1 << 20};
+/* ---- settings ---- */
 
-	*w = (struct world){.rand = {seed}};
-	w->max_append = append[chance(w, 3)];
+static void choose_timeouts(struct world *w)
+{
+	int64_t min = 60 + (int64_t)chance(w, 240);
+
+	w->election_min_ms = min;
+	w->election_max_ms = min + min / 2 + (int64_t)chance(w, 300);
+	w->heartbeat_ms = min / 6 + (int64_t)chance(w, (uint64_t)min / 4);
+	w->piece_ms = 50 + (int64_t)chance(w, 1000);
+}
+
+static void choose_sizes(struct world *w)
+{
+	static const size_t append[] = {1, 150, 400, 2000, 1 << 20};
+
+	w->max_append = append[chance(w, 5)];
 	/* one entry a message and one message a round trip would be too slow
 	 * for the clients there are */
-	w->max_inflight = w->max_append == 1 || chance(w, 2) ? 16 : 1;
+	w->max_inflight =
+		w->max_append == 1 || chance(w, 2) ? 2 + (int)chance(w, 20) : 1;
 	w->max_uncommitted = chance(w, 2) ? 4096 : 1 << 20;
-	w->in_order = chance(w, 2);
-	w->fault_gap_ms = 20 + 200 * chance(w, 2);
+	w->max_reads = chance(w, 4) ? 0 : 1 + (int)chance(w, 3);
+	w->max_data = chance(w, 3) ? 48 : 1500;
 	w->max_jobs = 1 + chance(w, 4);
-	w->snapshot_every = chance(w, 4) ? 10 + (int64_t)chance(w, 300) : 0;
-	if (!voters)
-		voters = (int)(1 + chance(w, 5));
+	w->snapshot_every = chance(w, 4) ? 5 + (int64_t)chance(w, 60) : 0;
+	w->in_order = chance(w, 2);
+}
+
+static void choose_load(struct world *w)
+{
+	static const int64_t gap_us[] = {3000, 10000, 30000};
+	static const uint64_t fault_ms[] = {30, 150, 500};
+
+	w->clients = 1 + (int)chance(w, CLIENTS);
+	w->client_gap_us = gap_us[chance(w, 3)];
+	w->fault_gap_ms = fault_ms[chance(w, 3)];
+	w->faults = chance(w, 4) ? rand_next(&w->rand) : ~(uint64_t)0;
+}
+
+/* Servers 1 to voters know each other; 1 alone founds a cluster of its own.
+ * The others are empty, and may be added. */
+static void world_begin(struct world *w, int voters)
+{
 	w->alone = voters == 1;
 	heal(w);
-	w->end = (STORM_MS + CALM_MS) * MS;
 	for (int i = 1; i <= SERVERS; i++) {
 		struct server *s = &w->server[i];
 
 		s->id = i;
-		s->rate = 1;
-		s->base_ms = (double)chance(w, 1000000);
+		s->rate = 1000;
+		s->base_us = (int64_t)(1000 + chance(w, 1000000)) * MS;
 		s->write_us = 1000;
 		if (i <= voters && voters > 1)
 			found(w, s, voters);
 		server_start(w, s);
 	}
-	drain(w, &w->server[1]);
+	for (int i = 1; i <= SERVERS; i++)
+		drain(w, &w->server[i]);
 	for (int i = 1; i <= CLIENTS; i++)
 		w->client[i] = (struct client){.id = i, .ctx = i};
 }
 
+static inline void world_choose(struct world *w, uint64_t seed)
+{
+	*w = (struct world){.rand = {seed}};
+	choose_timeouts(w);
+	choose_sizes(w);
+	choose_load(w);
+	for (int i = 1; i <= SERVERS; i++)
+		if (chance(w, 8) == 0)
+			w->server[i].max_append = 100 + chance(w, 500);
+	world_begin(w, (int)(1 + chance(w, 5)));
+}
+
 static void world_release(struct world *w)
 {
-	w->broken[255] = 0;
 	for (int i = 1; i <= SERVERS; i++) {
 		struct server *s = &w->server[i];
 
@@ -83,25 +114,25 @@ static void world_release(struct world *w)
 	free(w->fact);
 	free(w->seen);
 	free(w->leader);
+	raft_conf_release(&w->conf);
+	linear_release(&w->history);
 }
+
+/* ---- time ---- */
 
 /* When something happens next on this server, in the world's time. */
 static int64_t server_due(const struct world *w, const struct server *s)
 {
-	int64_t deadline, due;
+	int64_t due = s->deadline_us;
 
 	if (!s->r)
 		return s->back;
-	deadline = raft_deadline(s->r);
-	if (deadline == INT64_MAX)
-		due = INT64_MAX;
-	else
-		due = s->from +
-		      (int64_t)(((double)deadline + 0.001 - s->base_ms) /
-				s->rate * 1000.0) +
-		      1;
-	if (s->n_jobs && s->job[0].due < due)
+	if (s->woken)
+		due = s->woken;
+	else if (s->n_jobs && s->job[0].due < due)
 		due = s->job[0].due;
+	if (s->dies && s->dies < due)
+		due = s->dies;
 	return due < w->now ? w->now : due;
 }
 
@@ -110,6 +141,10 @@ static void server_turn(struct world *w, struct server *s)
 	if (!s->r) {
 		server_start(w, s);
 		drain(w, s);
+	} else if (s->dies && s->dies <= w->now) {
+		server_crash(w, s, w->now + (w->calm ? 0 : some_while(w)));
+	} else if (s->woken) {
+		s->woken = 0;
 	} else if (s->n_jobs && s->job[0].due <= w->now) {
 		finish_writes(w, s);
 	} else {
@@ -120,8 +155,10 @@ static void server_turn(struct world *w, struct server *s)
 
 static void clients_turn(struct world *w)
 {
-	w->next_client = w->now + 1 * MS + (int64_t)chance(w, 4000);
-	for (int i = 1; i <= CLIENTS; i++) {
+	uint64_t gap = (uint64_t)w->client_gap_us;
+
+	w->next_client = w->now + 1 * MS + (int64_t)chance(w, gap);
+	for (int i = 1; i <= w->clients; i++) {
 		struct server *s = client_step(w, &w->client[i]);
 
 		if (s)
@@ -144,7 +181,7 @@ static void world_step(struct world *w)
 			first = &w->server[i];
 		}
 	}
-	if (!w->calm && w->next_fault < at) {
+	if (!w->calm && w->faults && w->next_fault < at) {
 		w->now = w->next_fault;
 		fault(w);
 	} else if (w->n_events && w->event[0].at < at) {
@@ -159,50 +196,115 @@ static void world_step(struct world *w)
 	}
 }
 
-/* In peace all proposals end, and all members have all entries. */
-static void check_live(struct world *w, const int64_t *done)
+static inline void run_to(struct world *w, int64_t at)
+{
+	while (w->now < at && !w->broken[0])
+		world_step(w);
+}
+
+typedef bool world_fn(struct world *w);
+
+/* Until it is so, or until that time, which is false. */
+static bool run_until(struct world *w, world_fn *so, int64_t at)
+{
+	while (!so(w) && w->now < at && !w->broken[0])
+		world_step(w);
+	return so(w);
+}
+
+/* ---- peace ---- */
+
+/* Some elections may be lost by chance; then all is quick. */
+static inline int64_t patience_us(const struct world *w, int elections)
+{
+	int64_t max = w->election_max_ms ? w->election_max_ms : 300;
+
+	return (max * elections + 1000) * MS;
+}
+
+static bool commits(struct world *w)
+{
+	return w->n_facts > w->healed_facts;
+}
+
+static bool all_served(struct world *w)
+{
+	for (int i = 1; i <= w->clients; i++)
+		if (w->client[i].done < w->client[i].healed_done + 3)
+			return false;
+	return true;
+}
+
+/* All proposals have ended, and all members have all entries. */
+static bool settled(struct world *w)
 {
 	struct server *l = some_leader(w);
 	const struct raft_conf *conf = l ? raft_conf(l->r) : NULL;
 
-	if (!l)
-		return broken(w, "liveness: no leader");
-	for (int i = 1; i <= CLIENTS; i++)
-		if (w->client[i].busy || w->client[i].done < done[i] + 10)
-			broken(w, "liveness: client %d is stuck", i);
-	for (int i = 0; i < conf->n; i++) {
-		struct server *s = &w->server[conf->member[i].id];
+	for (int i = 1; i <= w->clients; i++)
+		if (w->client[i].busy)
+			return false;
+	for (int i = 0; conf && i < conf->n; i++)
+		if (w->server[conf->member[i].id].machine.index !=
+		    (int64_t)w->n_facts)
+			return false;
+	return conf != NULL;
+}
 
-		if (s->machine.index != (int64_t)w->n_facts)
-			broken(w,
-			       "liveness: member %" PRId64
-			       " has applied %" PRId64 " of %zu",
-			       s->id, s->machine.index, w->n_facts);
-	}
+/* Nobody proposes: heartbeats and their answers, what servers that were
+ * removed ask now and then, and what comes late and is answered. */
+static void check_idle(struct world *w)
+{
+	enum { BEATS = 10 };
+	int64_t beat = w->heartbeat_ms ? w->heartbeat_ms : 50;
+	int64_t before = w->t.messages, late = (int64_t)w->n_events;
+	int64_t most = 2 * (SERVERS - 1) * (BEATS + 1) + 200 + 2 * late;
+
+	run_to(w, w->now + BEATS * beat * MS);
+	if (w->t.messages - before > most)
+		broken(w,
+		       "liveness: %" PRId64
+		       " messages where none had to be said",
+		       w->t.messages - before);
+}
+
+static void check_history(struct world *w)
+{
+	struct err err;
+
+	if (linear_check(w->history.op, w->history.n, &err))
+		broken(w, "linearizability: %s", err.msg);
+}
+
+static void peace(struct world *w)
+{
+	calm_down(w);
+	w->healed_facts = w->n_facts;
+	for (int i = 1; i <= w->clients; i++)
+		w->client[i].healed_done = w->client[i].done;
+	if (!run_until(w, commits, w->now + patience_us(w, 10)))
+		broken(w, "liveness: nothing is committed");
+	if (!run_until(w, all_served, w->now + patience_us(w, 20)))
+		broken(w, "liveness: a client is stuck");
+	w->quiet = true;
+	if (!run_until(w, settled, w->now + patience_us(w, 20)))
+		broken(w, "liveness: a member is behind, or a client waits");
+	if (!w->broken[0])
+		check_idle(w);
 }
 
 /* Run a seed; w->broken says what did not hold. The caller releases w. */
 static inline void world_run(struct world *w, uint64_t seed)
 {
-	int64_t done[CLIENTS + 1] = {0}, idle = 0;
+	int64_t storm_ms;
 
-	world_init(w, seed, 0);
-	while (w->now < STORM_MS * MS && !w->broken[0])
-		world_step(w);
-	calm_down(w);
-	for (int i = 1; i <= CLIENTS; i++)
-		done[i] = w->client[i].done;
-	while (w->now < w->end && !w->broken[0]) {
-		world_step(w);
-		if (w->now < w->end - IDLE_MS * MS)
-			idle = w->messages;
-	}
-	idle = w->messages - idle;
+	world_choose(w, seed);
+	storm_ms = w->election_max_ms * (6 + (int64_t)chance(w, 18));
+	run_to(w, storm_ms * MS);
 	if (!w->broken[0])
-		check_live(w, done);
-	if (!w->broken[0] && idle > IDLE_MAX)
-		broken(w, "%" PRId64 " messages where none had to be said",
-		       idle);
+		peace(w);
+	if (!w->broken[0])
+		check_history(w);
 }
 
 #endif

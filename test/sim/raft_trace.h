@@ -16,13 +16,12 @@ static inline void trace_init(struct trace *t, int voters)
 {
 	*t = (struct trace){.w.rand = {7}};
 	t->w.max_jobs = 8;
-	t->w.end = INT64_MAX;
 	heal(&t->w);
 	for (int i = 1; i <= SERVERS; i++) {
 		struct server *s = &t->w.server[i];
 
 		s->id = i;
-		s->rate = 1;
+		s->rate = 1000;
 		s->write_us = 1;
 		if (i <= voters)
 			found(&t->w, s, voters);
@@ -131,11 +130,9 @@ static inline bool arrive(struct trace *t, int from, int to, int type,
 static inline void sync_one(struct trace *t, int id)
 {
 	struct server *s = &t->w.server[id];
-	int64_t seq = s->job[0].own.index ? 0 : s->job[0].w.seq;
+	int64_t seq = 0;
 
-	job_store(&t->w, s);
-	compacted(&t->w, s, &s->job[0]);
-	job_drop(s);
+	(void)finish_write(&t->w, s, &seq);
 	if (seq)
 		raft_written(s->r, local_ms(&t->w, s), seq);
 	drain(&t->w, s);
@@ -248,17 +245,9 @@ static inline void client(struct trace *t, int id, bool reading)
 {
 	struct server *s = &t->w.server[id];
 	struct client *c = &t->w.client[1];
-	struct err err;
 
-	c->busy = true;
-	c->reading = reading;
-	c->floor = t->w.floor;
-	c->server = id;
-	c->life = s->life;
-	c->seq += !reading;
-	c->ctx += CLIENTS + 1;
-	c->sent = !(reading ? raft_read(s->r, local_ms(&t->w, s), c->ctx, &err)
-			    : client_propose(&t->w, c, s));
+	client_begin(&t->w, c, reading);
+	client_ask(&t->w, c, s);
 	drain(&t->w, s);
 }
 
@@ -315,8 +304,7 @@ static inline void crash(struct trace *t, int id)
 {
 	struct server *s = &t->w.server[id];
 
-	while (s->n_jobs)
-		job_drop(s);
+	jobs_end(&t->w, s, 0);
 	server_crash(&t->w, s, INT64_MAX);
 }
 

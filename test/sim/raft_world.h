@@ -4,7 +4,8 @@
  *
  * raft_disk.h has the disks, raft_server.h their servers, raft_check.h the
  * promises that are checked after each event, raft_client.h who uses the
- * cluster, raft_faults.h what goes wrong. */
+ * cluster, raft_host.h what a server does with what comes in, raft_faults.h
+ * what goes wrong, raft_run.h a seed from its beginning to its end. */
 #ifndef RAFT_WORLD_H
 #define RAFT_WORLD_H
 
@@ -17,10 +18,11 @@
 #include "base/crc.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "linear.h"
 #include "raft/raft.h"
 #include "raft/session.h"
 
-enum { SERVERS = 7, CLIENTS = 5 };
+enum { SERVERS = 7, CLIENTS = 8, KEYS = 16 };
 
 static const int64_t MS = 1000; /* the world's clock counts microseconds */
 
@@ -42,28 +44,61 @@ struct job { /* a write under way */
 	int64_t first;
 };
 
-/* What the entries make: the sessions, and by whom how much was done. */
+/* Registers, each for one key at a time: a later one takes its place. */
+struct cell {
+	int64_t key, value;
+};
+
+/* What the entries make: the sessions, by whom how much was done, and what
+ * clients read. */
 struct machine {
 	int64_t index;
 	uint32_t chain; /* of all entries up to index */
 	struct sessions *sessions;
 	int64_t effects[CLIENTS + 1];
+	struct cell cell[KEYS];
+};
+
+/* Where a server may die: between two things that a host does. */
+enum point {
+	POINT_NONE,
+	POINT_INPUT,     /* it took an input, and nothing has come of it */
+	POINT_GIVEN,     /* writes are under way, no message has left */
+	POINT_SENDING,   /* some messages have left, others not */
+	POINT_SENT,      /* all have, no write is durable */
+	POINT_STORED,    /* a write is durable, and nobody knows */
+	POINT_BETWEEN,   /* the first of several writes is durable */
+	POINT_TOLD,      /* the core knows, and nothing has left */
+	POINT_TAKEN,     /* a snapshot is taken, not yet stored */
+	POINT_COMPACTED, /* it is stored, and the core does not know */
+	POINT_PIECE,     /* part of another's snapshot is stored */
+	POINT_WHOLE,     /* all of it, and the state is still the old one */
+	POINT_APPLYING,  /* between two entries */
+	POINTS
 };
 
 struct server {
 	struct raft *r;         /* NULL while down */
 	int64_t id, life, back; /* back: when it starts again */
-	double rate;            /* its clock: base_ms + (now - from) * rate */
-	double base_ms;
+	int64_t rate;           /* of its clock, in thousandths: base_us + */
+	int64_t base_us;        /* (now - from) * rate / 1000 */
 	int64_t from;
-	int64_t write_us; /* how long a write takes, at most */
-	bool write_fails; /* the next one does */
+	int64_t write_us;   /* how long a write takes, at most */
+	bool write_fails;   /* the next one does */
+	bool failed;        /* one did: it has nothing to say any more */
+	int64_t dies;       /* when it ends, 0: does not */
+	int64_t woken;      /* when it goes on, if it is stopped */
+	enum point dies_at; /* or at the in-th time that it gets there */
+	unsigned in;
 	struct disk disk;
 	struct job *job;
 	size_t n_jobs, jobs_cap;
 	int64_t jobs_due;
+	int64_t deadline_us; /* of its timers, in the world's time */
+	size_t max_append;
 	struct machine machine;
-	int64_t seen_commit, seen_term;
+	int64_t seen_commit, led_term;
+	struct raft_status was; /* after the event before, in this life */
 };
 
 struct client {
@@ -72,7 +107,9 @@ struct client {
 	int64_t floor; /* what was done before this began */
 	int64_t retry; /* when to try again */
 	int64_t server, life, index, term, ctx;
-	int64_t done;
+	int64_t done, healed_done; /* when faults were over */
+	int64_t key, value;
+	size_t op; /* in the history */
 };
 
 struct fact { /* an entry that was committed */
@@ -90,37 +127,56 @@ struct event {
 	struct raft_msg msg; /* owns what it points at */
 };
 
+/* What happened in a world, or in many. */
+struct totals {
+	int64_t events, messages, commits, reads, crashes, elections, changes, joints;
+	int64_t snapshots, installs, pauses, failed_writes, transfers, refused;
+	int64_t died_at[POINTS];
+};
+
 struct world {
-	int64_t now, end;
+	int64_t now;
 	struct rand rand;
+	uint64_t hash;                     /* of every event so far */
 	struct server server[SERVERS + 1]; /* by id */
 	struct client client[CLIENTS + 1];
 	struct event *event; /* a heap by time */
 	size_t n_events, events_cap;
 	int64_t order, next_fault, next_client;
-	uint64_t fault_gap_ms;
 	bool calm;  /* faults are over */
-	bool alone; /* server 1 founds the cluster */
+	bool quiet; /* and nobody begins anything */
+	struct totals t;
+	char broken[512]; /* the promise that did not hold */
 
-	unsigned drop, dup; /* of 1000 messages */
-	int64_t delay_us;
+	/* the seed's settings; 0 is the core's */
+	bool alone; /* server 1 founds the cluster */
+	int clients;
+	int64_t election_min_ms, election_max_ms, heartbeat_ms, piece_ms;
+	int64_t client_gap_us; /* at most, between what clients do */
+	uint64_t fault_gap_ms;
+	uint64_t faults;        /* the kinds there are, one bit each */
+	int64_t snapshot_every; /* entries; 0: never */
+	size_t max_append, max_uncommitted, max_jobs, max_data;
+	int max_inflight, max_reads;
 	bool in_order; /* appends, as on one connection */
+
+	/* the network */
+	unsigned drop, dup, late; /* of 1000 messages */
+	int64_t delay_us;
 	int64_t last_append[SERVERS + 1][SERVERS + 1];
 	bool cut[SERVERS + 1][SERVERS + 1]; /* from, to */
 
+	/* what is known to be so */
 	struct fact *fact;
-	size_t n_facts, facts_cap;
+	size_t n_facts, facts_cap, healed_facts;
 	struct seen *seen; /* open hash */
 	size_t n_seen, seen_cap;
 	int64_t *leader; /* by term */
 	size_t leaders_cap;
-	int64_t floor; /* newest index somebody was told of */
-	int64_t messages, crashes, elections, changes, joints, reads;
-	int64_t snapshots, installs;
-	int64_t snapshot_every; /* entries; 0: never */
-	size_t max_append, max_uncommitted, max_jobs;
-	int max_inflight;
-	char broken[256]; /* the promise that did not hold */
+	struct raft_conf conf; /* the last that was committed */
+	int64_t floor;         /* newest index somebody was told of */
+	struct linear history; /* what clients did, in moments */
+	int64_t moment;
 };
 
 static uint64_t chance(struct world *w, uint64_t n)
@@ -138,6 +194,12 @@ __attribute__((format(printf, 2, 3))) static void broken(struct world *w,
 	va_start(ap, fmt);
 	vsnprintf(w->broken, sizeof(w->broken), fmt, ap);
 	va_end(ap);
+}
+
+/* Two builds, or two runs, that do the same have the same hash. */
+static void note(struct world *w, int64_t a, int64_t b)
+{
+	w->hash = rand_mix(w->hash * 31 + (uint64_t)a) + (uint64_t)b;
 }
 
 /* ---- entries ---- */
@@ -205,12 +267,12 @@ static bool sooner(const struct event *a, const struct event *b)
 	return a->at < b->at || (a->at == b->at && a->order < b->order);
 }
 
-static void event_add(struct world *w, int64_t at, const struct raft_msg *m)
+/* Takes m. */
+static void event_put(struct world *w, int64_t at, const struct raft_msg *m)
 {
 	struct event e = {at, w->order++, *m};
 	size_t i = w->n_events++;
 
-	e.msg = msg_copy(m);
 	w->event = mem_grow(w->event, &w->events_cap, w->n_events,
 			    sizeof(*w->event));
 	for (; i && sooner(&e, &w->event[(i - 1) / 2]); i = (i - 1) / 2)
@@ -236,23 +298,33 @@ static struct event event_take(struct world *w)
 	return first;
 }
 
+/* A message that is late may come from a term long past. */
+static int64_t net_delay(struct world *w)
+{
+	if (w->late && chance(w, 1000) < w->late)
+		return (int64_t)chance(w, 3000000);
+	return 200 + (int64_t)chance(w, (uint64_t)w->delay_us);
+}
+
 static void net_send(struct world *w, const struct raft_msg *m)
 {
-	unsigned copies = 1 + (chance(w, 1000) < w->dup);
+	unsigned copies = 1 + (w->dup && chance(w, 1000) < w->dup);
 	int64_t *last = &w->last_append[m->from][m->to];
+	bool ordered = m->type == RAFT_APPEND && w->in_order;
+	struct raft_msg own;
 
-	w->messages++;
+	w->t.messages++;
 	for (unsigned i = 0; i < copies; i++) {
-		int64_t delay = 200 + (int64_t)chance(w, (uint64_t)w->delay_us);
+		int64_t at = w->now + net_delay(w);
 
-		if (chance(w, 1000) < w->drop)
+		if (w->drop && chance(w, 1000) < w->drop)
 			continue;
-		if (w->in_order && m->type == RAFT_APPEND &&
-		    w->now + delay < *last)
-			delay = *last - w->now;
-		if (m->type == RAFT_APPEND)
-			*last = w->now + delay;
-		event_add(w, w->now + delay, m);
+		if (ordered && at < *last)
+			at = *last;
+		if (ordered)
+			*last = at;
+		own = msg_copy(m);
+		event_put(w, at, &own);
 	}
 }
 
