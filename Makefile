@@ -31,7 +31,7 @@ LDLIBS := -luv -ledit -lcurl -lnghttp2 -ljansson -lsqlite3 -lprotobuf-c -linih -
 
 PROTO := $(wildcard proto/*.proto)
 GEN := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
-LIB := $(filter-out $(if $(filter 0,$(DNNL)),lib/nn/engine_dnnl.c),$(wildcard lib/*/*.c))
+LIB := $(filter-out $(if $(filter 0,$(DNNL)),lib/nn/engine_dnnl.c lib/nn/op.c lib/nn/op_%.c),$(wildcard lib/*/*.c))
 OBJ := $(LIB:%.c=$(BUILD)/%.o) $(GEN:.c=.o)
 CMD := $(patsubst cmd/%.c,$(BUILD)/bin/%,$(wildcard cmd/*.c))
 SH := $(patsubst cmd/%.sh,$(BUILD)/bin/%,$(wildcard cmd/*.sh))

@@ -74,8 +74,15 @@ static const struct prog prog = {
 	.about = "Model files are safetensors, as PyTorch's tools read and "
 		 "write them. info prints a line for each tensor, diff one for "
 		 "each tensor of either file, eval one for each file. A model "
-		 "is a preset (softmax, mlp) or a text of layers such as "
-		 "\"dense 128; relu; dense 10\". No network.",
+		 "is a preset (softmax, mlp, cnn, cifar10flnet, resnet20) or a "
+		 "text of layers such as \"conv 32 5 pad 2; relu; maxpool 2; "
+		 "dense 10\"; the layers are dense UNITS, conv CHANNELS "
+		 "KERNEL [stride N] [pad N] [nobias], maxpool KERNEL [stride "
+		 "N] [pad N], avgpool (of all of a channel), flatten, relu, "
+		 "batchnorm, lrn CHANNELS [alpha A], and residual, which "
+		 "remembers what goes into the next layer until add adds it. "
+		 "\"input CHANNELS ROWS COLUMNS\" comes first unless it is 1 28 "
+		 "28. No network.",
 	.example = "gfl-model init mlp --seed 7 --out a.safetensors\n"
 		   "gfl-model average a.safetensors b.safetensors --out "
 		   "mean.safetensors\n"
@@ -276,7 +283,7 @@ static int run_init(struct config *cfg, char **words, int n, struct err *err)
 	(void)n;
 	if (model_open(&m, words[0], err))
 		return (int)err->code;
-	values = mem_zero(m->n, sizeof(*values));
+	values = mem_zero(m->len, sizeof(*values));
 	model_init(m, (uint64_t)cfg->seed, values);
 	rc = checkpoint_save(cfg->file, m, values, err);
 	free(values);

@@ -44,7 +44,7 @@ int learner_open(struct learner **out, const char *model,
 		learner_free(l);
 		return rc;
 	}
-	l->params = mem_zero(l->model->n, sizeof(*l->params));
+	l->params = mem_zero(l->model->len, sizeof(*l->params));
 	l->velocity = mem_zero(l->model->n, sizeof(*l->velocity));
 	l->work->grads = mem_zero(l->model->n, sizeof(*l->work->grads));
 	model_init(l->model, run_seed, l->params);

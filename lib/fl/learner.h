@@ -29,8 +29,8 @@ struct learner_steps {
 
 struct learner {
 	struct model *model;
-	float *params;   /* model->n values */
-	float *velocity; /* momentum, likewise */
+	float *params;   /* model->len values */
+	float *velocity; /* momentum, model->n */
 	struct sampler sampler;
 	struct learner_work *work;
 };

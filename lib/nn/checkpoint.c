@@ -18,6 +18,11 @@ void checkpoint_put(struct tensors *ts, const struct model *m,
 		snprintf(name, sizeof(name), "%s%s", prefix, p->name);
 		tensors_add(ts, name, p->dims, p->dim, values + p->at);
 	}
+	for (int i = 0; !*prefix && i < m->n_buffers; i++) {
+		const struct param *p = &m->buffers[i];
+
+		tensors_add(ts, p->name, p->dims, p->dim, values + p->at);
+	}
 }
 
 static bool is_shape(const struct tensor *t, const struct param *p)
@@ -61,7 +66,31 @@ int checkpoint_get(const struct tensors *ts, const struct model *m,
 		if (get_param(ts, &m->params[i], prefix, what,
 			      values + m->params[i].at, err))
 			return (int)err->code;
+	for (int i = 0; !*prefix && i < m->n_buffers; i++)
+		if (get_param(ts, &m->buffers[i], prefix, what,
+			      values + m->buffers[i].at, err))
+			return (int)err->code;
 	return 0;
+}
+
+/* PyTorch's batch normalisation also counts its batches, for an average that
+ * we do not offer; it does without when it loads our files. */
+static bool is_count(const struct tensor *t)
+{
+	static const char end[] = ".num_batches_tracked";
+	const size_t len = strlen(t->name);
+
+	return len >= sizeof(end) &&
+	       !strcmp(t->name + len - (sizeof(end) - 1), end);
+}
+
+static size_t count_tensors(const struct tensors *ts)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ts->n; i++)
+		n += !is_count(&ts->t[i]);
+	return n;
 }
 
 int checkpoint_save(const char *path, const struct model *m,
@@ -85,11 +114,12 @@ int checkpoint_load(const char *path, const struct model *m, float *values,
 	if (tensors_read(&ts, path, err))
 		return (int)err->code;
 	rc = checkpoint_get(&ts, m, "", path, values, err);
-	if (!rc && ts.n != (size_t)m->n_params)
+	if (!rc && count_tensors(&ts) != (size_t)(m->n_params + m->n_buffers))
 		rc = err_set(err, ERR_INVALID_ARGUMENT,
 			     "%s has %zu tensors, expected the %d of the model "
 			     "\"%s\"",
-			     path, ts.n, m->n_params, m->text);
+			     path, count_tensors(&ts),
+			     m->n_params + m->n_buffers, m->text);
 	tensors_release(&ts);
 	return rc;
 }

@@ -7,18 +7,20 @@
 #include "nn/tensors.h"
 
 /* Add m's parameters to ts under their names, each after prefix ("" for a
- * model; "momentum." for an optimiser's state), and m's text as "model". */
+ * model; "momentum." for an optimiser's state), and m's text as "model". A
+ * model's buffers go with it; an optimiser's state has none. */
 void checkpoint_put(struct tensors *ts, const struct model *m,
 		    const char *prefix, const float *values);
 
-/* Take m's parameters, each under prefix and its name, from ts to values (m->n
- * places). A parameter that is missing, of another shape or type or not finite
- * is INVALID_ARGUMENT, naming what; then values may be partly written. */
+/* Take m's parameters, and a model's buffers, each under prefix and its name,
+ * from ts to values (m->len places; m->n without buffers). A parameter that is
+ * missing, of another shape or type or not finite is INVALID_ARGUMENT, naming
+ * what; then values may be partly written. */
 int checkpoint_get(const struct tensors *ts, const struct model *m,
 		   const char *prefix, const char *what, float *values,
 		   struct err *err) MUST_CHECK;
 
-/* A file with nothing but the parameters, under their plain names. */
+/* A file with nothing but the model, under its tensors' plain names. */
 int checkpoint_save(const char *path, const struct model *m,
 		    const float *values, struct err *err) MUST_CHECK;
 
@@ -27,7 +29,8 @@ int checkpoint_save(const char *path, const struct model *m,
 int checkpoint_model(struct model **out, const char *path,
 		     struct err *err) MUST_CHECK;
 
-/* Read parameters from a file, which has no tensor but m's. */
+/* Read a model from a file, which has no tensor but m's (and, from PyTorch,
+ * num_batches_tracked, which is passed over). */
 int checkpoint_load(const char *path, const struct model *m, float *values,
 		    struct err *err) MUST_CHECK;
 

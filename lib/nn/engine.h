@@ -2,6 +2,8 @@
 #ifndef NN_ENGINE_H
 #define NN_ENGINE_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "nn/model.h"
 
@@ -9,12 +11,16 @@ struct engine {
 	const char *name;
 	int (*open)(void **state, const struct model *m, struct err *err);
 	void (*close)(void *state);
-	/* *logits: n rows of m->classes, the engine's until its next call. */
-	int (*forward)(void *state, const float *params, const float *x, int n,
-		       const float **logits, struct err *err);
-	/* After forward() of the same params, x and n: from the gradient of
-	 * the logits that of all parameters, overwriting grads. */
-	int (*backward)(void *state, const float *params, const float *x,
+	/* Compute on so many threads from now on. */
+	void (*threads)(void *state, int threads);
+	/* *logits: n rows of m->classes, the engine's until its next call.
+	 * values: a flat vector, whose buffers training moves. */
+	int (*forward)(void *state, float *values, const float *x, int n,
+		       bool training, const float **logits, struct err *err);
+	/* After forward() with training of the same values, x and n: from the
+	 * gradient of the logits that of all parameters, overwriting grads
+	 * (m->n). */
+	int (*backward)(void *state, const float *values, const float *x,
 			const float *dlogits, int n, float *grads,
 			struct err *err);
 };

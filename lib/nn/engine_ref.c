@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "nn/engine_ref.h"
+#include "nn/shortcut.h"
 
 struct ref {
 	const struct model *model;
@@ -14,61 +16,14 @@ struct ref {
 	int room;     /* examples that act and diff have room for */
 };
 
-/* One layer of n examples: in and out are rows, dout and din the gradients
- * with respect to them. din is NULL where nobody needs it. */
-struct work {
-	const struct layer *layer;
-	int n;
-	const float *params; /* of this layer: its first value */
-	float *grads;
-	const float *in, *dout;
-	float *out, *din;
-};
-
-/* out = in * weight^T + bias */
-static void dense_forward(const struct work *w)
+static size_t rows_size(const struct work *w)
 {
-	const size_t in = shape_len(&w->layer->in);
-	const size_t out = shape_len(&w->layer->out);
-	const float *bias = w->params + in * out;
-
-	for (size_t i = 0; i < (size_t)w->n; i++)
-		for (size_t o = 0; o < out; o++) {
-			const float *x = w->in + i * in;
-			const float *weight = w->params + o * in;
-			double sum = (double)bias[o];
-
-			for (size_t k = 0; k < in; k++)
-				sum += (double)x[k] * (double)weight[k];
-			w->out[i * out + o] = (float)sum;
-		}
-}
-
-/* dweight = dout^T * in; dbias = column sums of dout; din = dout * weight */
-static void dense_backward(const struct work *w)
-{
-	const size_t in = shape_len(&w->layer->in);
-	const size_t out = shape_len(&w->layer->out);
-	float *dbias = w->grads + in * out;
-
-	memset(w->grads, 0, (in * out + out) * sizeof(float));
-	if (w->din)
-		memset(w->din, 0, (size_t)w->n * in * sizeof(float));
-	for (size_t i = 0; i < (size_t)w->n; i++)
-		for (size_t o = 0; o < out; o++) {
-			const float d = w->dout[i * out + o];
-
-			dbias[o] += d;
-			for (size_t k = 0; k < in; k++)
-				w->grads[o * in + k] += d * w->in[i * in + k];
-			for (size_t k = 0; w->din && k < in; k++)
-				w->din[i * in + k] += d * w->params[o * in + k];
-		}
+	return (size_t)w->n * shape_len(&w->layer->in) * sizeof(float);
 }
 
 static void relu_forward(const struct work *w)
 {
-	const size_t len = (size_t)w->n * shape_len(&w->layer->in);
+	const size_t len = rows_size(w) / sizeof(float);
 
 	for (size_t i = 0; i < len; i++)
 		w->out[i] = w->in[i] > 0 ? w->in[i] : 0;
@@ -76,18 +31,48 @@ static void relu_forward(const struct work *w)
 
 static void relu_backward(const struct work *w)
 {
-	const size_t len = (size_t)w->n * shape_len(&w->layer->in);
+	const size_t len = rows_size(w) / sizeof(float);
 
 	for (size_t i = 0; w->din && i < len; i++)
 		w->din[i] = w->in[i] > 0 ? w->dout[i] : 0;
 }
 
+static void flatten_forward(const struct work *w)
+{
+	memcpy(w->out, w->in, rows_size(w));
+}
+
+static void flatten_backward(const struct work *w)
+{
+	if (w->din)
+		memcpy(w->din, w->dout, rows_size(w));
+}
+
+static void add_forward(const struct work *w)
+{
+	const struct layer *l = w->layer;
+
+	memcpy(w->out, w->in, rows_size(w));
+	shortcut_add(w->out, w->skip, &l->out, &l->skip, w->n);
+}
+
 static const struct {
-	void (*forward)(const struct work *w);
-	void (*backward)(const struct work *w);
+	layer_forward_fn *forward;
+	layer_backward_fn *backward;
 } rows[LAYER_KINDS] = {
-	[LAYER_DENSE] = {dense_forward, dense_backward},
+	[LAYER_DENSE] = {engine_ref_dense_forward, engine_ref_dense_backward},
 	[LAYER_RELU] = {relu_forward, relu_backward},
+	[LAYER_CONV] = {engine_ref_conv_forward, engine_ref_conv_backward},
+	[LAYER_MAXPOOL] = {engine_ref_maxpool_forward,
+			   engine_ref_maxpool_backward},
+	[LAYER_AVGPOOL] = {engine_ref_avgpool_forward,
+			   engine_ref_avgpool_backward},
+	[LAYER_FLATTEN] = {flatten_forward, flatten_backward},
+	[LAYER_BATCHNORM] = {engine_ref_batchnorm_forward,
+			     engine_ref_batchnorm_backward},
+	[LAYER_LRN] = {engine_ref_lrn_forward, engine_ref_lrn_backward},
+	/* what was remembered gets its share in add_skipped() */
+	[LAYER_ADD] = {add_forward, flatten_backward},
 };
 
 static int ref_open(void **state, const struct model *m, struct err *err)
@@ -115,6 +100,12 @@ static void ref_close(void *state)
 	free(ref);
 }
 
+static void ref_threads(void *state, int threads)
+{
+	(void)state;
+	(void)threads;
+}
+
 static void make_room(struct ref *ref, int n)
 {
 	if (n <= ref->room)
@@ -130,7 +121,13 @@ static void make_room(struct ref *ref, int n)
 	ref->room = n;
 }
 
-static struct work work_of(const struct ref *ref, int i, const float *params,
+/* What goes into layer i. */
+static const float *input_of(const struct ref *ref, int i, const float *x)
+{
+	return i ? ref->act[i - 1] : x;
+}
+
+static struct work work_of(const struct ref *ref, int i, const float *values,
 			   const float *x, int n)
 {
 	const struct model *m = ref->model;
@@ -139,31 +136,52 @@ static struct work work_of(const struct ref *ref, int i, const float *params,
 	return (struct work){
 		.layer = l,
 		.n = n,
-		.params = l->kind->params ? params + m->params[l->param].at
+		.params = l->kind->params ? values + m->params[l->param].at
 					  : NULL,
-		.in = i ? ref->act[i - 1] : x,
+		.in = input_of(ref, i, x),
+		.skip = input_of(ref, l->from, x),
 		.out = ref->act[i],
 	};
 }
 
-static int ref_forward(void *state, const float *params, const float *x, int n,
-		       const float **logits, struct err *err)
+static int ref_forward(void *state, float *values, const float *x, int n,
+		       bool training, const float **logits, struct err *err)
 {
 	struct ref *ref = state;
-	const int last = ref->model->n_layers - 1;
+	const struct model *m = ref->model;
 
 	(void)err;
 	make_room(ref, n);
-	for (int i = 0; i <= last; i++) {
-		struct work w = work_of(ref, i, params, x, n);
+	for (int i = 0; i < m->n_layers; i++) {
+		struct work w = work_of(ref, i, values, x, n);
 
+		w.training = training;
+		if (w.layer->kind->id == LAYER_BATCHNORM)
+			w.buffers = values + m->buffers[w.layer->buffer].at;
 		rows[w.layer->kind->id].forward(&w);
 	}
-	*logits = ref->act[last];
+	*logits = ref->act[m->n_layers - 1];
 	return 0;
 }
 
-static int ref_backward(void *state, const float *params, const float *x,
+/* What went into layer i was also added elsewhere: dout there counts here. */
+static void add_skipped(const struct ref *ref, int i, const float *dlogits,
+			int n)
+{
+	const struct model *m = ref->model;
+
+	for (int k = i + 1; k < m->n_layers; k++) {
+		const struct layer *l = &m->layers[k];
+
+		if (l->kind->id == LAYER_ADD && l->from == i)
+			shortcut_back(ref->diff[i - 1],
+				      k == m->n_layers - 1 ? dlogits
+							   : ref->diff[k],
+				      &l->skip, &l->out, n);
+	}
+}
+
+static int ref_backward(void *state, const float *values, const float *x,
 			const float *dlogits, int n, float *grads,
 			struct err *err)
 {
@@ -172,16 +190,18 @@ static int ref_backward(void *state, const float *params, const float *x,
 
 	(void)err;
 	for (int i = last; i >= 0; i--) {
-		struct work w = work_of(ref, i, params, x, n);
+		struct work w = work_of(ref, i, values, x, n);
 
 		w.dout = i == last ? dlogits : ref->diff[i];
 		w.din = i ? ref->diff[i - 1] : NULL;
 		if (w.params)
-			w.grads = grads + (w.params - params);
+			w.grads = grads + (w.params - values);
 		rows[w.layer->kind->id].backward(&w);
+		if (i)
+			add_skipped(ref, i, dlogits, n);
 	}
 	return 0;
 }
 
-const struct engine engine_ref = {"ref", ref_open, ref_close, ref_forward,
-				  ref_backward};
+const struct engine engine_ref = {"ref",       ref_open,    ref_close,
+				  ref_threads, ref_forward, ref_backward};

@@ -55,7 +55,7 @@ int eval_file(const char *path, const struct model *m, const struct data *d,
 	      const struct index *index, struct net_score *score,
 	      struct err *err)
 {
-	float *values = mem_zero(m->n, sizeof(*values));
+	float *values = mem_zero(m->len, sizeof(*values));
 	struct net *net;
 	int rc = checkpoint_load(path, m, values, err);
 

@@ -3,9 +3,14 @@
  *
  * A model is written as a short text, "dense 128; relu; dense 10", or as a
  * preset's name. The input is 1 28 28 unless the text begins with "input N" or
- * "input CHANNELS ROWS COLUMNS". The last layer's outputs are the classes'
- * logits. The flat vector has the parameters in PyTorch's order: exchange and
- * optimiser index it, and a file of it loads into PyTorch. */
+ * "input CHANNELS ROWS COLUMNS". "residual" remembers what goes into the next
+ * layer, and "add" adds it, the last remembered first (shortcut.h says how
+ * where the shapes differ). The last layer's outputs are the classes' logits.
+ *
+ * The flat vector has the parameters in PyTorch's order: exchange and
+ * optimiser index it, and a file of it loads into PyTorch. Behind them lie the
+ * buffers, batch normalisation's running means and variances, which each
+ * trainer keeps of its own data. */
 #ifndef NN_MODEL_H
 #define NN_MODEL_H
 
@@ -24,9 +29,10 @@ struct model {
 	int classes;
 	struct layer *layers;
 	int n_layers;
-	struct param *params;
-	int n_params;
-	size_t n;        /* values in the flat vector */
+	struct param *params, *buffers;
+	int n_params, n_buffers;
+	size_t n;        /* parameters: values that are trained and exchanged */
+	size_t len;      /* values in the flat vector: these, then buffers */
 	uint64_t layout; /* hash of names and shapes: equal vectors mean the
 			    same */
 };
@@ -37,7 +43,10 @@ int model_open(struct model **out, const char *text,
 	       struct err *err) MUST_CHECK;
 void model_free(struct model *m);
 
-/* Set m->n values from seed, within PyTorch's default bounds. The same seed
+/* The presets' names, for a message: "softmax, mlp". The caller frees it. */
+char *model_presets(void);
+
+/* Set m->len values from seed, within PyTorch's default bounds. The same seed
  * gives the same values everywhere, so trainers of one run begin alike. */
 void model_init(const struct model *m, uint64_t seed, float *values);
 

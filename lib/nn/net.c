@@ -67,6 +67,11 @@ const char *net_engine(const struct net *net)
 	return net->engine->name;
 }
 
+void net_threads(struct net *net, int threads)
+{
+	net->engine->threads(net->state, threads);
+}
+
 static int check_batch(const struct net *net, const int32_t *labels, int n,
 		       struct err *err)
 {
@@ -82,7 +87,7 @@ static int check_batch(const struct net *net, const int32_t *labels, int n,
 	return 0;
 }
 
-int net_grad(struct net *net, const float *params, const float *x,
+int net_grad(struct net *net, float *values, const float *x,
 	     const int32_t *labels, int n, float *grads,
 	     struct net_score *score, struct err *err)
 {
@@ -90,18 +95,19 @@ int net_grad(struct net *net, const float *params, const float *x,
 	const float *logits;
 
 	if (check_batch(net, labels, n, err) ||
-	    net->engine->forward(net->state, params, x, n, &logits, err))
+	    net->engine->forward(net->state, values, x, n, true, &logits, err))
 		return (int)err->code;
 	net->dlogits = mem_grow(net->dlogits, &net->room,
 				(size_t)n * (size_t)classes, sizeof(float));
 	score->loss = loss_softmax(logits, labels, n, classes, net->dlogits,
 				   &score->correct);
 	score->n = (size_t)n;
-	return net->engine->backward(net->state, params, x, net->dlogits, n,
+	return net->engine->backward(net->state, values, x, net->dlogits, n,
 				     grads, err);
 }
 
-int net_eval(struct net *net, const float *params, const float *x,
+/* Without training the engine only reads values. */
+int net_eval(struct net *net, const float *values, const float *x,
 	     const int32_t *labels, int n, struct net_score *score,
 	     struct err *err)
 {
@@ -109,7 +115,8 @@ int net_eval(struct net *net, const float *params, const float *x,
 	size_t correct;
 
 	if (check_batch(net, labels, n, err) ||
-	    net->engine->forward(net->state, params, x, n, &logits, err))
+	    net->engine->forward(net->state, (float *)values, x, n, false,
+				 &logits, err))
 		return (int)err->code;
 	score->loss += loss_softmax(logits, labels, n, net->model->classes,
 				    NULL, &correct);

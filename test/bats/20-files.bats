@@ -152,7 +152,7 @@ try() {
 	try gfl-model info $images
 	failed 2 "$images at byte 0: a header of"
 	try gfl-model init mpl --out x.st
-	failed 2 'no preset and no layer is called "mpl" (presets: softmax, mlp'
+	failed 2 'no preset and no layer is called "mpl" (presets: softmax, mlp,'
 	[ ! -e x.st ]
 }
 

@@ -43,7 +43,7 @@ static int trainer_init(struct trainer *t, const struct data *d,
 	index_all(&all, d->count);
 	sampler_init(&t->sampler, all.i, all.n, seed);
 	index_release(&all);
-	t->params = mem_zero(t->model->n, sizeof(float));
+	t->params = mem_zero(t->model->len, sizeof(float));
 	t->velocity = mem_zero(t->model->n, sizeof(float));
 	t->grads = mem_zero(t->model->n, sizeof(float));
 	t->x = mem_zero((size_t)batch * shape_len(&d->shape), sizeof(float));

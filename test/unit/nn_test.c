@@ -27,7 +27,7 @@ static void rig_init(struct rig *r, const char *text, const char *engine, int n)
 	CHECK(!net_open(&r->net, r->m, engine, &err));
 	CHECK_STR(net_engine(r->net), engine);
 	r->n = n;
-	r->params = mem_zero(r->m->n, sizeof(float));
+	r->params = mem_zero(r->m->len, sizeof(float));
 	r->grads = mem_zero(r->m->n, sizeof(float));
 	r->x = mem_zero((size_t)n * shape_len(&r->m->in), sizeof(float));
 	r->labels = mem_zero((size_t)n, sizeof(*r->labels));
@@ -59,52 +59,177 @@ static double loss_of(struct rig *r)
 	return score.loss / (double)score.n;
 }
 
-/* Each gradient is near the slope of the loss about it. */
+/* Of a batch in training, where batch normalisation looks at the batch. */
+static double training_loss(struct rig *r)
+{
+	float *unused = mem_zero(r->m->n, sizeof(float));
+	struct net_score score;
+	struct err err;
+
+	if (net_grad(r->net, r->params, r->x, r->labels, r->n, unused, &score,
+		     &err))
+		test_fail(__FILE__, __LINE__, "%s: %s", r->m->text, err.msg);
+	free(unused);
+	return score.loss / (double)score.n;
+}
+
+/* The gradient is near the slope of the loss; at a bend, which ReLU and
+ * maximum have, it is between the slopes on both sides. */
+static void check_slope(struct rig *r, const char *text, size_t i)
+{
+	const float h = 1e-3F, old = r->params[i];
+	const double here = training_loss(r), got = (double)r->grads[i];
+	double up, down;
+
+	r->params[i] = old + h;
+	up = (training_loss(r) - here) / (double)h;
+	r->params[i] = old - h;
+	down = (here - training_loss(r)) / (double)h;
+	r->params[i] = old;
+	if (fabs(got - (up + down) / 2) > fabs(up - down) / 2 + 3e-4)
+		test_fail(__FILE__, __LINE__,
+			  "%s: gradient %zu is %g, the slopes %g and %g", text,
+			  i, got, down, up);
+}
+
 static void check_gradient(const char *text, const char *engine)
 {
-	const float h = 1e-3F;
 	struct net_score score;
 	struct err err;
 	struct rig r;
 
 	rig_init(&r, text, engine, 5);
-	CHECK(!net_grad(r.net, r.params, r.x, r.labels, r.n, r.grads, &score,
-			&err));
-	CHECK_NEAR(score.loss / (double)score.n, loss_of(&r), 1e-6);
-	for (size_t i = 0; i < r.m->n; i++) {
-		const float old = r.params[i];
-		double up, down;
-
-		r.params[i] = old + h;
-		up = loss_of(&r);
-		r.params[i] = old - h;
-		down = loss_of(&r);
-		r.params[i] = old;
-		CHECK_NEAR((double)r.grads[i], (up - down) / (2 * (double)h),
-			   2e-4);
-	}
+	if (net_grad(r.net, r.params, r.x, r.labels, r.n, r.grads, &score,
+		     &err))
+		test_fail(__FILE__, __LINE__, "%s: %s", text, err.msg);
+	CHECK_NEAR(score.loss / (double)score.n, training_loss(&r), 1e-6);
+	for (size_t i = 0; i < r.m->n; i++)
+		check_slope(&r, text, i);
 	rig_release(&r);
 }
 
-TEST(ref_gradient_of_dense_is_the_slope_of_the_loss)
+/* Each kind of layer below another, so that its own gradient passes through,
+ * and first of all, where nobody asks for that. */
+static const char *const layers[] = {
+	"input 7; dense 4",
+	"input 7; dense 6; dense 4",
+	"input 7; dense 6; relu; dense 4",
+	"input 7; relu; dense 4; relu",
+	"input 2 5 4; conv 3 3; dense 4",
+	"input 2 5 4; conv 3 3 pad 1; conv 2 2 stride 2 nobias; dense 4",
+	"input 1 6 6; conv 17 3 pad 2; relu; conv 2 3 stride 2; dense 4",
+	"input 2 6 6; conv 3 3 pad 1; maxpool 2; dense 4",
+	"input 2 7 7; conv 3 3 pad 1; maxpool 3 stride 2 pad 1; dense 4",
+	"input 2 5 5; maxpool 2; dense 4",
+	"input 2 4 4; conv 5 3; avgpool; dense 4",
+	"input 2 4 4; conv 5 3; flatten; relu; dense 4; flatten",
+	"input 2 4 4; flatten; relu; dense 4",
+	"input 3 4 4; batchnorm; dense 4",
+	"input 2 4 4; conv 5 3 nobias; batchnorm; relu; dense 4",
+	"input 7; dense 6; batchnorm; relu; dense 4",
+	"input 7; dense 6; maxpool 1; dense 4",
+	"input 6 3 3; conv 6 1; lrn 4 alpha 0.5; dense 4",
+	"input 6 3 3; conv 6 1; relu; lrn 3 alpha 2; relu; dense 4",
+	"input 6 3 3; lrn 5; dense 4",
+	"input 2 4 4; conv 3 1; residual; conv 3 3 pad 1; add; dense 4",
+	"input 2 4 4; residual; conv 2 3 pad 1; add; relu; dense 4",
+	"input 2 4 4; conv 3 1; residual; conv 6 3 stride 2 pad 1; "
+	"batchnorm; add; relu; dense 4",
+	"input 2 4 4; conv 3 1; residual; relu; conv 3 1; residual; relu; "
+	"conv 3 1; add; add; relu; dense 4",
+	"input 4; dense 4; residual; residual; dense 4; add; relu; add",
+	"input 2 3 3; conv 20 1; residual; residual; conv 20 1; relu; add; "
+	"relu; conv 20 1; add; relu; conv 1 1; dense 4",
+};
+
+static void check_gradients(const char *engine)
 {
-	check_gradient("input 7; dense 4", "ref");
-	check_gradient("input 7; dense 6; dense 4", "ref");
+	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++)
+		check_gradient(layers[i], engine);
 }
 
-TEST(ref_gradient_of_relu_is_the_slope_of_the_loss)
+TEST(ref_gradient_of_each_layer_is_the_slope_of_the_loss)
 {
-	check_gradient("input 7; dense 6; relu; dense 4", "ref");
-	check_gradient("input 7; relu; dense 4; relu", "ref");
+	check_gradients("ref");
 }
 
 #ifndef GFL_NO_DNNL
-TEST(dnnl_gradients_are_the_slope_of_the_loss)
+TEST(dnnl_gradient_of_each_layer_is_the_slope_of_the_loss)
 {
-	check_gradient("input 7; dense 4", "dnnl");
-	check_gradient("input 7; dense 6; relu; dense 5; relu; dense 4",
-		       "dnnl");
-	check_gradient("input 7; relu; dense 4; relu", "dnnl");
+	check_gradients("dnnl");
+}
+
+static double apart(const float *a, const float *b, size_t n)
+{
+	double most = 0, size = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		most = fmax(most, fabs((double)a[i] - (double)b[i]));
+		size = fmax(size, fabs((double)b[i]));
+	}
+	return most / fmax(size, 1e-3);
+}
+
+/* Loss, gradients and buffers of both engines, in training and in use. */
+static void check_alike(const char *text, int n, double tolerance)
+{
+	struct net_score score;
+	struct err err;
+	struct rig a, b;
+
+	rig_init(&a, text, "dnnl", n);
+	rig_init(&b, text, "ref", n);
+	CHECK_NEAR(training_loss(&a), training_loss(&b), 1e-5);
+	CHECK(!net_grad(a.net, a.params, a.x, a.labels, n, a.grads, &score,
+			&err));
+	CHECK(!net_grad(b.net, b.params, b.x, b.labels, n, b.grads, &score,
+			&err));
+	CHECK_NEAR(apart(a.grads, b.grads, a.m->n), 0, tolerance);
+	CHECK_NEAR(apart(a.params, b.params, a.m->len), 0, 1e-5);
+	CHECK_NEAR(loss_of(&a), loss_of(&b), 1e-4);
+	rig_release(&a);
+	rig_release(&b);
+}
+
+TEST(dnnl_and_ref_agree_on_each_layer)
+{
+	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++)
+		check_alike(layers[i], 7, 1e-5);
+	/* widths that are no multiple of a vector, and that are many */
+	check_alike("input 3 9 11; conv 33 3 pad 1; batchnorm; relu; "
+		    "maxpool 3 stride 2 pad 1; conv 20 5 pad 2 stride 2; relu; "
+		    "lrn 5; conv 50 1; avgpool; dense 12",
+		    5, 1e-4);
+}
+
+TEST(dnnl_and_ref_agree_on_each_preset)
+{
+	check_alike("softmax", 9, 1e-5);
+	check_alike("mlp", 9, 1e-5);
+	check_alike("cnn", 2, 1e-4);
+	check_alike("resnet20", 2, 1e-3);
+	check_alike("cifar10flnet", 1, 1e-4);
+}
+
+TEST(dnnl_gives_the_same_with_more_threads)
+{
+	struct net_score score;
+	struct err err;
+	struct rig a, b;
+
+	rig_init(&a, "input 1 12 12; conv 8 3; relu; dense 10", "dnnl", 9);
+	rig_init(&b, "input 1 12 12; conv 8 3; relu; dense 10", "dnnl", 9);
+	net_threads(b.net, 2);
+	for (int i = 0; i < 2; i++) {
+		CHECK(!net_grad(a.net, a.params, a.x, a.labels, 9, a.grads,
+				&score, &err));
+		CHECK(!net_grad(b.net, b.params, b.x, b.labels, 9, b.grads,
+				&score, &err));
+		CHECK_NEAR(apart(a.grads, b.grads, a.m->n), 0, 1e-5);
+		net_threads(b.net, 1);
+	}
+	rig_release(&a);
+	rig_release(&b);
 }
 
 static void train(struct rig *r, int steps)

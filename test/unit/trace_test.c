@@ -57,7 +57,7 @@ static void check_trace(const struct trace *t, const char *engine)
 
 	CHECK(!model_open(&m, t->model, &err));
 	CHECK(!net_open(&net, m, engine, &err));
-	params = mem_zero(m->n, sizeof(float));
+	params = mem_zero(m->len, sizeof(float));
 	velocity = mem_zero(m->n, sizeof(float));
 	grads = mem_zero(m->n, sizeof(float));
 	model_init(m, 1, params);
