@@ -165,6 +165,15 @@ run-fuzz:
 		$(TARGET:%=$(FUZZ_BUILD)/test/fuzz/%)
 	@test/fuzz/run.sh $(SECONDS) $(FUZZ_SEED) \
 		$(TARGET:%=$(FUZZ_BUILD)/test/fuzz/%)
+# As long as there is time: `make soak MINUTES=60`, `make soak SEEDS=100000`,
+# each part for so long; FROM=N begins with that seed, not with a fresh one.
+MINUTES := 10
+SEEDS :=
+FROM :=
+PART := sim fuzz
+soak: deps-check
+	@$(MAKE) --no-print-directory -j2 DEV=1 all $(SIM)
+	@MAKE="$(MAKE)" test/soak.sh $(BUILD) $(MINUTES) "$(SEEDS)" "$(FROM)" $(PART)
 docs: all
 	share/docs.sh $(BUILD)/bin .
 check: deps-check
@@ -195,7 +204,7 @@ clean:
 	rm -rf build
 
 .PHONY: all deps deps-check demo check check-run check-unit check-sim \
-	check-bats check-lint check-interop fuzz check-fuzz run-fuzz deps-bench \
+	check-bats check-lint check-interop fuzz check-fuzz run-fuzz soak deps-bench \
 	bench docs install clean
 .SECONDARY:
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')
