@@ -10,6 +10,7 @@ struct side {
 	uv_connect_t connect;
 	struct proxy_pair *pair;
 	struct side *other;
+	struct piece *late; /* held back */
 	bool is_client;
 };
 
@@ -23,6 +24,8 @@ struct proxy_pair {
 struct piece {
 	uv_write_t req;
 	struct side *from;
+	struct timer timer;
+	size_t len;
 	char bytes[64 << 10];
 };
 
@@ -34,11 +37,22 @@ static void on_closed(uv_handle_t *h)
 		free(s->pair);
 }
 
+static void drop(struct side *s)
+{
+	if (!s->late)
+		return;
+	timer_stop(&s->late->timer);
+	free(s->late);
+	s->late = NULL;
+}
+
 static void cut(struct proxy_pair *pair)
 {
 	if (uv_is_closing((uv_handle_t *)&pair->client.tcp))
 		return;
 	LIST_REMOVE(pair, all);
+	drop(&pair->client);
+	drop(&pair->server);
 	uv_close((uv_handle_t *)&pair->client.tcp, on_closed);
 	uv_close((uv_handle_t *)&pair->server.tcp, on_closed);
 }
@@ -64,12 +78,22 @@ static void on_written(uv_write_t *req, int status)
 	free(p);
 }
 
+static void pass(void *arg)
+{
+	struct piece *p = arg;
+	struct side *s = p->from;
+	uv_buf_t part = uv_buf_init(p->bytes, (unsigned)p->len);
+
+	timer_stop(&p->timer);
+	s->late = NULL;
+	uv_write(&p->req, (uv_stream_t *)&s->other->tcp, &part, 1, on_written);
+}
+
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
 {
 	struct side *s = h->data;
 	struct proxy *proxy = s->pair->proxy;
 	struct piece *p = NULL;
-	uv_buf_t part;
 
 	if (b->base)
 		p = (struct piece *)(b->base - offsetof(struct piece, bytes));
@@ -81,9 +105,14 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
 	}
 	if (!s->is_client)
 		proxy->to_client += (size_t)n;
-	part = uv_buf_init(p->bytes, (unsigned)n);
+	p->len = (size_t)n;
 	uv_read_stop(h);
-	uv_write(&p->req, (uv_stream_t *)&s->other->tcp, &part, 1, on_written);
+	s->late = p;
+	if (proxy->late)
+		timer_set(&p->timer, proxy->loop, proxy->late(proxy->arg), pass,
+			  p);
+	else
+		pass(p);
 	if (proxy->cut_at && proxy->to_client >= proxy->cut_at) {
 		proxy->cut_at = 0;
 		proxy_cut(proxy);
@@ -131,7 +160,7 @@ static void on_connection(uv_stream_t *listener, int status)
 		cut(pair);
 		return;
 	}
-	uv_ip4_addr("127.0.0.1", p->to_port, &to);
+	uv_ip4_addr(p->to_host ? p->to_host : "127.0.0.1", p->to_port, &to);
 	pair->server.connect.data = pair;
 	CHECK(!uv_tcp_connect(&pair->server.connect, &pair->server.tcp,
 			      (struct sockaddr *)&to, on_connected));
@@ -139,17 +168,22 @@ static void on_connection(uv_stream_t *listener, int status)
 
 void proxy_open(struct proxy *p, struct loop *loop)
 {
+	proxy_open_at(p, loop, "127.0.0.1");
+}
+
+void proxy_open_at(struct proxy *p, struct loop *loop, const char *host)
+{
 	struct sockaddr_in at;
 	int len = sizeof(at);
 
 	*p = (struct proxy){.loop = loop};
-	uv_ip4_addr("127.0.0.1", 0, &at);
+	uv_ip4_addr(host, 0, &at);
 	uv_tcp_init(loop_uv(loop), &p->listener);
 	p->listener.data = p;
 	CHECK(!uv_tcp_bind(&p->listener, (struct sockaddr *)&at, 0));
 	CHECK(!uv_listen((uv_stream_t *)&p->listener, 16, on_connection));
 	uv_tcp_getsockname(&p->listener, (struct sockaddr *)&at, &len);
-	snprintf(p->url, sizeof(p->url), "http://127.0.0.1:%d",
+	snprintf(p->url, sizeof(p->url), "http://%s:%d", host,
 		 ntohs(at.sin_port));
 }
 

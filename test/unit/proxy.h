@@ -11,6 +11,10 @@
 
 struct proxy_pair;
 
+/* How many milliseconds to hold back what has just come, each piece anew: the
+ * pieces of a connection stay in order, those of several do not. */
+typedef int64_t proxy_late_fn(void *arg);
+
 /* All in the loop of the test. */
 struct proxy {
 	struct loop *loop;
@@ -19,13 +23,17 @@ struct proxy {
 			serves */
 	char url[64];
 	int accepted;
-	size_t to_client; /* bytes given to clients */
-	size_t cut_at;    /* cut when so many were; 0: never */
-	bool refusing;    /* newcomers are cut at once */
+	size_t to_client;    /* bytes given to clients */
+	size_t cut_at;       /* cut when so many were; 0: never */
+	bool refusing;       /* newcomers are cut at once */
+	const char *to_host; /* of the server; NULL: 127.0.0.1 */
+	proxy_late_fn *late; /* NULL: nothing is held back */
+	void *arg;
 	LIST_HEAD(, proxy_pair) pairs;
 };
 
 void proxy_open(struct proxy *p, struct loop *loop);
+void proxy_open_at(struct proxy *p, struct loop *loop, const char *host);
 void proxy_close(struct proxy *p); /* finish with loop_close() */
 
 /* Close every connection, on both sides. */

@@ -1,7 +1,6 @@
 #include "test.h"
 
 #include <ftw.h>
-#include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,19 +19,6 @@ void test_register(const char *name, void (*fn)(void), unsigned seconds)
 	if (ntests == (int)(sizeof(tests) / sizeof(tests[0])))
 		abort();
 	tests[ntests++] = (struct test){name, fn, seconds};
-}
-
-void test_fail(const char *file, int line, const char *fmt, ...)
-{
-	va_list ap;
-
-	fflush(stdout);
-	fprintf(stderr, "# %s:%d: ", file, line);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(1);
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag,
