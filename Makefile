@@ -41,6 +41,10 @@ SIM := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/sim/*_sim.c))
 INTEROP := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/interop/*.c))
 FUZZ := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/fuzz/*.c))
 BENCHES := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/bench/*.c))
+# The run with real processes, and the disk that is preloaded into them.
+CHAOS := $(BUILD)/test/chaos/chaos
+POWER := $(BUILD)/test/chaos/power.so
+CHAOS_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/power.c,$(wildcard test/chaos/*.c)))
 TEST := $(filter-out %_test.c %_sim.c,$(wildcard test/unit/*.c test/sim/*.c))
 
 all: $(CMD) $(SH) $(PARTS)
@@ -104,6 +108,11 @@ $(BUILD)/libtest.a: $(TEST:%.c=$(BUILD)/%.o) $(TEST_GEN:.c=.o)
 $(UNIT) $(SIM) $(INTEROP): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a \
 		$(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(CHAOS): $(CHAOS_OBJ) $(BUILD)/libtest.a $(BUILD)/libgfl.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(POWER): test/chaos/power.c test/chaos/power.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MF $@.d -fPIC -shared -o $@ $<
 $(BENCHES): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/gen/test/interop/echo.pb-c.o \
 		$(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -118,7 +127,7 @@ $(BUILD)/test/bench/server_grpcpp: test/bench/server_grpcpp.cc test/interop/echo
 $(FUZZ): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a $(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 $(TEST:%.c=$(BUILD)/%.o) $(UNIT:=.o) $(SIM:=.o) $(INTEROP:=.o) \
-	$(BENCHES:=.o) $(FUZZ:=.o) \
+	$(BENCHES:=.o) $(FUZZ:=.o) $(CHAOS_OBJ) \
 	$(CMD:$(BUILD)/bin/%=$(BUILD)/cmd/%.o): | $(GEN) $(TEST_GEN)
 
 # Each suite is TAP on stdout; test/check.sh runs them all and counts.
@@ -128,6 +137,9 @@ check-sim: $(SIM)
 	@test/tap.sh $(SIM)
 check-bats: all
 	@PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" bats --tap test/bats
+# Real processes, killed and cut off, on disks that fail.
+check-chaos: all $(CHAOS) $(POWER)
+	@test/chaos/check.sh $(CURDIR)/$(BUILD)
 # Whatever is built, the generated documentation and the layers must fit it.
 check-lint: all $(GEN)
 	@rc=0; for t in test/lint/*.sh; do CC="$(CC)" BUILD=$(BUILD) $$t || rc=1; done; \
@@ -204,7 +216,8 @@ clean:
 	rm -rf build
 
 .PHONY: all deps deps-check demo check check-run check-unit check-sim \
-	check-bats check-lint check-interop fuzz check-fuzz run-fuzz soak deps-bench \
+	check-bats check-chaos check-lint check-interop fuzz check-fuzz run-fuzz \
+	soak deps-bench \
 	bench docs install clean
 .SECONDARY:
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

@@ -32,6 +32,7 @@ suite interop -j2 DEV=1 check-interop
 suite unit-sanitized -j2 SAN=address,undefined check-unit
 suite sim-sanitized -j2 SAN=address,undefined check-sim
 suite fuzz DEV=1 check-fuzz
+suite chaos -j2 DEV=1 check-chaos
 suite bats check-bats
 
 passed=$(cat $logs/*.tap | grep -c '^ok ')

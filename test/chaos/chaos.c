@@ -1,0 +1,373 @@
+/* chaos - one run: a cluster, clients, faults, and what has to hold in the end.
+ *
+ *	chaos.sh chaos --bin DIR [--seed N] [--seconds N | --rounds N]
+ *		[--faults A,B] [--expect TEXT] [--stale-reads]
+ *
+ * One line of TAP. The seed gives the faults, their order and their lengths;
+ * what the processes make of them is theirs. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "chaos.h"
+#include "wire/rpc.h"
+
+enum {
+	RATE = 10, /* writes a second, at least, or the run is no proof */
+	UNSEEN_PERCENT = 2,
+	JOIN_MS = 60000,
+	SETTLE_MS = 60000,
+};
+
+struct options {
+	const char *faults, *expect;
+	int rounds;
+	int64_t seconds;
+};
+
+static const struct option names[] = {
+	{"bin", required_argument, NULL, 'b'},
+	{"seed", required_argument, NULL, 's'},
+	{"seconds", required_argument, NULL, 't'},
+	{"rounds", required_argument, NULL, 'r'},
+	{"faults", required_argument, NULL, 'f'},
+	{"expect", required_argument, NULL, 'e'},
+	{"stale-reads", no_argument, NULL, 'l'},
+	{0},
+};
+
+static void parse(struct chaos *c, struct options *o, int argc, char **argv)
+{
+	int letter;
+
+	rand_os(&c->seed, sizeof(c->seed));
+	c->seed %= 1000000;
+	while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1)
+		switch (letter) {
+		case 'b':
+			c->bin = optarg;
+			break;
+		case 's':
+			c->seed = strtoull(optarg, NULL, 10);
+			break;
+		case 't':
+			o->seconds = atoll(optarg);
+			break;
+		case 'r':
+			o->rounds = atoi(optarg);
+			break;
+		case 'f':
+			o->faults = optarg;
+			break;
+		case 'e':
+			o->expect = optarg;
+			break;
+		case 'l':
+			c->stale_reads = true;
+			break;
+		default:
+			exit(2);
+		}
+	c->dir = getenv("CHAOS_DIR");
+	if (!c->bin || !c->dir) {
+		fprintf(stderr, "chaos: --bin and CHAOS_DIR are needed\n");
+		exit(2);
+	}
+}
+
+/* ---- the cluster ---- */
+
+static int64_t late(void *arg)
+{
+	struct chaos *c = arg;
+
+	return c->late_ms ? (int64_t)rand_below(&c->rand, (uint64_t)c->late_ms)
+			  : 0;
+}
+
+static void open_all(struct chaos *c)
+{
+	struct err err;
+
+	c->began_us = clock_us();
+	c->rand.state = c->seed;
+	if (loop_open(&c->loop, &err) ||
+	    client_open(&c->client, c->loop, NULL, &err)) {
+		fprintf(stderr, "chaos: %s\n", err.msg);
+		exit(1);
+	}
+	/* Snapshots all the time, or hardly any. */
+	c->snapshot_after = rand_below(&c->rand, 2) ? 128 << 10 : 4 << 20;
+	for (int id = 1; id <= SITES; id++) {
+		struct proxy *p = &c->site[id].proxy;
+
+		site_open(c, id);
+		proxy_open_at(p, c->loop, NET "254");
+		p->to_host = mem_fmt(NET "%d", id);
+		p->to_port = 8900 + id;
+		p->late = late;
+		p->arg = c;
+	}
+}
+
+static void close_all(struct chaos *c)
+{
+	for (int id = 1; id <= SITES; id++) {
+		site_close(&c->site[id]);
+		proxy_close(&c->site[id].proxy);
+		free((char *)c->site[id].proxy.to_host);
+	}
+	client_close(c->client);
+	load_close(c);
+	loop_close(c->loop);
+	ledger_release(&c->ledger);
+}
+
+static void on_state(const struct err *err, const ProtobufCMessage *out,
+		     void *arg);
+
+/* The states of all members, as bytes. */
+struct states {
+	int left, voters;
+	int64_t applied[SITES + 1];
+	struct {
+		uint8_t *p;
+		size_t len;
+	} at[SITES + 1];
+};
+
+struct one_state {
+	struct states *all;
+	int id;
+};
+
+static void on_state(const struct err *err, const ProtobufCMessage *out,
+		     void *arg)
+{
+	const Gfl__V1__State *s = (const Gfl__V1__State *)out;
+	struct one_state *one = arg;
+	struct states *all = one->all;
+
+	all->left--;
+	if (!err) {
+		size_t len = gfl__v1__state__get_packed_size(s);
+
+		all->at[one->id].p = mem_zero(1, len + 1);
+		all->at[one->id].len =
+			gfl__v1__state__pack(s, all->at[one->id].p);
+		all->applied[one->id] = s->applied;
+		if (one->id == 1)
+			for (size_t i = 0; i < s->n_members; i++)
+				all->voters += s->members[i]->role ==
+					       GFL__V1__ROLE__VOTER;
+	}
+	free(one);
+}
+
+static bool all_told(struct chaos *c, void *arg)
+{
+	(void)c;
+	return !((const struct states *)arg)->left;
+}
+
+static void ask_states(struct chaos *c, struct states *s)
+{
+	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
+	const struct rpc_opts opts = {.timeout_ms = 2000};
+
+	for (int id = 1; id <= SITES; id++)
+		free(s->at[id].p);
+	*s = (struct states){0};
+	for (int id = 1; id <= NODES; id++) {
+		struct one_state *one = mem_zero(1, sizeof(*one));
+
+		*one = (struct one_state){s, id};
+		s->left++;
+		client_call(c->client, c->site[id].url, RPC_NODE_GET_STATE,
+			    &in.base, &opts, on_state, one);
+	}
+	turn_until(c, all_told, s, 10000);
+}
+
+/* All members vote, and have applied as much. */
+static bool settled(const struct states *s)
+{
+	for (int id = 2; id <= NODES; id++)
+		if (!s->applied[1] || s->applied[id] != s->applied[1])
+			return false;
+	return s->voters >= NODES;
+}
+
+static void settle(struct chaos *c, struct states *s)
+{
+	int64_t until = clock_ms() + SETTLE_MS;
+	struct err err;
+
+	ask_states(c, s);
+	while (!c->err.code && !settled(s) && clock_ms() < until) {
+		turn_for(c, 50);
+		ask_states(c, s);
+	}
+	if (c->err.code || settled(s))
+		return;
+	err_set(&err, ERR_DEADLINE_EXCEEDED,
+		"the members do not come to have the same: voters %d, applied "
+		"%" PRId64 " %" PRId64 " %" PRId64,
+		s->voters, s->applied[1], s->applied[2], s->applied[3]);
+	chaos_fail(c, &err);
+}
+
+static void begin_cluster(struct chaos *c, struct states *s)
+{
+	site_start(&c->site[1], true);
+	for (int id = 2; id <= NODES; id++)
+		site_start(&c->site[id], false);
+	site_all(c);
+	settle(c, s);
+}
+
+/* ---- the end ---- */
+
+static void compare(struct chaos *c, struct states *s)
+{
+	struct err err;
+
+	settle(c, s);
+	for (int id = 2; id <= NODES && !c->err.code; id++)
+		if (s->at[id].len != s->at[1].len ||
+		    memcmp(s->at[id].p, s->at[1].p, s->at[1].len) != 0) {
+			err_set(&err, ERR_DATA_LOSS,
+				"the states of nodes 1 and %d differ at entry "
+				"%" PRId64,
+				id, s->applied[1]);
+			chaos_fail(c, &err);
+		}
+}
+
+static void read_logs(struct chaos *c)
+{
+	struct err err;
+	int64_t last;
+
+	for (int id = 1; id <= NODES && !c->err.code; id++)
+		if (load_read(c, id, &last, &err))
+			chaos_fail(c, &err);
+}
+
+static void check_files(struct chaos *c)
+{
+	struct err err;
+
+	for (int id = 1; id <= NODES; id++) {
+		site_kill(&c->site[id]);
+		if (!c->err.code && disk_check(&c->site[id], &err))
+			chaos_fail(c, &err);
+	}
+}
+
+static void check_amount(struct chaos *c, const struct ledger_result *r)
+{
+	int64_t s = (clock_us() - c->began_us) / 1000000 + 1;
+	struct err err;
+
+	if (c->ledger.writes < RATE * s)
+		err_set(&err, ERR_FAILED_PRECONDITION,
+			"%" PRId64 " writes and %" PRId64 " reads in %" PRId64
+			" s are too few to show anything",
+			c->ledger.writes, c->ledger.reads, s);
+	else if (r->unseen * 100 > c->ledger.writes * UNSEEN_PERCENT)
+		err_set(&err, ERR_FAILED_PRECONDITION,
+			"%" PRId64 " of %" PRId64
+			" writes were compacted before anybody saw them",
+			r->unseen, c->ledger.writes);
+	else
+		return;
+	chaos_fail(c, &err);
+}
+
+static void check(struct chaos *c, struct states *s)
+{
+	struct ledger_result r = {0};
+	struct err err;
+
+	c->doing = "the end";
+	load_stop(c);
+	if (!c->err.code)
+		compare(c, s);
+	if (!c->err.code)
+		read_logs(c);
+	if (!c->err.code && ledger_check(&c->ledger, &r, &err))
+		chaos_fail(c, &err);
+	check_files(c);
+	if (!c->err.code)
+		check_amount(c, &r);
+	chaos_say(c,
+		  "seed %" PRIu64 ": %" PRId64 " faults, %" PRId64
+		  " writes and %" PRId64 " reads acknowledged, %" PRId64
+		  " writes unknown (%" PRId64 " of them applied), %" PRId64
+		  " not seen, registers of %" PRId64 " operations",
+		  c->seed, c->faults, c->ledger.writes, c->ledger.reads,
+		  r.unknown, r.unknown_applied, r.unseen, r.registers);
+}
+
+/* What is on the small disks goes with them. */
+static void keep(const struct chaos *c)
+{
+	for (int id = 1; id <= SITES; id++) {
+		char *command = mem_fmt("cp -r %s %s.kept", c->site[id].dir,
+					c->site[id].dir);
+
+		if (system(command))
+			printf("# %s failed\n", command);
+		free(command);
+	}
+	printf("# logs and databases are in %s\n", c->dir);
+}
+
+static int report(const struct chaos *c, const struct options *o)
+{
+	const char *said = c->err.code ? c->err.msg : "all held";
+	bool well = o->expect ? c->err.code && strstr(said, o->expect)
+			      : !c->err.code;
+
+	printf("%s 1 chaos%s%s: %s\n", well ? "ok" : "not ok",
+	       o->faults ? " of " : "", o->faults ? o->faults : "", said);
+	if (well)
+		return 0;
+	keep(c);
+	printf("# again: test/chaos/run.sh %s/.. --seed %" PRIu64 "%s%s\n",
+	       c->bin, c->seed, o->faults ? " --faults " : "",
+	       o->faults ? o->faults : "");
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct chaos *c = mem_zero(1, sizeof(*c));
+	struct states *s = mem_zero(1, sizeof(*s));
+	struct options o = {0};
+	int rc;
+
+	parse(c, &o, argc, argv);
+	open_all(c);
+	chaos_say(c, "seed %" PRIu64, c->seed);
+	begin_cluster(c, s);
+	if (!c->err.code) {
+		load_start(c);
+		faults_run(c, o.faults, o.rounds,
+			   o.seconds ? clock_ms() + 1000 * o.seconds : 0);
+	}
+	check(c, s);
+	rc = report(c, &o);
+	fflush(stdout);
+	close_all(c);
+	for (int id = 1; id <= SITES; id++)
+		free(s->at[id].p);
+	free(s);
+	free(c);
+	return rc;
+}
