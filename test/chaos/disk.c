@@ -51,22 +51,28 @@ static void copy_file(const char *from, const char *to)
 	close(out);
 }
 
-void disk_lose_power(struct site *s)
+/* What is in one becomes all that is in the other. */
+static void copy_all(const char *from, const char *to)
 {
-	DIR *d = opendir(s->shadow);
+	DIR *d = opendir(from);
 	struct dirent *e;
-	char from[600], to[600];
+	char old[600], new[600];
 
-	must(d != NULL, s->shadow);
-	remove_all(s->dir);
+	must(d != NULL, from);
+	remove_all(to);
 	while ((e = readdir(d))) {
 		if (strncmp(e->d_name, "node.db", 7) != 0)
 			continue;
-		snprintf(from, sizeof(from), "%s/%s", s->shadow, e->d_name);
-		snprintf(to, sizeof(to), "%s/%s", s->dir, e->d_name);
-		copy_file(from, to);
+		snprintf(old, sizeof(old), "%s/%s", from, e->d_name);
+		snprintf(new, sizeof(new), "%s/%s", to, e->d_name);
+		copy_file(old, new);
 	}
 	closedir(d);
+}
+
+void disk_lose_power(struct site *s)
+{
+	copy_all(s->shadow, s->dir);
 }
 
 void disk_wipe(struct site *s)
@@ -82,7 +88,8 @@ static void database(const struct site *s, char out[300])
 	snprintf(out, 300, "%s/node.db", s->dir);
 }
 
-/* A log of SQLite's that has been long takes no more room for a while. */
+/* A log of SQLite's that has been long takes no more room for a while. It is
+ * moved into the file here, without power.so, and durable. */
 static void shorten(const struct site *s)
 {
 	char path[300];
@@ -92,6 +99,7 @@ static void shorten(const struct site *s)
 	must(!sqlite3_open(path, &db), path);
 	sqlite3_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
 	sqlite3_close(db);
+	copy_all(s->dir, s->shadow);
 }
 
 void disk_fill(struct site *s, long spare)
