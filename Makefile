@@ -199,11 +199,12 @@ demo: deps
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 \
 		share/man/man7 share/bash-completion/completions \
-		share/gfl/scenario share/doc/gfl/examples)
+		share/gfl/scenario share/gfl/data share/doc/gfl/examples)
 	install -m 755 $(CMD) $(SH) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 share/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 share/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 644 $(PARTS) $(DESTDIR)$(PREFIX)/share/gfl/scenario
+	install -m 644 share/data/* $(DESTDIR)$(PREFIX)/share/gfl/data
 	install -m 644 README.md share/doc/figures.md $(DESTDIR)$(PREFIX)/share/doc/gfl
 	install -m 755 share/examples/* $(DESTDIR)$(PREFIX)/share/doc/gfl/examples
 	install -m 644 share/cron/* $(DESTDIR)$(PREFIX)/share/doc/gfl/examples

@@ -308,6 +308,31 @@ _gfl_send()
 	esac
 }
 complete -o default -F _gfl_send gfl-send
+_gfl_sim()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--data) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--test) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--strategy) mapfile -t COMPREPLY < <(compgen -W 'gossip dpsgd dcd choco psgd fedavg' -- "$cur");;
+	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto random ring none' -- "$cur");;
+	--scheme) mapfile -t COMPREPLY < <(compgen -W 'dense strat topk' -- "$cur");;
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--data --test --trainers --by --strategy --policy --scheme --keep --eta --sample --miss --model --rounds --eval-every --target-accuracy --steps --batch --lr --momentum --seed --speeds --step-time --threads --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
+	esac
+}
+complete -o default -F _gfl_sim gfl-sim
 _gfl_status()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]}
@@ -387,7 +412,7 @@ _gfl()
 	if [ "$COMP_CWORD" -gt 1 ] && declare -F "$of" >/dev/null; then
 		"$of"
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'check data gateway leader list log model monitor node plot recv run scenario send status trainer wait help' -- \
+		mapfile -t COMPREPLY < <(compgen -W 'check data gateway leader list log model monitor node plot recv run scenario send sim status trainer wait help' -- \
 			"${COMP_WORDS[COMP_CWORD]}")
 	fi
 }

@@ -21,6 +21,8 @@ enum topology_policy {
 	TOPOLOGY_NONE,   /* everyone rests: each learns alone, to compare */
 };
 
+#define TOPOLOGY_POLICIES "auto|random|ring|none"
+
 /* The policy called name ("auto", ...); -1 if there is none. */
 int topology_policy_of(const char *name);
 

@@ -1,0 +1,205 @@
+/* gfl-sim - a whole federation in one process, on a virtual clock. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/input.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/out.h"
+#include "fl/sim.h"
+#include "plan/speeds.h"
+
+enum { FILE_MAX = 64 << 20, BATCH_MAX = 65536 };
+
+struct config {
+	struct out_opts out;
+	struct sim_opts sim;
+	const char *strategy, *policy, *by;
+	const char *data, *test, *speeds;
+	int scheme;
+	int64_t seed, step_ms;
+};
+
+static const struct opt opts[] = {
+	OPT_FILE(0, "data", struct config, data,
+		 "/usr/share/datasets/fashion-mnist",
+		 "training data, as gfl-data info --data takes it"),
+	OPT_FILE(0, "test", struct config, test, NULL,
+		 "test data; without it that of --data's folder"),
+	OPT_INT('n', "trainers", struct config, sim.trainers, "N", "14", 1,
+		SIM_TRAINERS_MAX, "trainers in the federation"),
+	OPT_STRING(0, "by", struct config, by, "HOW", "iid",
+		   "how the data is divided, as gfl-data split --by"),
+	OPT_WORD(0, "strategy", struct config, strategy, "NAME", STRATEGY_NAMES,
+		 "gossip", "how models are mixed"),
+	OPT_WORD(0, "policy", struct config, policy, "NAME",
+		 TOPOLOGY_POLICIES, "auto", "how gossip chooses its pairs"),
+	OPT_CHOICE(0, "scheme", struct config, scheme, STRATEGY_SCHEMES,
+		   "strat", "which values travel"),
+	OPT_REAL(0, "keep", struct config, sim.keep, "SHARE", "0.01", 1e-6, 1,
+		 "share of the values that travels"),
+	OPT_REAL(0, "eta", struct config, sim.eta, "X", "0.1", 1e-6, 1,
+		 "choco's step size"),
+	OPT_REAL(0, "sample", struct config, sim.sample, "SHARE", "1", 1e-6, 1,
+		 "share of the trainers in a round of fedavg"),
+	OPT_REAL(0, "miss", struct config, sim.miss, "CHANCE", "0", 0, 1,
+		 "that an exchange of gossip fails"),
+	OPT_STRING(0, "model", struct config, sim.model, "MODEL", "mlp",
+		   "preset or text of the model"),
+	OPT_INT64(0, "rounds", struct config, sim.rounds, "N", "200", 1,
+		  10000000, "rounds to go"),
+	OPT_INT64(0, "eval-every", struct config, sim.eval_every, "N", "10", 1,
+		  10000000, "rounds between two records"),
+	OPT_REAL(0, "target-accuracy", struct config, sim.target, "X", "0", 0,
+		 1, "end when the mean accuracy is this high; 0: do not"),
+	OPT_INT64(0, "steps", struct config, sim.steps.steps, "N", "5", 1,
+		  1000000, "local steps a round"),
+	OPT_INT(0, "batch", struct config, sim.steps.batch, "N", "50", 1,
+		BATCH_MAX, "examples of a step"),
+	OPT_REAL(0, "lr", struct config, sim.steps.lr, "X", "0.02", 0, 1000,
+		 "learning rate"),
+	OPT_REAL(0, "momentum", struct config, sim.steps.momentum, "X", "0.9",
+		 0, 1, "of the steps"),
+	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
+		  "the same seed gives the same run"),
+	OPT_STRING(0, "speeds", struct config, speeds, "SPEEDS", "uniform:1M",
+		   "of the links: uniform:RATE, random:LOW:HIGH, or a file"),
+	OPT_MILLIS(0, "step-time", struct config, step_ms, "10",
+		   "that a local step takes on the virtual clock"),
+	OPT_INT(0, "threads", struct config, sim.threads, "N", "0", 0,
+		SIM_THREADS_MAX, "to compute with; 0: as many as processors"),
+	OPT_OUT(struct config, out, OUT_FORMATS),
+	OPT_END,
+};
+
+static const struct prog prog = {
+	.name = "gfl-sim",
+	.args = "",
+	.brief = "a whole federation in one process, on a virtual clock",
+	.about =
+		"Trains N real models on parts of real data, mixes them round "
+		"after round as the strategy says, with the planner and the "
+		"masks of a real run, and prints a record for each round that "
+		"is evaluated: round, loss, accuracy (the mean of the models' "
+		"on the whole test set), accuracy_average (of the average of "
+		"the models), sent_bytes (mean over the trainers, values and "
+		"indices), seconds (computed: --step-time and the bytes by "
+		"--speeds), consensus (mean square distance of the models "
+		"from their mean). Strategies: gossip, pairs by --policy that "
+		"average values by --scheme; dpsgd, dcd and choco, on a ring; "
+		"psgd, all-reduce; fedavg, a server at the best-connected "
+		"trainer. A file of speeds is a matrix in bytes/s, a line of "
+		"numbers for each trainer; \"# unit 1M\" in it says that they "
+		"count something else. The same seed gives the same records. "
+		"No network.",
+	.example = "gfl-sim --by dirichlet:0.5 -o jsonl | "
+		   "gfl-plot --x seconds --y accuracy\n"
+		   "gfl-sim -n 100 --strategy fedavg --sample 0.1 --steps 50\n"
+		   "gfl-sim --speeds sites.tsv --policy random",
+	.opts = opts,
+};
+
+static const struct out_col cols[] = {
+	{"round", OUT_INT},	      {"loss", OUT_REAL},
+	{"accuracy", OUT_REAL},	      {"accuracy_average", OUT_REAL},
+	{"sent_bytes", OUT_REAL},     {"seconds", OUT_REAL},
+	{"consensus", OUT_REAL},      {"strategy", OUT_TEXT},
+};
+
+struct printer {
+	const struct config *cfg;
+	struct out *out;
+};
+
+static void print(const struct sim_record *r, void *arg)
+{
+	struct printer *p = arg;
+
+	out_row(p->out, out_int(r->round), out_real(r->loss),
+		out_real(r->accuracy), out_real(r->accuracy_average),
+		out_real(r->bytes), out_real(r->seconds),
+		out_real(r->consensus), out_text(p->cfg->strategy));
+}
+
+static int read_speeds(struct config *cfg, double **bps, struct err *err)
+{
+	struct buf text = BUF_INIT(FILE_MAX);
+	size_t n = (size_t)cfg->sim.trainers;
+	int rc = speeds_make(bps, n, cfg->speeds, cfg->sim.seed, err);
+
+	if (rc != ERR_NOT_FOUND)
+		return rc;
+	rc = input_read(&text, cfg->speeds, err);
+	if (!rc)
+		rc = speeds_parse(bps, n, text.p ? text.p : "", cfg->speeds,
+				  err);
+	buf_release(&text);
+	return rc;
+}
+
+static int simulate(struct config *cfg, struct err *err)
+{
+	struct printer p = {.cfg = cfg};
+	int rc;
+
+	if (out_begin(&p.out, &cfg->out, cols, sizeof(cols) / sizeof(cols[0]),
+		      true, err))
+		return (int)err->code;
+	rc = sim_run(&cfg->sim, print, &p, err);
+	if (out_end(p.out, rc ? NULL : err))
+		return (int)err->code;
+	return rc;
+}
+
+static void set_up(struct config *cfg)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	cfg->sim.strategy = strategy_of(cfg->strategy);
+	cfg->sim.scheme = (enum strategy_scheme)cfg->scheme;
+	cfg->sim.policy =
+		(enum topology_policy)topology_policy_of(cfg->policy);
+	cfg->sim.seed = (uint64_t)cfg->seed;
+	cfg->sim.step_s = (double)cfg->step_ms / 1e3;
+	if (!cfg->sim.threads)
+		cfg->sim.threads = cores < 1		     ? 1
+				   : cores > SIM_THREADS_MAX ? SIM_THREADS_MAX
+							     : (int)cores;
+}
+
+static int run(struct config *cfg, struct err *err)
+{
+	struct data *train = NULL, *test = NULL;
+	double *bps = NULL;
+	int rc;
+
+	set_up(cfg);
+	rc = partition_parse(&cfg->sim.by, cfg->by, err);
+	if (!rc)
+		rc = read_speeds(cfg, &bps, err);
+	if (!rc)
+		rc = data_open(&train, cfg->data, "train", 0, err);
+	if (!rc)
+		rc = data_open(&test, cfg->test ? cfg->test : cfg->data, "test",
+			       train->classes, err);
+	cfg->sim.train = train;
+	cfg->sim.test = test;
+	cfg->sim.bps = bps;
+	if (!rc)
+		rc = simulate(cfg, err);
+	data_close(test);
+	data_close(train);
+	free(bps);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct config cfg = {0};
+	struct err err;
+
+	opt_parse(&prog, &cfg, argc, argv);
+	if (run(&cfg, &err))
+		return err_report(&prog, &err);
+	return out_close(&prog);
+}

@@ -1,0 +1,299 @@
+#include "test.h"
+
+#include <math.h>
+
+#include "base/mem.h"
+#include "base/rand.h"
+#include "fl/strategy.h"
+#include "fl/topk.h"
+#include "plan/mask.h"
+
+enum { N_MAX = 7, PARAMS = 40 };
+
+/* A small federation with chance models; before is what x was. */
+struct bed {
+	struct strategy_mix m;
+	float *x[N_MAX], *before[N_MAX], *shared[N_MAX];
+	float own[3][N_MAX][PARAMS];
+	struct strategy_transfer transfer[2 * N_MAX + 2];
+	double weight[N_MAX];
+	bool active[N_MAX];
+	int mate[N_MAX];
+};
+
+static void begin(struct bed *b, size_t n, enum strategy_scheme scheme,
+		  uint32_t c)
+{
+	struct rand r = {n * 31 + c};
+
+	*b = (struct bed){.m = {.n = n,
+				.params = PARAMS,
+				.scheme = scheme,
+				.c = c,
+				.eta = 1,
+				.seed = 9}};
+	for (size_t i = 0; i < n; i++) {
+		b->x[i] = b->own[0][i];
+		b->before[i] = b->own[1][i];
+		b->shared[i] = b->own[2][i];
+		for (int j = 0; j < PARAMS; j++) {
+			b->before[i][j] = (float)rand_below(&r, 1000);
+			b->x[i][j] =
+				b->before[i][j] + (float)rand_below(&r, 100);
+			b->shared[i][j] = b->before[i][j];
+		}
+		b->weight[i] = 1 + (double)i;
+		b->active[i] = true;
+		b->mate[i] = -1;
+	}
+	b->m.x = b->x;
+	b->m.before = b->before;
+	b->m.shared = b->shared;
+	b->m.transfer = b->transfer;
+	b->m.weight = b->weight;
+	b->m.active = b->active;
+	b->m.mate = b->mate;
+}
+
+static void mix(struct bed *b, const char *name)
+{
+	const struct strategy *s = strategy_of(name);
+
+	CHECK_STR(s->name, name);
+	b->m.ntransfers = 0;
+	s->mix(&b->m);
+}
+
+static double sum_of(float *const *x, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (int j = 0; j < PARAMS; j++)
+			sum += (double)x[i][j];
+	return sum;
+}
+
+static double bytes_of(const struct bed *b, int from)
+{
+	double sum = 0;
+
+	for (size_t k = 0; k < b->m.ntransfers; k++)
+		if (b->transfer[k].from == from)
+			sum += b->transfer[k].bytes;
+	return sum;
+}
+
+static void pair(struct bed *b, int i, int j)
+{
+	b->mate[i] = j;
+	b->mate[j] = i;
+}
+
+TEST(gossip_averages_pairs_in_the_mask_and_nothing_else)
+{
+	uint32_t index[PARAMS / 4];
+	struct bed b, was;
+	double sum;
+
+	begin(&b, 5, SCHEME_STRAT, 4);
+	pair(&b, 0, 3);
+	pair(&b, 1, 2);
+	was = b;
+	sum = sum_of(b.x, 5);
+	mix(&b, "gossip");
+	CHECK_NEAR(sum_of(b.x, 5), sum, 1e-6 * sum);
+	mask_indices(&(struct mask){.run = 1, .seed = 9, .n = PARAMS, .c = 4},
+		     index);
+	for (int j = 0, at = 0; j < PARAMS; j++) {
+		bool sent = at < PARAMS / 4 && index[at] == (uint32_t)j;
+		float half = (was.own[0][0][j] + was.own[0][3][j]) / 2;
+
+		at += sent;
+		CHECK_NEAR(b.x[0][j], sent ? half : was.own[0][0][j], 1e-4);
+		CHECK_NEAR(b.x[3][j], sent ? half : was.own[0][3][j], 1e-4);
+		CHECK_NEAR(b.x[4][j], was.own[0][4][j], 0);
+	}
+	CHECK_NEAR(bytes_of(&b, 3), 4 * PARAMS / 4, 0);
+	CHECK_NEAR(bytes_of(&b, 4), 0, 0);
+}
+
+TEST(gossip_by_topk_sends_what_changed_most_and_the_rest_later)
+{
+	struct bed b;
+	double sum;
+
+	begin(&b, 2, SCHEME_TOPK, PARAMS / 2); /* two values */
+	memcpy(b.x[0], b.shared[0], sizeof(b.own[0][0]));
+	b.x[0][7] += 50;
+	b.x[0][30] -= 40;
+	b.x[0][31] += 30;
+	pair(&b, 0, 1);
+	sum = sum_of(b.x, 2);
+	mix(&b, "gossip");
+	CHECK_NEAR(sum_of(b.x, 2), sum, 1e-6 * sum);
+	CHECK_NEAR(b.x[0][7], b.x[1][7], 0);
+	CHECK_NEAR(b.x[0][30], b.x[1][30], 0);
+	CHECK(b.x[0][31] != b.x[1][31]);
+	CHECK_NEAR(b.shared[0][7], b.x[0][7], 0);
+	CHECK_NEAR(bytes_of(&b, 0), 4 * 2 + 2, 0); /* 7, 23 further */
+	CHECK_NEAR(bytes_of(&b, 1), 4 * 2, 0);
+	b.m.t = 2;
+	mix(&b, "gossip");
+	CHECK_NEAR(b.x[0][31], b.x[1][31], 0);
+}
+
+TEST(dpsgd_is_the_ring_of_what_was_less_the_gradient)
+{
+	for (size_t n = 1; n <= N_MAX; n++) {
+		struct bed b, was;
+
+		begin(&b, n, SCHEME_DENSE, 1);
+		was = b;
+		mix(&b, "dpsgd");
+		for (size_t i = 0; i < n; i++) {
+			size_t l = (i + n - 1) % n, r = (i + 1) % n;
+			float self = was.own[1][i][5], left = was.own[1][l][5];
+			float right = was.own[1][r][5];
+			float ring = n == 1   ? self
+				     : n == 2 ? (self + left) / 2
+					      : (self + left + right) / 3;
+
+			CHECK_NEAR(b.x[i][5], ring + was.own[0][i][5] - self,
+				   1e-3);
+			CHECK_NEAR(bytes_of(&b, (int)i),
+				   4.0 * PARAMS *
+					   (n == 1   ? 0
+					    : n == 2 ? 1
+						     : 2),
+				   0);
+		}
+	}
+}
+
+/* Without compression both are D-PSGD, each in its own way. */
+TEST(dcd_and_choco_that_send_all_are_what_their_papers_say)
+{
+	struct bed dense, dcd, choco;
+
+	begin(&dense, 5, SCHEME_DENSE, 1);
+	dcd = dense;
+	begin(&dcd, 5, SCHEME_DENSE, 1);
+	begin(&choco, 5, SCHEME_DENSE, 1);
+	mix(&dense, "dpsgd");
+	mix(&dcd, "dcd");
+	mix(&choco, "choco");
+	for (size_t i = 0; i < 5; i++)
+		for (int j = 0; j < PARAMS; j++) {
+			size_t l = (i + 4) % 5, r = (i + 1) % 5;
+
+			CHECK_NEAR(dcd.x[i][j], dense.x[i][j], 1e-3);
+			CHECK_NEAR(dcd.shared[i][j], dcd.x[i][j], 0);
+			CHECK_NEAR(choco.x[i][j],
+				   (choco.shared[i][j] + choco.shared[l][j] +
+				    choco.shared[r][j]) /
+					   3,
+				   1e-3);
+		}
+}
+
+TEST(dcd_and_choco_keep_the_mean_and_what_they_did_not_send)
+{
+	static const char *const name[] = {"dcd", "choco"};
+
+	for (int k = 0; k < 2; k++) {
+		struct bed b, was;
+		int same = 0;
+
+		begin(&b, 6, SCHEME_TOPK, 10);
+		was = b;
+		mix(&b, name[k]);
+		for (int j = 0; j < PARAMS; j++)
+			same += b.shared[2][j] == was.own[2][2][j];
+		CHECK_INT(same, PARAMS - PARAMS / 10);
+		if (k)
+			CHECK_NEAR(sum_of(b.x, 6), sum_of(was.x, 6),
+				   1e-6 * sum_of(b.x, 6));
+	}
+}
+
+TEST(psgd_and_fedavg_give_all_the_mean)
+{
+	struct bed b, was;
+
+	begin(&b, 4, SCHEME_DENSE, 1);
+	was = b;
+	mix(&b, "psgd");
+	for (int i = 0; i < 4; i++)
+		CHECK_NEAR(b.x[i][3],
+			   (was.own[0][0][3] + was.own[0][1][3] +
+			    was.own[0][2][3] + was.own[0][3][3]) /
+				   4,
+			   1e-3);
+	CHECK_NEAR(bytes_of(&b, 2), 4.0 * PARAMS * 2 * 3 / 4, 1e-9);
+
+	begin(&b, 4, SCHEME_DENSE, 1);
+	b.active[1] = false;
+	b.m.server = 3;
+	was = b;
+	mix(&b, "fedavg");
+	for (int i = 0; i < 4; i++)
+		CHECK_NEAR(b.x[i][3],
+			   (was.own[0][0][3] + 3 * was.own[0][2][3] +
+			    4 * was.own[0][3][3]) /
+				   8,
+			   1e-3);
+	CHECK_NEAR(bytes_of(&b, 3), 4.0 * PARAMS * 2, 0);
+	CHECK_NEAR(bytes_of(&b, 0), 4.0 * PARAMS, 0);
+	CHECK_NEAR(bytes_of(&b, 1), 0, 0);
+}
+
+/* ---- topk ---- */
+
+TEST(topk_takes_the_largest_magnitudes_by_ascending_index)
+{
+	static const float x[] = {1, -9, 3, NAN, 9, 0, -3, 3};
+	uint32_t out[8];
+
+	topk_select(x, 8, 2, out);
+	CHECK_INT(out[0], 1);
+	CHECK_INT(out[1], 4);
+	topk_select(x, 8, 4, out); /* of 3, -3 and 3 the first two */
+	CHECK_INT(out[1], 2);
+	CHECK_INT(out[3], 6);
+	topk_select(x, 8, 8, out);
+	CHECK_INT(out[7], 7);
+	topk_select(x, 8, 0, out);
+}
+
+TEST(topk_agrees_with_sorting)
+{
+	struct rand r = {4};
+
+	for (int round = 0; round < 200; round++) {
+		uint32_t n = 1 + (uint32_t)rand_below(&r, 300);
+		uint32_t k = 1 + (uint32_t)rand_below(&r, n);
+		float x[300], least = INFINITY;
+		uint32_t out[300], above = 0;
+
+		for (uint32_t i = 0; i < n; i++)
+			x[i] = (float)rand_unit(&r) -
+			       (round % 2 ? 0.5f : (float)rand_below(&r, 2));
+		topk_select(x, n, k, out);
+		for (uint32_t i = 0; i < k; i++) {
+			CHECK(!i || out[i] > out[i - 1]);
+			least = fminf(least, fabsf(x[out[i]]));
+		}
+		for (uint32_t i = 0; i < n; i++)
+			above += fabsf(x[i]) > least;
+		CHECK(above < k);
+	}
+}
+
+TEST(topk_index_bytes_are_those_of_varints)
+{
+	static const uint32_t index[] = {0, 127, 255, 256, 20000};
+
+	CHECK_INT(topk_index_bytes(index, 5), 1 + 1 + 2 + 1 + 3);
+	CHECK_INT(topk_index_bytes(index, 0), 0);
+}
