@@ -1,8 +1,10 @@
-/* gfl-list - print the nodes, trainers or runs of the cluster, one a line. */
+/* gfl-list - print what the cluster has, one a line: nodes, trainers, runs, the
+ * topology, the bandwidth. */
 #include <string.h>
 
 #include "base/opt.h"
 #include "base/out.h"
+#include "plan/bandwidth.h"
 #include "proto/node.pb-c.h"
 #include "registry/directory.h"
 #include "registry/runs.h"
@@ -20,13 +22,17 @@ static const struct opt opts[] = {
 
 static const struct prog prog = {
 	.name = "gfl-list",
-	.args = "[nodes|trainers|runs]",
+	.args = "[nodes|trainers|runs|topology|bandwidth]",
 	.brief = "list the nodes, trainers or runs of the cluster",
-	.about = "Prints one line per node, trainer or run, by ascending id. "
+	.about = "Prints one line per node, trainer or run, by ascending id; "
+		 "of the topology one per edge along which trainers may "
+		 "exchange (none: all with all), of the bandwidth one per link "
+		 "of known speed. "
 		 "Nodes come from the gateways, or from the members seen last "
-		 "when no gateway answers; trainers and runs from a node.",
+		 "when no gateway answers; all else from a node.",
 	.example = "gfl-list | awk -F'\\t' '$4==\"alive\"{print $1}'\n"
-		   "gfl-list trainers -o json",
+		   "gfl-list trainers -o json\n"
+		   "gfl-list topology >saved && gfl-log append topology saved",
 	.opts = opts,
 };
 
@@ -69,14 +75,21 @@ static const struct out_col trainer_cols[] = {
 	{"instance", OUT_TEXT},
 };
 
-static int print_trainers(const struct config *cfg, struct err *err)
+static int get_state(const struct config *cfg, Gfl__V1__State **out,
+		     struct err *err)
 {
 	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
+
+	return directory_call(&cfg->client, RPC_NODE_GET_STATE, &in.base,
+			      (ProtobufCMessage **)out, err);
+}
+
+static int print_trainers(const struct config *cfg, struct err *err)
+{
 	Gfl__V1__State *state;
 	struct out *o;
 
-	if (directory_call(&cfg->client, RPC_NODE_GET_STATE, &in.base,
-			   (ProtobufCMessage **)&state, err))
+	if (get_state(cfg, &state, err))
 		return (int)err->code;
 	if (out_begin(&o, &cfg->out, trainer_cols, 7, false, err)) {
 		rpc_free(&state->base);
@@ -95,6 +108,56 @@ static int print_trainers(const struct config *cfg, struct err *err)
 	return out_end(o, err);
 }
 
+static const struct out_col edge_cols[] = {
+	{"a", OUT_INT},
+	{"b", OUT_INT},
+	{"weight", OUT_REAL},
+};
+
+static int print_topology(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__State *state;
+	struct out *o;
+
+	if (get_state(cfg, &state, err))
+		return (int)err->code;
+	if (out_begin(&o, &cfg->out, edge_cols, 3, false, err)) {
+		rpc_free(&state->base);
+		return (int)err->code;
+	}
+	for (size_t i = 0; i < state->n_edges; i++)
+		out_row(o, out_int(state->edges[i]->a),
+			out_int(state->edges[i]->b),
+			out_real(state->edges[i]->weight));
+	rpc_free(&state->base);
+	return out_end(o, err);
+}
+
+static const struct out_col link_cols[] = {
+	{"from", OUT_INT},
+	{"to", OUT_INT},
+	{"bytes_per_s", OUT_REAL},
+};
+
+static int print_bandwidth(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__State *state;
+	struct out *o;
+
+	if (get_state(cfg, &state, err))
+		return (int)err->code;
+	if (out_begin(&o, &cfg->out, link_cols, 3, false, err)) {
+		rpc_free(&state->base);
+		return (int)err->code;
+	}
+	for (size_t i = 0; i < state->n_links; i++)
+		out_row(o, out_int(state->links[i]->from),
+			out_int(state->links[i]->to),
+			out_real(bandwidth_bps(state->links[i]->half_octaves)));
+	rpc_free(&state->base);
+	return out_end(o, err);
+}
+
 static int print_runs(const struct config *cfg, struct err *err)
 {
 	return runs_list(&cfg->client, &cfg->out, err);
@@ -109,9 +172,11 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 		{"nodes", print_nodes},
 		{"trainers", print_trainers},
 		{"runs", print_runs},
+		{"topology", print_topology},
+		{"bandwidth", print_bandwidth},
 	};
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		if (strcmp(what, kinds[i].what) != 0)
 			continue;
 		if (kinds[i].print(cfg, err))
@@ -119,7 +184,9 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 		return 0;
 	}
 	return err_set(err, ERR_INVALID_ARGUMENT,
-		       "cannot list \"%s\": nodes, trainers or runs", what);
+		       "cannot list \"%s\": nodes, trainers, runs, topology or "
+		       "bandwidth",
+		       what);
 }
 
 int main(int argc, char **argv)

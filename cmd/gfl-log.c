@@ -9,6 +9,7 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/rand.h"
+#include "node/draft.h"
 #include "node/logfile.h"
 #include "proto/node.pb-c.h"
 #include "registry/directory.h"
@@ -21,6 +22,9 @@ struct config {
 	const char *db;
 	bool follow;
 	int command;
+	bool delta; /* append, from here on */
+	int64_t base;
+	struct opt_list trainers;
 };
 
 static const struct opt opts[] = {
@@ -39,6 +43,17 @@ static const struct opt opts[] = {
 	OPT_END,
 };
 
+static const struct opt append_opts[] = {
+	OPT_INT64(0, "base", struct config, base, "VERSION", "0", 0, INT64_MAX,
+		  "refuse the links unless this is the version to change; 0: "
+		  "replace any"),
+	OPT_BOOL(0, "delta", struct config, delta,
+		 "the list is of changes to --base; weight 0 removes an edge"),
+	OPT_LIST(0, "trainers", struct config, trainers, "ID[,ID...]", NULL,
+		 "of the matrix' rows, ascending, instead of 1, 2, ..."),
+	OPT_END,
+};
+
 enum command { LIST, FOLLOW, APPEND };
 
 static const struct opt_cmd cmds[] = {
@@ -46,7 +61,8 @@ static const struct opt_cmd cmds[] = {
 		  NULL},
 	[FOLLOW] = {"follow", "", "go on with what is committed later", NULL},
 	[APPEND] = {"append", "KIND [FILE]",
-		    "propose an entry, from FILE or standard input", NULL},
+		    "propose an entry, from FILE or standard input",
+		    append_opts},
 	{NULL, NULL, NULL, NULL},
 };
 
@@ -57,12 +73,19 @@ static const struct prog prog = {
 		 "the entry as JSON. `append` proposes an entry of this KIND "
 		 "(topology, bandwidth, run, noop, batch), read as JSON "
 		 "from FILE or standard input, and prints its index once it is "
-		 "committed and applied.",
+		 "committed and applied. Who may exchange with whom (topology, "
+		 "with weights) and how fast (bandwidth, in bytes/s) may also "
+		 "be a matrix, row by row, or a list of links, one a line, as "
+		 "gfl-topo and gfl-list print them; the index is then the "
+		 "version, which gfl-status shows. Trainers exchange along the "
+		 "topology from then on; an empty JSON list, [], removes it.",
 	.example = "gfl-log --db ~/.local/state/gfl/node-1.db | tail\n"
 		   "diff <(gfl-log --node 1) <(gfl-log --node 2) && "
 		   "echo logs identical\n"
 		   "gfl-log follow -o jsonl | jq .kind\n"
-		   "echo '{}' | gfl-log append noop -",
+		   "echo '{}' | gfl-log append noop -\n"
+		   "version=$(gfl-topo ring 8 | gfl-log append topology)\n"
+		   "echo 1 5 | gfl-log append topology --delta --base $version",
 	.opts = opts,
 	.cmds = cmds,
 	.command_at = offsetof(struct config, command),
@@ -141,46 +164,48 @@ static int print(const struct config *cfg, struct err *err)
 	return out_end(o, err);
 }
 
-/* An entry of this kind, from the JSON of the kind's own message. */
-static int parse_entry(Gfl__V1__Entry **out, const char *kind, const char *text,
-		       struct err *err)
+/* The parts go on each by itself, which may be meant. */
+static void warn_of_parts(const Gfl__V1__Entry *e)
 {
-	const ProtobufCFieldDescriptor *f =
-		protobuf_c_message_descriptor_get_field_by_name(
-			&gfl__v1__entry__descriptor, kind);
-	char *whole;
-	int rc;
+	size_t parts = draft_parts(e);
 
-	if (!f)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "no kind of entry is called \"%s\"", kind);
-	whole = mem_fmt("{\"%s\":%s}", kind, text);
-	rc = json_parse((ProtobufCMessage **)out, &gfl__v1__entry__descriptor,
-			whole, strlen(whole), JSON_STRICT, err);
-	free(whole);
-	return rc;
+	if (parts > 1)
+		fprintf(stderr,
+			"gfl-log: warning: the topology leaves %zu parts, "
+			"which never exchange\n",
+			parts);
+}
+
+static int read_entry(const struct config *cfg, Gfl__V1__Entry **out,
+		      const char *kind, const char *file, struct err *err)
+{
+	const struct draft_opts draft = {cfg->delta, cfg->base, &cfg->trainers};
+	struct buf text = BUF_INIT(64 << 20);
+	int rc = input_read(&text, file, err);
+
+	if (!rc)
+		rc = draft_entry(out, kind, text.len ? text.p : "", &draft,
+				 err);
+	buf_release(&text);
+	if (rc)
+		return err_wrap(err, "entry from %s",
+				strcmp(file, "-") ? file : "standard input");
+	warn_of_parts(*out);
+	return 0;
 }
 
 static int append(const struct config *cfg, const char *kind, const char *file,
 		  struct err *err)
 {
 	Gfl__V1__ProposeRequest in = GFL__V1__PROPOSE_REQUEST__INIT;
-	struct buf text = BUF_INIT(4 << 20);
 	Gfl__V1__ProposeResponse *done;
 	int rc;
 
 	if (cfg->db)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "only a node can append, not --db");
-	if (input_read(&text, file ? file : "-", err) ||
-	    parse_entry(&in.entry, kind, text.len ? text.p : "", err)) {
-		buf_release(&text);
-		return err_wrap(err, "entry from %s",
-				file && strcmp(file, "-") != 0
-					? file
-					: "standard input");
-	}
-	buf_release(&text);
+	if (read_entry(cfg, &in.entry, kind, file ? file : "-", err))
+		return (int)err->code;
 	in.client = rand_id();
 	in.seq = 1;
 	rc = directory_call(&cfg->client, RPC_NODE_PROPOSE, &in.base,

@@ -44,6 +44,9 @@ static const struct out_col cols[] = {
 	{"version", OUT_TEXT},	  {"outbox", OUT_INT},
 	{"delivered", OUT_INT},   {"expired", OUT_INT},
 	{"ready", OUT_BOOL},	  {"ready_peers", OUT_TEXT},
+	{"topology_version", OUT_INT}, {"topology_edges", OUT_INT},
+	{"topology_parts", OUT_INT}, {"bandwidth_version", OUT_INT},
+	{"bandwidth_links", OUT_INT},
 };
 
 /* "2,3"; free() it. */
@@ -77,7 +80,9 @@ static int print(const struct config *cfg, const Gfl__V1__NodeStatus *s,
 		out_text(s->cluster_id), out_text(s->instance_id),
 		out_text(s->version), out_int(s->outbox),
 		out_int(s->delivered), out_int(s->expired), out_bool(s->ready),
-		out_text(peers));
+		out_text(peers), out_int(s->topology_version),
+		out_int(s->topology_edges), out_int(s->topology_parts),
+		out_int(s->bandwidth_version), out_int(s->bandwidth_links));
 	free(peers);
 	return out_end(o, err);
 }

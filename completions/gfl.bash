@@ -113,7 +113,7 @@ _gfl_list()
 	*)
 		case $cur in
 		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W 'nodes trainers runs' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'nodes trainers runs topology bandwidth' -- "$cur");;
 		esac;;
 	esac
 }
@@ -136,7 +136,7 @@ _gfl_log()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --from --to --follow --db --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --from --to --follow --db --help --version --quiet --verbose --config --show-config --log-level --log-format --base --delta --trainers' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'list follow append' -- "$cur");;
 		esac;;
 	esac
@@ -356,6 +356,26 @@ _gfl_status()
 	esac
 }
 complete -o default -F _gfl_status gfl-status
+_gfl_topo()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl matrix dot' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--degree --probability --rows --seed --weights --bandwidth --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'ring star full grid regular random' -- "$cur");;
+		esac;;
+	esac
+}
+complete -o default -F _gfl_topo gfl-topo
 _gfl_trainer()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]}
@@ -412,7 +432,7 @@ _gfl()
 	if [ "$COMP_CWORD" -gt 1 ] && declare -F "$of" >/dev/null; then
 		"$of"
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'check data gateway leader list log model monitor node plot recv run scenario send sim status trainer wait help' -- \
+		mapfile -t COMPREPLY < <(compgen -W 'check data gateway leader list log model monitor node plot recv run scenario send sim status topo trainer wait help' -- \
 			"${COMP_WORDS[COMP_CWORD]}")
 	fi
 }

@@ -30,7 +30,8 @@ struct pace_next pace_next(const struct pace *p)
 		fastest = planned_to - 1;
 	if (fastest >= p->rounds)
 		fastest = p->rounds - 1;
-	if (fastest - next.t > PACE_BEHIND && !p->alone) {
+	if (fastest - next.t > (p->graph ? PACE_BEHIND_GRAPH : PACE_BEHIND) &&
+	    !p->alone) {
 		next.skipped = fastest - next.t;
 		next.t = fastest;
 	}

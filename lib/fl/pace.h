@@ -10,7 +10,13 @@
 
 #include "plan/round.h"
 
-enum { PACE_BEHIND = 8 };
+enum {
+	PACE_BEHIND = 8,
+	/* Along a graph some rest for long, and rests cost nothing: it takes
+	 * more to be late. Above what a leader then plans ahead of the slowest.
+	 */
+	PACE_BEHIND_GRAPH = 2 * PLAN_ROUNDS,
+};
 
 enum pace_step {
 	PACE_WAIT,     /* for a plan */
@@ -27,6 +33,7 @@ struct pace {
 	int64_t at;      /* the last round done, or -1 */
 	int64_t fastest; /* the highest round seen in others, or -1 */
 	bool alone;	 /* the run pairs nobody: nobody waits, no jumps */
+	bool graph;	 /* a topology says who pairs */
 };
 
 struct pace_next {

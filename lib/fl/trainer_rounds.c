@@ -174,7 +174,8 @@ static struct pace_next next_of(const struct trainer *t)
 			 .epoch = s->epoch,
 			 .at = t->run.at,
 			 .fastest = t->run.fastest,
-			 .alone = t->run.alone};
+			 .alone = t->run.alone,
+			 .graph = s->graph.n > 0};
 
 	return pace_next(&p);
 }

@@ -108,6 +108,29 @@ static void fill_state(const struct node *n, Gfl__V1__NodeStatus *out)
 	out->epoch = s->epoch;
 }
 
+/* Parts that the topology leaves of the live trainers. */
+static size_t parts(const struct state *s)
+{
+	int64_t *ids = mem_zero(s->ntrainers + 1, sizeof(*ids));
+	size_t n = 0, count;
+
+	for (size_t i = 0; i < s->ntrainers; i++)
+		if (!s->trainers[i]->liveness)
+			ids[n++] = s->trainers[i]->id;
+	count = graph_parts(&s->graph, ids, n);
+	free(ids);
+	return count;
+}
+
+static void fill_links(const struct state *s, Gfl__V1__NodeStatus *out)
+{
+	out->topology_version = s->graph.version;
+	out->topology_edges = (int64_t)s->graph.n;
+	out->topology_parts = s->graph.n ? (int64_t)parts(s) : 1;
+	out->bandwidth_version = s->bandwidth.version;
+	out->bandwidth_links = (int64_t)s->bandwidth.n;
+}
+
 static void fill_pairs(const struct node *n, Gfl__V1__NodeStatus *out)
 {
 	size_t most = n->state->nmembers;
@@ -125,6 +148,7 @@ void handlers_status(struct node *n, Gfl__V1__NodeStatus *out)
 	out->url = (char *)node_url(n);
 	fill_raft(n, out);
 	fill_state(n, out);
+	fill_links(n->state, out);
 	fill_pairs(n, out);
 	out->uptime_s = (double)(clock_ms() - n->started_ms) / 1000;
 	out->gateway_reachable = announce_reaches(n);

@@ -41,6 +41,9 @@ int state_graph_check(const Gfl__V1__Graph *g, struct err *err) MUST_CHECK;
 int state_bandwidth_check(const Gfl__V1__Bandwidth *b,
 			  struct err *err) MUST_CHECK;
 
+/* The edges that a message within bounds tells; free() them. */
+struct graph_edge *state_edges(const Gfl__V1__Graph *g, size_t *n);
+
 /* The plan in a message; plan_free() it. INVALID_ARGUMENT. */
 int state_plan_decode(struct plan **out, const Gfl__V1__Topology *msg,
 		      struct err *err) MUST_CHECK;

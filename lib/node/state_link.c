@@ -174,8 +174,7 @@ static struct graph_edge edge_of(const Gfl__V1__Edge *e)
 	return out;
 }
 
-/* The edges that a message tells; free() them. */
-static struct graph_edge *edges_of(const Gfl__V1__Graph *g, size_t *n)
+struct graph_edge *state_edges(const Gfl__V1__Graph *g, size_t *n)
 {
 	size_t rows = (size_t)lround(sqrt((double)g->n_weights));
 	struct graph_edge *out =
@@ -231,7 +230,7 @@ void state_apply_graph(struct turn *t, const Gfl__V1__Graph *g)
 	    of_the_past(t, g->form, g->base_version, t->graph_version,
 			"topology"))
 		return;
-	edges = edges_of(g, &n);
+	edges = state_edges(g, &n);
 	next = copy_of(&t->s->graph);
 	if (g->form == FORM(DELTA))
 		graph_apply(&next, edges, n, t->index);

@@ -41,6 +41,8 @@ struct coordinator {
 	struct bandwidth_meter meter;
 	int64_t bandwidth_ms; /* of the last bandwidth act */
 	int64_t enough_ms;    /* when two trainers were last live */
+	int64_t slowest;      /* round of the run's slowest, or -1 */
+	int64_t slowest_ms;   /* since when it is at that */
 };
 
 struct coordinator *coordinator_new(const struct coordinator_opts *opts,
@@ -168,6 +170,34 @@ static int64_t fastest(const struct coordinator *c,
 			most = t;
 	}
 	return most;
+}
+
+static void note_slowest(struct coordinator *c,
+			 const struct coordinator_view *v, int64_t now_ms)
+{
+	int64_t least = INT64_MAX;
+
+	for (size_t i = 0; v->run && i < v->ntrainers; i++) {
+		int64_t t = round_of(c, v->run->id, v->trainers[i].id);
+
+		if (v->trainers[i].runs && t < least)
+			least = t;
+	}
+	if (least != c->slowest)
+		c->slowest_ms = now_ms;
+	c->slowest = least;
+}
+
+/* The round that plans are to be ahead of. Along a graph with few edges many
+ * rest, and rests cost nothing: so that nobody runs far ahead of whom he is to
+ * meet, it is that of the slowest, unless it is at it for a round's deadline. */
+static int64_t front(const struct coordinator *c,
+		     const struct coordinator_view *v, int64_t now_ms)
+{
+	int64_t most = fastest(c, v);
+	bool moves = now_ms - c->slowest_ms < (int64_t)v->run->deadline_ms;
+
+	return v->graph->n && moves && c->slowest < most ? c->slowest : most;
 }
 
 /* --- who is down --------------------------------------------------------- */
@@ -331,7 +361,7 @@ static bool look_for_end(struct coordinator *c,
 /* The first round that needs a plan now, or -1. Where the fastest has finished,
  * the last is planned for those who have not. */
 static int64_t round_to_plan(const struct coordinator *c,
-			     const struct coordinator_view *v)
+			     const struct coordinator_view *v, int64_t now_ms)
 {
 	int64_t run = v->run->id, planned = plans_epoch(v->plans, run);
 	int64_t next = fastest(c, v) + 1;
@@ -346,16 +376,17 @@ static int64_t round_to_plan(const struct coordinator *c,
 			       : -1;
 	if (planned < v->epoch)
 		return runners(v) > 0 ? next : -1;
-	if (end >= v->run->rounds || next < end - PLAN_ROUNDS / 2)
+	if (end >= v->run->rounds ||
+	    front(c, v, now_ms) + 1 < end - PLAN_ROUNDS / 2)
 		return -1;
 	return end > next ? end : next;
 }
 
 static bool look_for_plan(struct coordinator *c,
-			  const struct coordinator_view *v,
+			  const struct coordinator_view *v, int64_t now_ms,
 			  struct coordinator_act *act)
 {
-	int64_t t0 = round_to_plan(c, v);
+	int64_t t0 = round_to_plan(c, v, now_ms);
 
 	if (t0 < 0)
 		return false;
@@ -411,11 +442,12 @@ enum coordinator_kind coordinator_next(struct coordinator *c,
 {
 	*act = (struct coordinator_act){0};
 	note_arrivals(c, v, now_ms);
+	note_slowest(c, v, now_ms);
 	if (runners(v) >= 2 || !v->run)
 		c->enough_ms = now_ms;
 	if (!look_for_down(c, v, now_ms, act) &&
 	    !(v->run && look_for_end(c, v, now_ms, act)) &&
-	    !(v->run && look_for_plan(c, v, act)))
+	    !(v->run && look_for_plan(c, v, now_ms, act)))
 		(void)look_for_bandwidth(c, v, now_ms, act);
 	return act->kind;
 }

@@ -92,6 +92,28 @@ finished_by() { # IDS, as JSON
 		jq -e '.[0] | .accuracy > 0.4 and .examples == 500'
 }
 
+@test "trainers exchange along the topology, also one that comes during a run, and without it all with all" {
+	federation 1
+	echo 1 2 | gfl-log append topology
+	[ "$(gfl-status -F topology_parts)" = 2 ]
+	run 40
+	over
+	table 'map(.exchanges) == [40, 40, 0]'
+	grep -q "topology_not_connected parts=2 .* run=$id" n1.log
+	run 4000
+	at_round 5
+	gfl-topo star 3 | gfl-log append topology
+	[ "$(gfl-status -F topology_parts)" = 1 ]
+	until table '.[2].exchanges > 5'; do
+		at_round $(($(gfl-status -F round) + 5))
+	done
+	gfl-run stop "$id"
+	echo '[]' | gfl-log append topology
+	run 60
+	over
+	table 'map(.exchanges) == [40, 40, 40]'
+}
+
 @test "a dense exchange leaves both partners with the same model" {
 	cluster 1
 	trainer 1 1

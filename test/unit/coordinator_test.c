@@ -377,3 +377,28 @@ TEST(a_weight_scales_the_speed_that_the_planner_sees)
 		CHECK(plan_partner(plans_at(&w.plans, 1, 7, t, NULL), 1) != 3);
 	teardown(&w);
 }
+
+TEST(along_a_graph_plans_wait_for_the_slowest_but_not_for_ever)
+{
+	static const struct graph_edge path[] = {{1, 2, 1}, {2, 3, 1}};
+	struct world w;
+
+	setup(&w, 3);
+	graph_replace(&w.graph, path, 2, 8);
+	CHECK_INT(next(&w), COORDINATOR_PLAN); /* rounds 0 to 15 */
+	for (int64_t id = 1; id < 4; id++)
+		coordinator_reported(w.c, 1, id, 0, NAN);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	coordinator_reported(w.c, 1, 1, 15, NAN);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	coordinator_reported(w.c, 1, 2, 7, NAN);
+	coordinator_reported(w.c, 1, 3, 7, NAN);
+	CHECK_INT(next(&w), COORDINATOR_PLAN); /* 16 to 31 */
+	coordinator_reported(w.c, 1, 1, 31, NAN);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	w.now += w.run.deadline_ms; /* nobody else has moved since */
+	all_hear(&w);
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	CHECK_INT(plans_end(&w.plans, 1), 40);
+	teardown(&w);
+}

@@ -14,7 +14,12 @@ static void add(struct plans *s, int64_t epoch, int64_t t0)
 static struct pace_next ask(const struct plans *s, int64_t epoch, int64_t at,
 			    int64_t fastest)
 {
-	struct pace p = {s, 1, 40, epoch, at, fastest, false};
+	struct pace p = {.plans = s,
+			 .run = 1,
+			 .rounds = 40,
+			 .epoch = epoch,
+			 .at = at,
+			 .fastest = fastest};
 
 	return pace_next(&p);
 }
@@ -109,12 +114,36 @@ TEST(pace_ends_after_the_last_round)
 TEST(pace_jumps_over_nothing_where_nobody_waits)
 {
 	struct plans s = {0};
-	struct pace p = {&s, 1, 40, 3, 1, 15, true};
+	struct pace p = {&s, 1, 40, 3, 1, 15, true, false};
 
 	add(&s, 3, 0);
 	CHECK_INT(pace_next(&p).t, 2);
 	CHECK_INT(pace_next(&p).skipped, 0);
 	p.alone = false;
 	CHECK_INT(pace_next(&p).t, 15);
+	plans_release(&s);
+}
+
+TEST(along_a_graph_it_takes_more_to_be_late)
+{
+	struct plans s = {0};
+	struct pace p = {.plans = &s,
+			 .run = 1,
+			 .rounds = 80,
+			 .epoch = 3,
+			 .at = 0,
+			 .fastest = 30,
+			 .graph = true};
+
+	for (int64_t t = 0; t < 80; t += PLAN_ROUNDS)
+		add(&s, 3, t);
+	s.n = 3; /* to round 48: somebody is at 24, as the plans tell */
+	CHECK_INT(pace_next(&p).t, 1);
+	p.fastest = 40;
+	CHECK_INT(pace_next(&p).t, 40);
+	p.graph = false;
+	p.fastest = 10;
+	CHECK_INT(pace_next(&p).t, 24);
+	s.n = 5;
 	plans_release(&s);
 }
