@@ -19,7 +19,9 @@ struct config {
 	int64_t rounds, steps, batch, seed, min_trainers, eval_every;
 	int64_t deadline_ms, give_up_ms, every_ms;
 	double keep, lr, momentum, target;
-	bool follow, wait, history;
+	double weight_decay, prox, lr_decay;
+	int64_t lr_every;
+	bool follow, wait, history, nesterov, lr_cosine;
 };
 
 static const struct opt opts[] = {
@@ -35,7 +37,8 @@ static const struct opt opts[] = {
 
 static const struct opt start_opts[] = {
 	OPT_STRING('m', "model", struct config, model, "MODEL", "mlp",
-		   "a preset, or layers: \"dense 128; relu; dense 10\""),
+		   "a preset, or layers: \"dense 128; relu; dense 10\" (see "
+		   "gfl-model)"),
 	OPT_INT64(0, "rounds", struct config, rounds, "N", "100", 1, 1000000,
 		  "rounds of local steps and one exchange"),
 	OPT_INT64(0, "steps", struct config, steps, "N", "5", 1, 100000,
@@ -46,6 +49,18 @@ static const struct opt start_opts[] = {
 		 "learning rate"),
 	OPT_REAL(0, "momentum", struct config, momentum, "M", "0.9", 0, 1,
 		 "of SGD"),
+	OPT_BOOL(0, "nesterov", struct config, nesterov,
+		 "Nesterov's momentum"),
+	OPT_REAL(0, "weight-decay", struct config, weight_decay, "D", "0", 0, 1,
+		 "of all parameters but batch normalisation's"),
+	OPT_REAL(0, "prox", struct config, prox, "MU", "0", 0, 1000,
+		 "FedProx: pull local steps to where the round began"),
+	OPT_INT64(0, "lr-every", struct config, lr_every, "ROUNDS", "0", 0,
+		  1000000, "multiply the rate after so many; 0: never"),
+	OPT_REAL(0, "lr-decay", struct config, lr_decay, "FACTOR", "0.992",
+		 1e-6, 1, "by what --lr-every multiplies the rate"),
+	OPT_BOOL(0, "lr-cosine", struct config, lr_cosine,
+		 "let the rate fall to 0 over the rounds, as a cosine"),
 	OPT_REAL(0, "keep", struct config, keep, "SHARE", "0.01", 1e-6, 1,
 		 "share of the parameters that travels in an exchange"),
 	OPT_WORD(0, "scheme", struct config, scheme, "SCHEME", "strat|dense",
@@ -147,6 +162,12 @@ static int propose(const struct config *cfg, int64_t *id, struct err *err)
 	spec.batch = cfg->batch;
 	spec.lr = cfg->lr;
 	spec.momentum = cfg->momentum;
+	spec.nesterov = cfg->nesterov;
+	spec.weight_decay = cfg->weight_decay;
+	spec.prox = cfg->prox;
+	spec.lr_every = cfg->lr_every;
+	spec.lr_decay = cfg->lr_every ? cfg->lr_decay : 0;
+	spec.lr_cosine = cfg->lr_cosine;
 	spec.seed = (uint64_t)cfg->seed;
 	spec.min_trainers = cfg->min_trainers;
 	spec.target_accuracy = cfg->target;

@@ -6,13 +6,14 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "fl/trainer.h"
+#include "nn/threads.h"
 #include "wire/tls.h"
 
 struct config {
 	struct daemon_opts daemon;
 	struct opt_list nodes, gateways;
 	const char *data, *index, *test, *model_out;
-	int classes;
+	int classes, threads;
 	int64_t trainer_id, eval_every, checkpoint_ms;
 	bool no_runs;
 };
@@ -32,6 +33,8 @@ static const struct opt opts[] = {
 		 "evaluate on this, a file or a folder likewise"),
 	OPT_INT(0, "classes", struct config, classes, "N", "10", 0, 256,
 		"refuse labels from this on; 0 takes whatever comes"),
+	OPT_INT(0, "threads", struct config, threads, "N", "1", 1, THREADS_MAX,
+		"compute on so many threads"),
 	OPT_INT64(0, "eval-every", struct config, eval_every, "ROUNDS", "20", 1,
 		  INT64_MAX, "evaluate so often, unless the run says"),
 	OPT_SECONDS(0, "checkpoint-every", struct config, checkpoint_ms, "10",
@@ -115,7 +118,8 @@ static int open_data(struct app *app, const struct config *cfg, struct err *err)
 static int open_trainer(struct app *app, const struct config *cfg,
 			const char *db, struct err *err)
 {
-	const struct learner_data data = {app->train, &app->index, app->test};
+	const struct learner_data data = {app->train, &app->index, app->test,
+					  cfg->threads};
 	const struct trainer_opts how = {
 		.nodes = cfg->nodes.at,
 		.nnodes = cfg->nodes.n,
@@ -214,7 +218,7 @@ int main(int argc, char **argv)
 	struct err err;
 
 	opt_parse(&prog, &cfg, argc, argv);
-	if (run(&cfg, &err))
+	if (threads_begin(cfg.threads, argv, &err) || run(&cfg, &err))
 		return err_report(&prog, &err);
 	return 0;
 }

@@ -2,18 +2,19 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "nn/eval.h"
 #include "nn/net.h"
-#include "nn/optim.h"
 
 /* What lies between a batch and a step. */
 struct learner_work {
 	struct learner_data data;
 	struct net *net;
 	float *grads;
-	float *x; /* room for batch examples */
+	float *anchor; /* the model that steps began with; NULL until asked */
+	float *x;      /* room for batch examples */
 	int32_t *labels;
 	int room;
 };
@@ -25,7 +26,11 @@ static int open_net(struct learner *l, struct err *err)
 
 	if (!rc && w->data.test)
 		rc = eval_fits(l->model, w->data.test, err);
-	return rc ? rc : net_open(&w->net, l->model, NULL, err);
+	if (!rc)
+		rc = net_open(&w->net, l->model, NULL, err);
+	if (!rc && w->data.threads > 1)
+		net_threads(w->net, w->data.threads);
+	return rc;
 }
 
 int learner_open(struct learner **out, const char *model,
@@ -62,6 +67,7 @@ void learner_free(struct learner *l)
 	w = l->work;
 	net_close(w->net);
 	free(w->grads);
+	free(w->anchor);
 	free(w->x);
 	free(w->labels);
 	free(w);
@@ -89,11 +95,32 @@ static void make_room(struct learner *l, int batch)
 	w->room = batch;
 }
 
+static const float *anchor_of(struct learner *l)
+{
+	struct learner_work *w = l->work;
+	const size_t size = l->model->n * sizeof(*w->anchor);
+
+	if (!w->anchor)
+		w->anchor = mem_zero(1, size);
+	return memcpy(w->anchor, l->params, size);
+}
+
+static struct sgd sgd_of(const struct learner_steps *how)
+{
+	return (struct sgd){
+		.lr = (float)schedule_rate(&how->schedule, how->lr, how->round),
+		.momentum = (float)how->momentum,
+		.weight_decay = (float)how->weight_decay,
+		.prox = (float)how->prox,
+		.nesterov = how->nesterov,
+	};
+}
+
 int learner_train(struct learner *l, const struct learner_steps *how,
 		  double *loss, struct err *err)
 {
-	struct sgd sgd = {.lr = (float)how->lr,
-			  .momentum = (float)how->momentum};
+	const struct sgd sgd = sgd_of(how);
+	const float *anchor = how->prox > 0 ? anchor_of(l) : NULL;
 	struct learner_work *w = l->work;
 	struct net_score score = {0};
 	int rc = 0, n;
@@ -107,8 +134,8 @@ int learner_train(struct learner *l, const struct learner_steps *how,
 		rc = net_grad(w->net, l->params, w->x, w->labels, n, w->grads,
 			      &score, err);
 		if (!rc)
-			sgd_step(&sgd, l->params, l->velocity, w->grads,
-				 l->model->n);
+			sgd_model(&sgd, l->model, l->params, l->velocity,
+				  w->grads, anchor);
 	}
 	*loss = score.n ? score.loss / (double)score.n : 0;
 	if (!rc && !isfinite(*loss))

@@ -5,12 +5,14 @@
 #ifndef FL_LEARNER_H
 #define FL_LEARNER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "nn/data.h"
 #include "nn/index.h"
 #include "nn/model.h"
+#include "nn/optim.h"
 #include "nn/sampler.h"
 
 /* The data of a trainer, borrowed by its learners. */
@@ -18,13 +20,18 @@ struct learner_data {
 	const struct data *train;
 	const struct index *index; /* which of train are its own */
 	const struct data *test;   /* NULL: does not evaluate */
+	int threads;               /* to compute on; 0 is 1 */
 };
 
-/* How it learns: local steps of SGD. */
+/* How it learns: local steps of SGD, at the rate that the schedule has for the
+ * round. */
 struct learner_steps {
 	int64_t steps;
 	int batch;
-	double lr, momentum;
+	double lr, momentum, weight_decay, prox;
+	bool nesterov;
+	struct schedule schedule;
+	int64_t round;
 };
 
 struct learner {

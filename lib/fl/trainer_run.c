@@ -24,6 +24,21 @@ void trainer_stay_out(struct trainer *t, const struct err *err)
 	link_take_part(t->link, false);
 }
 
+static struct learner_steps steps_of(const Gfl__V1__RunSpec *spec)
+{
+	return (struct learner_steps){
+		.steps = spec->steps,
+		.batch = (int)spec->batch,
+		.lr = spec->lr,
+		.momentum = spec->momentum,
+		.weight_decay = spec->weight_decay,
+		.prox = spec->prox,
+		.nesterov = spec->nesterov,
+		.schedule = {spec->lr_decay, spec->lr_every,
+			     spec->lr_cosine ? spec->rounds : 0},
+	};
+}
+
 /* The model of the run, as its settings have it. */
 static int open_run(struct trainer *t, const Gfl__V1__Run *run, struct err *err)
 {
@@ -38,8 +53,7 @@ static int open_run(struct trainer *t, const Gfl__V1__Run *run, struct err *err)
 						   : t->opts.eval_every,
 		.seed = spec->seed,
 		.alone = !strcmp(spec->policy, "none"),
-		.steps = {spec->steps, (int)spec->batch, spec->lr,
-			  spec->momentum},
+		.steps = steps_of(spec),
 		.tally = {.loss = NAN, .accuracy = NAN, .accuracy_alone = NAN},
 		.at = -1,
 		.fastest = -1,

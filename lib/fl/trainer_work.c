@@ -92,6 +92,7 @@ void trainer_submit(struct trainer *t, unsigned what, worker_fn *done)
 	w->what = what;
 	w->learner = t->run.learner;
 	w->steps = t->run.steps;
+	w->steps.round = t->run.at;
 	w->resume.run = t->run.id;
 	w->resume.round = t->run.at;
 	w->resume.tally = t->run.tally;

@@ -55,6 +55,25 @@ static bool within(double x, double low, double high)
 	return isfinite(x) && x >= low && x <= high;
 }
 
+static int check_rate(const Gfl__V1__RunSpec *s, struct err *err)
+{
+	if (!within(s->lr, 1e-12, 1e3))
+		return wrong(err, "lr", "above 0 and at most 1000");
+	if (!within(s->momentum, 0, 0.999999))
+		return wrong(err, "momentum", "from 0 to below 1");
+	if (s->nesterov && s->momentum == 0)
+		return wrong(err, "momentum", "above 0 with nesterov");
+	if (!within(s->weight_decay, 0, 1))
+		return wrong(err, "weight_decay", "0 to 1");
+	if (!within(s->prox, 0, 1e3))
+		return wrong(err, "prox", "0 to 1000");
+	if (!within(s->lr_every, 0, STATE_ROUNDS_MAX))
+		return wrong(err, "lr_every", "0 to 10,000,000");
+	if (s->lr_every && !within(s->lr_decay, 1e-6, 1))
+		return wrong(err, "lr_decay", "above 0 and at most 1");
+	return 0;
+}
+
 static int check_numbers(const Gfl__V1__RunSpec *s, struct err *err)
 {
 	if (!within(s->rounds, 1, STATE_ROUNDS_MAX))
@@ -65,10 +84,8 @@ static int check_numbers(const Gfl__V1__RunSpec *s, struct err *err)
 		return wrong(err, "steps", "1 to 1,000,000");
 	if (!within(s->batch, 1, 1 << 20))
 		return wrong(err, "batch", "1 to 1,048,576");
-	if (!within(s->lr, 1e-12, 1e3))
-		return wrong(err, "lr", "above 0 and at most 1000");
-	if (!within(s->momentum, 0, 0.999999))
-		return wrong(err, "momentum", "from 0 to below 1");
+	if (check_rate(s, err))
+		return (int)err->code;
 	if (!within(s->min_trainers, 2, STATE_TRAINERS_MAX))
 		return wrong(err, "min_trainers", "2 to 4096");
 	if (!within(s->target_accuracy, 0, 1))

@@ -78,7 +78,8 @@ static int steps(struct trainer *t, const struct data *d, int batch, int count,
 		if (net_grad(t->net, t->params, t->x, t->labels, n, t->grads,
 			     &score, err))
 			return (int)err->code;
-		sgd_step(&sgd, t->params, t->velocity, t->grads, t->model->n);
+		sgd_model(&sgd, t->model, t->params, t->velocity, t->grads,
+			  NULL);
 	}
 	return 0;
 }

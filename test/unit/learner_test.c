@@ -20,8 +20,9 @@ static struct data set = {.count = IMAGES,
 			  .labels_path = "labels"};
 static uint32_t all[IMAGES];
 static struct index mine = {all, IMAGES};
-static const struct learner_data data = {&set, &mine, &set};
-static const struct learner_steps steps = {20, 10, 0.5, 0.9};
+static const struct learner_data data = {&set, &mine, &set, 1};
+static const struct learner_steps steps = {
+	.steps = 20, .batch = 10, .lr = 0.5, .momentum = 0.9};
 static const char MODEL[] = "input 1 2 2; dense 8; relu; dense 2";
 
 static void make_data(void)
@@ -62,7 +63,8 @@ TEST(learner_learns)
 
 TEST(learner_says_when_the_loss_explodes)
 {
-	struct learner_steps wild = {200, 10, 1e30, 0.9};
+	struct learner_steps wild = {
+		.steps = 200, .batch = 10, .lr = 1e30, .momentum = 0.9};
 	struct learner *l = make(1);
 	struct err err;
 	double loss;
@@ -191,4 +193,44 @@ TEST(history_survives_and_keeps_its_identity)
 	CHECK_INT(n, 600);
 	history_close(h);
 	loop_close(loop);
+}
+
+TEST(learner_follows_the_schedule_of_the_rounds)
+{
+	struct learner_steps how = steps;
+	struct learner *a = make(1), *b = make(1);
+	double loss;
+	struct err err;
+
+	how.schedule = (struct schedule){.decay = 0.5, .every = 1};
+	how.round = 2;
+	CHECK(!learner_train(a, &how, &loss, &err));
+	how.schedule = (struct schedule){0};
+	how.lr /= 4;
+	CHECK(!learner_train(b, &how, &loss, &err));
+	CHECK(!memcmp(a->params, b->params, a->model->n * sizeof(float)));
+	learner_free(a);
+	learner_free(b);
+}
+
+/* With a pull that is as strong as the rate allows the model stays. */
+TEST(learner_with_prox_stays_near_where_it_began)
+{
+	struct learner_steps how = steps;
+	struct learner *start = make(1), *far = make(1), *near = make(1);
+	double loss, moved = 0, held = 0;
+	struct err err;
+
+	how.momentum = 0;
+	CHECK(!learner_train(far, &how, &loss, &err));
+	how.prox = 1.5;
+	CHECK(!learner_train(near, &how, &loss, &err));
+	for (size_t i = 0; i < start->model->n; i++) {
+		moved += pow((double)(far->params[i] - start->params[i]), 2);
+		held += pow((double)(near->params[i] - start->params[i]), 2);
+	}
+	CHECK(held > 0 && held < moved / 4);
+	learner_free(start);
+	learner_free(far);
+	learner_free(near);
 }

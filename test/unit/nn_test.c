@@ -243,7 +243,7 @@ static void train(struct rig *r, int steps)
 		/* sizes of batch that vary more than any cache of them */
 		CHECK(!net_grad(r->net, r->params, r->x, r->labels,
 				r->n - i % 7, r->grads, &score, &err));
-		sgd_step(&sgd, r->params, velocity, r->grads, r->m->n);
+		sgd_model(&sgd, r->m, r->params, velocity, r->grads, NULL);
 	}
 	free(velocity);
 }
@@ -304,27 +304,93 @@ TEST(loss_of_large_logits_is_finite)
 TEST(sgd_is_pytorchs_with_momentum_and_weight_decay)
 {
 	/* torch.optim.SGD(lr=0.1, momentum=0.5, weight_decay=0.1), by hand */
-	const struct sgd sgd = {0.1F, 0.5F, 0.1F};
+	const struct sgd sgd = {0.1F, 0.5F, 0.1F, 0, false};
 	float p[] = {1}, v[] = {0};
 	const float g[] = {2};
 
-	sgd_step(&sgd, p, v, g, 1);
+	sgd_step(&sgd, p, v, g, NULL, 1);
 	CHECK_NEAR((double)v[0], 2.1, 1e-6);
 	CHECK_NEAR((double)p[0], 0.79, 1e-6);
-	sgd_step(&sgd, p, v, g, 1);
+	sgd_step(&sgd, p, v, g, NULL, 1);
 	CHECK_NEAR((double)v[0], 3.129, 1e-6);
 	CHECK_NEAR((double)p[0], 0.4771, 1e-6);
 }
 
+TEST(sgd_nesterov_is_pytorchs)
+{
+	/* torch.optim.SGD(lr=0.1, momentum=0.5, nesterov=True), by hand */
+	const struct sgd sgd = {.lr = 0.1F, .momentum = 0.5F, .nesterov = true};
+	float p[70], v[70] = {0}, g[70];
+
+	for (int i = 0; i < 70; i++) {
+		p[i] = 1;
+		g[i] = 2;
+	}
+	sgd_step(&sgd, p, v, g, NULL, 70);
+	CHECK_NEAR((double)v[69], 2, 1e-6);
+	CHECK_NEAR((double)p[69], 0.7, 1e-6);
+	sgd_step(&sgd, p, v, g, NULL, 70);
+	for (int i = 0; i < 70; i++) {
+		CHECK_NEAR((double)v[i], 3, 1e-6);
+		CHECK_NEAR((double)p[i], 0.35, 1e-6);
+	}
+}
+
+TEST(sgd_prox_pulls_towards_the_anchor)
+{
+	const struct sgd sgd = {.lr = 0.5F, .prox = 0.5F};
+	float p[70], v[70] = {0}, g[70] = {0}, anchor[70];
+
+	for (int i = 0; i < 70; i++) {
+		p[i] = 3;
+		anchor[i] = (float)i;
+	}
+	sgd_step(&sgd, p, v, g, anchor, 70);
+	for (int i = 0; i < 70; i++)
+		CHECK_NEAR((double)p[i], 3 - 0.25 * (3 - i), 1e-5);
+}
+
+TEST(sgd_decays_all_weights_but_batch_normalisations)
+{
+	const struct sgd sgd = {.lr = 1, .weight_decay = 0.25F};
+	float p[21], v[21] = {0}, g[21] = {0};
+	struct model *m;
+	struct err err;
+
+	CHECK(!model_open(&m, "input 3; dense 2; batchnorm; dense 3", &err));
+	CHECK_INT(m->n, 8 + 4 + 9);
+	for (int i = 0; i < 21; i++)
+		p[i] = 1;
+	sgd_model(&sgd, m, p, v, g, NULL);
+	for (int i = 0; i < 21; i++)
+		CHECK(p[i] == (i >= 8 && i < 12 ? 1 : 0.75F));
+	model_free(m);
+}
+
+TEST(schedule_falls_by_steps_or_as_a_cosine)
+{
+	const struct schedule none = {0}, steps = {.decay = 0.5, .every = 10};
+	const struct schedule cosine = {.rounds = 100};
+
+	CHECK_NEAR(schedule_rate(&none, 0.1, 1000), 0.1, 0);
+	CHECK_NEAR(schedule_rate(&steps, 0.1, 9), 0.1, 1e-12);
+	CHECK_NEAR(schedule_rate(&steps, 0.1, 10), 0.05, 1e-12);
+	CHECK_NEAR(schedule_rate(&steps, 0.1, 39), 0.0125, 1e-12);
+	CHECK_NEAR(schedule_rate(&cosine, 0.1, 0), 0.1, 1e-12);
+	CHECK_NEAR(schedule_rate(&cosine, 0.1, 50), 0.05, 1e-12);
+	CHECK_NEAR(schedule_rate(&cosine, 0.1, 100), 0, 1e-12);
+	CHECK_NEAR(schedule_rate(&cosine, 0.1, 200), 0, 1e-12);
+}
+
 TEST(sgd_velocity_without_gradient_ends_at_zero_not_in_denormals)
 {
-	const struct sgd sgd = {0.1F, 0.9F, 0};
+	const struct sgd sgd = {.lr = 0.1F, .momentum = 0.9F};
 	float p[100], v[100], g[100] = {0};
 
 	for (int i = 0; i < 100; i++)
 		p[i] = v[i] = 1;
 	for (int k = 0; k < 1000; k++) {
-		sgd_step(&sgd, p, v, g, 100);
+		sgd_step(&sgd, p, v, g, NULL, 100);
 		for (int i = 0; i < 100; i++)
 			CHECK(v[i] == 0 || v[i] >= 1e-30F);
 	}

@@ -67,7 +67,7 @@ static void check_trace(const struct trace *t, const char *engine)
 				&err));
 		CHECK_NEAR(score.loss / BATCH, t->loss[step],
 			   1e-6 * t->loss[step]);
-		sgd_step(&sgd, params, velocity, grads, m->n);
+		sgd_model(&sgd, m, params, velocity, grads, NULL);
 	}
 	check_ends(t, m, params);
 	net_close(net);
