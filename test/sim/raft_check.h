@@ -116,7 +116,7 @@ static bool overlap(const struct raft_conf *now, const struct raft_conf *next)
 	return count_bits(moved) <= 1;
 }
 
-static void check_overlap(struct world *w, const struct raft_entry *e)
+static void conf_add(struct world *w, const struct raft_entry *e)
 {
 	struct raft_conf next = {0};
 	struct err err;
@@ -132,6 +132,10 @@ static void check_overlap(struct world *w, const struct raft_entry *e)
 		       e->index);
 	raft_conf_release(&w->conf);
 	w->conf = next;
+	w->conf_fact = mem_grow(w->conf_fact, &w->confs_cap, w->n_confs + 1,
+				sizeof(*w->conf_fact));
+	w->conf_fact[w->n_confs++] = (struct conf_fact){
+		e->index, mem_dup(e->conf, e->conf_len), e->conf_len};
 }
 
 /* Somebody commits an entry first. */
@@ -148,7 +152,7 @@ static void fact_add(struct world *w, const struct server *s,
 	w->t.commits++;
 	check_durable(w, s, e);
 	if (e->type == RAFT_CONFIG)
-		check_overlap(w, e);
+		conf_add(w, e);
 }
 
 /* State machine safety: one entry per index, whoever commits it. */
@@ -241,22 +245,6 @@ static void check_forward(struct world *w, const struct server *s,
 	if (st->role == RAFT_LEADER && st->vote != s->id)
 		broken(w, "server %" PRId64 " leads without its own vote",
 		       s->id);
-}
-
-static void check_server(struct world *w, struct server *s)
-{
-	struct raft_status st;
-
-	raft_status(s->r, &st);
-	w->t.events++;
-	note(w, w->now, s->id << 4 | st.role);
-	note(w, st.last << 32 | st.commit, st.term << 32 | st.durable);
-	check_forward(w, s, &st);
-	if (st.role == RAFT_LEADER)
-		check_leader(w, s, &st);
-	if (st.commit != s->seen_commit)
-		check_commit(w, s, &st);
-	s->was = st;
 }
 
 #endif

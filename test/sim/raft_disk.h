@@ -61,6 +61,28 @@ static char *image_make(const struct machine *m, int64_t *len)
 	return (char *)i;
 }
 
+/* The configuration that is committed at this index, or NULL. */
+static const struct conf_fact *conf_at(const struct world *w, int64_t index)
+{
+	size_t n = w->n_confs;
+
+	while (n && w->conf_fact[n - 1].index > index)
+		n--;
+	return n ? &w->conf_fact[n - 1] : NULL;
+}
+
+/* A snapshot is of what was committed. */
+static bool image_fits(const struct world *w, const struct raft_snapshot *of,
+		       const struct image *i)
+{
+	const struct conf_fact *f = conf_at(w, of->index);
+
+	return i->index == of->index && (size_t)i->index <= w->n_facts &&
+	       w->fact[i->index - 1].term == of->term &&
+	       w->fact[i->index - 1].chain == i->chain && f &&
+	       f->len == of->conf_len && !memcmp(f->bytes, of->conf, f->len);
+}
+
 /* The machine becomes what the bytes say, which must be what the entries that
  * were committed make. */
 static void image_restore(struct world *w, struct server *s,
@@ -77,9 +99,7 @@ static void image_restore(struct world *w, struct server *s,
 		return;
 	}
 	memcpy(&i, bytes, sizeof(i));
-	if (i.index != of->index || (size_t)i.index > w->n_facts ||
-	    w->fact[i.index - 1].term != of->term ||
-	    w->fact[i.index - 1].chain != i.chain) {
+	if (!image_fits(w, of, &i)) {
 		broken(w,
 		       "snapshots: server %" PRId64
 		       " takes one of entry %" PRId64 " that is not the state",

@@ -156,13 +156,14 @@ static void fault_member(struct world *w)
 	struct server *s = some_leader(w);
 	struct raft_member to[4];
 	struct raft_entry e = {0};
-	struct raft_status st;
+	struct raft_status before, st;
 	int64_t id = 1 + (int64_t)chance(w, SERVERS), index, term;
 	size_t n = chance(w, 2) ? 1 : 2 + chance(w, 3);
 	struct err err;
 
 	if (!s)
 		return;
+	raft_status(s->r, &before);
 	for (size_t i = 0; i < n; i++, id = id % SERVERS + 1)
 		to[i] = (struct raft_member){
 			.id = id,
@@ -174,6 +175,11 @@ static void fault_member(struct world *w)
 		raft_status(s->r, &st);
 		w->t.changes++;
 		w->t.joints += st.joint;
+		if (!before.committed_in_term && !w->lenient)
+			broken(w,
+			       "configuration: server %" PRId64
+			       " changes it without a commit in its term",
+			       s->id);
 	}
 	drain(w, s);
 }

@@ -4,6 +4,25 @@
 #define RAFT_HOST_H
 
 #include "raft_client.h"
+#include "raft_rules.h"
+
+/* Every promise, after an event at s. */
+static void check_server(struct world *w, struct server *s)
+{
+	struct raft_status st;
+
+	raft_status(s->r, &st);
+	w->t.events++;
+	note(w, w->now, s->id << 4 | st.role);
+	note(w, st.last << 32 | st.commit, st.term << 32 | st.durable);
+	check_forward(w, s, &st);
+	if (st.role == RAFT_LEADER)
+		check_leader(w, s, &st);
+	if (st.commit != s->seen_commit)
+		check_commit(w, s, &st);
+	check_rules(w, s, &st);
+	s->was = st;
+}
 
 static bool take_writes(struct world *w, struct server *s)
 {
@@ -25,11 +44,7 @@ static bool send_all(struct world *w, struct server *s)
 	bool any = false;
 
 	while (raft_next_msg(s->r, &m)) {
-		if (s->failed)
-			broken(w,
-			       "server %" PRId64
-			       " speaks after its disk failed",
-			       s->id);
+		check_said(w, s, &m);
 		if (m.type == RAFT_PIECE)
 			m.data = s->disk.bytes + m.hint;
 		net_send(w, &m);

@@ -115,6 +115,9 @@ static void world_release(struct world *w)
 	free(w->seen);
 	free(w->leader);
 	raft_conf_release(&w->conf);
+	for (size_t i = 0; i < w->n_confs; i++)
+		free(w->conf_fact[i].bytes);
+	free(w->conf_fact);
 	linear_release(&w->history);
 }
 
@@ -149,6 +152,7 @@ static void server_turn(struct world *w, struct server *s)
 		finish_writes(w, s);
 	} else {
 		raft_tick(s->r, local_ms(w, s));
+		check_heard(w, s);
 		drain(w, s);
 	}
 }
@@ -294,11 +298,12 @@ static void peace(struct world *w)
 }
 
 /* Run a seed; w->broken says what did not hold. The caller releases w. */
-static inline void world_run(struct world *w, uint64_t seed)
+static inline void world_run(struct world *w, uint64_t seed, bool lenient)
 {
 	int64_t storm_ms;
 
 	world_choose(w, seed);
+	w->lenient = lenient;
 	storm_ms = w->election_max_ms * (6 + (int64_t)chance(w, 18));
 	run_to(w, storm_ms * MS);
 	if (!w->broken[0])

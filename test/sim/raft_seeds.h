@@ -53,7 +53,7 @@ static inline bool seed_run(uint64_t seed, struct totals *t, uint64_t *hash)
 	struct world w;
 	bool good;
 
-	world_run(&w, seed);
+	world_run(&w, seed, false);
 	good = !w.broken[0];
 	for (int i = 1; i <= SERVERS && !good; i++)
 		if (w.server[i].r)

@@ -117,6 +117,12 @@ struct fact { /* an entry that was committed */
 	uint32_t crc, chain; /* chain: with all before it */
 };
 
+struct conf_fact { /* a configuration that was committed */
+	int64_t index;
+	void *bytes;
+	size_t len;
+};
+
 struct seen { /* an entry that is in some log: one per index and term */
 	int64_t index, term, before;
 	uint32_t crc;
@@ -129,7 +135,8 @@ struct event {
 
 /* What happened in a world, or in many. */
 struct totals {
-	int64_t events, messages, commits, reads, crashes, elections, changes, joints;
+	int64_t events, messages, commits, reads, crashes, elections, changes,
+		joints;
 	int64_t snapshots, installs, pauses, failed_writes, transfers, refused;
 	int64_t died_at[POINTS];
 };
@@ -143,8 +150,9 @@ struct world {
 	struct event *event; /* a heap by time */
 	size_t n_events, events_cap;
 	int64_t order, next_fault, next_client;
-	bool calm;  /* faults are over */
-	bool quiet; /* and nobody begins anything */
+	bool calm;    /* faults are over */
+	bool quiet;   /* and nobody begins anything */
+	bool lenient; /* raft_rules.h does not count, only what comes of it */
 	struct totals t;
 	char broken[512]; /* the promise that did not hold */
 
@@ -174,6 +182,8 @@ struct world {
 	int64_t *leader; /* by term */
 	size_t leaders_cap;
 	struct raft_conf conf; /* the last that was committed */
+	struct conf_fact *conf_fact;
+	size_t n_confs, confs_cap;
 	int64_t floor;         /* newest index somebody was told of */
 	struct linear history; /* what clients did, in moments */
 	int64_t moment;

@@ -210,7 +210,7 @@ TEST(a_snapshot_carries_a_joint_configuration)
 		CHECK(arrive(&t, 0, 0, 0, false));
 		sync_disk(&t, 6);
 	}
-	CHECK_INT(t.w.installs, 1);
+	CHECK_INT(t.w.t.installs, 1);
 	CHECK(status(&t, 6).joint);
 	CHECK_INT(role_of(6, 2), RAFT_VOTER);
 	CHECK_INT(role_of(6, 5), RAFT_VOTER);

@@ -49,7 +49,7 @@ TEST(who_is_too_far_behind_gets_the_snapshot_and_then_entries)
 	client(&t, 1, false);
 	settle(&t);
 	CHECK_INT(t.w.server[3].machine.effects[1], 21);
-	CHECK_INT(t.w.installs, 1);
+	CHECK_INT(t.w.t.installs, 1);
 	trace_end(&t);
 }
 
@@ -61,7 +61,7 @@ TEST(a_snapshot_goes_in_pieces_one_at_a_time)
 	restart(&t, 1);
 	elect_quietly(&t, 1);
 	beat(1);
-	CHECK_INT(t.w.installs, 1);
+	CHECK_INT(t.w.t.installs, 1);
 	CHECK_INT(status(&t, 3).commit, status(&t, 1).commit);
 	trace_end(&t);
 }
@@ -97,11 +97,11 @@ TEST(a_piece_that_is_lost_is_sent_again_but_not_at_once)
 	first_piece(50);
 	lose(&t, 1, 3, RAFT_PIECE);
 	beat(1);
-	CHECK_INT(t.w.installs, 0);
+	CHECK_INT(t.w.t.installs, 0);
 	CHECK(peer(1, 3).snapshot);
 	for (int i = 0; i < 20; i++)
 		beat(1);
-	CHECK_INT(t.w.installs, 1);
+	CHECK_INT(t.w.t.installs, 1);
 	trace_end(&t);
 }
 
@@ -113,7 +113,7 @@ TEST(an_answer_that_is_lost_only_costs_time)
 	lose(&t, 3, 1, RAFT_PIECE_REPLY);
 	for (int i = 0; i < 20; i++)
 		beat(1);
-	CHECK_INT(t.w.installs, 1);
+	CHECK_INT(t.w.t.installs, 1);
 	trace_end(&t);
 }
 
@@ -133,7 +133,7 @@ TEST(duplicates_do_not_breed)
 		;
 	CHECK_INT(pieces_of(1), 1);
 	settle(&t);
-	CHECK_INT(t.w.installs, 1);
+	CHECK_INT(t.w.t.installs, 1);
 	trace_end(&t);
 }
 
@@ -163,7 +163,7 @@ TEST(a_follower_that_restarts_goes_on_where_its_disk_ends)
 	restart(&t, 3);
 	settle(&t);
 	CHECK_INT(t.w.server[3].disk.got, 0);
-	CHECK_INT(t.w.installs, 1);
+	CHECK_INT(t.w.t.installs, 1);
 	trace_end(&t);
 }
 
@@ -177,7 +177,7 @@ TEST(what_was_not_durable_is_asked_for_again)
 	restart(&t, 3);
 	for (int i = 0; i < 25; i++)
 		beat(1);
-	CHECK_INT(t.w.installs, 1);
+	CHECK_INT(t.w.t.installs, 1);
 	trace_end(&t);
 }
 
@@ -223,7 +223,7 @@ TEST(a_log_with_the_snapshots_last_entry_is_kept)
 	m.data = "abc";
 	CHECK_INT(step(&t, &m), 0);
 	CHECK_STR(terms(&t, 2), "1 2 2 2 2 2 2");
-	CHECK_INT(t.w.installs, 0);
+	CHECK_INT(t.w.t.installs, 0);
 	trace_end(&t);
 }
 
@@ -246,7 +246,7 @@ TEST(a_log_that_conflicts_goes)
 	elect_by_votes(&t, 1);
 	settle(&t);
 	beat(1);
-	CHECK_INT(t.w.installs, 1);
+	CHECK_INT(t.w.t.installs, 1);
 	CHECK_INT(status(&t, 3).last, status(&t, 1).last);
 	CHECK_INT(status(&t, 3).first, 8);
 	trace_end(&t);
@@ -297,7 +297,7 @@ TEST(a_member_that_joins_by_a_snapshot_becomes_a_voter)
 	settle(&t);
 	beat(1);
 	beat(1);
-	CHECK_INT(t.w.installs, 1);
+	CHECK_INT(t.w.t.installs, 1);
 	CHECK_INT(change(&t, 1, 2, RAFT_VOTER), 0);
 	settle(&t);
 	CHECK_INT(raft_conf_role(raft_conf(at(&t, 2)), 2), RAFT_VOTER);
