@@ -7,6 +7,7 @@
 #include "base/out.h"
 #include "base/rand.h"
 #include "nn/model.h"
+#include "plan/topology.h"
 #include "proto/node.pb-c.h"
 #include "registry/directory.h"
 #include "registry/runs.h"
@@ -68,8 +69,8 @@ static const struct opt start_opts[] = {
 	OPT_WORD(0, "dtype", struct config, dtype, "TYPE", "f32", "f32",
 		 "how a value travels"),
 	OPT_WORD(0, "policy", struct config, policy, "POLICY",
-		 "auto|random|ring|none", "auto",
-		 "who exchanges with whom: auto, random, ring or none"),
+		 TOPOLOGY_POLICIES, "auto",
+		 "who exchanges with whom"),
 	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
 		  "of the first model, the masks and the matchings"),
 	OPT_INT64(0, "min-trainers", struct config, min_trainers, "N", "2", 2,

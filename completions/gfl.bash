@@ -274,7 +274,7 @@ _gfl_run()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--scheme) mapfile -t COMPREPLY < <(compgen -W 'strat dense' -- "$cur");;
 	--dtype) mapfile -t COMPREPLY < <(compgen -W 'f32' -- "$cur");;
-	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto random ring none' -- "$cur");;
+	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto saps age random ring all none' -- "$cur");;
 	*)
 		case $cur in
 		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-every --lr-decay --lr-cosine --keep --scheme --dtype --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --give-up --follow --every --wait --reason --history' -- "$cur");;
@@ -318,7 +318,7 @@ _gfl_sim()
 	--data) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--test) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--strategy) mapfile -t COMPREPLY < <(compgen -W 'gossip dpsgd dcd choco psgd fedavg' -- "$cur");;
-	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto random ring none' -- "$cur");;
+	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto saps age random ring all none' -- "$cur");;
 	--scheme) mapfile -t COMPREPLY < <(compgen -W 'dense strat topk' -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;

@@ -80,6 +80,7 @@ void sim_plan_open(struct sim *s)
 
 static void choose_pairs(struct sim *s, int64_t t, struct rand *r)
 {
+	const struct graph anybody = {0};
 	const struct coordinator_view view = {
 		.epoch = 1,
 		.trainers = s->who,
@@ -87,6 +88,7 @@ static void choose_pairs(struct sim *s, int64_t t, struct rand *r)
 		.run = &s->run,
 		.plans = &s->plans,
 		.bandwidth = &s->bandwidth,
+		.graph = &anybody,
 	};
 	const struct plan_round *round;
 

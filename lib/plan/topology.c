@@ -1,31 +1,13 @@
 #include "plan/topology.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "plan/matching.h"
 #include "plan/parts.h"
-
-/* How far below theta an edge may lie and still be used, for variety. */
-static const double SLACK = 0.7;
-
-static const char *const names[] = {
-	[TOPOLOGY_AUTO] = "auto",
-	[TOPOLOGY_RANDOM] = "random",
-	[TOPOLOGY_RING] = "ring",
-	[TOPOLOGY_NONE] = "none",
-};
-
-enum { POLICIES = sizeof(names) / sizeof(names[0]) };
-
-int topology_policy_of(const char *name)
-{
-	for (int i = 0; i < POLICIES; i++)
-		if (!strcmp(names[i], name))
-			return i;
-	return -1;
-}
+#include "plan/topology_impl.h"
 
 size_t topology_window(size_t n)
 {
@@ -63,8 +45,7 @@ void topology_past_add(struct topology_past *p, int64_t t, const int *mate)
 			p->rested[v] = t;
 }
 
-/* The components that the pairs of the window leave. */
-static void parts_of_past(int *part, const struct topology_past *past)
+void topology_parts(int *part, const struct topology_past *past)
 {
 	size_t n = past->n;
 
@@ -75,14 +56,14 @@ static void parts_of_past(int *part, const struct topology_past *past)
 }
 
 /* A speed of 0 is no link at all. */
-static void edges_from(size_t n, const double *bps, double least,
-		       unsigned char *edge)
+void topology_edges(size_t n, const double *bps, double least,
+		    unsigned char *edge)
 {
 	for (size_t i = 0; i < n * n; i++)
 		edge[i] = bps[i] > 0 && bps[i] >= least && i % (n + 1) != 0;
 }
 
-static void clear(int *mate, size_t n)
+void topology_clear(int *mate, size_t n)
 {
 	for (size_t v = 0; v < n; v++)
 		mate[v] = MATCHING_NONE;
@@ -96,13 +77,13 @@ static bool serves(size_t n, const double *bps, double theta)
 	int *part = mem_zero(n, sizeof(*part));
 	bool ok;
 
-	edges_from(n, bps, theta, edge);
+	topology_edges(n, bps, theta, edge);
 	parts_init(part, n);
 	for (size_t i = 0; i < n * n; i++)
 		if (edge[i])
 			parts_join(part, (int)(i / n), (int)(i % n));
 	ok = parts_count(part, n) == 1;
-	clear(part, n);
+	topology_clear(part, n);
 	ok = ok && matching_augment(n, edge, part) == n / 2;
 	free(part);
 	free(edge);
@@ -142,115 +123,32 @@ double topology_theta(size_t n, const double *bps)
 	return theta;
 }
 
-struct edge {
-	int a, b;
-};
-
-/* One round's choice under policy auto. edge is the graph that may be used. */
-struct choice {
-	size_t n;
-	const struct topology_past *past;
-	struct rand *r;
-	unsigned char *edge;
-	int *part;          /* components of the window */
-	struct edge *order; /* all edges, shuffled */
-	size_t nedges;
-};
-
-static void shuffle_edges(struct choice *c)
-{
-	c->nedges = 0;
-	for (size_t i = 0; i < c->n; i++)
-		for (size_t j = i + 1; j < c->n; j++)
-			if (c->edge[i * c->n + j])
-				c->order[c->nedges++] =
-					(struct edge){(int)i, (int)j};
-	for (size_t i = c->nedges; i > 1; i--) {
-		size_t j = rand_below(c->r, i);
-		struct edge e = c->order[i - 1];
-
-		c->order[i - 1] = c->order[j];
-		c->order[j] = e;
-	}
-}
-
-static bool crosses(struct choice *c, int a, int b)
-{
-	return parts_root(c->part, a) != parts_root(c->part, b);
-}
-
-/* Greedy in the shuffled order, edges between components first. */
-static void greedy(struct choice *c, int *mate)
-{
-	for (int crossing = 1; crossing >= 0; crossing--)
-		for (size_t i = 0; i < c->nedges; i++) {
-			struct edge e = c->order[i];
-
-			if (mate[e.a] >= 0 || mate[e.b] >= 0 ||
-			    (crossing && !crosses(c, e.a, e.b)))
-				continue;
-			mate[e.a] = e.b;
-			mate[e.b] = e.a;
-		}
-}
-
-static bool joins(struct choice *c, const int *mate)
-{
-	for (size_t v = 0; v < c->n; v++)
-		if (mate[v] >= 0 && crosses(c, (int)v, mate[v]))
-			return true;
-	return false;
-}
-
-static void cut_vertex(unsigned char *edge, size_t n, int v)
+void topology_cut(unsigned char *edge, size_t n, int v)
 {
 	for (size_t i = 0; i < n; i++)
 		edge[i * n + (size_t)v] = edge[(size_t)v * n + i] = 0;
 }
 
-/* Pair all (but the bye) with e among the pairs, if that can be. */
-static bool pair_with(struct choice *c, struct edge e, int *mate)
+struct topology_edge *topology_shuffle(size_t n, const unsigned char *edge,
+				       struct rand *r, size_t *count)
 {
-	size_t n = c->n;
-	unsigned char *rest = mem_dup(c->edge, n * n);
-	bool full;
+	struct topology_edge *all = mem_zero(n * n + 1, sizeof(*all));
+	size_t len = 0;
 
-	clear(mate, n);
-	cut_vertex(rest, n, e.a);
-	cut_vertex(rest, n, e.b);
-	full = matching_augment(n, rest, mate) + 1 == n / 2;
-	mate[e.a] = e.b;
-	mate[e.b] = e.a;
-	free(rest);
-	return full;
-}
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++)
+			if (edge[i * n + j])
+				all[len++] =
+					(struct topology_edge){(int)i, (int)j};
+	for (size_t i = len; i > 1; i--) {
+		size_t j = rand_below(r, i);
+		struct topology_edge e = all[i - 1];
 
-/* Augmenting can undo every edge that joins components: for ever, where few
- * fast edges leave few perfect matchings. Once a whole window was not
- * connected, look for one that has such an edge. If there is none, the greedy
- * pairs stand, and a few rest this once. */
-static void join_parts(struct choice *c, const int *first, int *mate)
-{
-	for (size_t i = 0; i < c->nedges; i++)
-		if (crosses(c, c->order[i].a, c->order[i].b) &&
-		    pair_with(c, c->order[i], mate))
-			return;
-	memcpy(mate, first, c->n * sizeof(*first));
-}
-
-static void pair_up(struct choice *c, int *mate)
-{
-	int *first = mem_zero(c->n, sizeof(*first));
-	bool must;
-
-	greedy(c, mate);
-	must = c->past->rounds == c->past->window &&
-	       parts_count(c->part, c->n) > 1 && joins(c, mate);
-	memcpy(first, mate, c->n * sizeof(*first));
-	matching_augment(c->n, c->edge, mate);
-	if (must && !joins(c, mate))
-		join_parts(c, first, mate);
-	free(first);
+		all[i - 1] = all[j];
+		all[j] = e;
+	}
+	*count = len;
+	return all;
 }
 
 struct turn {
@@ -276,61 +174,44 @@ static void order_turns(struct turn *turns, const struct topology_past *past,
 	qsort(turns, past->n, sizeof(*turns), by_turn);
 }
 
-/* Take the resting vertex of an odd n out of the graph: the first in turn
- * without which all others can be paired. Where there is none (theta is 0)
- * several rest, as the matching comes out. */
-static void choose_bye(struct choice *c)
+/* The first in turn without which all others can be paired. Where there is none
+ * (theta is 0) several rest, as the matching comes out. */
+void topology_bye(const struct topology_round *a, unsigned char *edge)
 {
-	size_t n = c->n, pairs = 0;
-	struct turn *turns = mem_zero(n, sizeof(*turns));
-	unsigned char *rest = mem_zero(n * n, 1);
-	int *mate = mem_zero(n, sizeof(*mate));
+	size_t n = a->n, pairs = 0;
+	struct turn *turns;
+	unsigned char *rest;
+	int *mate;
 
-	order_turns(turns, c->past, c->r);
+	if (n % 2 == 0)
+		return;
+	turns = mem_zero(n, sizeof(*turns));
+	rest = mem_zero(n * n, 1);
+	mate = mem_zero(n, sizeof(*mate));
+	order_turns(turns, a->past, a->r);
 	for (size_t i = 0; i < n && pairs < n / 2; i++) {
-		memcpy(rest, c->edge, n * n);
-		cut_vertex(rest, n, turns[i].v);
-		clear(mate, n);
+		memcpy(rest, edge, n * n);
+		topology_cut(rest, n, turns[i].v);
+		topology_clear(mate, n);
 		pairs = matching_augment(n, rest, mate);
 	}
 	if (pairs == n / 2)
-		memcpy(c->edge, rest, n * n);
+		memcpy(edge, rest, n * n);
 	free(mate);
 	free(rest);
 	free(turns);
 }
 
-static void match_auto(size_t n, const double *bps, double theta,
-		       const struct topology_past *past, struct rand *r,
-		       int *mate)
-{
-	struct choice c = {.n = n, .past = past, .r = r};
-
-	c.edge = mem_zero(n * n, 1);
-	c.part = mem_zero(n, sizeof(*c.part));
-	c.order = mem_zero(n * n, sizeof(*c.order));
-	edges_from(n, bps, SLACK * theta, c.edge);
-	parts_of_past(c.part, past);
-	if (n % 2)
-		choose_bye(&c);
-	shuffle_edges(&c);
-	pair_up(&c, mate);
-	free(c.order);
-	free(c.part);
-	free(c.edge);
-}
-
 /* In the order of turns the first rests if n is odd; the others are shuffled
  * and paired as they come. */
-static void match_random(size_t n, const struct topology_past *past,
-			 struct rand *r, int *mate)
+static void match_random(const struct topology_round *a, int *mate)
 {
+	size_t n = a->n, first = n % 2;
 	struct turn *turns = mem_zero(n, sizeof(*turns));
-	size_t first = n % 2;
 
-	order_turns(turns, past, r);
+	order_turns(turns, a->past, a->r);
 	for (size_t i = n; i > first + 1; i--) {
-		size_t j = first + rand_below(r, i - first);
+		size_t j = first + rand_below(a->r, i - first);
 		struct turn one = turns[i - 1];
 
 		turns[i - 1] = turns[j];
@@ -345,16 +226,66 @@ static void match_random(size_t n, const struct topology_past *past,
 
 /* Each pairs now with the next, now with the one before; the start moves on
  * each round, so that in an odd ring everyone rests by turns. */
-static void match_ring(size_t n, int64_t t, int *mate)
+static void match_ring(const struct topology_round *a, int *mate)
 {
-	size_t start = (size_t)(t % (int64_t)n);
+	size_t n = a->n, start = (size_t)(a->t % (int64_t)n);
 
 	for (size_t i = 0; i + 1 < n; i += 2) {
-		size_t a = (start + i) % n, b = (start + i + 1) % n;
+		size_t v = (start + i) % n, w = (start + i + 1) % n;
 
-		mate[a] = (int)b;
-		mate[b] = (int)a;
+		mate[v] = (int)w;
+		mate[w] = (int)v;
 	}
+}
+
+/* The circle of a tournament: each meets each, once in n - 1 rounds (n, if that
+ * is odd). One stands still, the others move on by a place a round. */
+static void match_all(const struct topology_round *a, int *mate)
+{
+	size_t n = a->n, places = n % 2 ? n : n - 1;
+	size_t turn = (size_t)(a->t % (int64_t)places);
+
+	for (size_t k = 1; k <= places / 2; k++) {
+		size_t v = (turn + k) % places;
+		size_t w = (turn + places - k) % places;
+
+		mate[v] = (int)w;
+		mate[w] = (int)v;
+	}
+	if (n % 2 == 0) {
+		mate[turn] = (int)n - 1;
+		mate[n - 1] = (int)turn;
+	}
+}
+
+static void match_none(const struct topology_round *a, int *mate)
+{
+	(void)a;
+	(void)mate;
+}
+
+static const struct {
+	const char *name;
+	topology_fn *match;
+	bool any_pair; /* takes it that every pair has a link */
+} policies[] = {
+	[TOPOLOGY_AUTO] = {"auto", topology_auto, false},
+	[TOPOLOGY_RANDOM] = {"random", match_random, true},
+	[TOPOLOGY_RING] = {"ring", match_ring, true},
+	[TOPOLOGY_NONE] = {"none", match_none, false},
+	[TOPOLOGY_SAPS] = {"saps", topology_saps, false},
+	[TOPOLOGY_AGE] = {"age", topology_age, false},
+	[TOPOLOGY_ALL] = {"all", match_all, true},
+};
+
+enum { POLICIES = sizeof(policies) / sizeof(policies[0]) };
+
+int topology_policy_of(const char *name)
+{
+	for (int i = 0; i < POLICIES; i++)
+		if (!strcmp(policies[i].name, name))
+			return i;
+	return -1;
 }
 
 /* Does every pair have a link? */
@@ -366,30 +297,20 @@ static bool complete(size_t n, const double *bps)
 	return true;
 }
 
-/* Where not every pair has a link those that there are are all alike to random
- * and ring. */
+/* Where not every pair has a link those that there are are all alike to a
+ * policy that counts on them. */
 void topology_match(enum topology_policy policy, size_t n, const double *bps,
 		    double theta, const struct topology_past *past, int64_t t,
 		    struct rand *r, int *mate)
 {
-	clear(mate, n);
-	if (n < 2 || policy == TOPOLOGY_NONE)
+	struct topology_round a = {n, bps, theta, past, t, r};
+
+	topology_clear(mate, n);
+	if (n < 2)
 		return;
-	if (policy != TOPOLOGY_AUTO && !complete(n, bps)) {
-		match_auto(n, bps, 0, past, r, mate);
-		return;
+	if (policies[policy].any_pair && !complete(n, bps)) {
+		a.theta = 0;
+		policy = TOPOLOGY_AUTO;
 	}
-	switch (policy) {
-	case TOPOLOGY_AUTO:
-		match_auto(n, bps, theta, past, r, mate);
-		break;
-	case TOPOLOGY_RANDOM:
-		match_random(n, past, r, mate);
-		break;
-	case TOPOLOGY_RING:
-		match_ring(n, t, mate);
-		break;
-	case TOPOLOGY_NONE:
-		break;
-	}
+	policies[policy].match(&a, mate);
 }

@@ -19,9 +19,12 @@ enum topology_policy {
 	TOPOLOGY_RANDOM, /* a uniform perfect matching */
 	TOPOLOGY_RING,   /* neighbours by turns */
 	TOPOLOGY_NONE,   /* everyone rests: each learns alone, to compare */
+	TOPOLOGY_SAPS,   /* as the authors of SAPS-PSGD released it */
+	TOPOLOGY_AGE,    /* most ln speed + ln rounds since they met */
+	TOPOLOGY_ALL,    /* everyone meets everyone, by turns */
 };
 
-#define TOPOLOGY_POLICIES "auto|random|ring|none"
+#define TOPOLOGY_POLICIES "auto|saps|age|random|ring|all|none"
 
 /* The policy called name ("auto", ...); -1 if there is none. */
 int topology_policy_of(const char *name);
@@ -53,8 +56,8 @@ void topology_past_add(struct topology_past *p, int64_t t, const int *mate);
 
 /* Choose mate[0..n-1] for round t; adds nothing to past. With an odd n one
  * vertex rests: the one whose last rest is the oldest, of those without which
- * the others can be paired. Only vertices with a link are paired: as many as can
- * be. */
+ * the others can be paired. Only vertices with a link are paired: as many as
+ * can be. */
 void topology_match(enum topology_policy policy, size_t n, const double *bps,
 		    double theta, const struct topology_past *past, int64_t t,
 		    struct rand *r, int *mate);

@@ -93,6 +93,12 @@ static void go(struct history *h, enum topology_policy policy, int64_t t)
 	topology_past_add(&h->past, t, h->mate);
 }
 
+static const enum topology_policy pairing[] = {TOPOLOGY_AUTO, TOPOLOGY_RANDOM,
+					       TOPOLOGY_RING, TOPOLOGY_SAPS,
+					       TOPOLOGY_AGE,  TOPOLOGY_ALL};
+
+enum { PAIRING = sizeof(pairing) / sizeof(pairing[0]) };
+
 static void check_all_paired(const struct history *h)
 {
 	CHECK_INT(matching_size(h->n, h->mate), h->n / 2);
@@ -102,16 +108,13 @@ static void check_all_paired(const struct history *h)
 
 TEST(every_policy_pairs_all_but_one_of_an_odd_number)
 {
-	static const enum topology_policy all[] = {
-		TOPOLOGY_AUTO, TOPOLOGY_RANDOM, TOPOLOGY_RING};
-
-	for (int p = 0; p < 3; p++)
+	for (int p = 0; p < PAIRING; p++)
 		for (size_t n = 2; n < 34; n += 1 + n / 9) {
 			struct history h;
 
 			begin(&h, n, n, 1);
 			for (int64_t t = 0; t < 12; t++) {
-				go(&h, all[p], t);
+				go(&h, pairing[p], t);
 				check_all_paired(&h);
 			}
 			topology_past_release(&h.past);
@@ -153,14 +156,15 @@ static size_t components(size_t n, const int *mates, size_t first, size_t last)
 	return count;
 }
 
-static void check_windows(const struct history *h0, size_t slack)
+static void check_windows(const struct history *h0, enum topology_policy policy,
+			  size_t slack)
 {
 	struct history h = *h0;
 	size_t window = topology_window(h.n) * slack;
 	int *mates = calloc(200 * h.n, sizeof(*mates));
 
 	for (size_t t = 0; t < 200; t++) {
-		go(&h, TOPOLOGY_AUTO, (int64_t)t);
+		go(&h, policy, (int64_t)t);
 		memcpy(mates + t * h.n, h.mate, h.n * sizeof(*mates));
 	}
 	for (size_t t = 0; t + window <= 200; t++)
@@ -176,8 +180,18 @@ TEST(auto_connects_everyone_within_two_windows)
 			struct history h;
 
 			begin(&h, n, seed, 2 + (int)seed * 2);
-			check_windows(&h, 2);
+			check_windows(&h, TOPOLOGY_AUTO, 2);
 		}
+}
+
+TEST(saps_connects_everyone_within_two_windows)
+{
+	for (size_t n = 2; n < 34; n += 1 + n / 8) {
+		struct history h;
+
+		begin(&h, n, n, 8);
+		check_windows(&h, TOPOLOGY_SAPS, 2);
+	}
 }
 
 /* The only perfect matching of fast links is {01, 23}; alone it would never
@@ -192,22 +206,84 @@ TEST(auto_connects_a_path_whose_ends_need_the_middle)
 	h.theta = topology_theta(4, path);
 	CHECK_NEAR(h.theta, 100, 0);
 	topology_past_init(&h.past, 4);
-	check_windows(&h, 2);
+	check_windows(&h, TOPOLOGY_AUTO, 2);
+}
+
+/* As long as the window connects everyone; else it takes slow links too. */
+TEST(saps_takes_slow_links_only_to_connect)
+{
+	struct history h;
+	size_t slow = 0;
+
+	begin(&h, 14, 3, 8);
+	for (int64_t t = 0; t < 60; t++) {
+		size_t parts = components(h.n, h.past.mates, 0, h.past.rounds);
+
+		go(&h, TOPOLOGY_SAPS, t);
+		for (size_t v = 0; v < h.n; v++)
+			if (h.mate[v] > (int)v &&
+			    h.bps[v * h.n + (size_t)h.mate[v]] < h.theta) {
+				CHECK(parts > 1 ||
+				      matching_size(h.n, h.mate) == h.n / 2);
+				slow++;
+			}
+	}
+	CHECK(slow < 60 * 7 / 3);
+	topology_past_release(&h.past);
+}
+
+/* Of two matchings the faster; once it is young, the other. */
+TEST(age_takes_the_fast_links_by_turns_with_the_old_ones)
+{
+	static const double square[16] = {0, 8, 4, 3, 8, 0, 3, 4,
+					  4, 3, 0, 8, 3, 4, 8, 0};
+	struct history h = {.n = 4};
+	int with[4] = {0};
+
+	memcpy(h.bps, square, sizeof(square));
+	topology_past_init(&h.past, 4);
+	go(&h, TOPOLOGY_AGE, 0);
+	CHECK_INT(h.mate[0], 1);
+	for (int64_t t = 1; t < 40; t++) {
+		go(&h, TOPOLOGY_AGE, t);
+		with[h.mate[0]]++;
+	}
+	CHECK(with[1] > with[3]);
+	CHECK(with[2] > 0 && with[3] > 0);
+	topology_past_release(&h.past);
+}
+
+TEST(all_meet_all_once_in_a_tournament)
+{
+	for (size_t n = 2; n < 12; n++) {
+		size_t rounds = n % 2 ? n : n - 1;
+		struct history h;
+		int met[12][12] = {{0}};
+
+		begin(&h, n, 1, 1);
+		for (size_t t = 0; t < rounds; t++) {
+			go(&h, TOPOLOGY_ALL, (int64_t)t);
+			for (size_t v = 0; v < n; v++)
+				if (h.mate[v] >= 0)
+					met[v][h.mate[v]]++;
+		}
+		for (size_t v = 0; v < n; v++)
+			for (size_t w = 0; w < n; w++)
+				CHECK_INT(met[v][w], v != w);
+		topology_past_release(&h.past);
+	}
 }
 
 TEST(byes_rotate_through_everyone)
 {
-	static const enum topology_policy all[] = {
-		TOPOLOGY_AUTO, TOPOLOGY_RANDOM, TOPOLOGY_RING};
-
-	for (int p = 0; p < 3; p++)
+	for (int p = 0; p < PAIRING; p++)
 		for (size_t n = 3; n < 16; n += 4) {
 			struct history h;
 			int rests[16] = {0};
 
 			begin(&h, n, n, 1); /* all links alike */
 			for (int64_t t = 0; t < 10 * (int64_t)n; t++) {
-				go(&h, all[p], t);
+				go(&h, pairing[p], t);
 				for (size_t v = 0; v < n; v++)
 					rests[v] += h.mate[v] < 0;
 			}
@@ -267,8 +343,6 @@ static void thin_out(double *bps, size_t n, struct rand *r, uint64_t p)
 
 TEST(no_policy_pairs_where_there_is_no_link_and_as_many_as_can_be_pair)
 {
-	static const enum topology_policy all[] = {
-		TOPOLOGY_AUTO, TOPOLOGY_RANDOM, TOPOLOGY_RING};
 	struct rand r = {11};
 
 	for (int round = 0; round < 300; round++) {
@@ -279,7 +353,7 @@ TEST(no_policy_pairs_where_there_is_no_link_and_as_many_as_can_be_pair)
 		begin(&h, 2 + rand_below(&r, 18), (uint64_t)round, 6);
 		thin_out(h.bps, h.n, &r, 10 + rand_below(&r, 80));
 		h.theta = topology_theta(h.n, h.bps);
-		go(&h, all[round % 3], round);
+		go(&h, pairing[round % PAIRING], round);
 		for (size_t v = 0; v < h.n; v++) {
 			best[v] = MATCHING_NONE;
 			CHECK(h.mate[v] < 0 ||
@@ -287,7 +361,8 @@ TEST(no_policy_pairs_where_there_is_no_link_and_as_many_as_can_be_pair)
 		}
 		for (size_t i = 0; i < h.n * h.n; i++)
 			edge[i] = h.bps[i] > 0;
-		if (all[round % 3] != TOPOLOGY_AUTO) /* that keeps to fast ones */
+		if (pairing[round % PAIRING] !=
+		    TOPOLOGY_AUTO) /* that keeps to fast ones */
 			CHECK_INT(matching_size(h.n, h.mate),
 				  matching_augment(h.n, edge, best));
 		topology_past_release(&h.past);
