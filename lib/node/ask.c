@@ -89,8 +89,10 @@ static void give_up(struct ask *a)
 	if (waits)
 		err_set(&err, ERR_UNAVAILABLE,
 			"not a member yet: waiting for %s", waits);
-	else
-		err_set(&err, ERR_FAILED_PRECONDITION,
+	else /* whoever joins may ask again, and again */
+		err_set(&err,
+			a->name == RPC_NODE_JOIN ? ERR_UNAVAILABLE
+						 : ERR_FAILED_PRECONDITION,
 			"the cluster has no leader");
 	ask_fail(a, &err);
 }
@@ -212,7 +214,8 @@ static void try(struct ask *a)
 		lead(a);
 		return;
 	}
-	if (a->forwarded && n->driver && n->leader != n->meta.node_id) {
+	/* Nor does a node that has lost its database since it led. */
+	if (a->forwarded && (!n->driver || n->leader != n->meta.node_id)) {
 		err_set(&err, ERR_UNAVAILABLE, "node %" PRId64 " does not lead",
 			n->meta.node_id);
 		ask_fail(a, &err);

@@ -43,12 +43,12 @@ moved() {
 }
 
 @test "a node with a new database takes over the id of its own address" {
-	cluster 2
+	cluster 3 # the others have a quorum, however long it is away
 	crash n2
 	rm n2.db*
 	again n2
-	gfl-wait nodes 2 -t 20
-	same_logs 1 2
+	gfl-wait nodes 3 -t 60
+	same_logs 1 2 3
 }
 
 @test "a node that left while the gateway was away comes back on another port" {
@@ -61,4 +61,29 @@ moved() {
 	gfl-wait nodes 2 -t 20
 	[ "$(gfl-list --node "$n1_url" -F id,url | grep ^2)" = \
 		"2	$n2_url" ]
+}
+
+@test "a new node asks on while the cluster has no leader" {
+	cluster 2
+	crash n2
+	command_n3=(gfl-node --node-id 3 --db n3.db) n3_port=0
+	launch n3
+	exec {said}<>n3.ready
+	timeout 60 tail -n +1 -F n3.log 2>tail.err | grep -qm 1 'has no leader'
+	again n2
+	read -r -t 60 -u "$said"
+}
+
+@test "what is passed on to a node that lost its database comes back at once" {
+	cluster 2
+	crash n1
+	crash n2
+	rm n2.db*
+	launch n2 # which finds nobody
+	exec {said}<>n2.ready
+	until curl -sf "$n2_url/healthz"; do is_child "$n2_pid"; done
+	answer=$(curl -sS -m 20 -H 'gfl-forwarded: 1' -d '{"entry":{"noop":{}}}' \
+		-H 'content-type: application/json' \
+		"$n2_url/gfl.v1.NodeService/Propose")
+	is '.code == "unavailable"'
 }
