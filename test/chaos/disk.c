@@ -169,9 +169,14 @@ static bool flip_in(struct chaos *c, const char *path)
 
 bool disk_flip(struct site *s)
 {
+	shorten(s);
+	return disk_flip_running(s);
+}
+
+bool disk_flip_running(struct site *s)
+{
 	char path[300];
 
-	shorten(s);
 	database(s, path);
 	return flip_in(s->c, path);
 }

@@ -406,6 +406,52 @@ struct fault {
 	void (*run)(struct chaos *c); /* and heal */
 };
 
+/* ---- damage ---- */
+
+static bool is_decided(struct chaos *c, void *arg)
+{
+	const struct site *s = arg;
+
+	(void)c;
+	return !s->process || s->serves;
+}
+
+/* It may have what it needs from the others, or it says that it is damaged and
+ * gets a new file; what it may not do is to go on with what is wrong. */
+static void start_damaged(struct chaos *c, struct site *s)
+{
+	site_start(s, false);
+	s->dying = true;
+	turn_expect(c, is_decided, s, PROGRESS_MS, "a damaged node decides");
+	if (s->process) {
+		s->dying = false;
+		return;
+	}
+	site_ends(s, 70, 70, "damaged");
+	disk_wipe(s);
+}
+
+static void flip_stopped(struct chaos *c)
+{
+	struct site *s = anyone(c);
+
+	site_kill(s);
+	if (disk_flip(s))
+		start_damaged(c, s);
+}
+
+/* What it has in memory is whole; the file is found when it starts again. */
+static void flip_running(struct chaos *c)
+{
+	struct site *s = anyone(c);
+
+	if (!disk_flip_running(s))
+		return;
+	hold(c);
+	site_kill(s);
+	start_damaged(c, s);
+}
+
 static const struct fault faults[] = {
 	{"kill-leader", kill_leader},
 	{"kill-follower", kill_follower},
@@ -432,6 +478,8 @@ static const struct fault faults[] = {
 	{"write-fails", write_fails},
 	{"disk-full", disk_full},
 	{"read-only", read_only},
+	{"flip-stopped", flip_stopped},
+	{"flip-running", flip_running},
 	{NULL, NULL},
 };
 
