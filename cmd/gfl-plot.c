@@ -1,4 +1,4 @@
-/* gfl-plot - draw numbers from JSON Lines in the terminal. */
+/* gfl-plot - draw numbers from JSON Lines, in the terminal or as SVG. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -20,6 +20,7 @@ struct config {
 	const char *x, *y, *by, *format;
 	int64_t width, height;
 	int color;
+	bool log_x;
 };
 
 static const struct opt opts[] = {
@@ -30,11 +31,14 @@ static const struct opt opts[] = {
 	OPT_STRING(0, "by", struct config, by, "KEY", NULL,
 		   "a line for each value of this key"),
 	OPT_WORD('o', "format", struct config, format, "FORMAT",
-		 "braille|spark", "braille", "draw braille or spark"),
-	OPT_INT64(0, "width", struct config, width, "COLUMNS", "0", 0, 1000,
-		  "of the chart; 0: the terminal's"),
-	OPT_INT64(0, "height", struct config, height, "ROWS", "14", 2, 500,
-		  "of the chart"),
+		 "braille|spark|svg", "braille",
+		 "draw braille or spark on a terminal, or write an SVG file"),
+	OPT_BOOL(0, "log-x", struct config, log_x,
+		 "by the logarithm of what goes right"),
+	OPT_INT64(0, "width", struct config, width, "N", "0", 0, 10000,
+		  "columns of the chart, pixels of SVG; 0: as fits"),
+	OPT_INT64(0, "height", struct config, height, "N", "0", 0, 10000,
+		  "rows of the chart, pixels of SVG; 0: as fits"),
 	OPT_CHOICE(0, "color", struct config, color, OUT_COLORS, "auto",
 		   "color the lines"),
 	OPT_END,
@@ -43,12 +47,13 @@ static const struct opt opts[] = {
 static const struct prog prog = {
 	.name = "gfl-plot",
 	.args = "[FILE]...",
-	.brief = "draw numbers from JSON Lines in the terminal",
+	.brief = "draw numbers from JSON Lines, in the terminal or as SVG",
 	.about = "Reads records from the FILEs or standard input and draws one "
 		 "line per value of --by. Records without --y, or with null "
 		 "there, are passed over.",
 	.example = "gfl-run show --history -o jsonl | "
-		   "gfl-plot --x round --y accuracy --by trainer",
+		   "gfl-plot --x round --y accuracy --by trainer\n"
+		   "gfl-sim -o jsonl | gfl-plot --x seconds -o svg >sim.svg",
 	.opts = opts,
 };
 
@@ -171,15 +176,38 @@ static int by_x(const void *a, const void *b)
 	return (p->x > q->x) - (p->x < q->x);
 }
 
-static size_t width_of(const struct config *cfg)
+enum { SVG_WIDTH = 800, SVG_HEIGHT = 480, LEAST = 2, SVG_LEAST = 300 };
+
+static size_t width_of(const struct config *cfg, bool svg)
 {
 	struct winsize size;
 
 	if (cfg->width)
 		return (size_t)cfg->width;
+	if (svg)
+		return SVG_WIDTH;
 	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col > 30)
 		return size.ws_col - 12u;
 	return 68;
+}
+
+static size_t height_of(const struct config *cfg, bool svg)
+{
+	if (cfg->height)
+		return (size_t)cfg->height;
+	return svg ? SVG_HEIGHT : 14;
+}
+
+static int check_size(const struct config *cfg, struct err *err)
+{
+	bool svg = !strcmp(cfg->format, "svg");
+	size_t least = svg ? SVG_LEAST : LEAST;
+
+	if (width_of(cfg, svg) < least || height_of(cfg, svg) < least)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a chart of fewer than %zu by %zu shows nothing",
+			       least, least);
+	return 0;
 }
 
 static void label(struct plot *p)
@@ -195,9 +223,11 @@ static void label(struct plot *p)
 static void print(struct plot *p)
 {
 	const struct out_opts color = {.color = p->cfg->color};
+	bool svg = !strcmp(p->cfg->format, "svg");
 	struct chart_opts o = {
-		.width = width_of(p->cfg),
-		.height = (size_t)p->cfg->height,
+		.width = width_of(p->cfg, svg),
+		.height = height_of(p->cfg, svg),
+		.log_x = p->cfg->log_x,
 		.x_name = p->cfg->x ? p->cfg->x : "record",
 		.y_name = p->cfg->y,
 		.color = out_color(&color),
@@ -209,7 +239,9 @@ static void print(struct plot *p)
 	for (size_t i = 0; i < p->nlines; i++)
 		qsort(p->lines[i].at, p->lines[i].n, sizeof(*p->lines[i].at),
 		      by_x);
-	if (!strcmp(p->cfg->format, "spark"))
+	if (svg)
+		chart_svg(&text, p->lines, p->nlines, &o);
+	else if (!strcmp(p->cfg->format, "spark"))
 		chart_spark(&text, p->lines, p->nlines, &o);
 	else
 		chart_braille(&text, p->lines, p->nlines, &o);
@@ -233,9 +265,9 @@ static int no_points(const struct plot *p, struct err *err)
 static int run(const struct config *cfg, int n, char **paths, struct err *err)
 {
 	struct plot p = {.cfg = cfg};
-	int rc = 0;
+	int rc = check_size(cfg, err);
 
-	if (!n)
+	if (!rc && !n)
 		rc = read_file(&p, "-", err);
 	for (int i = 0; i < n && !rc; i++)
 		rc = read_file(&p, paths[i], err);

@@ -221,14 +221,14 @@ _gfl_plot()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
-	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'braille spark' -- "$cur");;
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'braille spark svg' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--x --y --by --format --width --height --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--x --y --by --format --log-x --width --height --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

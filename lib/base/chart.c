@@ -1,4 +1,4 @@
-#include "base/chart.h"
+#include "base/chart_impl.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,28 +9,37 @@
 
 enum { COLORS = 6, LABEL = 9 };
 
-struct box {
-	double x0, x1, y0, y1;
-	bool any;
-};
-
-static struct box bounds(const struct chart_line *lines, size_t n)
+bool chart_point(const struct chart_opts *o, struct chart_point p,
+		 struct chart_point *out)
 {
-	struct box b = {0};
+	*out = (struct chart_point){o->log_x ? log10(p.x) : p.x, p.y};
+	return isfinite(out->x) && isfinite(out->y);
+}
 
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < lines[i].n; k++) {
-			struct chart_point p = lines[i].at[k];
+double chart_x(const struct chart_opts *o, double v)
+{
+	return o->log_x ? pow(10, v) : v;
+}
 
-			if (!isfinite(p.x) || !isfinite(p.y))
-				continue;
-			b.x0 = b.any ? fmin(b.x0, p.x) : p.x;
-			b.x1 = b.any ? fmax(b.x1, p.x) : p.x;
-			b.y0 = b.any ? fmin(b.y0, p.y) : p.y;
-			b.y1 = b.any ? fmax(b.y1, p.y) : p.y;
-			b.any = true;
-		}
-	}
+static void widen(struct chart_box *b, struct chart_point p)
+{
+	b->x0 = b->any ? fmin(b->x0, p.x) : p.x;
+	b->x1 = b->any ? fmax(b->x1, p.x) : p.x;
+	b->y0 = b->any ? fmin(b->y0, p.y) : p.y;
+	b->y1 = b->any ? fmax(b->y1, p.y) : p.y;
+	b->any = true;
+}
+
+struct chart_box chart_bounds(const struct chart_line *lines, size_t n,
+			      const struct chart_opts *o)
+{
+	struct chart_box b = {0};
+	struct chart_point p;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < lines[i].n; k++)
+			if (chart_point(o, lines[i].at[k], &p))
+				widen(&b, p);
 	return b;
 }
 
@@ -61,8 +70,7 @@ static void dot(struct plane *p, int x, int y, size_t line)
 }
 
 /* Bresenham's line between two dots. */
-static void stroke(struct plane *p, int x0, int y0, int x1, int y1,
-		   size_t line)
+static void stroke(struct plane *p, int x0, int y0, int x1, int y1, size_t line)
 {
 	int dx = abs(x1 - x0), dy = -abs(y1 - y0), err = dx + dy;
 	int sx = x0 < x1 ? 1 : -1, sy = y0 < y1 ? 1 : -1;
@@ -85,17 +93,18 @@ static void stroke(struct plane *p, int x0, int y0, int x1, int y1,
 }
 
 static void draw(struct plane *p, const struct chart_line *l, size_t index,
-		 const struct box *b)
+		 const struct chart_box *b, const struct chart_opts *o)
 {
+	struct chart_point at;
 	int x0 = -1, y0 = -1;
 
 	for (size_t k = 0; k < l->n; k++) {
 		int x, y;
 
-		if (!isfinite(l->at[k].x) || !isfinite(l->at[k].y))
+		if (!chart_point(o, l->at[k], &at))
 			continue;
-		x = place(l->at[k].x, b->x0, b->x1, p->width * 2);
-		y = place(l->at[k].y, b->y0, b->y1, p->height * 4);
+		x = place(at.x, b->x0, b->x1, p->width * 2);
+		y = place(at.y, b->y0, b->y1, p->height * 4);
 		stroke(p, x0 < 0 ? x : x0, x0 < 0 ? y : y0, x, y, index);
 		x0 = x;
 		y0 = y;
@@ -124,7 +133,7 @@ static void put_cell(struct buf *out, const struct plane *p, size_t cell,
 }
 
 static void put_rows(struct buf *out, const struct plane *p,
-		     const struct box *b, const struct chart_opts *o)
+		     const struct chart_box *b, const struct chart_opts *o)
 {
 	for (size_t row = 0; row < p->height; row++) {
 		size_t end = p->width;
@@ -144,7 +153,7 @@ static void put_rows(struct buf *out, const struct plane *p,
 	}
 }
 
-static void put_axis(struct buf *out, const struct box *b,
+static void put_axis(struct buf *out, const struct chart_box *b,
 		     const struct chart_opts *o)
 {
 	char low[32], high[32];
@@ -153,11 +162,11 @@ static void put_axis(struct buf *out, const struct box *b,
 	buf_putf(out, "%*s└", LABEL, "");
 	for (size_t i = 0; i < o->width; i++)
 		buf_puts(out, "─");
-	snprintf(low, sizeof(low), "%.6g", b->x0);
-	snprintf(high, sizeof(high), "%.6g", b->x1);
+	snprintf(low, sizeof(low), "%.6g", chart_x(o, b->x0));
+	snprintf(high, sizeof(high), "%.6g", chart_x(o, b->x1));
 	room = (int)(o->width - strlen(low) - strlen(high));
-	buf_putf(out, "\n%*s%s%*s%s\n", LABEL + 1, "", low,
-		 room > 0 ? room : 1, "", high);
+	buf_putf(out, "\n%*s%s%*s%s\n", LABEL + 1, "", low, room > 0 ? room : 1,
+		 "", high);
 	buf_putf(out, "%*s%s over %s\n", LABEL + 1, "", o->y_name, o->x_name);
 }
 
@@ -181,7 +190,7 @@ static void put_legend(struct buf *out, const struct chart_line *lines,
 void chart_braille(struct buf *out, const struct chart_line *lines, size_t n,
 		   const struct chart_opts *o)
 {
-	struct box b = bounds(lines, n);
+	struct chart_box b = chart_bounds(lines, n, o);
 	struct plane p = {.width = o->width, .height = o->height};
 
 	if (!b.any) {
@@ -191,7 +200,7 @@ void chart_braille(struct buf *out, const struct chart_line *lines, size_t n,
 	p.dots = mem_zero(p.width * p.height, 1);
 	p.owner = mem_zero(p.width * p.height, 1);
 	for (size_t i = 0; i < n; i++)
-		draw(&p, &lines[i], i, &b);
+		draw(&p, &lines[i], i, &b, o);
 	put_rows(out, &p, &b, o);
 	put_axis(out, &b, o);
 	put_legend(out, lines, n, o);
@@ -200,17 +209,18 @@ void chart_braille(struct buf *out, const struct chart_line *lines, size_t n,
 }
 
 /* The mean of the points of l in the column; NaN if there are none. */
-static double column_mean(const struct chart_line *l, const struct box *b,
-			  size_t column, size_t width)
+static double column_mean(const struct chart_line *l, const struct chart_box *b,
+			  size_t column, const struct chart_opts *o)
 {
+	struct chart_point at;
 	double sum = 0;
 	int n = 0;
 
 	for (size_t k = 0; k < l->n; k++) {
-		if (!isfinite(l->at[k].x) || !isfinite(l->at[k].y) ||
-		    place(l->at[k].x, b->x0, b->x1, width) != (int)column)
+		if (!chart_point(o, l->at[k], &at) ||
+		    place(at.x, b->x0, b->x1, o->width) != (int)column)
 			continue;
-		sum += l->at[k].y;
+		sum += at.y;
 		n++;
 	}
 	return n ? sum / n : NAN;
@@ -219,17 +229,18 @@ static double column_mean(const struct chart_line *l, const struct box *b,
 void chart_spark(struct buf *out, const struct chart_line *lines, size_t n,
 		 const struct chart_opts *o)
 {
-	struct box b = bounds(lines, n);
+	struct chart_box b = chart_bounds(lines, n, o);
 
 	for (size_t i = 0; i < n; i++) {
 		double last = NAN;
 
 		for (size_t c = 0; c < o->width; c++) {
-			double v = column_mean(&lines[i], &b, c, o->width);
+			double v = column_mean(&lines[i], &b, c, o);
 
 			if (isfinite(v)) {
-				put_rune(out, 0x2581u + (unsigned)place(
-						v, b.y0, b.y1, 8));
+				put_rune(out,
+					 0x2581u + (unsigned)place(v, b.y0,
+								   b.y1, 8));
 				last = v;
 			}
 		}

@@ -1,9 +1,11 @@
-/* chart.h - lines drawn in text: braille cells of 2 by 4 dots, or a sparkline.
+/* chart.h - lines drawn in text: braille cells of 2 by 4 dots, a sparkline, or
+ * SVG.
  *
  * Pure: points in, UTF-8 out. */
 #ifndef BASE_CHART_H
 #define BASE_CHART_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
@@ -20,9 +22,11 @@ struct chart_line {
 };
 
 struct chart_opts {
-	size_t width, height;	    /* of the plane, in characters */
+	size_t width, height; /* of the plane, in characters; SVG: of the
+			       * picture, in pixels */
 	const char *x_name, *y_name;
-	bool color;		    /* a color a line */
+	bool log_x; /* by its logarithm; what is not above 0 is not drawn */
+	bool color; /* a color a line */
 };
 
 /* Append the plane with its scales and, for several lines, a legend. Nothing
@@ -34,5 +38,10 @@ void chart_braille(struct buf *out, const struct chart_line *lines, size_t n,
  * last value. */
 void chart_spark(struct buf *out, const struct chart_line *lines, size_t n,
 		 const struct chart_opts *o);
+
+/* Append a whole SVG document: scales, a color a line, and for several lines a
+ * legend. */
+void chart_svg(struct buf *out, const struct chart_line *lines, size_t n,
+	       const struct chart_opts *o);
 
 #endif

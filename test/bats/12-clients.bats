@@ -196,6 +196,11 @@ unreachable() { # PROGRAM ARGUMENT...
 	gfl-plot -o spark <points >spark
 	[ "$(wc -l <spark)" = 1 ]
 	[ "$(LC_ALL=C.UTF-8 wc -L <drawn)" -le 80 ]
+	gfl-plot --x round --by trainer -o svg points >drawn.svg
+	python3 -c 'import sys, xml.dom.minidom as m
+lines = m.parse(sys.argv[1]).getElementsByTagName("polyline")
+sys.exit(len(lines) != 2)' drawn.svg
+	fails 2 gfl-plot -o svg --width 10 points
 }
 
 @test "gfl-plot passes over what has no number, and refuses what is no record" {

@@ -47,3 +47,42 @@ TEST(chart_spark_uses_all_eight_heights)
 	CHECK_STR(out.p, "▁▂▃▄▅▆▇█ 7\n");
 	buf_release(&out);
 }
+
+TEST(chart_svg_has_a_line_for_each_series_and_names_that_are_safe)
+{
+	struct chart_line lines[] = {
+		{.name = "a<b & \"c\"", .at = rising, .n = 4},
+		{.name = "other", .at = rising, .n = 2},
+	};
+	struct chart_opts o = {.width = 400, .height = 300, .x_name = "t",
+			       .y_name = "v"};
+	struct buf out = BUF_INIT(0);
+
+	chart_svg(&out, lines, 2, &o);
+	CHECK_HAS(out.p, "<svg xmlns=");
+	CHECK_HAS(out.p, "points=\"70.0,250.0 113.3,173.3 ");
+	CHECK_HAS(out.p, ">a&lt;b &amp; &quot;c&quot;</text>");
+	CHECK_HAS(out.p, "</svg>\n");
+	buf_reset(&out);
+	chart_svg(&out, lines, 0, &o);
+	CHECK_HAS(out.p, "</svg>\n");
+	buf_release(&out);
+}
+
+TEST(chart_by_logarithm_leaves_out_what_has_none)
+{
+	struct chart_point at[] = {{0, 9}, {1, 0}, {10, 1}, {100, 2}};
+	struct chart_line line = {.at = at, .n = 4};
+	struct chart_opts o = {.width = 400, .height = 300, .x_name = "t",
+			       .y_name = "v", .log_x = true};
+	struct buf out = BUF_INIT(0);
+
+	chart_svg(&out, &line, 1, &o);
+	CHECK_HAS(out.p, "points=\"70.0,250.0 225.0,135.0 380.0,20.0 \"");
+	CHECK_HAS(out.p, ">100</text>");
+	buf_reset(&out);
+	o.width = o.height = 2;
+	chart_braille(&out, &line, 1, &o);
+	CHECK_HAS(out.p, "1 100\n");
+	buf_release(&out);
+}
