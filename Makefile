@@ -182,9 +182,9 @@ run-fuzz:
 MINUTES := 10
 SEEDS :=
 FROM :=
-PART := sim fuzz
+PART := sim chaos fuzz
 soak: deps-check
-	@$(MAKE) --no-print-directory -j2 DEV=1 all $(SIM)
+	@$(MAKE) --no-print-directory -j2 DEV=1 all $(SIM) $(CHAOS) $(POWER)
 	@MAKE="$(MAKE)" test/soak.sh $(BUILD) $(MINUTES) "$(SEEDS)" "$(FROM)" $(PART)
 docs: all
 	share/docs.sh $(BUILD)/bin .

@@ -56,6 +56,25 @@ fuzz_soak() {
 	return $status
 }
 
+# Clusters of real processes, one after the other, each for two minutes; SEEDS
+# of them at most.
+chaos_soak() {
+	first=${from:-$(date +%s)}
+	next=$first bad=0 left=${seeds:-1000000}
+	: >"$log/chaos"
+	while [ "$left" -gt 0 ] && [ "$(date +%s)" -lt "$deadline" ]; do
+		TMPDIR=$PWD/$log test/chaos/run.sh "$build" --seed "$next" \
+			--seconds 120 >"$log/chaos.part" 2>&1 ||
+			bad=$((bad + 1))
+		cat "$log/chaos.part" >>"$log/chaos"
+		grep -E '^not ok|^# (logs|again)' "$log/chaos.part"
+		next=$((next + 1)) left=$((left - 1))
+	done
+	echo "chaos: $((next - first)) clusters from seed $first:" \
+		"$(sum_up "$log/chaos"), $bad with a failure"
+	[ $bad = 0 ]
+}
+
 rc=0
 trap 'exit 130' INT TERM
 for part; do

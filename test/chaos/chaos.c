@@ -305,13 +305,12 @@ static void check(struct chaos *c, struct states *s)
 	check_files(c);
 	if (!c->err.code)
 		check_amount(c, &r);
-	chaos_say(c,
-		  "seed %" PRIu64 ": %" PRId64 " faults, %" PRId64
-		  " writes and %" PRId64 " reads acknowledged, %" PRId64
-		  " writes unknown (%" PRId64 " of them applied), %" PRId64
-		  " not seen, registers of %" PRId64 " operations",
-		  c->seed, c->faults, c->ledger.writes, c->ledger.reads,
-		  r.unknown, r.unknown_applied, r.unseen, r.registers);
+	printf("# 1 seeds: %" PRId64 " faults, %" PRId64 " writes, %" PRId64
+	       " reads, %" PRId64 " writes of unknown outcome, %" PRId64
+	       " of those applied, %" PRId64 " compacted unseen, %" PRId64
+	       " operations on registers\n",
+	       c->faults, c->ledger.writes, c->ledger.reads, r.unknown,
+	       r.unknown_applied, r.unseen, r.registers);
 }
 
 /* What is on the small disks goes with them. */

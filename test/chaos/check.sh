@@ -10,11 +10,12 @@ if [ "${GFL_SKIP:-}" = netns ]; then
 fi
 
 one() { # ARGUMENT of chaos...
-	$run --seed 1 --rounds 1 "$@" || rc=1
+	$run --seed 1 "$@" || rc=1
 }
 
-one
-one --faults lying-disks --expect 'logs differ'
-one --faults lying-wal --expect 'logs differ'
-one --faults pause-follower --stale-reads --expect 'stale read'
+one --rounds 1
+one --rounds 5 --faults power-one,power-all
+one --rounds 1 --faults lying-disks --expect 'logs differ'
+one --rounds 1 --faults lying-wal --expect 'logs differ'
+one --rounds 1 --faults pause-follower --stale-reads --expect 'stale read'
 exit $rc
