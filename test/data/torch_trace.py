@@ -9,11 +9,10 @@ python3-torch (1.13)."""
 import numpy as np
 import torch
 
-MODELS = {
-    "softmax": ["fc1"],
-    "mlp": ["fc1", "fc2"],
-}
-STEPS, BATCH, INPUTS, CLASSES = 12, 50, 784, 10
+import torch_model
+
+MODELS = ["softmax", "mlp", "cnn", "resnet20", "cifar10flnet"]
+STEPS, BATCH, CLASSES = 12, 50, 10
 
 
 def mix(x):
@@ -35,46 +34,43 @@ def units(seed, n):
 
 def values(parameters):
     """model_init() with seed 1: a stream for each tensor."""
-    for i, p in enumerate(parameters):
-        fan_in = p.shape[1] if p.dim() == 2 else fan_in
+    for i, (name, p) in enumerate(parameters):
+        if name.startswith("bn"):  # PyTorch's own: ones and zeros
+            continue
+        fan_in = p[0].numel() if p.dim() > 1 else fan_in
         u = units(mix(1) + np.uint64(i), p.numel())
         v = ((2 * u - 1) * (1 / np.sqrt(fan_in))).astype(np.float32)
         p.data = torch.from_numpy(v).reshape(p.shape)
 
 
-def batch(step):
+def batch(step, inputs):
     """Labels, and images of noise that has the label in it."""
     i = np.arange(step * BATCH, (step + 1) * BATCH)
     labels = (mix(i) % np.uint64(CLASSES)).astype(np.int64)
-    k = np.arange(INPUTS)
-    noise = mix(1000000 + i[:, None] * INPUTS + k[None, :]) % np.uint64(128)
+    k = np.arange(inputs)
+    noise = mix(1000000 + i[:, None] * inputs + k[None, :]) % np.uint64(128)
     lit = (k[None, :] % CLASSES == labels[:, None]) * np.uint64(127)
     x = torch.from_numpy((noise + lit).astype(np.float32)).div(255)
     return x, torch.from_numpy(labels)
 
 
-def network(name):
-    widths = [INPUTS] + [128] * (len(MODELS[name]) - 1) + [CLASSES]
-    layers = []
-    for i in range(len(widths) - 1):
-        layers += [torch.nn.Linear(widths[i], widths[i + 1]), torch.nn.ReLU()]
-    return torch.nn.Sequential(*layers[:-1])
-
-
 def trace(name):
-    net = network(name)
-    values(net.parameters())
+    net = torch_model.Net(name).train()
+    values(net.named_parameters())
     opt = torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9)
     losses = []
     for step in range(STEPS):
-        x, labels = batch(step)
+        x, labels = batch(step, int(np.prod(net.input)))
         loss = torch.nn.functional.cross_entropy(net(x), labels)
         opt.zero_grad()
         loss.backward()
         opt.step()
         losses.append(loss.item())
     flat = torch.cat([p.detach().flatten() for p in net.parameters()]).double()
-    return losses, [flat.sum().item(), flat.norm().item(), flat[-1].item()]
+    moved = sum(b.double().sum().item() for n, b in net.named_buffers()
+                if "running" in n)
+    return losses, [flat.sum().item(), flat.norm().item(), flat[-1].item(),
+                    moved]
 
 
 def main():
@@ -83,6 +79,7 @@ def main():
     print("static const struct trace {\n\tconst char *model;")
     print("\tdouble loss[%d];" % STEPS)
     print("\tdouble sum, norm, last; /* of all parameters, at the end */")
+    print("\tdouble buffers; /* their sum */")
     print("} traces[] = {")
     for name in MODELS:
         losses, ends = trace(name)

@@ -12,18 +12,39 @@
 
 #include "../data/torch_trace.h"
 
-enum { STEPS = 12, BATCH = 50, INPUTS = 784, CLASSES = 10 };
+enum { STEPS = 12, BATCH = 50, INPUTS_MAX = 3072, CLASSES = 10 };
+
+/* The first loss is equal to 6 digits; from then on two ways to add the same
+ * numbers drift apart, the faster the deeper the model is: PyTorch's own floats
+ * and doubles are 1e-3 apart on resnet20 after five steps. */
+static const struct drift {
+	const char *model;
+	double loss, ends;
+} drifts[] = {
+	{"softmax", 1e-6, 1e-6},  {"mlp", 1e-6, 1e-6},
+	{"cnn", 2e-6, 1e-5},      {"cifar10flnet", 2e-6, 1e-5},
+	{"resnet20", 5e-3, 5e-3},
+};
+
+static const struct drift *drift_of(const char *model)
+{
+	const struct drift *d = drifts;
+
+	while (strcmp(d->model, model))
+		d++;
+	return d;
+}
 
 /* The same numbers as batch() of torch_trace.py. */
-static void make_batch(int step, float *x, int32_t *labels)
+static void make_batch(int step, size_t inputs, float *x, int32_t *labels)
 {
 	for (int n = 0; n < BATCH; n++) {
 		const uint64_t i = (uint64_t)(step * BATCH + n);
 
 		labels[n] = (int32_t)(rand_mix(i) % CLASSES);
-		for (int k = 0; k < INPUTS; k++) {
-			uint64_t at = 1000000 + i * INPUTS + (uint64_t)k;
-			int lit = k % CLASSES == labels[n] ? 127 : 0;
+		for (size_t k = 0; k < inputs; k++) {
+			uint64_t at = 1000000 + i * inputs + k;
+			int lit = (int)(k % CLASSES) == labels[n] ? 127 : 0;
 
 			*x++ = (float)((int)(rand_mix(at) % 128) + lit) / 255;
 		}
@@ -31,25 +52,29 @@ static void make_batch(int step, float *x, int32_t *labels)
 }
 
 static void check_ends(const struct trace *t, const struct model *m,
-		       const float *params)
+		       const float *values)
 {
-	double sum = 0, squares = 0;
+	const double tolerance = drift_of(t->model)->ends;
+	double sum = 0, squares = 0, buffers = 0;
 
 	for (size_t i = 0; i < m->n; i++) {
-		sum += (double)params[i];
-		squares += (double)params[i] * (double)params[i];
+		sum += (double)values[i];
+		squares += (double)values[i] * (double)values[i];
 	}
-	CHECK_NEAR(sum, t->sum, 1e-4);
-	CHECK_NEAR(sqrt(squares), t->norm, 1e-6 * t->norm);
-	CHECK_NEAR((double)params[m->n - 1], t->last, 1e-6);
+	for (size_t i = m->n; i < m->len; i++)
+		buffers += (double)values[i];
+	CHECK_NEAR(sum, t->sum, 100 * tolerance);
+	CHECK_NEAR(sqrt(squares), t->norm, tolerance * t->norm);
+	CHECK_NEAR((double)values[m->n - 1], t->last, tolerance);
+	CHECK_NEAR(buffers, t->buffers, tolerance * t->buffers);
 }
 
-static void check_trace(const struct trace *t, const char *engine)
+static void check_trace(const struct trace *t, const char *engine, int steps)
 {
 	const struct sgd sgd = {.lr = 0.02F, .momentum = 0.9F};
-	static float x[BATCH * INPUTS];
+	static float x[BATCH * INPUTS_MAX];
 	int32_t labels[BATCH];
-	float *params, *velocity, *grads;
+	float *values, *velocity, *grads;
 	struct net_score score;
 	struct model *m;
 	struct net *net;
@@ -57,40 +82,70 @@ static void check_trace(const struct trace *t, const char *engine)
 
 	CHECK(!model_open(&m, t->model, &err));
 	CHECK(!net_open(&net, m, engine, &err));
-	params = mem_zero(m->len, sizeof(float));
+	values = mem_zero(m->len, sizeof(float));
 	velocity = mem_zero(m->n, sizeof(float));
 	grads = mem_zero(m->n, sizeof(float));
-	model_init(m, 1, params);
-	for (int step = 0; step < STEPS; step++) {
-		make_batch(step, x, labels);
-		CHECK(!net_grad(net, params, x, labels, BATCH, grads, &score,
-				&err));
+	model_init(m, 1, values);
+	for (int step = 0; step < steps; step++) {
+		make_batch(step, shape_len(&m->in), x, labels);
+		if (net_grad(net, values, x, labels, BATCH, grads, &score,
+			     &err))
+			test_fail(__FILE__, __LINE__, "%s", err.msg);
 		CHECK_NEAR(score.loss / BATCH, t->loss[step],
-			   1e-6 * t->loss[step]);
-		sgd_model(&sgd, m, params, velocity, grads, NULL);
+			   (step ? drift_of(t->model)->loss : 1e-6) *
+				   t->loss[step]);
+		sgd_model(&sgd, m, values, velocity, grads, NULL);
 	}
-	check_ends(t, m, params);
+	if (steps == STEPS)
+		check_ends(t, m, values);
 	net_close(net);
 	model_free(m);
-	free(params);
+	free(values);
 	free(velocity);
 	free(grads);
 }
 
-static void check_traces(const char *engine)
+static const struct trace *trace_of(const char *model)
 {
-	for (size_t i = 0; i < sizeof(traces) / sizeof(traces[0]); i++)
-		check_trace(&traces[i], engine);
+	const struct trace *t = traces;
+
+	while (strcmp(t->model, model))
+		t++;
+	return t;
 }
 
+/* Plain loops take seconds for a step of the others, which nn_test compares
+ * with oneDNN's. */
 TEST(ref_has_pytorchs_losses_to_6_digits)
 {
-	check_traces("ref");
+	check_trace(trace_of("softmax"), "ref", STEPS);
+	check_trace(trace_of("mlp"), "ref", STEPS);
 }
 
 #ifndef GFL_NO_DNNL
-TEST(dnnl_has_pytorchs_losses_to_6_digits)
+TEST(dnnl_has_pytorchs_losses_of_dense_models_to_6_digits)
 {
-	check_traces("dnnl");
+	check_trace(trace_of("softmax"), "dnnl", STEPS);
+	check_trace(trace_of("mlp"), "dnnl", STEPS);
+}
+
+TEST(dnnl_has_pytorchs_losses_of_cnn_to_6_digits)
+{
+	check_trace(trace_of("cnn"), "dnnl", STEPS);
+}
+
+TEST(dnnl_has_pytorchs_losses_of_cifar10flnet_to_6_digits)
+{
+	check_trace(trace_of("cifar10flnet"), "dnnl", 2);
+}
+
+TEST(dnnl_has_pytorchs_losses_of_resnet20)
+{
+	check_trace(trace_of("resnet20"), "dnnl", STEPS);
+}
+#else
+TEST(ref_has_pytorchs_first_loss_of_cnn_to_6_digits)
+{
+	check_trace(trace_of("cnn"), "ref", 1);
 }
 #endif
