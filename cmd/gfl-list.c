@@ -1,5 +1,6 @@
-/* gfl-list - print what the cluster has, one a line: nodes, trainers, runs, the
- * topology, the bandwidth. */
+/* gfl-list - print what the cluster has, one a line: nodes, trainers, runs,
+ * clusters below, the topology, the bandwidth. */
+#include <math.h>
 #include <string.h>
 
 #include "base/opt.h"
@@ -22,12 +23,15 @@ static const struct opt opts[] = {
 
 static const struct prog prog = {
 	.name = "gfl-list",
-	.args = "[nodes|trainers|runs|topology|bandwidth]",
+	.args = "[nodes|trainers|runs|clusters|topology|bandwidth]",
 	.brief = "list the nodes, trainers or runs of the cluster",
 	.about = "Prints one line per node, trainer or run, by ascending id; "
 		 "of the topology one per edge along which trainers may "
 		 "exchange (none: all with all), of the bandwidth one per link "
-		 "of known speed. "
+		 "of known speed; clusters are those for which this one "
+		 "is the upper cluster: which node of it speaks for each, in "
+		 "which term of its leader, how many members, live trainers "
+		 "and examples it has, the median speed between its trainers. "
 		 "Nodes come from the gateways, or from the members seen last "
 		 "when no gateway answers; all else from a node.",
 	.example = "gfl-list | awk -F'\\t' '$4==\"alive\"{print $1}'\n"
@@ -108,6 +112,42 @@ static int print_trainers(const struct config *cfg, struct err *err)
 	return out_end(o, err);
 }
 
+static const struct out_col cluster_cols[] = {
+	{"id", OUT_INT},	{"cluster", OUT_TEXT},  {"node", OUT_INT},
+	{"term", OUT_INT},	{"status", OUT_TEXT},   {"members", OUT_INT},
+	{"trainers", OUT_INT},	{"examples", OUT_INT},  {"bytes_per_s", OUT_REAL},
+	{"url", OUT_TEXT},
+};
+
+static void print_cluster(struct out *o, const Gfl__V1__Trainer *t)
+{
+	bool live = t->liveness == GFL__V1__LIVENESS__LIVE;
+
+	out_row(o, out_int(t->id), out_text(t->instance_id), out_int(t->node_id),
+		out_int(t->term), out_text(live ? "live" : "down"),
+		out_int(t->members), out_int(t->trainers), out_int(t->examples),
+		out_real(t->half_octaves ? bandwidth_bps(t->half_octaves) : NAN),
+		out_text(t->url));
+}
+
+static int print_clusters(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__State *state;
+	struct out *o;
+
+	if (get_state(cfg, &state, err))
+		return (int)err->code;
+	if (out_begin(&o, &cfg->out, cluster_cols, 10, false, err)) {
+		rpc_free(&state->base);
+		return (int)err->code;
+	}
+	for (size_t i = 0; i < state->n_trainers; i++)
+		if (state->trainers[i]->term)
+			print_cluster(o, state->trainers[i]);
+	rpc_free(&state->base);
+	return out_end(o, err);
+}
+
 static const struct out_col edge_cols[] = {
 	{"a", OUT_INT},
 	{"b", OUT_INT},
@@ -172,6 +212,7 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 		{"nodes", print_nodes},
 		{"trainers", print_trainers},
 		{"runs", print_runs},
+		{"clusters", print_clusters},
 		{"topology", print_topology},
 		{"bandwidth", print_bandwidth},
 	};
@@ -184,8 +225,8 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 		return 0;
 	}
 	return err_set(err, ERR_INVALID_ARGUMENT,
-		       "cannot list \"%s\": nodes, trainers, runs, topology or "
-		       "bandwidth",
+		       "cannot list \"%s\": nodes, trainers, runs, clusters, "
+		       "topology or bandwidth",
 		       what);
 }
 

@@ -27,6 +27,14 @@ static const struct opt opts[] = {
 	OPT_CHOICE(0, "on-gateway-failure", struct config, on_gateway_failure,
 		   "retry|bootstrap", "retry",
 		   "without a gateway and a cluster, wait or found one"),
+	OPT_URLS(0, "upper", struct config, host.upper.gateways, NULL,
+		 "gateways of an upper cluster, to be its member while leading"),
+	OPT_URLS(0, "upper-join", struct config, host.upper.joins, NULL,
+		 "join the upper cluster by these members of it instead"),
+	OPT_ADDR(0, "upper-listen", struct config, host.upper.listen, NULL,
+		 "serve the upper cluster here; default: a free port"),
+	OPT_STRING(0, "upper-advertise", struct config, host.upper.advertise,
+		   "URL", NULL, "the address that the upper cluster is told"),
 	OPT_DAEMON(struct config, host.daemon, NULL),
 	OPT_MILLIS(0, "min-election-timeout", struct config,
 		   host.node.election_min_ms, "150",
@@ -92,6 +100,12 @@ static const struct prog prog = {
 		"one was seen. Without --listen it serves on "
 		"port 8900 + node id of 127.0.0.1, or on a free one if it has "
 		"no id of its own. "
+		"With --upper the cluster is one of several below an upper "
+		"cluster, whose gateways these are: whoever leads is a member "
+		"of that too, and speaks there for its own, as gfl(7) says "
+		"under CLUSTERS OF CLUSTERS. Give all nodes of a cluster the "
+		"same --upper; the member above has a file beside --db, and a "
+		"port of its own. "
 		"--on-message and --on run commands, as gfl(7) says under "
 		"HANDLERS; a message whose command has exited 0 is removed, "
 		"another is tried --handler-tries times and then left to "

@@ -24,7 +24,11 @@ static const struct prog prog = {
 	.args = "[NODE]",
 	.brief = "print one node's state",
 	.about = "NODE is an id or a URL; without it, any node that answers. "
-		 "The record is what that node knows, from its own memory.",
+		 "The record is what that node knows, from its own memory. "
+		 "upper… tell of the upper cluster, if the node is a member "
+		 "there: which it is, the node's number and URL in it, the "
+		 "place of its cluster there if it speaks for it, and what "
+		 "keeps it from doing so.",
 	.example = "gfl-status 2 -o jsonl | jq .commit_index\n"
 		   "gfl-status -F id,role,term",
 	.opts = opts,
@@ -47,6 +51,9 @@ static const struct out_col cols[] = {
 	{"topology_version", OUT_INT}, {"topology_edges", OUT_INT},
 	{"topology_parts", OUT_INT}, {"bandwidth_version", OUT_INT},
 	{"bandwidth_links", OUT_INT},
+	{"upper", OUT_TEXT},	  {"upper_id", OUT_INT},
+	{"upper_url", OUT_TEXT},  {"upper_trainer", OUT_INT},
+	{"upper_error", OUT_TEXT},
 };
 
 /* "2,3"; free() it. */
@@ -82,7 +89,10 @@ static int print(const struct config *cfg, const Gfl__V1__NodeStatus *s,
 		out_int(s->delivered), out_int(s->expired), out_bool(s->ready),
 		out_text(peers), out_int(s->topology_version),
 		out_int(s->topology_edges), out_int(s->topology_parts),
-		out_int(s->bandwidth_version), out_int(s->bandwidth_links));
+		out_int(s->bandwidth_version), out_int(s->bandwidth_links),
+		out_text(s->upper_cluster_id), out_int(s->upper_node_id),
+		out_text(s->upper_url), out_int(s->upper_trainer_id),
+		out_text(s->upper_error));
 	free(peers);
 	return out_end(o, err);
 }

@@ -154,6 +154,7 @@ void handlers_status(struct node *n, Gfl__V1__NodeStatus *out)
 	out->gateway_reachable = announce_reaches(n);
 	out->inbox = inbox_count(n);
 	outbox_counts(n, &out->outbox, &out->delivered, &out->expired);
+	cluster_status(n->cluster, out);
 	out->version = GFL_VERSION;
 }
 

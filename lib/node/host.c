@@ -3,10 +3,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "node/cluster.h"
 #include "node/repl.h"
 #include "wire/tls.h"
 
@@ -25,6 +28,7 @@ struct host {
 	struct loop *loop;
 	struct tls *tls;
 	struct node *node;
+	struct cluster *cluster; /* or NULL */
 	struct commands_life *commands; /* the newest first */
 	struct facts facts;             /* for them */
 	struct repl *repl;              /* or NULL */
@@ -33,8 +37,17 @@ struct host {
 	struct timer prompt; /* until the node has settled */
 	struct timer reload; /* until it has taken the newest commands */
 	int port;            /* that it had when it first was ready, or 0 */
+	bool over;           /* this life */
 	struct err err;      /* why it ended; code 0: it left */
 };
+
+static void stop_loop(void *arg)
+{
+	struct host *h = arg;
+
+	h->over = true;
+	loop_stop(h->loop);
+}
 
 static void on_stop(void *arg)
 {
@@ -49,7 +62,7 @@ static void on_stop(void *arg)
 	if (h->node)
 		node_leave(h->node);
 	else
-		loop_stop(h->loop);
+		stop_loop(h);
 }
 
 /* What runs for the person hears it from the terminal too. */
@@ -148,7 +161,7 @@ static void on_ready(void *arg)
 	int port = server_port(node_server(h->node));
 
 	if (!h->port && daemon_ready(&h->daemon, port, &h->err)) {
-		loop_stop(h->loop);
+		stop_loop(h);
 		return;
 	}
 	h->port = port;
@@ -165,7 +178,7 @@ static void on_end(const struct err *err, void *arg)
 	h->err.code = ERR_OK;
 	if (err)
 		h->err = *err;
-	loop_stop(h->loop);
+	stop_loop(h);
 }
 
 static char *listen_at(const struct host *h)
@@ -184,18 +197,45 @@ static char *listen_at(const struct host *h)
 	return opt_addr_text(&at);
 }
 
-static int open_node(struct host *h, const char *path, const char *at,
-		     struct err *err)
+static bool has_upper(const struct host_config *cfg)
 {
-	const struct host_config *cfg = h->cfg;
-	const struct daemon_opts *d = &cfg->daemon;
-	struct node_config node = cfg->node;
+	return cfg->upper.gateways.n || cfg->upper.joins.n;
+}
+
+/* A free port beside the node's own, unless the option says where. */
+static char *upper_listen(const struct host *h)
+{
+	struct opt_addr at = h->cfg->upper.listen;
+
+	if (!at.host[0])
+		str_copy(at.host, sizeof(at.host),
+			 h->cfg->daemon.listen.host[0]
+				 ? h->cfg->daemon.listen.host
+				 : "127.0.0.1");
+	return opt_addr_text(&at);
+}
+
+/* PATH/node.db has PATH/node.upper.db. */
+static char *upper_db(const char *path)
+{
+	size_t len = strlen(path);
+
+	if (len > 3 && !strcmp(path + len - 3, ".db"))
+		len -= 3;
+	return mem_fmt("%.*s.upper.db", (int)len, path);
+}
+
+/* What a node and the one above have in common. */
+static struct node_config node_config(const struct host *h, const char *path,
+				      const char *at)
+{
+	const struct daemon_opts *d = &h->cfg->daemon;
+	struct node_config node = h->cfg->node;
 
 	node.loop = h->loop;
 	node.db_path = path;
 	node.server = (struct server_opts){
 		.listen = at,
-		.advertise = d->advertise,
 		.tls = h->tls,
 		.insecure = d->insecure,
 		.cors = &d->cors,
@@ -203,12 +243,22 @@ static int open_node(struct host *h, const char *path, const char *at,
 		.max_connections = (size_t)d->max_connections,
 		.max_per_source = (size_t)d->per_source,
 	};
+	node.shutdown_ms = d->shutdown_ms;
+	node.bind = d->bind;
+	return node;
+}
+
+static int open_node(struct host *h, const char *path, const char *at,
+		     struct err *err)
+{
+	const struct host_config *cfg = h->cfg;
+	struct node_config node = node_config(h, path, at);
+
+	node.server.advertise = cfg->daemon.advertise;
 	node.gateways = cfg->gateways.at;
 	node.ngateways = cfg->gateways.n;
 	node.joins = cfg->joins.at;
 	node.njoins = cfg->joins.n;
-	node.shutdown_ms = d->shutdown_ms;
-	node.bind = d->bind;
 	node.handlers = h->commands->all.handlers;
 	node.nhandlers = h->commands->all.nhandlers;
 	node.hooks = h->commands->all.hooks;
@@ -221,21 +271,81 @@ static int open_node(struct host *h, const char *path, const char *at,
 	return node_open(&h->node, &node, err);
 }
 
+static void on_turn(void *arg)
+{
+	loop_stop(((struct host *)arg)->loop);
+}
+
+/* Where there is an upper cluster. It bootstraps by its gateways alone. */
+static void open_cluster(struct host *h, const char *path, const char *at)
+{
+	const struct host_config *cfg = h->cfg;
+	struct cluster_config above = {
+		.node = node_config(h, path, at),
+		.on_turn = on_turn,
+		.arg = h,
+	};
+
+	above.node.server.advertise = cfg->upper.advertise;
+	above.node.node_id = 0;
+	above.node.gateways = cfg->upper.gateways.at;
+	above.node.ngateways = cfg->upper.gateways.n;
+	above.node.joins = cfg->upper.joins.at;
+	above.node.njoins = cfg->upper.joins.n;
+	above.node.bootstrap = above.node.bootstrap_alone = false;
+	above.node.client_num = 0;
+	cluster_open(&h->cluster, h->node, &above);
+}
+
+static void run(struct host *h)
+{
+	h->over = false;
+	cluster_turn(h->cluster);
+	while (!h->over) {
+		loop_run(h->loop);
+		cluster_turn(h->cluster);
+	}
+}
+
+/* The member above outlives the node: it votes until it is let go. */
+static void close_both(struct host *h)
+{
+	if (h->cluster && !h->err.code)
+		cluster_leave(h->cluster, node_alone(h->node));
+	else
+		cluster_close(h->cluster);
+	node_close(h->node);
+	h->node = NULL;
+	if (h->cluster && !h->err.code) {
+		for (cluster_turn(h->cluster); !cluster_left(h->cluster);
+		     cluster_turn(h->cluster))
+			loop_run(h->loop);
+		cluster_close(h->cluster);
+	}
+	h->cluster = NULL;
+}
+
 /* One life as a member; *again: it was removed, and begins another. */
 static int live(struct host *h, const char *path, bool *again, struct err *err)
 {
-	char *at = listen_at(h);
+	char *at = listen_at(h), *above = NULL, *above_at = NULL;
 	int rc = open_node(h, path, at, err);
 
 	free(at);
 	*again = false;
 	if (rc)
 		return rc;
-	loop_run(h->loop);
+	if (has_upper(h->cfg)) {
+		above = upper_db(path);
+		above_at = upper_listen(h);
+		open_cluster(h, above, above_at);
+	}
+	run(h);
 	*again = node_removed(h->node, h->cfg->rejoin);
 	timer_stop(&h->prompt);
-	node_close(h->node);
-	h->node = NULL;
+	close_both(h);
+	free(above);
+	free(above_at);
 	if (!h->err.code)
 		return 0;
 	*err = h->err;

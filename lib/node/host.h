@@ -17,6 +17,11 @@ struct host_config {
 	struct opt_list gateways, joins;
 	struct node_config node; /* what options set of it */
 	struct opt_pairs on_message, on;
+	struct {
+		struct opt_list gateways, joins; /* none: no upper cluster */
+		struct opt_addr listen;
+		const char *advertise;
+	} upper; /* see cluster.h */
 	bool rejoin;      /* when removed, join as a new member */
 	bool interactive; /* words from standard input, see repl.h */
 	bool errexit;     /* of those, one that fails is the last */

@@ -80,6 +80,32 @@ int life_load(struct node *n, struct err *err)
 	return raft_store_set_meta(n->db, &n->meta, err);
 }
 
+static int is_member(struct db *db, bool *member, struct err *err)
+{
+	struct raft_store_meta meta;
+	int64_t parted = 0;
+
+	if (raft_store_meta(db, &meta, err) ||
+	    db_number(db, "SELECT parted FROM life", 0, &parted, err))
+		return (int)err->code;
+	*member = meta.cluster_id[0] && parted != PARTED;
+	return 0;
+}
+
+bool life_is_member(const char *path)
+{
+	bool member = false;
+	struct err err;
+	struct db *db;
+
+	if (db_open_to_read(&db, path, DB_NODE, &err))
+		return false;
+	if (is_member(db, &member, &err))
+		member = false;
+	db_close(db);
+	return member;
+}
+
 static int store(struct db *db, void *arg, struct err *err)
 {
 	struct job *j = arg;

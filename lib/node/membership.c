@@ -121,6 +121,8 @@ void membership_self(const struct node *n, Gfl__V1__Member *self)
 	self->id = n->meta.node_id;
 	self->url = (char *)node_url(n);
 	self->instance_id = (char *)n->meta.instance_id;
+	self->lower_id = (char *)(n->cfg.lower_id ? n->cfg.lower_id : "");
+	self->lower_term = n->cfg.lower_term;
 }
 
 /* ---- resuming, and staying known ---- */

@@ -54,6 +54,14 @@ bool node_settled(const struct node *n)
 	return n->leader && state_member(n->state, n->meta.node_id);
 }
 
+bool node_alone(const struct node *n)
+{
+	for (size_t i = 0; i < n->state->nmembers; i++)
+		if (n->state->members[i]->id != n->meta.node_id)
+			return false;
+	return true;
+}
+
 bool node_removed(const struct node *n, bool anyhow)
 {
 	return n->removed && (anyhow || n->asked);
@@ -147,6 +155,7 @@ static void settle(void *arg)
 	steward_look(n);
 	conductor_look(n);
 	hook_look(n);
+	cluster_look(n->cluster);
 }
 
 void node_settle(struct node *n)
@@ -171,6 +180,7 @@ static void on_tick(void *arg)
 	steward_look(n);
 	conductor_look(n);
 	pairs_look(n);
+	cluster_look(n->cluster);
 }
 
 static int open_store(struct node *n, struct err *err)

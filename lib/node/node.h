@@ -24,6 +24,8 @@ struct node_config {
 	size_t ngateways;
 	const char *const *joins; /* URLs of members; none: by a gateway */
 	size_t njoins;
+	const char *lower_id; /* the cluster for which it joins, or NULL */
+	int64_t lower_term;   /* of that cluster */
 	bool bootstrap;       /* found a cluster without a gateway's grant */
 	bool bootstrap_alone; /* the same, once no gateway can be reached */
 	bool keep_membership; /* leaving is a pause: stay a member */
@@ -90,6 +92,8 @@ bool node_removed(const struct node *n, bool anyhow);
 /* It knows a leader, and has the log up to its own membership: right after a
  * restart it may be a member that has not. */
 bool node_settled(const struct node *n);
+/* There is no other member, as far as it knows. */
+bool node_alone(const struct node *n);
 struct server *node_server(const struct node *n);
 
 #endif

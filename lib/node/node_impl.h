@@ -27,6 +27,7 @@ struct mail_numbers {
 
 struct ask;
 struct announce;
+struct cluster;
 struct conductor;
 struct handlers;
 struct hooks;
@@ -82,6 +83,7 @@ struct node {
 	struct pairs *pairs;
 	struct handlers *handlers;
 	struct hooks *hooks;
+	struct cluster *cluster; /* of this and one above or below, or NULL */
 };
 
 /* node.c */
@@ -301,12 +303,19 @@ extern const char life_schema[];
 
 enum { NODE_STEPS = 7 }; /* schemas that make the database, in node.c */
 int life_load(struct node *n, struct err *err) MUST_CHECK;
+/* Is there a file, of a node that is a member? */
+bool life_is_member(const char *path);
 /* Store meta and founding, then done(err, n). */
 void life_store(struct node *n, writer_done_fn *done);
 /* Note that we ask to be removed. */
 void life_ask(struct node *n);
 /* At its next start this node is a new one; then done(err, n). */
 void life_part(struct node *n, writer_done_fn *done);
+
+/* cluster.c: something changed, here or above; NULL is nothing. */
+void cluster_look(struct cluster *c);
+const char *cluster_upper_id(const struct cluster *c); /* or "" */
+void cluster_status(const struct cluster *c, Gfl__V1__NodeStatus *out);
 
 /* handlers.c, registry.c: the services. */
 void handlers_serve(struct node *n);

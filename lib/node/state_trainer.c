@@ -46,6 +46,10 @@ static int64_t settle_id(struct turn *t, const Gfl__V1__Trainer *want)
 	else if (known && want->id && want->id != known->id)
 		refuse(t, ERR_ALREADY_EXISTS, "is this one's id already",
 		       known->id);
+	else if (known && want->term < known->term)
+		refuse(t, ERR_FAILED_PRECONDITION,
+		       "is a cluster whose later leader speaks for it",
+		       known->id);
 	else if (known)
 		return known->id;
 	else if (holder && holder->liveness == GFL__V1__LIVENESS__LIVE)

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "node/hierarchy.h"
 #include "node/node_impl.h"
 #include "wire/rpc.h"
 #include "wire/transfer.h"
@@ -151,6 +153,21 @@ static bool replacement(const struct node *n)
 	return false;
 }
 
+/* Another speaks for its cluster by now. If we are the one, we hand over. */
+static void let_go(struct node *n, int64_t id)
+{
+	struct raft_status s;
+	struct err err;
+
+	if (id != n->meta.node_id) {
+		change(n, id, RAFT_NONE, ACTION(REMOVE), "superseded");
+		return;
+	}
+	raft_status(driver_raft(n->driver), &s);
+	if (!s.transfer_to && driver_transfer(n->driver, 0, &err))
+		log_debug("hand_over", "error=%s", err.msg);
+}
+
 /* At most one step about m. */
 static void look_at(struct node *n, const Gfl__V1__Member *m)
 {
@@ -159,6 +176,10 @@ static void look_at(struct node *n, const Gfl__V1__Member *m)
 
 	if (silent_ms < n->cfg.fail_after_ms)
 		suspects_clear(n, m->id);
+	if (hierarchy_superseded(n->state, m)) {
+		let_go(n, m->id);
+		return;
+	}
 	if (!m->liveness && silent_ms >= n->cfg.fail_after_ms) {
 		if (suspects_gone(n, m->id)) {
 			suspects_clear(n, m->id); /* ask anew to remove it */
@@ -290,6 +311,24 @@ static Gfl__V1__Member *by_instance(const struct state *s, const char *instance)
 	return NULL;
 }
 
+/* No cluster is above itself, not even by way of another. */
+static int check_lower(const struct node *n, const char *lower, struct err *err)
+{
+	if (!*lower)
+		return 0;
+	if (!str_is_id(lower))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a cluster id is 32 hex digits, not \"%.40s\"",
+			       lower);
+	if (strcmp(lower, n->meta.cluster_id) != 0 &&
+	    strcmp(lower, cluster_upper_id(n->cluster)) != 0)
+		return 0;
+	return err_set(err, ERR_FAILED_PRECONDITION,
+		       "cluster %s is not below cluster %s: it is that, or "
+		       "above it",
+		       lower, n->meta.cluster_id);
+}
+
 static int check_join(const struct node *n, const Gfl__V1__JoinRequest *in,
 		      struct err *err)
 {
@@ -303,6 +342,8 @@ static int check_join(const struct node *n, const Gfl__V1__JoinRequest *in,
 	    in->member->id > STATE_ID_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "a member has an id, a URL and an instance");
+	if (check_lower(n, in->member->lower_id, err))
+		return (int)err->code;
 	if (n->state->nmembers >= STATE_MEMBERS_MAX)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
 			       "the cluster has %d members", STATE_MEMBERS_MAX);
@@ -334,6 +375,8 @@ static int admit(struct ask *a, const Gfl__V1__Member *who, int64_t id,
 	note(&e, ACTION(ADD), id);
 	e.member.url = who->url;
 	e.member.instance_id = who->instance_id;
+	e.member.lower_id = who->lower_id;
+	e.member.lower_term = who->lower_term;
 	e.member.role = GFL__V1__ROLE__LEARNER;
 	log_info("join", "node=%" PRId64 " url=%s", id, who->url);
 	return ask_change(a, id, RAFT_LEARNER, &e.entry, reply_joined, err);

@@ -23,6 +23,7 @@ lib/registry/lease.*
 lib/raft/*         -lib/raft/store* -lib/raft/driver* -lib/raft/journal.* -lib/raft/transport.* -lib/raft/applier.* -lib/raft/waiting.*
 lib/registry/probe.*
 lib/node/state*
+lib/node/hierarchy.*
 lib/node/view.*
 lib/node/phrase.*
 lib/node/screen.*

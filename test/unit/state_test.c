@@ -250,6 +250,27 @@ TEST(an_attachment_asked_for_twice_is_one)
 	state_free(f.s);
 }
 
+TEST(a_cluster_is_spoken_for_by_its_latest_leader_only)
+{
+	struct fix f = cluster();
+	Gfl__V1__Trainer t = GFL__V1__TRAINER__INIT;
+
+	t.instance_id = CLUSTER;
+	t.url = "http://127.0.0.1:9";
+	t.node_id = 1;
+	t.term = 4;
+	CHECK_INT(trainer_change(&f, TRAINER(ATTACH), &t), 0);
+	t.node_id = 2;
+	t.term = 6;
+	CHECK_INT(trainer_change(&f, TRAINER(ATTACH), &t), 0);
+	t.node_id = 1;
+	t.term = 4;
+	CHECK_INT(trainer_change(&f, TRAINER(ATTACH), &t),
+		  ERR_FAILED_PRECONDITION);
+	CHECK_INT(state_trainer_of(f.s, CLUSTER)->node_id, 2);
+	state_free(f.s);
+}
+
 TEST(the_epoch_is_the_index_of_the_last_change_of_the_set)
 {
 	static const struct {
