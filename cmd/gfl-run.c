@@ -18,7 +18,7 @@ struct config {
 	int command;
 	const char *model, *scheme, *dtype, *policy, *reason;
 	int64_t rounds, steps, batch, seed, min_trainers, eval_every;
-	int64_t deadline_ms, give_up_ms, every_ms;
+	int64_t bridge_every, deadline_ms, give_up_ms, every_ms;
 	double keep, lr, momentum, target;
 	double weight_decay, prox, lr_decay;
 	int64_t lr_every;
@@ -81,6 +81,9 @@ static const struct opt start_opts[] = {
 		    "wait no longer than so for the peer of a round"),
 	OPT_INT64(0, "eval-every", struct config, eval_every, "N", "0", 0,
 		  1000000, "rounds between evaluations; 0: each trainer's own"),
+	OPT_INT64(0, "bridge-every", struct config, bridge_every, "N", "10", 1,
+		  1000000,
+		  "with lower clusters: rounds of theirs in one of this run"),
 	OPT_SECONDS(0, "give-up", struct config, give_up_ms, "300",
 		    "fail after so long with fewer than two trainers"),
 	OPT_BOOL('f', "follow", struct config, follow,
@@ -122,7 +125,10 @@ static const struct prog prog = {
 	.brief = "training runs: start, stop, list, show",
 	.about = "A run is an entry in the replicated log: every trainer that "
 		 "is attached to the cluster takes part. One run is under way "
-		 "at a time; others wait in line.",
+		 "at a time; others wait in line. In a cluster of clusters a run "
+		 "spans them: each of its rounds is --bridge-every rounds in "
+		 "every lower cluster, and then an exchange between two of "
+		 "these; its trainers, as show has them, are the clusters.",
 	.example = "id=$(gfl-run start --model mlp --rounds 400 --keep 0.1)\n"
 		   "gfl-run show $id\n"
 		   "gfl-run show $id --history -o jsonl | "
@@ -174,6 +180,7 @@ static int propose(const struct config *cfg, int64_t *id, struct err *err)
 	spec.target_accuracy = cfg->target;
 	spec.round_deadline_ms = cfg->deadline_ms;
 	spec.eval_every = cfg->eval_every;
+	spec.bridge_every = cfg->bridge_every;
 	spec.give_up_ms = cfg->give_up_ms;
 	spec.layout_hash = hash;
 	in.spec = &spec;

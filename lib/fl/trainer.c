@@ -183,6 +183,7 @@ void trainer_close(struct trainer *t)
 	client_cancel(t->probe);
 	trainer_pull_close(t);
 	trainer_forget_calls(t);
+	trainer_bridge_close(t);
 	client_close(t->client);
 	if (t->worker)
 		worker_close(t->worker);

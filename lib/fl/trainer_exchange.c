@@ -52,9 +52,10 @@ static void sent_done(const struct err *err, const ProtobufCMessage *out,
 	trainer_drain(t);
 }
 
-static void fill_request(const struct trainer *t,
-			 const struct exchange_message *m,
-			 Gfl__V1__ExchangeRequest *in, char *layout)
+void trainer_fill_exchange(const struct trainer *t,
+			   const struct exchange_message *m,
+			   const struct exchange_round *round,
+			   Gfl__V1__ExchangeRequest *in, char *layout)
 {
 	in->run = m->key.run;
 	in->epoch = m->key.epoch;
@@ -65,8 +66,8 @@ static void fill_request(const struct trainer *t,
 	in->layout_hash = layout;
 	in->parameters = t->run.learner->model->n;
 	in->scheme = GFL__V1__SCHEME__STRAT;
-	in->c = t->round.c;
-	in->seed = t->round.seed;
+	in->c = round->c;
+	in->seed = round->seed;
 	in->dtype = GFL__V1__DTYPE__F32;
 	in->mask_digest = m->digest;
 	in->crc32c = m->crc;
@@ -89,7 +90,7 @@ static void send_request(struct trainer *t, const struct exchange_out *out)
 		exchange_abandon(t->exchange, "the peer is gone");
 		return;
 	}
-	fill_request(t, &out->message, &in, layout);
+	trainer_fill_exchange(t, &out->message, &t->round, &in, layout);
 	t->run.tally.bytes_sent +=
 		(int64_t)gfl__v1__exchange_request__get_packed_size(&in) +
 		FRAMING;
@@ -176,7 +177,7 @@ static struct call *take_asked(struct trainer *t, uint64_t token)
 	return call;
 }
 
-static void answer(struct trainer *t, const struct exchange_out *out)
+void trainer_answer(struct trainer *t, const struct exchange_out *out)
 {
 	Gfl__V1__ExchangeResponse r = GFL__V1__EXCHANGE_RESPONSE__INIT;
 	struct call *call = take_asked(t, out->token);
@@ -192,7 +193,7 @@ static void answer(struct trainer *t, const struct exchange_out *out)
 	call_reply(call, &r.base);
 }
 
-static void refuse(struct trainer *t, const struct exchange_out *out)
+void trainer_refuse(struct trainer *t, const struct exchange_out *out)
 {
 	struct call *call = take_asked(t, out->token);
 	struct err err;
@@ -212,6 +213,8 @@ static void asked_gone(struct call *call, void *arg)
 	(void)call;
 	if (t->exchange)
 		exchange_cancel(t->exchange, a->token);
+	if (t->bridge.exchange)
+		exchange_cancel(t->bridge.exchange, a->token);
 	DL_DELETE(t->asked, a);
 	free(a);
 }
@@ -219,16 +222,15 @@ static void asked_gone(struct call *call, void *arg)
 static int check_request(const struct trainer *t,
 			 const Gfl__V1__ExchangeRequest *r, struct err *err)
 {
-	if (!t->exchange)
-		return err_set(err, ERR_UNAVAILABLE, "not attached yet");
+	bool ours = !*r->cluster_id && r->run == t->run.id;
+
 	if (r->scheme != GFL__V1__SCHEME__STRAT ||
 	    r->dtype != GFL__V1__DTYPE__F32)
 		return err_set(err, ERR_UNIMPLEMENTED,
 			       "scheme %d, type %d: only STRAT of F32",
 			       (int)r->scheme, (int)r->dtype);
 	if (r->run < 1 || r->epoch < 1 || r->round < 0 ||
-	    r->round >= STATE_ROUNDS_MAX ||
-	    (r->run == t->run.id && r->round >= t->run.rounds))
+	    r->round >= STATE_ROUNDS_MAX || (ours && r->round >= t->run.rounds))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "run %lld has no round %lld in epoch %lld",
 			       (long long)r->run, (long long)r->round,
@@ -251,8 +253,19 @@ static void note_round(struct trainer *t, const Gfl__V1__ExchangeRequest *r)
 		t->run.fastest = r->round;
 }
 
-static void take_request(struct trainer *t, struct call *call,
-			 const Gfl__V1__ExchangeRequest *r)
+static struct exchange *exchange_of(struct trainer *t,
+				    const Gfl__V1__ExchangeRequest *r,
+				    struct err *err)
+{
+	if (*r->cluster_id)
+		return trainer_bridge_of(t, r, err);
+	if (!t->exchange)
+		err_set(err, ERR_UNAVAILABLE, "not attached yet");
+	return t->exchange;
+}
+
+static void take_request(struct trainer *t, struct exchange *e,
+			 struct call *call, const Gfl__V1__ExchangeRequest *r)
 {
 	struct exchange_message m = {
 		.key = {r->run, r->epoch, r->round, r->from, r->to},
@@ -270,30 +283,48 @@ static void take_request(struct trainer *t, struct call *call,
 	a->call = call;
 	DL_APPEND(t->asked, a);
 	call_on_cancel(call, asked_gone, a);
+	exchange_request(e, &m, a->token, clock_ms());
+	if (e == t->exchange)
+		trainer_drain(t);
+	else
+		trainer_bridge_drain(t);
+}
+
+/* What a request tells beside its values. */
+static void note_request(struct trainer *t, struct call *call,
+			 const Gfl__V1__ExchangeRequest *r)
+{
+	uint64_t bytes;
+	int64_t us;
+
+	call_timing(call, &bytes, &us);
+	if (*r->cluster_id) {
+		trainer_bridge_link(t, r->from, r->to,
+				    trainer_speed(bytes, us));
+		t->run.tally.bytes_received += (int64_t)bytes;
+		return;
+	}
+	trainer_link(t, r->from, t->id, trainer_speed(bytes, us));
+	if (r->run == t->run.id)
+		t->run.tally.bytes_received += (int64_t)bytes;
 	note_round(t, r);
-	exchange_request(t->exchange, &m, a->token, clock_ms());
-	trainer_drain(t);
 }
 
 static void serve_exchange(struct call *call, const ProtobufCMessage *in,
 			   void *arg)
 {
+	struct err err;
 	const Gfl__V1__ExchangeRequest *r =
 		(const Gfl__V1__ExchangeRequest *)in;
 	struct trainer *t = arg;
-	uint64_t bytes;
-	struct err err;
-	int64_t us;
+	struct exchange *e = exchange_of(t, r, &err);
 
-	if (check_request(t, r, &err)) {
+	if (!e || check_request(t, r, &err)) {
 		call_fail(call, &err);
 		return;
 	}
-	call_timing(call, &bytes, &us);
-	trainer_link(t, r->from, t->id, trainer_speed(bytes, us));
-	if (r->run == t->run.id)
-		t->run.tally.bytes_received += (int64_t)bytes;
-	take_request(t, call, r);
+	note_request(t, call, r);
+	take_request(t, e, call, r);
 }
 
 void trainer_serve_exchange(struct trainer *t)
@@ -365,10 +396,10 @@ void trainer_drain(struct trainer *t)
 			send_request(t, &out);
 			break;
 		case EXCHANGE_ANSWER:
-			answer(t, &out);
+			trainer_answer(t, &out);
 			break;
 		case EXCHANGE_REFUSE:
-			refuse(t, &out);
+			trainer_refuse(t, &out);
 			break;
 		case EXCHANGE_DONE:
 			done(t, &out);

@@ -4,6 +4,7 @@
 
 #include "base/timer.h"
 #include "base/worker.h"
+#include "base/str.h"
 #include "fl/exchange.h"
 #include "fl/history.h"
 #include "fl/link.h"
@@ -92,6 +93,24 @@ struct fetch { /* a model being pulled from a peer */
 	char layout[17];
 };
 
+/* Exchanges with the trainers that bridge other clusters. Ids and rounds are
+ * the upper cluster's; they are another exchange, of the same model. */
+struct bridge {
+	struct exchange *exchange; /* NULL: we do not bridge */
+	char upper_id[STR_ID];
+	int64_t upper_run, self; /* self: our cluster's place above */
+	struct rpc *sent;        /* our request, and what it said */
+	struct exchange_message sent_message;
+	struct exchange_round round;
+	struct timer tick;
+	struct rpc *asking;    /* a peer that has not come how far it is */
+	struct timer patience; /* with it, or with a plan */
+	int64_t wanted;        /* the round that waits for a plan; 0: none */
+	int64_t vain;          /* index of the bridge that waited so */
+	int64_t done, missed;  /* exchanges in this run */
+	struct bandwidth_cell link; /* measured, to be told; from 0: none */
+};
+
 struct seen_peer {
 	int64_t id, probed_ms;
 };
@@ -121,7 +140,8 @@ struct trainer {
 	struct rpc *sent;      /* our request, and what it said */
 	struct exchange_message sent_message;
 	struct exchange_round round; /* that it is for */
-	struct asked *asked;
+	struct bridge bridge;
+	struct asked *asked; /* of either exchange */
 	uint64_t tokens;
 	struct pull *pulls;
 	struct snapshot *snapshot; /* the last, kept for resuming */
@@ -150,7 +170,7 @@ void trainer_fail(struct trainer *t, const struct err *err);
 const struct state *trainer_state(const struct trainer *t); /* or NULL */
 
 /* trainer_run.c */
-void trainer_look(struct trainer *t);    /* at the state: runs, epoch, peers */
+void trainer_look(struct trainer *t); /* at the state: runs, epoch, peers */
 void trainer_begin_rounds(struct trainer *t, int64_t at); /* model is there */
 void trainer_halt(struct trainer *t); /* end the run here, if there is one */
 void trainer_stay_out(struct trainer *t, const struct err *err);
@@ -161,6 +181,7 @@ void trainer_end_run(struct trainer *t);
 /* trainer_rounds.c */
 void trainer_advance(struct trainer *t); /* if READY: to the next round */
 void trainer_round_done(struct trainer *t, const struct exchange_out *out);
+void trainer_round_over(struct trainer *t); /* with those of bridges too */
 
 /* trainer_work.c: hand the model to the worker for what (WORK_...), which is
  * then WORKING; in done, the work is taken back, looked at and freed. */
@@ -178,6 +199,30 @@ void trainer_serve_exchange(struct trainer *t);
 void trainer_drain(struct trainer *t); /* after each input of the exchange */
 void trainer_wait_for_peer(struct trainer *t); /* just arrived */
 void trainer_forget_calls(struct trainer *t);
+
+void trainer_fill_exchange(const struct trainer *t,
+			   const struct exchange_message *m,
+			   const struct exchange_round *round,
+			   Gfl__V1__ExchangeRequest *in, char *layout);
+void trainer_answer(struct trainer *t, const struct exchange_out *out);
+void trainer_refuse(struct trainer *t, const struct exchange_out *out);
+
+/* trainer_bridge.c */
+void trainer_bridge_look(struct trainer *t); /* at the state */
+/* The exchange of round run.t is over: is there one with another cluster now?
+ * Then trainer_round_over() follows. */
+bool trainer_bridge_begin(struct trainer *t);
+void trainer_bridge_abandon(struct trainer *t, const char *why);
+void trainer_bridge_drain(struct trainer *t);
+/* The exchange that a request is for, or NULL, as err says. */
+struct exchange *trainer_bridge_of(struct trainer *t,
+				   const Gfl__V1__ExchangeRequest *r,
+				   struct err *err);
+void trainer_bridge_link(struct trainer *t, int64_t from, int64_t to,
+			 double bps);
+void trainer_bridge_status(const struct trainer *t,
+			   Gfl__V1__TrainerStatus *out);
+void trainer_bridge_close(struct trainer *t); /* with the run */
 
 /* trainer_speed.c: bytes/s, 0 when that many bytes say little; a link that was
  * measured, to be reported; measure ours to peer, unless that is fresh. */

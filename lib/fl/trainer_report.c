@@ -73,6 +73,8 @@ static void fill_report(const struct trainer *t, Gfl__V1__TrainerReport *r)
 	r->misses = y->misses;
 	r->lost_replies = y->lost;
 	r->exchanges = y->exchanges;
+	r->bridged = t->bridge.done;
+	r->bridge_misses = t->bridge.missed;
 	set_string(&r->state, t->out_of                   ? "failed"
 			      : t->phase == PHASE_ENDED   ? "finished"
 			      : t->phase == PHASE_PULLING ? "joining"
@@ -89,6 +91,7 @@ struct parts {
 	Gfl__V1__Link *links;
 	Gfl__V1__Link **link_list;
 	Gfl__V1__Miss **miss_list;
+	Gfl__V1__Link bridge_link, *bridge_list[1]; /* lost with the report */
 };
 
 static struct parts *fresh_parts(struct trainer *t)
@@ -136,6 +139,16 @@ void trainer_fill(Gfl__V1__ReportRequest *r, void *trainer)
 	}
 	for (size_t i = 0; i < t->nmisses; i++)
 		p->miss_list[i] = &t->misses[i];
+	if (t->bridge.link.from) {
+		gfl__v1__link__init(&p->bridge_link);
+		p->bridge_link.from = t->bridge.link.from;
+		p->bridge_link.to = t->bridge.link.to;
+		p->bridge_link.half_octaves = t->bridge.link.level;
+		r->bridge_links = p->bridge_list;
+		r->n_bridge_links = 1;
+		p->bridge_list[0] = &p->bridge_link;
+		t->bridge.link.from = 0;
+	}
 	r->links = p->link_list;
 	r->n_links = t->links_sent = t->nlinks;
 	r->misses = p->miss_list;
@@ -187,6 +200,7 @@ static void serve_status(struct call *call, const ProtobufCMessage *in,
 	out.bytes_received = y->bytes_received;
 	out.misses = y->misses;
 	out.layout_hash = layout;
+	trainer_bridge_status(t, &out);
 	call_reply(call, &out.base);
 }
 
@@ -257,13 +271,27 @@ static void send_history(void *arg)
 		call_end(r.call);
 }
 
+/* A run of the upper cluster is known here by its part. */
+static int64_t run_of(const struct trainer *t, const Gfl__V1__HistoryRequest *q)
+{
+	const struct state *s = trainer_state(t);
+	const Gfl__V1__Run *part;
+
+	if (!*q->cluster_id ||
+	    !strcmp(q->cluster_id, history_me(t->history)->cluster_id))
+		return q->run;
+	part = s ? state_part(s, q->cluster_id, q->run) : NULL;
+	return part ? part->id : -1;
+}
+
 static void serve_history(struct call *call, const ProtobufCMessage *in,
 			  void *arg)
 {
 	const Gfl__V1__HistoryRequest *q = (const Gfl__V1__HistoryRequest *)in;
 	struct history_reader *r = mem_zero(1, sizeof(*r));
 
-	*r = (struct history_reader){arg, call, q->run, q->after_round};
+	*r = (struct history_reader){arg, call, run_of(arg, q),
+				     q->after_round};
 	call_on_cancel(call, reader_gone, r);
 	history_settle(r->t->history, send_history, r);
 }

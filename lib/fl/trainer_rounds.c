@@ -73,7 +73,7 @@ static void settled(void *arg)
 }
 
 /* Round run.t is behind us, however it went. */
-static void next_round(struct trainer *t)
+void trainer_round_over(struct trainer *t)
 {
 	unsigned what = 0;
 
@@ -111,7 +111,8 @@ void trainer_round_done(struct trainer *t, const struct exchange_out *out)
 	if (planned && out->outcome != EXCHANGE_MERGED)
 		log_info("missed", "round=%lld peer=%lld reason=%s",
 			 (long long)out->t, (long long)out->peer, out->text);
-	next_round(t);
+	if (!trainer_bridge_begin(t))
+		trainer_round_over(t);
 }
 
 /* The local steps are done; exchange as the newest plan has it. */

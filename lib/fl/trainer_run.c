@@ -167,6 +167,7 @@ static void close_run(struct trainer *t)
 	}
 	t->phase = PHASE_IDLE;
 	trainer_drain(t);
+	trainer_bridge_close(t);
 	trainer_pull_close(t);
 	learner_free(t->run.learner);
 	free(t->run.model_path);
@@ -211,6 +212,7 @@ void trainer_halt(struct trainer *t)
 	if (t->phase == PHASE_EXCHANGE) {
 		exchange_abandon(t->exchange, "the run is over here");
 		trainer_drain(t); /* its DONE leads on */
+		trainer_bridge_abandon(t, "the run is over here");
 	} else if (t->phase != PHASE_WORKING) {
 		trainer_end_run(t);
 	}
@@ -259,6 +261,7 @@ void trainer_look(struct trainer *t)
 	look_at_run(t, s);
 	if (!t->run.id || t->run.over)
 		return;
+	trainer_bridge_look(t);
 	exchange_epoch(t->exchange, s->epoch, clock_ms());
 	if (t->phase == PHASE_EXCHANGE && t->run.peer &&
 	    !is_live(s, t->run.peer))

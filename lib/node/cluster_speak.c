@@ -61,6 +61,14 @@ static void attach(struct cluster *c, Gfl__V1__Trainer *self)
 	c->attach = call(c, RPC_NODE_ATTACH_TRAINER, &in.base, attached);
 }
 
+/* A new leader keeps the bridge of the one before. */
+static int64_t bridge_so_far(const struct cluster *c)
+{
+	const Gfl__V1__Bridge *b = c->lower->state->bridge;
+
+	return b ? b->trainer : c->bridge;
+}
+
 static void look_at_place(struct cluster *c)
 {
 	const struct state *above = c->upper->state;
@@ -72,7 +80,7 @@ static void look_at_place(struct cluster *c)
 	if (c->attach)
 		return;
 	said = state_trainer_of(above, n->meta.cluster_id);
-	c->bridge = hierarchy_bridge(n->state, c->bridge);
+	c->bridge = hierarchy_bridge(n->state, bridge_so_far(c));
 	hierarchy_fill(&self, n->state, c->bridge, n->term, node_url(n));
 	self.node_id = node_id(c->upper);
 	news = hierarchy_news(said, &self);
@@ -93,21 +101,47 @@ static void reported(const struct err *err, const ProtobufCMessage *msg,
 
 	(void)msg; /* whether we are attached, the state tells as well */
 	c->report = NULL;
-	if (err)
+	if (err) {
 		log_debug("report", "error=%s", err->msg);
+		c->said_run = 0;
+		return;
+	}
+	cluster_look(c);
 }
 
+/* With how our part of the run above goes, and what our bridge measured. */
 static void report(struct cluster *c)
 {
 	Gfl__V1__ReportRequest in = GFL__V1__REPORT_REQUEST__INIT;
-	int64_t every_ms = c->heartbeat_ms ? c->heartbeat_ms : HEARTBEAT_MS;
+	Gfl__V1__TrainerReport r, *reports[] = {&r};
+	Gfl__V1__Link *links[sizeof(c->links) / sizeof(*c->links)];
+	Gfl__V1__Run *part = cluster_part(c);
 
-	if (c->report || !c->trainer || clock_ms() - c->said_ms < every_ms)
-		return;
 	c->said_ms = clock_ms();
 	in.trainer_id = c->trainer;
 	in.instance_id = c->lower->meta.cluster_id;
+	if (part) {
+		hierarchy_report(&r, part, c->trainer, c->bridge);
+		r.epoch = c->upper->state->epoch;
+		in.reports = reports;
+		in.n_reports = 1;
+	}
+	for (; in.n_links < c->nlinks; in.n_links++)
+		links[in.n_links] = &c->links[in.n_links];
+	in.links = links;
+	c->nlinks = 0;
 	c->report = call(c, RPC_NODE_REPORT, &in.base, reported);
+	if (part)
+		rpc_free(&part->base);
+}
+
+static bool due(struct cluster *c)
+{
+	int64_t every_ms = c->heartbeat_ms ? c->heartbeat_ms : HEARTBEAT_MS;
+
+	if (c->report || !c->trainer)
+		return false;
+	return cluster_progress(c) || clock_ms() - c->said_ms >= every_ms;
 }
 
 void cluster_speak(struct cluster *c)
@@ -117,7 +151,9 @@ void cluster_speak(struct cluster *c)
 		return;
 	}
 	look_at_place(c);
-	report(c);
+	cluster_span(c);
+	if (due(c))
+		report(c);
 }
 
 void cluster_hush(struct cluster *c)

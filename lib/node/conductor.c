@@ -178,6 +178,8 @@ void conductor_heard(struct node *n, const Gfl__V1__ReportRequest *batch)
 				c->plan, batch->links[i]->from,
 				batch->links[i]->to,
 				bandwidth_bps(batch->links[i]->half_octaves));
+	for (size_t i = 0; i < batch->n_bridge_links; i++)
+		cluster_measured(n->cluster, batch->bridge_links[i]);
 	for (size_t i = 0; i < batch->n_misses; i++)
 		if (state_trainer(n->state, batch->misses[i]->by) &&
 		    state_trainer(n->state, batch->misses[i]->peer))
@@ -194,6 +196,16 @@ void conductor_merge(const struct node *n, Gfl__V1__Run *run)
 		return;
 	for (size_t i = 0; i < table->n_reports; i++)
 		state_run_note(run, table->reports[i]);
+}
+
+const Gfl__V1__TrainerReport *conductor_said(const struct node *n, int64_t run,
+					     int64_t trainer)
+{
+	const Gfl__V1__Run *table = n->conductor->table;
+
+	if (!table || table->id != run)
+		table = state_run(n->state, run);
+	return table ? said(table, trainer) : NULL;
 }
 
 /* Every clock starts anew; the rounds go on from what the log knows. */

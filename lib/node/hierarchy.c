@@ -74,7 +74,6 @@ void hierarchy_fill(Gfl__V1__Trainer *out, const struct state *lower,
 	gfl__v1__trainer__init(out);
 	out->instance_id = (char *)lower->cluster_id;
 	out->url = b ? b->url : (char *)url;
-	out->no_runs = !b;
 	out->term = term;
 	out->members = (int64_t)lower->nmembers;
 	for (size_t i = 0; i < lower->ntrainers; i++)
@@ -82,6 +81,7 @@ void hierarchy_fill(Gfl__V1__Trainer *out, const struct state *lower,
 			out->trainers++;
 			out->examples += lower->trainers[i]->examples;
 		}
+	out->no_runs = out->trainers < 2;
 	out->half_octaves = median_level(lower);
 }
 

@@ -200,6 +200,9 @@ void conductor_leads(struct node *n, bool leads);
 void conductor_look(struct node *n);
 void conductor_heard(struct node *n, const Gfl__V1__ReportRequest *batch);
 void conductor_merge(const struct node *n, Gfl__V1__Run *run);
+/* The last report of a trainer in a run, by the leader or by the log; or NULL. */
+const Gfl__V1__TrainerReport *conductor_said(const struct node *n, int64_t run,
+					     int64_t trainer);
 void conductor_close(struct node *n);
 
 /* watch.c: streams of what is applied. */
@@ -314,6 +317,8 @@ void life_part(struct node *n, writer_done_fn *done);
 
 /* cluster.c: something changed, here or above; NULL is nothing. */
 void cluster_look(struct cluster *c);
+/* Our bridge has measured this, between places above. */
+void cluster_measured(struct cluster *c, const Gfl__V1__Link *l);
 const char *cluster_upper_id(const struct cluster *c); /* or "" */
 void cluster_status(const struct cluster *c, Gfl__V1__NodeStatus *out);
 

@@ -22,7 +22,7 @@ enum {
 struct batch {
 	struct node *n;
 	Gfl__V1__ReportRequest msg;
-	size_t cap_reports, cap_alive, cap_links, cap_misses;
+	size_t cap_reports, cap_alive, cap_links, cap_misses, cap_bridge;
 };
 
 struct reports {
@@ -42,10 +42,13 @@ static void batch_reset(struct batch *b)
 		rpc_free(&b->msg.links[i]->base);
 	for (size_t i = 0; i < b->msg.n_misses; i++)
 		rpc_free(&b->msg.misses[i]->base);
+	for (size_t i = 0; i < b->msg.n_bridge_links; i++)
+		rpc_free(&b->msg.bridge_links[i]->base);
 	free(b->msg.reports);
 	free(b->msg.alive);
 	free(b->msg.links);
 	free(b->msg.misses);
+	free(b->msg.bridge_links);
 	memset(b, 0, sizeof(*b));
 	gfl__v1__report_request__init(&b->msg);
 }
@@ -53,7 +56,7 @@ static void batch_reset(struct batch *b)
 static bool batch_empty(const struct batch *b)
 {
 	return !b->msg.n_reports && !b->msg.n_alive && !b->msg.n_links &&
-	       !b->msg.n_misses;
+	       !b->msg.n_misses && !b->msg.n_bridge_links;
 }
 
 /* A later report of the same trainer in the same run stands for both, but what
@@ -101,14 +104,21 @@ static void add_alive(struct batch *b, int64_t id)
 	b->msg.alive[b->msg.n_alive++] = id;
 }
 
+static void add_links(Gfl__V1__Link ***to, size_t *n, size_t *cap,
+		      Gfl__V1__Link *const *links, size_t nlinks)
+{
+	for (size_t i = 0; i < nlinks && *n < LINKS_MAX; i++) {
+		*to = mem_grow(*to, cap, *n + 1, sizeof(void *));
+		(*to)[(*n)++] = (Gfl__V1__Link *)rpc_copy(&links[i]->base);
+	}
+}
+
 static void add_rest(struct batch *b, const Gfl__V1__ReportRequest *in)
 {
-	for (size_t i = 0; i < in->n_links && b->msg.n_links < LINKS_MAX; i++) {
-		b->msg.links = mem_grow(b->msg.links, &b->cap_links,
-					b->msg.n_links + 1, sizeof(void *));
-		b->msg.links[b->msg.n_links++] =
-			(Gfl__V1__Link *)rpc_copy(&in->links[i]->base);
-	}
+	add_links(&b->msg.links, &b->msg.n_links, &b->cap_links, in->links,
+		  in->n_links);
+	add_links(&b->msg.bridge_links, &b->msg.n_bridge_links, &b->cap_bridge,
+		  in->bridge_links, in->n_bridge_links);
 	for (size_t i = 0; i < in->n_misses && b->msg.n_misses < LINKS_MAX;
 	     i++) {
 		b->msg.misses = mem_grow(b->msg.misses, &b->cap_misses,

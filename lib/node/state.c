@@ -96,6 +96,7 @@ void state_free(struct state *s)
 	free_list(STATE_LIST(s, trainers));
 	free_list(STATE_LIST(s, runs));
 	plans_release(&s->plans);
+	state_drop_bridge(s);
 	bandwidth_release(&s->bandwidth);
 	graph_release(&s->graph);
 	free(s);
@@ -226,6 +227,7 @@ static int check(const Gfl__V1__Entry *e, bool within, struct err *err)
 	case GFL__V1__ENTRY__KIND_TOPOLOGY:
 	case GFL__V1__ENTRY__KIND_BANDWIDTH:
 	case GFL__V1__ENTRY__KIND_COORDINATOR:
+	case GFL__V1__ENTRY__KIND_BRIDGE:
 		return 0;
 	default:
 		return unknown(err, "an entry");
@@ -270,6 +272,9 @@ static void apply_one(struct turn *t, const Gfl__V1__Entry *e)
 		break;
 	case GFL__V1__ENTRY__KIND_RUN:
 		state_apply_run(t, e->run);
+		break;
+	case GFL__V1__ENTRY__KIND_BRIDGE:
+		state_apply_bridge(t, e->bridge);
 		break;
 	case GFL__V1__ENTRY__KIND_BATCH:
 		apply_batch(t, e->batch);

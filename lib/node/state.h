@@ -31,6 +31,7 @@ enum {
 	STATE_ROUNDS_MAX = 10000000,  /* of a run */
 	STATE_LEVEL_MAX = 160,        /* half octaves: 2^80 bytes/s */
 	STATE_PROPOSED_MAX = 1 << 20, /* bytes of an entry that is proposed */
+	STATE_BRIDGE_DEFAULT = 10, /* rounds between exchanges of clusters */
 	STATE_EDGES_MAX = 100000, /* of the graph; a snapshot has room for it */
 	STATE_LINKS_MAX = 100000, /* of known speed, likewise */
 };
@@ -45,7 +46,8 @@ enum {
 	STATE_EPOCH = 32,
 	STATE_COORDINATOR = 64,
 	STATE_GRAPH = 128,
-	STATE_ALL = 255,
+	STATE_BRIDGE = 256,
+	STATE_ALL = 511,
 };
 
 /* Read the fields, by all means; only the functions below write them. Lists
@@ -63,6 +65,7 @@ struct state {
 	struct graph graph;  /* that plans obey */
 	int64_t coordinator; /* node id; 0: the Raft leader */
 	int64_t coordinator_term;
+	Gfl__V1__Bridge *bridge; /* of the run under way, or NULL */
 };
 
 struct state *state_new(void);
@@ -113,6 +116,10 @@ Gfl__V1__Run *state_running(const struct state *s); /* the run under way */
 
 /* The number of trainers that are live, and that take part in runs if so. */
 size_t state_live(const struct state *s, bool runs);
+
+/* The run that is part of that one of the upper cluster, or NULL. */
+Gfl__V1__Run *state_part(const struct state *s, const char *upper_id,
+			 int64_t upper_run);
 
 bool state_run_over(const Gfl__V1__Run *run); /* finished, stopped, failed */
 

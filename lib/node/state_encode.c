@@ -145,6 +145,8 @@ Gfl__V1__State *state_encode(const struct state *s)
 		msg->plans[i] = state_plan_encode(s->plans.all[i]);
 	encode_links(msg, &s->bandwidth);
 	encode_edges(msg, &s->graph);
+	if (s->bridge)
+		msg->bridge = (Gfl__V1__Bridge *)rpc_copy(&s->bridge->base);
 	return msg;
 }
 
@@ -262,11 +264,15 @@ int state_decode(struct state **out, const Gfl__V1__State *msg, struct err *err)
 	rc = decode_lists(s, msg, err);
 	if (!rc)
 		rc = decode_edges(&s->graph, msg, err);
+	if (!rc && msg->bridge)
+		rc = state_bridge_check(msg->bridge, err);
 	if (rc) {
 		state_free(s);
 		return rc;
 	}
 	decode_links(&s->bandwidth, msg);
+	if (msg->bridge)
+		s->bridge = (Gfl__V1__Bridge *)rpc_copy(&msg->bridge->base);
 	*out = s;
 	return 0;
 }

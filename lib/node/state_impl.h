@@ -32,6 +32,9 @@ void state_apply_trainer(struct turn *t, const Gfl__V1__TrainerChange *c);
 void state_apply_topology(struct turn *t, const Gfl__V1__Topology *topology);
 void state_apply_graph(struct turn *t, const Gfl__V1__Graph *g);
 void state_apply_bandwidth(struct turn *t, const Gfl__V1__Bandwidth *delta);
+void state_apply_bridge(struct turn *t, const Gfl__V1__Bridge *b);
+void state_drop_bridge(struct state *s);
+int state_bridge_check(const Gfl__V1__Bridge *b, struct err *err) MUST_CHECK;
 void state_apply_run(struct turn *t, const Gfl__V1__RunChange *c);
 
 void state_new_epoch(struct turn *t);

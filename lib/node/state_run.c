@@ -74,6 +74,20 @@ static int check_rate(const Gfl__V1__RunSpec *s, struct err *err)
 	return 0;
 }
 
+/* All rounds of a lower cluster are within bounds too. */
+static int check_bridge(const Gfl__V1__RunSpec *s, struct err *err)
+{
+	int64_t every = s->bridge_every ? s->bridge_every : 1;
+	int64_t rounds = *s->upper_id ? 1 : s->rounds;
+
+	if (!within(every, 1, STATE_ROUNDS_MAX / rounds))
+		return wrong(err, "bridge_every",
+			     "at least 1, and times rounds at most 10,000,000");
+	if (!within(s->upper_from, 0, STATE_ROUNDS_MAX) || s->upper_run < 0)
+		return wrong(err, "upper_from", "0 to 10,000,000");
+	return 0;
+}
+
 static int check_numbers(const Gfl__V1__RunSpec *s, struct err *err)
 {
 	if (!within(s->rounds, 1, STATE_ROUNDS_MAX))
@@ -96,7 +110,7 @@ static int check_numbers(const Gfl__V1__RunSpec *s, struct err *err)
 		return wrong(err, "eval_every", "0 to 10,000,000");
 	if (!within(s->give_up_ms, 1, 1e12))
 		return wrong(err, "give_up_ms", "at least 1");
-	return 0;
+	return check_bridge(s, err);
 }
 
 int state_spec_check(Gfl__V1__RunSpec *spec, struct err *err)
@@ -104,6 +118,8 @@ int state_spec_check(Gfl__V1__RunSpec *spec, struct err *err)
 	fill(spec);
 	if (strlen(spec->model) > STATE_TEXT_MAX)
 		return wrong(err, "model", "at most 4096 bytes");
+	if (strlen(spec->upper_id) > 32)
+		return wrong(err, "upper_id", "at most 32 hex digits");
 	if (strlen(spec->layout_hash) > 64)
 		return wrong(err, "layout_hash", "at most 64 bytes");
 	if (strcmp(spec->scheme, "strat") && strcmp(spec->scheme, "dense"))
@@ -145,6 +161,7 @@ static void next(struct turn *t, int64_t at_ms)
 		return;
 	plans_release(&s->plans);
 	s->plans = (struct plans){0};
+	state_drop_bridge(s);
 	t->res->changed |= STATE_PLAN;
 	for (size_t i = 0; i < s->nruns; i++)
 		if (!strcmp(s->runs[i]->state, "waiting")) {
@@ -166,6 +183,12 @@ static void start(struct turn *t, const Gfl__V1__RunChange *c)
 	if (count(t->s, "waiting") >= STATE_WAITING_MAX) {
 		refuse(t, ERR_RESOURCE_EXHAUSTED, t->index,
 		       "is one too many in line");
+		return;
+	}
+	if (c->spec && *c->spec->upper_id &&
+	    state_part(t->s, c->spec->upper_id, c->spec->upper_run)) {
+		refuse(t, ERR_ALREADY_EXISTS, c->spec->upper_run,
+		       "of the upper cluster has its part here");
 		return;
 	}
 	run = mem_zero(1, sizeof(*run));

@@ -103,7 +103,8 @@ static const struct out_col table_cols[] = {
 	{"accuracy_alone", OUT_REAL}, {"exchanges", OUT_INT},
 	{"lost_replies", OUT_INT},    {"compute_s", OUT_REAL},
 	{"wait_s", OUT_REAL},         {"model", OUT_TEXT},
-	{"reason", OUT_WORDS},
+	{"reason", OUT_WORDS},        {"bridged", OUT_INT},
+	{"bridge_misses", OUT_INT},
 };
 
 int runs_table(const struct out_opts *opts, const Gfl__V1__Run *run,
@@ -111,7 +112,7 @@ int runs_table(const struct out_opts *opts, const Gfl__V1__Run *run,
 {
 	struct out *o;
 
-	if (out_begin(&o, opts, table_cols, 15, false, err))
+	if (out_begin(&o, opts, table_cols, 17, false, err))
 		return (int)err->code;
 	for (size_t i = 0; i < run->n_reports; i++) {
 		const Gfl__V1__TrainerReport *r = run->reports[i];
@@ -125,7 +126,8 @@ int runs_table(const struct out_opts *opts, const Gfl__V1__Run *run,
 							 : NAN),
 			out_int(r->exchanges), out_int(r->lost_replies),
 			out_real(r->compute_s), out_real(r->wait_s),
-			out_text(r->model_path), out_text(r->reason));
+			out_text(r->model_path), out_text(r->reason),
+			out_int(r->bridged), out_int(r->bridge_misses));
 	}
 	return out_end(o, err);
 }
@@ -165,11 +167,13 @@ static bool print_row(const ProtobufCMessage *msg, void *arg)
 
 /* All rounds of one trainer, page by page. */
 static int ask_trainer(const struct client_opts *c, const char *url,
-		       struct history *h, int64_t run, struct err *err)
+		       struct history *h, int64_t run, char *cluster,
+		       struct err *err)
 {
 	Gfl__V1__HistoryRequest in = GFL__V1__HISTORY_REQUEST__INIT;
 
 	in.run = run;
+	in.cluster_id = cluster;
 	h->last = 0;
 	do {
 		in.after_round = h->last;
@@ -191,7 +195,8 @@ static void ask_trainers(const struct client_opts *c, const Gfl__V1__State *s,
 
 	for (size_t i = 0; i < s->n_trainers; i++) {
 		h->trainer = s->trainers[i]->id;
-		if (!ask_trainer(c, s->trainers[i]->url, h, run, &why)) {
+		if (!ask_trainer(c, s->trainers[i]->url, h, run,
+				 s->cluster_id, &why)) {
 			h->answered++;
 			continue;
 		}

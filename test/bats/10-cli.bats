@@ -103,7 +103,7 @@ completed() { # WORD... - the completions of the last
 
 @test "completion: words where words may stand, options after a dash" {
 	[ "$(completed gfl-run '')" = 'start stop list show' ]
-	[ "$(completed gfl-list '')" = 'nodes trainers runs' ]
+	[ "$(completed gfl-list '')" = 'nodes trainers runs clusters topology bandwidth' ]
 	[ "$(completed gfl-run start --mod)" = --model ]
 	[ "$(completed gfl run st)" = 'start stop' ]
 	[ "$(completed gfl wai)" = wait ]

@@ -271,6 +271,53 @@ TEST(a_cluster_is_spoken_for_by_its_latest_leader_only)
 	state_free(f.s);
 }
 
+TEST(a_run_above_has_one_part_here_and_a_bridge_until_its_end)
+{
+	struct fix f = cluster(), g = {0};
+	Gfl__V1__RunSpec spec = GFL__V1__RUN_SPEC__INIT;
+	Gfl__V1__RunChange c = GFL__V1__RUN_CHANGE__INIT;
+	Gfl__V1__Bridge b = GFL__V1__BRIDGE__INIT;
+	Gfl__V1__Entry e = GFL__V1__ENTRY__INIT;
+	Gfl__V1__State *msg;
+	int64_t first = state_running(f.s)->id, part;
+
+	b.run = first;
+	b.self = 1;
+	e.kind_case = KIND(BRIDGE);
+	e.bridge = &b;
+	CHECK_INT(apply(&f, false, &e), ERR_FAILED_PRECONDITION);
+	CHECK_INT(run_change(&f, RUN(STOP), first, NULL), 0);
+
+	spec.rounds = 100;
+	spec.upper_id = CLUSTER;
+	spec.upper_run = 7;
+	c.action = RUN(START);
+	c.spec = &spec;
+	e.kind_case = KIND(RUN);
+	e.run = &c;
+	CHECK_INT(apply(&f, false, &e), 0);
+	part = f.res.id;
+	CHECK_INT(apply(&f, false, &e), ERR_ALREADY_EXISTS);
+	CHECK_INT(state_part(f.s, CLUSTER, 7)->id, part);
+	CHECK(!state_part(f.s, CLUSTER, 8));
+
+	b.run = part;
+	e.kind_case = KIND(BRIDGE);
+	e.bridge = &b;
+	CHECK_INT(apply(&f, false, &e), 0);
+	CHECK_INT(f.s->bridge->index, f.s->applied);
+	msg = state_encode(f.s);
+	CHECK_INT(state_decode(&g.s, msg, &g.err), 0);
+	CHECK_INT(g.s->bridge->index, f.s->applied);
+	b.self = 0;
+	CHECK_INT(apply(&f, false, &e), ERR_INVALID_ARGUMENT);
+	CHECK_INT(run_change(&f, RUN(STOP), part, NULL), 0);
+	CHECK(!f.s->bridge);
+	rpc_free(&msg->base);
+	state_free(g.s);
+	state_free(f.s);
+}
+
 TEST(the_epoch_is_the_index_of_the_last_change_of_the_set)
 {
 	static const struct {
