@@ -20,7 +20,7 @@ enum { SPLIT_COLS = 3, CLASSES_MAX = 256, KEY_LEN = 16 };
 struct config {
 	struct out_opts out;
 	int command;
-	const char *data, *part;
+	const char *data, *part, *label;
 	int classes;
 	const char *index; /* info */
 	int parts;         /* split, from here on */
@@ -30,11 +30,14 @@ struct config {
 
 static const struct opt opts[] = {
 	OPT_FILE(0, "data", struct config, data, NULL,
-		 "file of images (IDX or IDX.gz; its labels are beside it), or "
-		 "folder with MNIST's names",
+		 "file (IDX, .npy, .npz, .csv, .svm; also gzipped), or folder "
+		 "with MNIST's names",
 		 .required = true),
 	OPT_WORD(0, "part", struct config, part, "PART", "train|test", "train",
 		 "which set of a folder"),
+	OPT_STRING(0, "label", struct config, label, "NAME", NULL,
+		   "column of labels of a .csv (name, or number from 1), or "
+		   "file of labels of a .npy"),
 	OPT_INT(0, "classes", struct config, classes, "N", "10", 0, CLASSES_MAX,
 		"refuse labels from this on; 0 takes whatever comes"),
 	OPT_OUT(struct config, out, OUT_FORMATS), OPT_END};
@@ -48,7 +51,7 @@ static const struct opt split_opts[] = {
 	OPT_INT('n', "parts", struct config, parts, "N", NULL, 1,
 		PARTITION_PARTS_MAX, "how many parts", .required = true),
 	OPT_STRING(0, "by", struct config, by, "HOW", "iid",
-		   "iid, dirichlet:ALPHA or shards:K"),
+		   "iid, dirichlet:ALPHA, shards:K or lognormal:SIGMA"),
 	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
 		  "the same seed divides the same way"),
 	OPT_FILE(0, "out", struct config, dir, NULL,
@@ -72,8 +75,13 @@ static const struct prog prog = {
 		 "...). An index file is text, a number from 0 a line. Ways to "
 		 "divide: iid, evenly by chance; dirichlet:ALPHA, each class "
 		 "in random shares that are the more unequal the smaller ALPHA "
-		 "is; shards:K, sorted by label and cut, K pieces to each. No "
-		 "network.",
+		 "is; shards:K, sorted by label and cut, K pieces to each; "
+		 "lognormal:SIGMA, by chance, in sizes whose logarithms have "
+		 "that deviation. A set is IDX as MNIST's (images-idx3 in its "
+		 "name, labels-idx1 beside it), two .npy files (x.npy and "
+		 "y.npy), one .npz with x and y or x_train and so on, CSV, or "
+		 "LIBSVM; all but plain IDX is unpacked once into the folder "
+		 "gfl of $XDG_CACHE_HOME. No network.",
 	.example = "gfl-data info --data /usr/share/datasets/fashion-mnist\n"
 		   "gfl-data split --data train-images-idx3-ubyte.gz --parts 4 "
 		   "--by dirichlet:0.5 --out parts",
@@ -113,7 +121,7 @@ static int print_info(const struct config *cfg, const struct data *d,
 	labels = json_of(counts, d->classes);
 	snprintf(shape, sizeof(shape), "%dx%dx%d", d->shape.c, d->shape.h,
 		 d->shape.w);
-	out_row(o, out_text(d->images_path), out_text("idx"),
+	out_row(o, out_text(d->images_path), out_text(d->kind),
 		out_int((int64_t)(ix->i ? ix->n : d->count)), out_text(shape),
 		out_int(d->classes), out_json(labels));
 	free(labels);
@@ -242,10 +250,11 @@ static int run_split(const struct config *cfg, const struct data *d,
 
 static int run(const struct config *cfg, struct err *err)
 {
+	const struct data_opts how = {cfg->part, cfg->classes, cfg->label};
 	struct data *d;
 	int rc;
 
-	if (data_open(&d, cfg->data, cfg->part, cfg->classes, err))
+	if (data_open_as(&d, cfg->data, &how, err))
 		return (int)err->code;
 	rc = cfg->command == INFO ? run_info(cfg, d, err)
 				  : run_split(cfg, d, err);

@@ -20,7 +20,7 @@ struct config {
 	bool meta;        /* info */
 	const char *file; /* average, init: what to write */
 	int64_t seed;     /* init */
-	const char *data, *part, *index, *model; /* eval */
+	const char *data, *part, *label, *index, *model; /* eval */
 	bool differ;                             /* what diff found */
 };
 
@@ -39,11 +39,14 @@ static const struct opt average_opts[] = {
 
 static const struct opt eval_opts[] = {
 	OPT_FILE(0, "data", struct config, data, NULL,
-		 "file of images (IDX or IDX.gz; its labels are beside it), or "
-		 "folder with MNIST's names",
+		 "file (IDX, .npy, .npz, .csv, .svm; also gzipped), or folder "
+		 "with MNIST's names",
 		 .required = true),
 	OPT_WORD(0, "part", struct config, part, "PART", "train|test", "test",
 		 "which set of a folder"),
+	OPT_STRING(0, "label", struct config, label, "NAME", NULL,
+		   "column of labels of a .csv (name, or number from 1), or "
+		   "file of labels of a .npy"),
 	OPT_FILE(0, "index", struct config, index, NULL,
 		 "only the examples of this index file"),
 	OPT_STRING(0, "model", struct config, model, "MODEL", NULL,
@@ -254,12 +257,13 @@ static int eval_one(const struct config *cfg, struct out *o,
 
 static int run_eval(struct config *cfg, char **paths, int n, struct err *err)
 {
+	const struct data_opts how = {.part = cfg->part, .labels = cfg->label};
 	struct index index = {0};
 	struct out *o = NULL;
 	struct data *d;
 	int rc = 0;
 
-	if (data_open(&d, cfg->data, cfg->part, 0, err))
+	if (data_open_as(&d, cfg->data, &how, err))
 		return (int)err->code;
 	if (cfg->index)
 		rc = index_read(&index, cfg->index, d->count, err);

@@ -12,7 +12,7 @@
 struct config {
 	struct daemon_opts daemon;
 	struct opt_list nodes, gateways;
-	const char *data, *index, *test, *model_out;
+	const char *data, *label, *index, *test, *model_out;
 	int classes, threads;
 	int64_t trainer_id, eval_every, checkpoint_ms;
 	bool no_runs;
@@ -24,9 +24,12 @@ static const struct opt opts[] = {
 	OPT_URLS('g', "gateway", struct config, gateways, NULL,
 		 "where no node answers, ask these gateways for others"),
 	OPT_FILE(0, "data", struct config, data, NULL,
-		 "train on this: a file of images (IDX or IDX.gz; its labels "
-		 "are beside it), or a folder with MNIST's names",
+		 "train on this: a file (IDX, .npy, .npz, .csv, .svm; also "
+		 "gzipped), or a folder with MNIST's names",
 		 .required = true),
+	OPT_STRING(0, "label", struct config, label, "NAME", NULL,
+		   "column of labels of a .csv (name, or number from 1), or "
+		   "file of labels of a .npy"),
 	OPT_FILE(0, "index", struct config, index, NULL,
 		 "only on the examples of this index file (see gfl-data)"),
 	OPT_FILE(0, "test", struct config, test, NULL,
@@ -101,11 +104,12 @@ static void on_hangup(void *arg)
 
 static int open_data(struct app *app, const struct config *cfg, struct err *err)
 {
-	int rc = data_open(&app->train, cfg->data, "train", cfg->classes, err);
+	struct data_opts how = {"train", cfg->classes, cfg->label};
+	int rc = data_open_as(&app->train, cfg->data, &how, err);
 
+	how.part = "test";
 	if (!rc && cfg->test)
-		rc = data_open(&app->test, cfg->test, "test", cfg->classes,
-			       err);
+		rc = data_open_as(&app->test, cfg->test, &how, err);
 	if (rc)
 		return rc;
 	if (cfg->index)

@@ -42,7 +42,7 @@ _gfl_data()
 	--out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--data --part --classes --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --index --parts --by --seed --out' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--data --part --label --classes --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --index --parts --by --seed --out' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'info split' -- "$cur");;
 		esac;;
 	esac
@@ -160,7 +160,7 @@ _gfl_model()
 	--index) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --data --part --index --model --seed' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --data --part --label --index --model --seed' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'info diff average eval init' -- "$cur");;
 		esac;;
 	esac
@@ -398,7 +398,7 @@ _gfl_trainer()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --index --test --classes --threads --eval-every --checkpoint-every --model-out --trainer-id --no-runs --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --label --index --test --classes --threads --eval-every --checkpoint-every --model-out --trainer-id --no-runs --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

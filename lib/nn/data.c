@@ -99,15 +99,32 @@ static struct shape shape_of(const struct idx *idx)
 	return s;
 }
 
+char *data_label_place(const struct data *d, size_t i)
+{
+	if (d->labels_idx.p)
+		return mem_fmt("%s at byte %zu", d->labels_path,
+			       d->labels_idx.at + i);
+	return mem_fmt("%s, example %zu", d->labels_path, i);
+}
+
+static int label_beyond(const struct data *d, size_t i, int classes,
+			struct err *err)
+{
+	char *place = data_label_place(d, i);
+	int rc;
+
+	rc = err_set(err, ERR_INVALID_ARGUMENT,
+		     "%s: label %d, expected 0 to %d", place, d->labels[i],
+		     classes - 1);
+	free(place);
+	return rc;
+}
+
 static int check_labels(struct data *d, int classes, struct err *err)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		if (classes && d->labels[i] >= classes)
-			return err_set(err, ERR_INVALID_ARGUMENT,
-				       "%s at byte %zu: label %d, expected 0 "
-				       "to %d",
-				       d->labels_path, d->labels_idx.at + i,
-				       d->labels[i], classes - 1);
+			return label_beyond(d, i, classes, err);
 		if (d->labels[i] >= d->classes)
 			d->classes = d->labels[i] + 1;
 	}
@@ -138,23 +155,59 @@ static int join(struct data *d, int classes, struct err *err)
 	d->shape = shape_of(&d->images_idx);
 	d->pixels = d->images_idx.p;
 	d->labels = d->labels_idx.p;
+	d->kind = "idx";
 	return check_labels(d, classes, err);
+}
+
+static int open_idx(struct data *d, const char *path,
+		    const struct data_opts *how, struct err *err)
+{
+	if (find_files(d, path, how->part, err) ||
+	    idx_open(&d->images_idx, d->images_path, err) ||
+	    idx_open(&d->labels_idx, d->labels_path, err))
+		return (int)err->code;
+	return join(d, how->classes, err);
+}
+
+static int open_other(struct data *d, const char *path,
+		      const struct data_opts *how, struct err *err)
+{
+	const struct examples *e = &d->load.e;
+
+	if (load_open(&d->load, path, how->part, how->labels, err))
+		return (int)err->code;
+	d->kind = d->load.kind;
+	d->images_path = mem_str(path);
+	d->labels_path = mem_str(d->load.labels_path);
+	d->count = e->count;
+	d->shape = e->shape;
+	d->pixels = e->pixels;
+	d->values = e->values;
+	d->labels = e->labels;
+	return check_labels(d, how->classes, err);
+}
+
+int data_open_as(struct data **out, const char *path,
+		 const struct data_opts *how, struct err *err)
+{
+	struct data *d = mem_zero(1, sizeof(*d));
+	int rc = load_knows(path) ? open_other(d, path, how, err)
+				  : open_idx(d, path, how, err);
+
+	if (rc) {
+		data_close(d);
+		return rc;
+	}
+	*out = d;
+	return 0;
 }
 
 int data_open(struct data **out, const char *path, const char *part,
 	      int classes, struct err *err)
 {
-	struct data *d = mem_zero(1, sizeof(*d));
+	const struct data_opts how = {.part = part, .classes = classes};
 
-	if (find_files(d, path, part, err) ||
-	    idx_open(&d->images_idx, d->images_path, err) ||
-	    idx_open(&d->labels_idx, d->labels_path, err) ||
-	    join(d, classes, err)) {
-		data_close(d);
-		return (int)err->code;
-	}
-	*out = d;
-	return 0;
+	return data_open_as(out, path, &how, err);
 }
 
 void data_close(struct data *d)
@@ -163,6 +216,7 @@ void data_close(struct data *d)
 		return;
 	idx_close(&d->images_idx);
 	idx_close(&d->labels_idx);
+	load_release(&d->load);
 	free(d->images_path);
 	free(d->labels_path);
 	free(d);
@@ -184,11 +238,25 @@ VECTOR static void scale_all(float *to, const uint8_t *from, size_t n)
 	scale(to + i, from + i, n - i);
 }
 
-/* Images lie anywhere in the file: ask for the next ones in time. */
-static void prefetch(const uint8_t *p, size_t len)
+/* Examples lie anywhere in the file: ask for the next ones in time. */
+static void prefetch(const void *at, size_t len)
 {
+	const char *p = at;
+
 	for (size_t i = 0; i < len; i += CACHE_LINE)
 		__builtin_prefetch(p + i);
+}
+
+static void batch_of_values(const struct data *d, const uint32_t *index, int n,
+			    float *x)
+{
+	const size_t len = shape_len(&d->shape), size = len * sizeof(*x);
+
+	for (int i = 0; i < n; i++) {
+		if (i + AHEAD < n)
+			prefetch(d->values + index[i + AHEAD] * len, size);
+		memcpy(x + (size_t)i * len, d->values + index[i] * len, size);
+	}
 }
 
 void data_batch(const struct data *d, const uint32_t *index, int n, float *x,
@@ -196,11 +264,16 @@ void data_batch(const struct data *d, const uint32_t *index, int n, float *x,
 {
 	const size_t len = shape_len(&d->shape);
 
+	for (int i = 0; i < n; i++)
+		labels[i] = d->labels[index[i]];
+	if (d->values) {
+		batch_of_values(d, index, n, x);
+		return;
+	}
 	for (int i = 0; i < n; i++) {
 		if (i + AHEAD < n)
 			prefetch(d->pixels + index[i + AHEAD] * len, len);
 		scale_all(x + (size_t)i * len, d->pixels + index[i] * len, len);
-		labels[i] = d->labels[index[i]];
 	}
 }
 

@@ -7,6 +7,20 @@
 
 enum { BATCH = 250 };
 
+static int label_beyond(const struct model *m, const struct data *d, size_t i,
+			struct err *err)
+{
+	char *place = data_label_place(d, i);
+	int rc;
+
+	rc = err_set(err, ERR_INVALID_ARGUMENT,
+		     "%s: label %d, expected 0 to %d as the model \"%s\" has "
+		     "%d classes",
+		     place, d->labels[i], m->classes - 1, m->text, m->classes);
+	free(place);
+	return rc;
+}
+
 int eval_fits(const struct model *m, const struct data *d, struct err *err)
 {
 	if (shape_len(&m->in) != shape_len(&d->shape))
@@ -17,13 +31,7 @@ int eval_fits(const struct model *m, const struct data *d, struct err *err)
 			       shape_len(&m->in));
 	for (size_t i = 0; d->classes > m->classes && i < d->count; i++)
 		if (d->labels[i] >= m->classes)
-			return err_set(
-				err, ERR_INVALID_ARGUMENT,
-				"%s at byte %zu: label %d, expected 0 "
-				"to %d as the model \"%s\" has %d classes",
-				d->labels_path, d->labels_idx.at + i,
-				d->labels[i], m->classes - 1, m->text,
-				m->classes);
+			return label_beyond(m, d, i, err);
 	return 0;
 }
 

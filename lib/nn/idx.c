@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/rand.h"
+#include "nn/cache.h"
 
 enum { HEAD_MAX = 4 + 4 * IDX_DIMS, TYPE_U8 = 0x08 };
 
@@ -187,63 +187,19 @@ static int unpack(struct idx *idx, const char *path, gzFile gz, struct err *err)
 	return rc;
 }
 
-/* The cache's folder, made where it does not exist; NULL without one. */
-static char *cache_folder(void)
-{
-	const char *base = getenv("XDG_CACHE_HOME");
-	const char *home = getenv("HOME");
-	char *dir;
-
-	if (base && base[0] == '/')
-		dir = mem_fmt("%s/gfl", base);
-	else if (home && home[0] == '/')
-		dir = mem_fmt("%s/.cache/gfl", home);
-	else
-		return NULL;
-	if (!file_make_dirs(dir, NULL))
-		return dir;
-	free(dir);
-	return NULL;
-}
-
-/* Where path's unpacked form is kept: a name that changes when the file's
- * place, size or time of change does. */
-static char *cache_path(const char *path, const struct stat *st)
-{
-	char *dir = cache_folder(), *real, *out;
-	const char *slash;
-	uint64_t h = 0;
-
-	if (!dir)
-		return NULL;
-	real = realpath(path, NULL);
-	for (const char *c = real ? real : path; *c; c++)
-		h = rand_mix(h ^ (unsigned char)*c);
-	h = rand_mix(h ^ (uint64_t)st->st_size);
-	h = rand_mix(h ^ (uint64_t)st->st_mtim.tv_sec);
-	h = rand_mix(h ^ (uint64_t)st->st_mtim.tv_nsec);
-	slash = strrchr(path, '/');
-	out = mem_fmt("%s/%.64s-%016llx", dir, slash ? slash + 1 : path,
-		      (unsigned long long)h);
-	free(real);
-	free(dir);
-	return out;
-}
-
 /* Map the cached file; any fault means that there is none. */
 static int cache_open(struct idx *idx, const char *cache)
 {
-	int fd = open(cache, O_RDONLY | O_CLOEXEC);
-	struct stat st;
 	struct err err;
-	int rc = -1;
+	size_t len;
+	void *map = cache_map(cache, &len);
 
-	if (fd < 0)
+	if (!map)
 		return -1;
-	if (!fstat(fd, &st))
-		rc = map_file(idx, cache, fd, (size_t)st.st_size, &err);
-	close(fd);
-	return rc;
+	if (!take_map(idx, cache, map, len, &err))
+		return 0;
+	munmap(map, len);
+	return -1;
 }
 
 /* Put the unpacked file into the cache and map it from there; where that
@@ -263,7 +219,7 @@ static void cache_put(struct idx *idx, const char *cache)
 static int open_gz(struct idx *idx, const char *path, int fd,
 		   const struct stat *st, struct err *err)
 {
-	char *cache = cache_path(path, st);
+	char *cache = cache_path(path, st, "");
 	gzFile gz;
 	int rc;
 

@@ -13,8 +13,8 @@ static int parse_error(const char *text, struct err *err)
 {
 	return err_set(err, ERR_INVALID_ARGUMENT,
 		       "\"%.40s\" is no way to divide, expected iid, "
-		       "dirichlet:ALPHA (0.001 to 1000000) or shards:K (1 to "
-		       "%d)",
+		       "dirichlet:ALPHA (0.001 to 1000000), shards:K (1 to "
+		       "%d) or lognormal:SIGMA (0 to 10)",
 		       text, SHARDS_MAX);
 }
 
@@ -39,6 +39,8 @@ int partition_parse(struct partition *p, const char *text, struct err *err)
 		 v == floor(v))
 		*p = (struct partition){.by = PARTITION_SHARDS,
 					.shards = (int)v};
+	else if (!strncmp(text, "lognormal:", 10) && v >= 0 && v <= 10)
+		*p = (struct partition){.by = PARTITION_LOGNORMAL, .sigma = v};
 	else
 		return parse_error(text, err);
 	return 0;
@@ -223,6 +225,34 @@ static int make_shards(const struct partition *p,
 	return 0;
 }
 
+/* Everyone has one; the rest is dealt by shares of exp(sigma z). */
+static void make_lognormal(const struct partition *p,
+			   const struct partition_labels *l, int parts,
+			   struct rand *r, uint32_t *part_of)
+{
+	const size_t rest = l->n - (size_t)parts;
+	double *shares = mem_zero((size_t)parts, sizeof(*shares));
+	size_t *sizes = mem_zero((size_t)parts, sizeof(*sizes));
+	uint32_t *order = mem_zero(l->n, sizeof(*order));
+	double sum = 0;
+
+	for (int k = 0; k < parts; k++) {
+		shares[k] = exp(p->sigma * normal(r));
+		sum += shares[k];
+	}
+	for (int k = 0; k < parts; k++)
+		shares[k] /= sum;
+	for (size_t i = 0; i < l->n; i++)
+		order[i] = (uint32_t)i;
+	shuffle(order, l->n, r);
+	for (int k = 0; k < parts; k++)
+		part_of[order[k]] = (uint32_t)k;
+	deal(order + parts, rest, shares, parts, part_of, sizes);
+	free(shares);
+	free(sizes);
+	free(order);
+}
+
 int partition_make(const struct partition *p,
 		   const struct partition_labels *labels, int parts,
 		   uint64_t seed, uint32_t *part_of, struct err *err)
@@ -240,6 +270,9 @@ int partition_make(const struct partition *p,
 		return make_dirichlet(p, labels, parts, &r, part_of, err);
 	case PARTITION_SHARDS:
 		return make_shards(p, labels, parts, &r, part_of, err);
+	case PARTITION_LOGNORMAL:
+		make_lognormal(p, labels, parts, &r, part_of);
+		return 0;
 	case PARTITION_IID:
 		break;
 	}

@@ -173,3 +173,28 @@ try() {
 	failed 7 "sealed/parts: Permission denied"
 	[ -z "$(ls sealed)" ]
 }
+
+@test "gfl-data takes CSV, LIBSVM and numpy's arrays" {
+	printf 'a,b,kind\n1,2,0\n3,4,1\n' >t.csv
+	printf '0 1:1 2:2\n1 1:3 2:4\n' >t.svm
+	run gfl-data info --data t.csv --label kind --classes 0
+	[ "$output" = $'t.csv\tcsv\t2\t2x1x1\t2\t[1,1]' ]
+	run gfl-data info --data t.svm --classes 0
+	[ "$output" = $'t.svm\tlibsvm\t2\t2x1x1\t2\t[1,1]' ]
+	gfl-data split --data t.csv --label 3 -n 2 --out parts >out
+	[ "$(cut -f 3 out)" = $'1\n1' ]
+	try gfl-data info --data t.csv
+	failed 2 't.csv line 1: no column "label" for the label among 3'
+	try gfl-data info --data x.npy
+	failed 1 'open x.npy: No such file'
+	printf 'a,label\n1,0\n2,nan\n' >t.csv
+	try gfl-data split --data t.csv -n 2 --out bad
+	failed 2 't.csv line 3, column 2: "nan", expected a finite number'
+	[ ! -e bad ]
+}
+
+@test "gfl-data split makes sizes log-normal" {
+	gfl-data split --data $images -n 4 --by lognormal:1 --out parts >out
+	[ "$(cat parts/part-?.idx | grep -v '#' | sort -n)" = "$(seq 0 39)" ]
+	[ "$(cut -f 3 out | sort -u | wc -l)" -gt 1 ]
+}

@@ -7,9 +7,11 @@ are inputs that once failed.
 """
 import base64
 import gzip
+import io
 import json
 import os
 import struct
+import zipfile
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
 EVERY = 127  # a byte that gives types.h the message with every kind of field
@@ -169,6 +171,38 @@ def data():
     seed("index", "head", b"# gfl-index of=60000 count=2\n1\n2\n")
 
 
+def npy(descr, shape, data):
+    text = ("{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n" %
+            (descr, shape)).encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
+
+
+def archive(how, **arrays):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", how) as z:
+        for name, data in arrays.items():
+            z.writestr(zipfile.ZipInfo(name + ".npy"), data, how)
+    return out.getvalue()
+
+
+def arrays():
+    x = npy("<f4", "(2, 2)", struct.pack("<4f", 1, -2.5, 3, 4))
+    y = npy("|u1", "(2,)", b"\x00\x02")
+    seed("npy", "floats", x)
+    seed("npy", "bytes", y)
+    seed("npy", "scalar", npy("<f8", "()", struct.pack("<d", 0.5)))
+    seed("npy", "wide", b"\x93NUMPY\x02\x00" + struct.pack("<I", 58) +
+         npy("<i2", "(1, 0, 3)", b"")[10:])
+    seed("npz", "stored", archive(zipfile.ZIP_STORED, x=x, y=y))
+    seed("npz", "deflated", archive(zipfile.ZIP_DEFLATED, x_train=x,
+                                    y_train=y))
+    seed("csv", "header", b"label,a b\n1,2\n0,-1e3\n")
+    seed("csv", "plain", b'1,2\r\n"0", 3.5 \r\n')
+    seed("csv", "quotes", b'label,"a ""b"",\nc"\n1,"2"\n')
+    seed("libsvm", "labels", b"# c\n1 1:2 7:-0.5\n0 3:1e3 # d\n")
+    seed("libsvm", "signs", b"+1 1:1\n-1 2:0\n")
+
+
 def exchange():
     def state(*answers):
         out = b"gflxchg1" + struct.pack("<8q", 5, 1, 1, 0, 0, 0, 0,
@@ -248,6 +282,10 @@ def model():
     seed("model", "dense", b"dense 128; relu; dense 10")
     seed("model", "input", b"input 3 8 8; dense 4; relu; dense 5")
     seed("model", "flat", b"input 20; dense 2")
+    seed("model", "conv", b"conv 3 5 stride 2 pad 2; batchnorm; relu; "
+         b"maxpool 3 stride 2 pad 1; lrn 5 alpha 0.001; avgpool; dense 2")
+    seed("model", "residual", b"input 2 8 8; residual; conv 4 3 pad 1 nobias "
+         b"stride 2; add; flatten; dense 2")
 
 
 def server():
@@ -311,6 +349,6 @@ def server():
         seed("server", "h2-%d" % pieces, bytes([pieces]) + begin + calls)
 
 
-for write in (http1, frames, messages, plans, tensors, chunks, data, exchange,
-              state, raft, model, server):
+for write in (http1, frames, messages, plans, tensors, chunks, data, arrays,
+              exchange, state, raft, model, server):
     write()

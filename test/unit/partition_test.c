@@ -108,6 +108,35 @@ TEST(partition_dirichlet_leaves_nobody_without)
 	}
 }
 
+/* The deviation of the sizes' logarithms is what was asked for. */
+TEST(partition_lognormal_skews_sizes_not_labels)
+{
+	double sum = 0, squares = 0;
+	int n = 0;
+	struct err err;
+
+	for (uint64_t seed = 0; seed < 50; seed++) {
+		double mean = 0;
+
+		CHECK(!divide("lognormal:0.5", 20, seed, &err));
+		for (int k = 0; k < 20; k++)
+			mean += log((double)sizes[k]) / 20;
+		for (int k = 0; k < 20; k++, n++) {
+			sum += log((double)sizes[k]) - mean;
+			squares += pow(log((double)sizes[k]) - mean, 2);
+			CHECK(sizes[k] < 100 || classes_of(k) == CLASSES);
+		}
+	}
+	CHECK_NEAR(sum, 0, 1e-6);
+	CHECK_NEAR(sqrt(squares / (n - 50)), 0.5, 0.03);
+	CHECK(!divide("lognormal:0", 7, 1, &err));
+	for (int k = 0; k < 7; k++)
+		CHECK_NEAR((double)sizes[k], N / 7.0, 2);
+	CHECK(!divide("lognormal:10", 64, 1, &err));
+	for (int k = 0; k < 64; k++)
+		CHECK(sizes[k] >= 1);
+}
+
 TEST(partition_is_given_by_its_seed)
 {
 	static uint32_t first[N];
@@ -135,6 +164,9 @@ TEST(partition_that_cannot_be_is_refused)
 					  "shards:0",
 					  "shards:1.5",
 					  "shards:1e9",
+					  "lognormal:-1",
+					  "lognormal:nan",
+					  "lognormal:11",
 					  "lots:3"};
 	struct partition p;
 	struct err err;
