@@ -27,7 +27,7 @@ struct trainer_opts {
 	const char *model_out; /* NULL: beside db */
 	const char *url;       /* where peers find us */
 	const char *db;        /* file of history and identity */
-	const struct tls *tls; /* for calls of https, borrowed; or NULL */
+	struct tls *tls; /* for calls of https, borrowed; or NULL */
 };
 
 /* Open the file and begin to attach; serves on s. failed(arg) runs when it

@@ -1,8 +1,7 @@
-#include "raft/transport.h"
+#include "raft/transport_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,37 +16,9 @@ enum {
 			       * heard from soon */
 	URL_MAX_LEN = 512,
 	STRANGERS_MAX = 64,
-	/* A request of so many bytes may take long enough for an election;
-	 * heartbeats do not wait for it. */
+	/* So many bytes may take long enough for an election; heartbeats do
+	 * not wait for them. */
 	LARGE_BYTES = 256 << 10,
-	/* Slower than 1 MB/s is as good as away. */
-	BYTES_PER_MS = 1000,
-};
-
-/* Requests to a peer, one after the other. */
-struct lane {
-	struct peer *peer;
-	struct rpc *rpc; /* under way, or NULL */
-	size_t bytes_under_way;
-	Gfl__V1__RaftMessage **queue;
-	size_t n, cap, bytes;
-};
-
-struct peer {
-	int64_t id;
-	struct transport *t;
-	char *heard_url;          /* from which it last spoke to us, or NULL */
-	bool distrust;            /* that one failed: ask url_of() */
-	struct lane main, beside; /* beside: while main is at a large one */
-	int failures;             /* in a row */
-	int64_t silent_until_ms;
-	UT_hash_handle hh;
-};
-
-struct transport {
-	struct transport_config cfg;
-	char *cluster_id;
-	struct peer *peers;
 };
 
 static struct peer *peer_of(struct transport *t, int64_t id)
@@ -87,7 +58,20 @@ static const char *url_of(struct peer *p)
 	return known ? known : p->heard_url;
 }
 
-static void flush(struct lane *l);
+static void close_stream(struct lane *l)
+{
+	timer_stop(&l->patience);
+	duplex_cancel(l->stream);
+	l->stream = NULL;
+	l->up = false;
+	drop_queue(l);
+}
+
+static void close_streams(struct peer *p)
+{
+	close_stream(&p->main);
+	close_stream(&p->beside);
+}
 
 /* The error is the event of a peer that went away, so said once. */
 static void failed(struct peer *p, const struct err *err)
@@ -102,58 +86,93 @@ static void failed(struct peer *p, const struct err *err)
 		wait_ms = BACKOFF_MAX_MS;
 	p->silent_until_ms = clock_ms() + wait_ms;
 	p->distrust = !p->distrust;
-	drop_queue(&p->main);
-	drop_queue(&p->beside);
+	close_streams(p);
 	cfg->on_lost(p->id, cfg->arg);
 }
 
-static void on_answer(const struct err *err, const ProtobufCMessage *out,
-		      void *arg)
+static void on_up(const ProtobufCMessage *out, void *arg)
 {
 	struct lane *l = arg;
 	struct peer *p = l->peer;
 
 	(void)out;
-	l->rpc = NULL;
-	l->bytes_under_way = 0;
-	if (err) {
-		failed(p, err);
-		return;
-	}
+	l->up = true;
+	timer_stop(&l->patience);
 	if (p->failures)
 		log_info("peer_back", "peer=%lld", (long long)p->id);
 	p->failures = 0;
-	flush(l);
+}
+
+/* A peer closes a stream on which nothing came for a minute: no failure. */
+static void on_over(const struct err *err, const ProtobufCMessage *out,
+		    void *arg)
+{
+	struct lane *l = arg;
+	bool idle = l->up && (!err || err->code == ERR_DEADLINE_EXCEEDED);
+
+	(void)out;
+	l->stream = NULL;
+	if (idle)
+		close_stream(l);
+	else
+		failed(l->peer, err);
+}
+
+static void on_silence(void *arg)
+{
+	struct lane *l = arg;
+	struct err err;
+
+	err_set(&err, ERR_UNAVAILABLE, "%s has not answered within %g s",
+		url_of(l->peer), (double)l->peer->t->cfg.timeout_ms / 1000);
+	failed(l->peer, &err);
+}
+
+static void open_stream(struct lane *l)
+{
+	const struct transport_config *cfg = &l->peer->t->cfg;
+	const struct rpc_opts opts = {
+		.tls = client_tls(cfg->client),
+		.stall_ms = cfg->timeout_ms,
+	};
+	const char *url = url_of(l->peer);
+
+	if (!url)
+		return;
+	l->stream = duplex_open(cfg->loop, url, &rpc_methods[RPC_RAFT_STEP],
+				&opts, on_up, on_over, l);
+	timer_set(&l->patience, cfg->loop, cfg->timeout_ms, on_silence, l);
 }
 
 static void flush(struct lane *l)
 {
 	const struct transport_config *cfg = &l->peer->t->cfg;
 	Gfl__V1__RaftStepRequest req = GFL__V1__RAFT_STEP_REQUEST__INIT;
-	struct rpc_opts opts = {.timeout_ms = cfg->timeout_ms};
-	const char *url;
 
-	if (l->rpc || !l->n)
+	if (!l->n)
 		return;
-	url = url_of(l->peer);
-	if (url) {
-		opts.timeout_ms += (int64_t)(l->bytes / BYTES_PER_MS);
-		req.cluster_id = l->peer->t->cluster_id;
-		req.from = cfg->node_id;
-		req.from_url = (char *)server_url(cfg->server);
-		req.messages = l->queue;
-		req.n_messages = l->n;
-		l->bytes_under_way = l->bytes;
-		l->rpc = client_call(cfg->client, url, RPC_RAFT_STEP, &req.base,
-				     &opts, on_answer, l);
-	}
+	if (!l->stream)
+		open_stream(l);
+	req.cluster_id = l->peer->t->cluster_id;
+	req.from = cfg->node_id;
+	req.from_url = (char *)server_url(cfg->server);
+	req.messages = l->queue;
+	req.n_messages = l->n;
+	if (l->stream && !duplex_send_now(l->stream, &req.base))
+		log_debug("messages_dropped", "peer=%lld n=%zu",
+			  (long long)l->peer->id, l->n);
 	drop_queue(l);
+}
+
+static size_t unsent(const struct lane *l)
+{
+	return l->bytes + (l->stream ? duplex_queued(l->stream) : 0);
 }
 
 /* Appends stay in order among themselves; the rest may overtake them. */
 static struct lane *lane_for(struct peer *p, const struct raft_msg *msg)
 {
-	bool large = p->main.bytes_under_way + p->main.bytes >= LARGE_BYTES;
+	bool large = unsent(&p->main) >= LARGE_BYTES;
 
 	return large && msg->type != RAFT_APPEND && msg->type != RAFT_PIECE
 		       ? &p->beside
@@ -169,7 +188,7 @@ void transport_send(struct transport *t, const struct raft_msg *msg)
 	if (!p || (p->failures && clock_ms() < p->silent_until_ms))
 		return;
 	l = lane_for(p, msg);
-	if (l->n >= QUEUE_MESSAGES || l->bytes >= QUEUE_BYTES)
+	if (l->n >= QUEUE_MESSAGES || unsent(l) >= QUEUE_BYTES)
 		return;
 	l->queue = mem_grow(l->queue, &l->cap, l->n + 1, sizeof(*l->queue));
 	l->queue[l->n++] = raft_encode(msg, &size);
@@ -193,13 +212,14 @@ void transport_url_changed(struct transport *t, int64_t id)
 	HASH_FIND(hh, t->peers, &id, sizeof(id), p);
 	if (!p)
 		return;
+	close_streams(p);
 	free(p->heard_url);
 	p->heard_url = NULL;
 	p->distrust = false;
 	p->silent_until_ms = 0;
 }
 
-/* ---- in ---- */
+/* ---- who speaks to us ---- */
 
 static bool is_stranger(struct transport *t, int64_t id)
 {
@@ -211,7 +231,7 @@ static bool is_stranger(struct transport *t, int64_t id)
 
 /* Who is not known yet may be a member of whom the log has not told us, but of
  * such there are few: members must find room. */
-static void heard(struct transport *t, int64_t id, const char *url)
+void transport_heard(struct transport *t, int64_t id, const char *url)
 {
 	struct peer *p;
 
@@ -225,60 +245,11 @@ static void heard(struct transport *t, int64_t id, const char *url)
 		return;
 	if (p->heard_url && !strcmp(p->heard_url, url))
 		return;
+	if (p->heard_url)
+		close_streams(p); /* they lead to where it was */
 	free(p->heard_url);
 	p->heard_url = mem_str(url);
 	p->distrust = false;
-}
-
-static int take(struct transport *t, const Gfl__V1__RaftStepRequest *req,
-		const Gfl__V1__RaftMessage *in, struct err *err)
-{
-	struct raft_msg msg;
-	int rc = raft_decode(&msg, in, err);
-
-	if (rc)
-		return rc;
-	if (msg.from != req->from)
-		rc = err_set(err, ERR_INVALID_ARGUMENT,
-			     "node %lld sent a message of node %lld",
-			     (long long)req->from, (long long)msg.from);
-	else
-		rc = t->cfg.on_msg(&msg, t->cfg.arg, err);
-	free((void *)msg.entries);
-	return rc;
-}
-
-static int check(struct transport *t, const Gfl__V1__RaftStepRequest *req,
-		 struct err *err)
-{
-	if (strcmp(req->cluster_id, t->cluster_id))
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "node %lld is of cluster %s, not of %.64s",
-			       (long long)t->cfg.node_id, t->cluster_id,
-			       req->cluster_id);
-	if (req->from < 1 || req->from == t->cfg.node_id)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "node id %lld is not that of a peer",
-			       (long long)req->from);
-	return 0;
-}
-
-static void on_step(struct call *call, const ProtobufCMessage *in, void *arg)
-{
-	const Gfl__V1__RaftStepRequest *req = (const void *)in;
-	Gfl__V1__RaftStepResponse none = GFL__V1__RAFT_STEP_RESPONSE__INIT;
-	struct transport *t = arg;
-	struct err err;
-	int rc = check(t, req, &err);
-
-	if (!rc)
-		heard(t, req->from, req->from_url);
-	for (size_t i = 0; !rc && i < req->n_messages; i++)
-		rc = take(t, req, req->messages[i], &err);
-	if (rc)
-		call_fail(call, &err);
-	else
-		call_reply(call, &none.base);
 }
 
 /* ---- life ---- */
@@ -289,14 +260,13 @@ void transport_open(struct transport **out, const struct transport_config *cfg)
 
 	t->cfg = *cfg;
 	t->cluster_id = mem_str(cfg->cluster_id);
-	server_handle(cfg->server, RPC_RAFT_STEP, on_step, t);
+	transport_serve(t);
 	*out = t;
 }
 
 static void release_lane(struct lane *l)
 {
-	client_cancel(l->rpc);
-	drop_queue(l);
+	close_stream(l);
 	free(l->queue);
 }
 

@@ -1,10 +1,9 @@
 /* transport.h - the core's messages on their way between members.
  *
- * Per peer one request is under way, and all that comes up meanwhile travels
- * in the next one, so a slow peer holds up nobody and a fast one gets large
- * batches. Only beside a large request another may be under way, with what
- * shows that we are there. Messages may be lost (a full queue, a peer that
- * cannot be reached): Raft asks again. */
+ * Each member has a stream to each other one, which carries one request per
+ * turn of the loop with all that the turn brought; and a second one, while the
+ * first is at something large, for what shows that we are there. Messages may
+ * be lost (a full queue, a peer that cannot be reached): Raft asks again. */
 #ifndef RAFT_TRANSPORT_H
 #define RAFT_TRANSPORT_H
 
@@ -23,7 +22,7 @@ struct transport_config {
 	struct server *server;
 	int64_t node_id;
 	const char *cluster_id; /* copied */
-	int64_t timeout_ms;     /* of one request */
+	int64_t timeout_ms; /* a peer that takes nothing for so long is lost */
 
 	/* A message came; what it returns, the sender is told. */
 	int (*on_msg)(const struct raft_msg *msg, void *arg, struct err *err);

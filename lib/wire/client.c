@@ -35,7 +35,7 @@ struct channel {
 
 struct client {
 	struct loop *loop;
-	const struct tls *tls; /* or NULL */
+	struct tls *tls; /* or NULL */
 	struct tls *own;       /* that, if it is ours */
 	unsigned tls_count;    /* of what idle handles know of it */
 	struct channel channels[CHANNELS];
@@ -365,7 +365,7 @@ static void on_early_failure(void *arg)
 	deliver(r->c);
 }
 
-int client_open(struct client **out, struct loop *loop, const struct tls *tls,
+int client_open(struct client **out, struct loop *loop, struct tls *tls,
 		struct err *err)
 {
 	struct client *c;
@@ -531,6 +531,11 @@ void client_cancel(struct rpc *r)
 struct loop *client_loop(const struct client *c)
 {
 	return c->loop;
+}
+
+struct tls *client_tls(const struct client *c)
+{
+	return c->tls;
 }
 
 void client_timing(const struct client *c, uint64_t *bytes, int64_t *us)

@@ -26,7 +26,7 @@ struct tls;
 
 /* tls is for https and borrowed until client_close(); with NULL, or without an
  * authority in it, those of the system are trusted. */
-int client_open(struct client **out, struct loop *loop, const struct tls *tls,
+int client_open(struct client **out, struct loop *loop, struct tls *tls,
 		struct err *err) MUST_CHECK;
 
 /* The same for a program that is a client alone: the files that tls names, see
@@ -49,6 +49,10 @@ struct rpc_opts {
 	const char *bind; /* source address, or NULL */
 	struct tls *tls;  /* of duplex_open(), borrowed until it is connected;
 			     other calls use their client's */
+	int64_t stall_ms; /* of duplex_open(): the connection is lost when the
+			     other machine has not taken what we sent for so
+			     long; 0: the kernel's patience, a quarter of an
+			     hour */
 };
 
 /* err is NULL when all went well, out then the answer, borrowed for the
@@ -87,6 +91,7 @@ struct rpc *client_bytes(struct client *c, const char *url,
 void client_cancel(struct rpc *r);
 
 struct loop *client_loop(const struct client *c);
+struct tls *client_tls(const struct client *c); /* or NULL */
 
 /* Bytes of the answer's body, and from its first to its last byte; valid in
  * done, for the rpc whose done runs. */

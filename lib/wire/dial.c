@@ -1,6 +1,8 @@
 #include "wire/dial.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +10,15 @@
 #include "base/mem.h"
 #include "wire/transfer.h"
 
-enum { KEEPALIVE_S = 30, HOST_MAX = 256 };
+enum {
+	KEEPALIVE_S = 30,
+	HOST_MAX = 256,
+	READ_ROOM = 64 << 10,
+	PLAIN_ROOM = 16 << 10, /* of TLS, decrypted */
+	/* The kernel holds so much that is not sent yet: what waits longer
+	 * waits here, where dial_unsent() tells of it. */
+	KERNEL_ROOM = 256 << 10,
+};
 
 struct dial {
 	struct loop *loop;
@@ -31,8 +41,7 @@ struct dial {
 	int pending;              /* of libuv: handles, and the lookup */
 	bool has_tcp;             /* tcp is open */
 	bool is_up, closed, told; /* told: over has run */
-	char read[64 << 10];
-	char plain[16 << 10]; /* of TLS, decrypted */
+	int64_t stall_ms;         /* 0: the kernel decides */
 };
 
 static void attempt(struct dial *d);
@@ -84,6 +93,11 @@ static void release(struct dial *d)
 static void on_closed(uv_handle_t *h)
 {
 	release(h->data);
+}
+
+void dial_stall(struct dial *d, int64_t ms)
+{
+	d->stall_ms = ms;
 }
 
 void dial_close(struct dial *d)
@@ -208,10 +222,10 @@ void dial_flush(struct dial *d)
 
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *b)
 {
-	struct dial *d = h->data;
+	size_t cap = 0;
 
-	(void)hint;
-	*b = uv_buf_init(d->read, sizeof(d->read));
+	(void)h, (void)hint;
+	*b = uv_buf_init(mem_grow(NULL, &cap, READ_ROOM, 1), READ_ROOM);
 }
 
 /* It is broken, by the other side's will or by ours. */
@@ -243,17 +257,19 @@ static void greet(struct dial *d)
 static void take(struct dial *d, const char *p, size_t len)
 {
 	struct err err;
-	char *to = d->plain;
+	size_t cap = 0;
+	char *to = mem_grow(NULL, &cap, PLAIN_ROOM, 1);
 	ssize_t n;
 
 	tls_feed(d->secure, p, len);
 	do {
-		n = tls_read(d->secure, to, sizeof(d->plain), &d->sealed, &err);
+		n = tls_read(d->secure, to, PLAIN_ROOM, &d->sealed, &err);
 		if (!d->is_up && !d->err.code && tls_ready(d->secure))
 			greet(d);
 		if (n > 0 && !d->closed && !d->err.code)
 			d->hooks->bytes(d->arg, to, (size_t)n);
 	} while (n > 0 && !d->closed && !d->err.code);
+	free(to);
 	if (d->closed)
 		return;
 	write_out(d, &d->sealed);
@@ -275,6 +291,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 	} else if (n && !d->err.code) {
 		d->hooks->bytes(d->arg, b->base, (size_t)n);
 	}
+	free(b->base);
 }
 
 /* ---- the beginning ---- */
@@ -302,6 +319,21 @@ static void unreached(struct dial *d, const char *why)
 	uv_close((uv_handle_t *)&d->tcp, on_failed);
 }
 
+/* Bounds of the kernel's: without them it is merely more patient. */
+static void set_up(struct dial *d)
+{
+	unsigned stall_ms = (unsigned)d->stall_ms;
+	int room = KERNEL_ROOM;
+	int fd;
+
+	if (uv_fileno((uv_handle_t *)&d->tcp, &fd))
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &room, sizeof(room));
+	if (stall_ms)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms,
+			   sizeof(stall_ms));
+}
+
 static void on_connected(uv_connect_t *req, int status)
 {
 	struct dial *d = req->data;
@@ -314,6 +346,7 @@ static void on_connected(uv_connect_t *req, int status)
 	}
 	uv_tcp_nodelay(&d->tcp, 1);
 	uv_tcp_keepalive(&d->tcp, 1, KEEPALIVE_S);
+	set_up(d);
 	uv_read_start((uv_stream_t *)&d->tcp, on_alloc, on_read);
 	if (!strncmp(d->url, "https:", 6)) {
 		d->secure = tls_connect(d->tls, d->host, "h2");
@@ -376,6 +409,10 @@ struct dial *dial_open(struct loop *loop, const char *url, const char *bind,
 		       void *arg)
 {
 	static const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	static const struct addrinfo numeric = {
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICHOST, /* which takes no time */
+	};
 	struct dial *d = mem_zero(1, sizeof(*d));
 
 	d->loop = loop;
@@ -388,8 +425,12 @@ struct dial *dial_open(struct loop *loop, const char *url, const char *bind,
 	uv_idle_init(loop_uv(loop), &d->idle);
 	d->idle.data = d->look.data = d;
 	d->pending = 2;
-	if (uv_getaddrinfo(loop_uv(loop), &d->look, on_found, d->host, d->port,
-			   &hints)) {
+	if (!getaddrinfo(d->host, d->port, &numeric, &d->found)) {
+		d->pending--;
+		d->next = d->found;
+		attempt(d);
+	} else if (uv_getaddrinfo(loop_uv(loop), &d->look, on_found, d->host,
+				  d->port, &hints)) {
 		d->pending--;
 		err_set(&d->err, ERR_UNAVAILABLE,
 			"cannot reach %s: unknown host", d->url);

@@ -32,6 +32,10 @@ struct dial *dial_open(struct loop *loop, const char *url, const char *bind,
 		       void *arg);
 void dial_close(struct dial *d); /* no hook runs any more; NULL is nothing */
 
+/* From the next connection on: it is lost when bytes that were sent have not
+ * been acknowledged for so long. */
+void dial_stall(struct dial *d, int64_t ms);
+
 /* What is appended here goes with dial_flush(), once connected. */
 struct buf *dial_out(struct dial *d);
 void dial_flush(struct dial *d);

@@ -205,8 +205,10 @@ static void pump(struct duplex *d)
 	if (nghttp2_session_send(d->session))
 		d->reset = NGHTTP2_INTERNAL_ERROR;
 	dial_flush(d->dial);
-	if (!dial_unsent(d->dial) && (nghttp2_session_want_write(d->session) ||
-				      (d->filled && !duplex_queued(d))))
+	if (dial_unsent(d->dial))
+		return;
+	if (nghttp2_session_want_write(d->session) ||
+	    (d->on_drain && d->filled && !duplex_queued(d)))
 		dial_later(d->dial);
 }
 
@@ -506,6 +508,7 @@ struct duplex *duplex_open(struct loop *loop, const char *url,
 		timer_set(&d->timer, loop, d->timeout_ms, on_deadline, d);
 	}
 	d->dial = dial_open(loop, d->base, opts->bind, opts->tls, &hooks, d);
+	dial_stall(d->dial, opts->stall_ms);
 	return d;
 }
 
@@ -520,7 +523,7 @@ static void later(struct duplex *d)
 		dial_later(d->dial);
 }
 
-bool duplex_send(struct duplex *d, const ProtobufCMessage *msg)
+static bool queue(struct duplex *d, const ProtobufCMessage *msg)
 {
 	size_t len = protobuf_c_message_get_packed_size(msg);
 	char *to;
@@ -533,7 +536,26 @@ bool duplex_send(struct duplex *d, const ProtobufCMessage *msg)
 	protobuf_c_message_pack(msg, (uint8_t *)to + FRAMES_HEAD);
 	d->out.len += FRAMES_HEAD + len;
 	d->filled = true;
-	later(d);
+	return true;
+}
+
+bool duplex_send(struct duplex *d, const ProtobufCMessage *msg)
+{
+	bool queued = queue(d, msg);
+
+	if (queued)
+		later(d);
+	return queued;
+}
+
+bool duplex_send_now(struct duplex *d, const ProtobufCMessage *msg)
+{
+	if (d->is_busy || !d->session)
+		return duplex_send(d, msg);
+	if (!queue(d, msg))
+		return false;
+	nghttp2_session_resume_data(d->session, STREAM);
+	pump(d);
 	return true;
 }
 

@@ -28,6 +28,10 @@ struct duplex *duplex_open(struct loop *loop, const char *url,
  * queued, while DUPLEX_QUEUE waits: try again at the drain. Not after
  * duplex_finish(). */
 bool duplex_send(struct duplex *d, const ProtobufCMessage *msg) MUST_CHECK;
+
+/* The same, and it goes to the kernel at once, not in the next turn with what
+ * else is queued until then. */
+bool duplex_send_now(struct duplex *d, const ProtobufCMessage *msg) MUST_CHECK;
 size_t duplex_queued(const struct duplex *d); /* bytes the kernel lacks */
 
 /* fn runs whenever the queue has become empty. */

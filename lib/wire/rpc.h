@@ -98,7 +98,7 @@ struct rpc_method {
 
 #define RPC_RAFT_METHODS(X)                                                  \
 	X(RAFT_STEP, "/gfl.v1.RaftService/Step", gfl__v1__raft_step_request, \
-	  gfl__v1__raft_step_response, UNARY, CONTROL, true, GUARDED)
+	  gfl__v1__raft_step_response, BIDI, CONTROL, true, GUARDED)
 
 #define RPC_NODE_METHODS(X)                                                    \
 	X(NODE_GET_STATUS, "/gfl.v1.NodeService/GetStatus",                    \

@@ -20,7 +20,7 @@ task       base proto store wire nn registry node fl
 pure='
 lib/plan/*
 lib/registry/lease.*
-lib/raft/*         -lib/raft/store* -lib/raft/driver* -lib/raft/journal.* -lib/raft/transport.* -lib/raft/applier.* -lib/raft/waiting.*
+lib/raft/*         -lib/raft/store* -lib/raft/driver* -lib/raft/journal.* -lib/raft/transport* -lib/raft/applier.* -lib/raft/waiting.*
 lib/registry/probe.*
 lib/node/state*
 lib/node/hierarchy.*

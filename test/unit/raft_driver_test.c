@@ -2,6 +2,7 @@
 #include "raft_cluster.h"
 
 #include "proto/raft.pb-c.h"
+#include "wire/duplex.h"
 
 TEST(driver_alone_commits_and_has_it_after_a_restart)
 {
@@ -272,6 +273,12 @@ TEST(driver_of_a_damaged_log_does_not_start)
 	cluster_close(&c);
 }
 
+static void on_welcome(const ProtobufCMessage *out, void *arg)
+{
+	(void)out, (void)arg;
+	test_fail(__FILE__, __LINE__, "a stranger is welcome");
+}
+
 static void on_refusal(const struct err *err, const ProtobufCMessage *out,
 		       void *arg)
 {
@@ -290,13 +297,16 @@ TEST(driver_refuses_a_member_of_another_cluster_by_both_ids)
 	struct rpc_opts opts = {.timeout_ms = 5000};
 	struct cluster c;
 	struct answer *a;
+	struct duplex *d;
 
 	start_one(&c);
 	a = next_answer(&c);
 	req.cluster_id = "fedcba9876543210fedcba9876543210";
 	req.from = 9;
-	client_call(c.m[1].client, server_url(c.m[1].server), RPC_RAFT_STEP,
-		    &req.base, &opts, on_refusal, a);
+	d = duplex_open(c.loop, server_url(c.m[1].server),
+			&rpc_methods[RPC_RAFT_STEP], &opts, on_welcome,
+			on_refusal, a);
+	CHECK(duplex_send(d, &req.base));
 	run_answers(&c);
 	CHECK_INT(a->err.code, ERR_FAILED_PRECONDITION);
 	CHECK_HAS(a->err.msg, CLUSTER_ID);
