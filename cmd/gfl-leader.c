@@ -7,11 +7,13 @@
 struct config {
 	struct client_opts client;
 	struct out_opts out;
+	bool linearizable;
 };
 
 static const struct opt opts[] = {
 	OPT_CLIENT(struct config, client),
 	OPT_OUT(struct config, out, OUT_FORMATS),
+	OPT_LINEARIZABLE(struct config, linearizable),
 	OPT_END,
 };
 
@@ -59,6 +61,7 @@ static int run(const struct config *cfg, struct err *err)
 	Gfl__V1__NodeStatus *status;
 	int rc;
 
+	in.linearizable = cfg->linearizable;
 	if (directory_call(&cfg->client, RPC_NODE_GET_STATUS, &in.base,
 			   (ProtobufCMessage **)&status, err))
 		return err_wrap(err, "ask for the leader");

@@ -13,11 +13,13 @@
 struct config {
 	struct client_opts client;
 	struct out_opts out;
+	bool linearizable;
 };
 
 static const struct opt opts[] = {
 	OPT_CLIENT(struct config, client),
 	OPT_OUT(struct config, out, OUT_FORMATS),
+	OPT_LINEARIZABLE(struct config, linearizable),
 	OPT_END,
 };
 
@@ -47,12 +49,25 @@ static const struct out_col node_cols[] = {
 	{"cluster", OUT_TEXT},
 };
 
+/* No gateway knows that it has all: only a member can. */
+static int get_nodes(const struct config *cfg, GetNodesResponse **out,
+		     struct err *err)
+{
+	GetNodesRequest in = GET_NODES_REQUEST__INIT;
+
+	if (!cfg->linearizable)
+		return directory_nodes(&cfg->client, out, err);
+	in.linearizable = true;
+	return directory_call(&cfg->client, RPC_GATEWAY_GET_NODES, &in.base,
+			      (ProtobufCMessage **)out, err);
+}
+
 static int print_nodes(const struct config *cfg, struct err *err)
 {
 	GetNodesResponse *all;
 	struct out *o;
 
-	if (directory_nodes(&cfg->client, &all, err))
+	if (get_nodes(cfg, &all, err))
 		return (int)err->code;
 	if (out_begin(&o, &cfg->out, node_cols, 10, false, err)) {
 		rpc_free(&all->base);
@@ -84,6 +99,7 @@ static int get_state(const struct config *cfg, Gfl__V1__State **out,
 {
 	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
 
+	in.linearizable = cfg->linearizable;
 	return directory_call(&cfg->client, RPC_NODE_GET_STATE, &in.base,
 			      (ProtobufCMessage **)out, err);
 }
@@ -200,7 +216,7 @@ static int print_bandwidth(const struct config *cfg, struct err *err)
 
 static int print_runs(const struct config *cfg, struct err *err)
 {
-	return runs_list(&cfg->client, &cfg->out, err);
+	return runs_list(&cfg->client, cfg->linearizable, &cfg->out, err);
 }
 
 static int run(const struct config *cfg, const char *what, struct err *err)

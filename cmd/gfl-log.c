@@ -20,7 +20,7 @@ struct config {
 	struct out_opts out;
 	int64_t from, to;
 	const char *db;
-	bool follow;
+	bool follow, linearizable;
 	int command;
 	bool delta; /* append, from here on */
 	int64_t base;
@@ -40,6 +40,7 @@ static const struct opt opts[] = {
 		 "read a node's database, as far as that knows it to be "
 		 "committed",
 		 .flag_only = true),
+	OPT_LINEARIZABLE(struct config, linearizable),
 	OPT_END,
 };
 
@@ -139,6 +140,7 @@ static int read_node(const struct config *cfg, struct out *o, struct err *err)
 	in.from = cfg->from;
 	in.to = cfg->to;
 	in.follow = cfg->follow;
+	in.linearizable = cfg->linearizable;
 	return directory_stream(&cfg->client, RPC_NODE_READ_LOG, &in.base,
 				cfg->follow ? 0 : cfg->client.timeout_ms,
 				on_entry, o, err);

@@ -285,7 +285,7 @@ static int run(const struct config *cfg, const char *operand, int *status,
 	case STOP:
 		return stop(cfg, operand, err);
 	case LIST:
-		return runs_list(&cfg->client, &cfg->out, err);
+		return runs_list(&cfg->client, false, &cfg->out, err);
 	case SHOW:
 		return show(cfg, operand, status, err);
 	}

@@ -11,11 +11,13 @@
 struct config {
 	struct client_opts client;
 	struct out_opts out;
+	bool linearizable;
 };
 
 static const struct opt opts[] = {
 	OPT_CLIENT(struct config, client),
 	OPT_OUT(struct config, out, OUT_FORMATS),
+	OPT_LINEARIZABLE(struct config, linearizable),
 	OPT_END,
 };
 
@@ -106,6 +108,7 @@ static int run(const struct config *cfg, const char *node, struct err *err)
 
 	if (node)
 		client.node = node;
+	in.linearizable = cfg->linearizable;
 	if (directory_call(&client, RPC_NODE_GET_STATUS, &in.base,
 			   (ProtobufCMessage **)&status, err))
 		return err_wrap(err, "ask for the status");

@@ -89,7 +89,7 @@ _gfl_leader()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --linearizable --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -112,7 +112,7 @@ _gfl_list()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --linearizable --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'nodes trainers runs clusters topology bandwidth' -- "$cur");;
 		esac;;
 	esac
@@ -136,7 +136,7 @@ _gfl_log()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --from --to --follow --db --help --version --quiet --verbose --config --show-config --log-level --log-format --base --delta --trainers' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --from --to --follow --db --linearizable --help --version --quiet --verbose --config --show-config --log-level --log-format --base --delta --trainers' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'list follow append' -- "$cur");;
 		esac;;
 	esac
@@ -350,7 +350,7 @@ _gfl_status()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --linearizable --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

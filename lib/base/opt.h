@@ -178,6 +178,11 @@ struct client_opts {
 			   "ask this node instead of any"),      \
 		OPT_TIMEOUT(T, m.timeout_ms), OPT_TLS(T, m.tls)
 
+#define OPT_LINEARIZABLE(T, m)                                            \
+	OPT_BOOL(0, "linearizable", T, m,                                 \
+		 "all that was acknowledged before, confirmed by the " \
+		 "leader, or fail")
+
 /* A sub-command: `gfl-run start`. Its options come on top of the program's. */
 struct opt_cmd {
 	const char *name; /* NULL ends */

@@ -19,6 +19,7 @@ static void ask_free(struct ask *a)
 	timer_stop(&a->retry);
 	LIST_REMOVE(a, entry);
 	rpc_free(a->held);
+	rpc_free(a->wanted);
 	rpc_free(a->in);
 	free(a);
 }
@@ -36,7 +37,9 @@ static void gone(struct call *call, void *arg)
 
 void ask_answer(struct ask *a, const ProtobufCMessage *out)
 {
-	if (a->call)
+	if (a->call && a->serve)
+		a->serve(a->n, a->call, a->wanted);
+	else if (a->call)
 		call_reply(a->call, out);
 	ask_free(a);
 }
@@ -99,7 +102,7 @@ static void give_up(struct ask *a)
 
 static void wait(struct ask *a)
 {
-	if (left_ms(a) <= RETRY_MS)
+	if (left_ms(a) <= MARGIN_MS)
 		give_up(a);
 	else
 		timer_set(&a->retry, a->n->loop, RETRY_MS, on_retry, a);
@@ -138,30 +141,43 @@ static int64_t entry_of(enum rpc_name name, const ProtobufCMessage *out)
 		return ((const Gfl__V1__StartRunResponse *)out)->id;
 	case RPC_NODE_STOP_RUN:
 		return ((const Gfl__V1__StopRunResponse *)out)->index;
+	case RPC_NODE_READ_INDEX:
+		return ((const Gfl__V1__ReadIndexResponse *)out)->index;
 	default:
 		return 0;
 	}
 }
 
-static void answer_held(void *arg)
+/* The answer comes late enough; but who reads must not be told what was. */
+static void hold_no_longer(void *arg)
 {
 	struct ask *a = arg;
+	struct err err;
 
-	ask_answer(a, a->held);
+	if (!a->serve) {
+		ask_answer(a, a->held);
+		return;
+	}
+	err_set(&err, ERR_DEADLINE_EXCEEDED,
+		"node %" PRId64 " has applied entry %" PRId64
+		", and not yet %" PRId64,
+		a->n->meta.node_id, a->n->state->applied, a->until);
+	ask_fail(a, &err);
 }
 
 /* Whoever is answered here shall find it done here, too, unless we are so far
  * behind the leader that the answer would come too late. */
 static void hold(struct ask *a, const ProtobufCMessage *out)
 {
+	int64_t ms = left_ms(a) - MARGIN_MS;
+
 	a->until = entry_of(a->name, out);
-	if (a->until <= a->n->state->applied || left_ms(a) <= MARGIN_MS) {
+	if (a->until <= a->n->state->applied) {
 		ask_answer(a, out);
 		return;
 	}
 	a->held = rpc_copy(out);
-	timer_set(&a->retry, a->n->loop, left_ms(a) - MARGIN_MS, answer_held,
-		  a);
+	timer_set(&a->retry, a->n->loop, ms > 0 ? ms : 0, hold_no_longer, a);
 }
 
 void ask_applied(struct node *n)
@@ -171,7 +187,7 @@ void ask_applied(struct node *n)
 	for (a = LIST_FIRST(&n->asks); a; a = next) {
 		next = LIST_NEXT(a, entry);
 		if (a->held && a->until <= n->state->applied)
-			answer_held(a);
+			ask_answer(a, a->held);
 	}
 }
 
@@ -200,6 +216,7 @@ static void forward(struct ask *a, const char *url)
 		.bind = a->n->cfg.bind,
 	};
 
+	a->to = a->n->leader;
 	a->rpc = client_call(a->n->client, url, a->name, a->in, &opts,
 			     forwarded, a);
 }
@@ -234,12 +251,22 @@ void ask_begin(struct ask *a)
 	try(a);
 }
 
+/* Whom the old leader, stopped or cut off, would let wait asks the new one. */
+static void turn_away(struct ask *a)
+{
+	if (!a->rpc || a->to == a->n->leader || !rpc_methods[a->name].again)
+		return;
+	client_cancel(a->rpc);
+	a->rpc = NULL;
+}
+
 void ask_poke(struct node *n)
 {
 	struct ask *a, *next;
 
 	for (a = LIST_FIRST(&n->asks); a; a = next) {
 		next = LIST_NEXT(a, entry);
+		turn_away(a);
 		if (!a->rpc && !a->proposing && !a->held)
 			timer_set(&a->retry, n->loop, 0, on_retry, a);
 	}

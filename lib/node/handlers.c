@@ -158,29 +158,47 @@ void handlers_status(struct node *n, Gfl__V1__NodeStatus *out)
 	out->version = GFL_VERSION;
 }
 
-static void on_status(struct call *call, const ProtobufCMessage *in, void *arg)
+static void serve_status(struct node *n, struct call *call,
+			 const ProtobufCMessage *in)
 {
-	int64_t of = ((const Gfl__V1__NodeStatusRequest *)in)->of;
-	struct node *n = arg;
 	Gfl__V1__NodeStatus out = GFL__V1__NODE_STATUS__INIT;
 
-	if (of && of != n->meta.node_id) {
-		suspects_witness(n, call, of);
-		return;
-	}
+	(void)in;
 	handlers_status(n, &out);
 	call_reply(call, &out.base);
 	free(out.ready_peers);
 }
 
-static void on_state(struct call *call, const ProtobufCMessage *in, void *arg)
+static void on_status(struct call *call, const ProtobufCMessage *msg, void *arg)
 {
-	const struct node *n = arg;
+	const Gfl__V1__NodeStatusRequest *in =
+		(const Gfl__V1__NodeStatusRequest *)msg;
+	struct node *n = arg;
+
+	if (in->of && in->of != n->meta.node_id)
+		suspects_witness(n, call, in->of);
+	else if (in->linearizable)
+		read_begin(n, call, msg, serve_status);
+	else
+		serve_status(n, call, msg);
+}
+
+static void serve_state(struct node *n, struct call *call,
+			const ProtobufCMessage *in)
+{
 	Gfl__V1__State *out = state_encode(n->state);
 
 	(void)in;
 	call_reply(call, &out->base);
 	rpc_free(&out->base);
+}
+
+static void on_state(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	if (((const Gfl__V1__GetStateRequest *)in)->linearizable)
+		read_begin(arg, call, in, serve_state);
+	else
+		serve_state(arg, call, in);
 }
 
 /* ---- membership ---- */
@@ -443,8 +461,12 @@ static void read_runs(struct node *n, struct ask *a, ask_reply_fn *reply)
 
 static void on_list(struct call *call, const ProtobufCMessage *in, void *arg)
 {
-	read_runs(arg, ask_new(arg, call, RPC_NODE_LIST_RUNS, in, lead_list),
-		  reply_list);
+	struct ask *a = ask_new(arg, call, RPC_NODE_LIST_RUNS, in, lead_list);
+
+	if (((const Gfl__V1__ListRunsRequest *)in)->linearizable)
+		ask_begin(a);
+	else
+		read_runs(arg, a, reply_list);
 }
 
 static void on_show(struct call *call, const ProtobufCMessage *in, void *arg)

@@ -210,6 +210,7 @@ static void open_parts(struct node *n)
 static void serve(struct node *n)
 {
 	handlers_serve(n);
+	read_serve(n);
 	registry_serve(n);
 	reports_serve(n);
 	watch_serve(n);

@@ -109,6 +109,8 @@ int member_become(struct node *n, struct err *err) MUST_CHECK; /* open Raft */
 /* ask.c: a request that the leader must serve, wherever it came in. */
 typedef int ask_lead_fn(struct ask *a, struct err *err);
 typedef void ask_reply_fn(struct ask *a, const struct driver_result *result);
+typedef void ask_serve_fn(struct node *n, struct call *call,
+			  const ProtobufCMessage *in);
 
 struct ask {
 	struct node *n;
@@ -121,10 +123,13 @@ struct ask {
 	int64_t deadline_ms;
 	int64_t client, seq;
 	struct rpc *rpc;
+	int64_t to; /* whom rpc asks */
 	struct timer retry;
 	ProtobufCMessage
 		*held; /* the leader's answer, until this is applied: */
 	int64_t until;
+	ask_serve_fn *serve; /* answers instead, from our state as it then is */
+	ProtobufCMessage *wanted;
 	LIST_ENTRY(ask) entry;
 };
 
@@ -215,6 +220,13 @@ void watch_close(struct node *n);
 /* Fill out, whose entry is then to be freed, with what ReadLog tells of e. */
 int watch_log_entry(Gfl__V1__LogEntry *out, const struct raft_entry *e,
 		    struct err *err) MUST_CHECK;
+
+/* read.c: linearizable reads, for other members too. */
+void read_serve(struct node *n);
+/* Have fn answer in from this node's state once that has all that was
+ * acknowledged before; or fail. */
+void read_begin(struct node *n, struct call *call, const ProtobufCMessage *in,
+		ask_serve_fn *fn);
 
 /* inbox.c: messages, durable before they are acknowledged. */
 extern const char inbox_schema[];

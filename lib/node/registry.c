@@ -43,14 +43,18 @@ static NodeInfo *info(const struct node *n, const Gfl__V1__Member *m)
 	out->instance_id = mem_str(m->instance_id);
 	out->cluster_id = mem_str(n->meta.cluster_id);
 	out->role = mem_str(role(n, m));
-	if (!m->liveness)
+	if (n->leads)
+		out->last_seen = (double)(clock_wall_ms() -
+					  steward_silence_ms(n, m->id)) /
+				 1000;
+	else if (m->id == n->meta.node_id)
 		out->last_seen = (double)clock_wall_ms() / 1000;
 	return out;
 }
 
-static void on_nodes(struct call *call, const ProtobufCMessage *in, void *arg)
+static void serve_nodes(struct node *n, struct call *call,
+			const ProtobufCMessage *in)
 {
-	const struct node *n = arg;
 	const struct state *s = n->state;
 	GetNodesResponse *out = mem_zero(1, sizeof(*out));
 
@@ -66,6 +70,14 @@ static void on_nodes(struct call *call, const ProtobufCMessage *in, void *arg)
 	out->leader_term = n->term;
 	call_reply(call, &out->base);
 	rpc_free(&out->base);
+}
+
+static void on_nodes(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	if (((const GetNodesRequest *)in)->linearizable)
+		read_begin(arg, call, in, serve_nodes);
+	else
+		serve_nodes(arg, call, in);
 }
 
 static void on_leader(struct call *call, const ProtobufCMessage *in, void *arg)

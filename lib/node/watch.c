@@ -167,11 +167,11 @@ static void drained(struct call *call, void *arg)
 	pump(arg);
 }
 
-static void on_read(struct call *call, const ProtobufCMessage *msg, void *arg)
+static void serve_log(struct node *n, struct call *call,
+		      const ProtobufCMessage *msg)
 {
 	const Gfl__V1__ReadLogRequest *in =
 		(const Gfl__V1__ReadLogRequest *)msg;
-	struct node *n = arg;
 	struct raft_status s;
 	struct watcher *w;
 	struct err err;
@@ -193,6 +193,14 @@ static void on_read(struct call *call, const ProtobufCMessage *msg, void *arg)
 		w->to = n->state->applied;
 	call_on_drain(call, drained, w);
 	pump(w);
+}
+
+static void on_read(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	if (((const Gfl__V1__ReadLogRequest *)in)->linearizable)
+		read_begin(arg, call, in, serve_log);
+	else
+		serve_log(arg, call, in);
 }
 
 /* Another state, not by its entries. */

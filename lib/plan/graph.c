@@ -92,16 +92,30 @@ void graph_limit(const struct graph *g, const int64_t *ids, size_t n,
 			bps[i * n + j] *= graph_weight(g, ids[i], ids[j]);
 }
 
+static int by_id(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
 size_t graph_parts(const struct graph *g, const int64_t *ids, size_t n)
 {
-	int *part = mem_zero(n + 1, sizeof(*part));
+	int *part;
 	size_t count;
 
+	if (!g->n)
+		return n > 0;
+	part = mem_zero(n + 1, sizeof(*part));
 	parts_init(part, n);
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = i + 1; j < n; j++)
-			if (graph_weight(g, ids[i], ids[j]) > 0)
-				parts_join(part, (int)i, (int)j);
+	for (size_t i = 0; n && i < g->n; i++) {
+		const struct graph_edge *e = &g->edges[i];
+		const int64_t *a = bsearch(&e->a, ids, n, sizeof(*ids), by_id);
+		const int64_t *b = bsearch(&e->b, ids, n, sizeof(*ids), by_id);
+
+		if (a && b)
+			parts_join(part, (int)(a - ids), (int)(b - ids));
+	}
 	count = parts_count(part, n);
 	free(part);
 	return count;

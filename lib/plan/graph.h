@@ -40,8 +40,8 @@ double graph_weight(const struct graph *g, int64_t i, int64_t j);
 void graph_limit(const struct graph *g, const int64_t *ids, size_t n,
 		 double *bps);
 
-/* The number of parts that do not reach each other among ids[0..n-1]: 1 is
- * connected. */
+/* The number of parts that do not reach each other among ids[0..n-1], which
+ * ascend: 1 is connected. */
 size_t graph_parts(const struct graph *g, const int64_t *ids, size_t n);
 void graph_release(struct graph *g);
 

@@ -71,9 +71,16 @@ static void on_get_nodes(struct call *call, const ProtobufCMessage *msg,
 			 void *arg)
 {
 	struct gateway *g = arg;
-	GetNodesResponse *out = mem_zero(1, sizeof(*out));
+	GetNodesResponse *out;
+	struct err err;
 
-	(void)msg;
+	if (((const GetNodesRequest *)msg)->linearizable) {
+		err_set(&err, ERR_FAILED_PRECONDITION,
+			"a gateway only hears of members: ask one of them");
+		call_fail(call, &err);
+		return;
+	}
+	out = mem_zero(1, sizeof(*out));
 	get_nodes_response__init(out);
 	out->nodes = info_all(&g->lease, clock_ms(), &out->n_nodes);
 	out->registry_version = (int32_t)g->lease.version;

@@ -65,13 +65,14 @@ static const struct out_col list_cols[] = {
 	{"ended", OUT_TIME},    {"reason", OUT_WORDS},
 };
 
-int runs_list(const struct client_opts *c, const struct out_opts *opts,
-	      struct err *err)
+int runs_list(const struct client_opts *c, bool linearizable,
+	      const struct out_opts *opts, struct err *err)
 {
 	Gfl__V1__ListRunsRequest in = GFL__V1__LIST_RUNS_REQUEST__INIT;
 	Gfl__V1__ListRunsResponse *all;
 	struct out *o;
 
+	in.linearizable = linearizable;
 	if (directory_call(c, RPC_NODE_LIST_RUNS, &in.base,
 			   (ProtobufCMessage **)&all, err))
 		return (int)err->code;

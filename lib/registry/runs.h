@@ -13,7 +13,8 @@ int runs_get(const struct client_opts *c, int64_t id, Gfl__V1__Run **out,
 	     struct err *err) MUST_CHECK;
 
 /* All runs, one a row. */
-int runs_list(const struct client_opts *c, const struct out_opts *o,
+int runs_list(const struct client_opts *c, bool linearizable,
+	      const struct out_opts *o,
 	      struct err *err) MUST_CHECK;
 
 /* One row per trainer of the run. */

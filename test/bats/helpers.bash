@@ -99,9 +99,9 @@ crashed() { # NAME
 	[ "$status" = 137 ]
 }
 
-# fails STATUS PROGRAM ARGUMENT... - it prints nothing, exits so, and says why
-# in one sentence, which is then in $said. Hints and a daemon's log lines may
-# stand beside it.
+# fails STATUS PROGRAM ARGUMENT... - it prints nothing, exits so (STATUS may be
+# a pattern), and says why in one sentence, which is then in $said. Hints and a
+# daemon's log lines may stand beside it.
 fails() {
 	local want=$1 status=0 word
 	shift
@@ -109,7 +109,7 @@ fails() {
 	"$@" >stdout 2>stderr || status=$?
 	said=$(grep -av '^time=' stderr)
 	echo "status $status: $said"
-	[ "$status" = "$want" ] && [ ! -s stdout ] &&
+	[[ $status == $want ]] && [ ! -s stdout ] &&
 		[[ $(grep -v "^$word: hint: " <<<"$said") == "$word: "* ]] &&
 		[ "$(grep -vc "^$word: hint: " <<<"$said")" = 1 ]
 }
