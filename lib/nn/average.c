@@ -1,7 +1,9 @@
 #include "nn/average.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -12,6 +14,12 @@ struct average {
 	size_t len;           /* of sum */
 	int n;
 };
+
+/* Counters, such as num_batches_tracked of PyTorch's batch normalisation. */
+static bool is_integer(const struct tensor *t)
+{
+	return strchr("IUB", t->type[0]) && strcmp(t->type, "BF16");
+}
 
 static int check_alike(const struct average *a, const struct tensors *ts,
 		       const char *what, struct err *err)
@@ -44,7 +52,7 @@ int average_add(struct average *a, const struct tensors *ts, const char *what,
 		const char *name = a->first.t[i].name;
 		const struct tensor *t = tensors_find(ts, name);
 
-		for (size_t k = 0; k < t->len; k++)
+		for (size_t k = 0; !is_integer(t) && k < t->len; k++)
 			*sum++ += (double)tensor_f32(t)[k];
 	}
 	a->n++;
@@ -58,7 +66,7 @@ int average_new(struct average **out, const struct tensors *ts,
 	struct average *a;
 
 	for (size_t i = 0; i < ts->n; i++)
-		if (!tensor_f32(&ts->t[i]))
+		if (!tensor_f32(&ts->t[i]) && !is_integer(&ts->t[i]))
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				       "%s, tensor \"%s\": type %s, expected "
 				       "F32",
@@ -70,8 +78,8 @@ int average_new(struct average **out, const struct tensors *ts,
 	for (size_t i = 0; i < ts->n; i++) {
 		const struct tensor *t = &ts->t[i];
 
-		tensors_add(&a->first, t->name, t->dims, t->dim, t->data);
-		a->len += t->len;
+		tensors_copy(&a->first, t);
+		a->len += is_integer(t) ? 0 : t->len;
 	}
 	a->sum = mem_zero(a->len + 1, sizeof(*a->sum));
 	*out = a;
@@ -117,6 +125,10 @@ void average_get(const struct average *a, struct tensors *ts)
 	for (size_t i = 0; i < a->first.n; i++) {
 		const struct tensor *t = &a->first.t[i];
 
+		if (is_integer(t)) {
+			tensors_copy(ts, t);
+			continue;
+		}
 		tensors_add(ts, t->name, t->dims, t->dim, from);
 		from += t->len;
 	}

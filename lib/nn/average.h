@@ -8,8 +8,8 @@
 struct average; /* sums, in double precision */
 
 /* A mean that starts as ts, called what in messages, of which it keeps the
- * names and shapes; average_free() frees it. All tensors must be float32, else
- * INVALID_ARGUMENT. */
+ * names and shapes; average_free() frees it. Tensors are float32, else
+ * INVALID_ARGUMENT; but integers, which count something, stay the first's. */
 int average_new(struct average **out, const struct tensors *ts,
 		const char *what, struct err *err) MUST_CHECK;
 void average_free(struct average *a);

@@ -45,6 +45,15 @@ void tensors_add(struct tensors *ts, const char *name, int dims,
 	t->data = mem_dup(values, t->size);
 }
 
+void tensors_copy(struct tensors *ts, const struct tensor *t)
+{
+	struct tensor *copy = new_tensor(ts);
+
+	*copy = *t;
+	copy->name = mem_str(t->name);
+	copy->data = mem_dup(t->data, t->size);
+}
+
 const struct tensor *tensors_find(const struct tensors *ts, const char *name)
 {
 	for (size_t i = 0; i < ts->n; i++)

@@ -47,6 +47,9 @@ void tensors_release(struct tensors *ts);
 void tensors_add(struct tensors *ts, const char *name, int dims,
 		 const int64_t *dim, const float *values);
 
+/* Add a copy of a tensor of any type; its name is new. */
+void tensors_copy(struct tensors *ts, const struct tensor *t);
+
 /* The tensor of that name, or NULL. */
 const struct tensor *tensors_find(const struct tensors *ts, const char *name);
 

@@ -256,6 +256,36 @@ TEST(average_is_the_mean_and_says_of_how_many)
 	tensors_release(&mean);
 }
 
+TEST(average_keeps_counters_and_refuses_other_floats)
+{
+	struct tensors a, mean = {0};
+	struct average *avg;
+	struct err err;
+	int64_t count = 7;
+	struct tensor n = {.name = "n",
+			   .type = "I64",
+			   .len = 1,
+			   .size = 8,
+			   .data = &count};
+
+	one_tensor(&a, "t", 1, -4);
+	tensors_copy(&a, &n);
+	CHECK(!average_new(&avg, &a, "a", &err));
+	CHECK(!average_add(avg, &a, "a", &err));
+	average_get(avg, &mean);
+	CHECK_INT(mean.n, 2);
+	CHECK(tensor_f32(mean.t)[1] == -4);
+	CHECK(!memcmp(tensors_find(&mean, "n")->data, &count, 8));
+	average_free(avg);
+	tensors_release(&mean);
+	memcpy(n.type, "F64", 4);
+	n.name = "wide";
+	tensors_copy(&a, &n);
+	CHECK_INT(average_new(&avg, &a, "a", &err), ERR_INVALID_ARGUMENT);
+	CHECK_STR(err.msg, "a, tensor \"wide\": type F64, expected F32");
+	tensors_release(&a);
+}
+
 TEST(stat_tells_extremes_mean_and_distance)
 {
 	struct stat_distance d;
