@@ -1,4 +1,5 @@
-/* gfl-model - look at model files, compare, average, score and make them. */
+/* gfl-model - look at model files, compare, average, thin out, convert, score
+ * and make them. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,21 +8,26 @@
 #include "base/out.h"
 #include "nn/average.h"
 #include "nn/checkpoint.h"
+#include "nn/convert.h"
 #include "nn/data.h"
+#include "nn/diff.h"
 #include "nn/eval.h"
 #include "nn/index.h"
+#include "nn/prune.h"
 #include "nn/stat.h"
 
-enum command { INFO, DIFF, AVERAGE, EVAL, INIT };
+enum command { INFO, DIFF, AVERAGE, SPARSIFY, CONVERT, EVAL, INIT };
 
 struct config {
 	struct out_opts out;
 	int command;
 	bool meta;        /* info */
-	const char *file; /* average, init: what to write */
-	int64_t seed;     /* init */
-	const char *data, *part, *label, *index, *model; /* eval */
-	bool differ;                             /* what diff found */
+	const char *file; /* what to write */
+	double keep;      /* sparsify */
+	const char *base;
+	int64_t seed;                                    /* init */
+	const char *data, *part, *label, *index, *model; /* eval, convert */
+	bool differ;                                     /* what diff found */
 };
 
 static const struct opt opts[] = {OPT_OUT(struct config, out, OUT_FORMATS),
@@ -34,6 +40,24 @@ static const struct opt info_opts[] = {
 
 static const struct opt average_opts[] = {
 	OPT_FILE(0, "out", struct config, file, NULL, "the file to write",
+		 .required = true),
+	OPT_END};
+
+static const struct opt sparsify_opts[] = {
+	OPT_REAL(0, "keep", struct config, keep, "SHARE", NULL, 0, 1,
+		 "share of the values that stays", .required = true),
+	OPT_FILE(0, "base", struct config, base, NULL,
+		 "keep what differs most from this model; the rest is its"),
+	OPT_FILE(0, "out", struct config, file, NULL, "the file to write",
+		 .required = true),
+	OPT_END};
+
+static const struct opt convert_opts[] = {
+	OPT_STRING(0, "model", struct config, model, "MODEL", NULL,
+		   "preset or text of the model that it must be, and then "
+		   "says"),
+	OPT_FILE(0, "out", struct config, file, NULL,
+		 "the file to write: .npz, .npy, else safetensors",
 		 .required = true),
 	OPT_END};
 
@@ -66,6 +90,11 @@ static const struct opt_cmd cmds[] = {
 		  NULL},
 	[AVERAGE] = {"average", "FILE...", "write the mean of models",
 		     average_opts},
+	[SPARSIFY] = {"sparsify", "FILE",
+		      "keep the largest values, or the largest changes",
+		      sparsify_opts},
+	[CONVERT] = {"convert", "FILE", "to and from numpy's .npz and .npy",
+		     convert_opts},
 	[EVAL] = {"eval", "FILE...", "accuracy and loss on a data set",
 		  eval_opts},
 	[INIT] = {"init", "MODEL", "write a model's first values", init_opts},
@@ -73,19 +102,24 @@ static const struct opt_cmd cmds[] = {
 
 static const struct prog prog = {
 	.name = "gfl-model",
-	.brief = "look at model files, compare, average, score and make them",
-	.about = "Model files are safetensors, as PyTorch's tools read and "
-		 "write them. info prints a line for each tensor, diff one for "
-		 "each tensor of either file, eval one for each file. A model "
-		 "is a preset (softmax, mlp, cnn, cifar10flnet, resnet20) or a "
-		 "text of layers such as \"conv 32 5 pad 2; relu; maxpool 2; "
-		 "dense 10\"; the layers are dense UNITS, conv CHANNELS "
-		 "KERNEL [stride N] [pad N] [nobias], maxpool KERNEL [stride "
-		 "N] [pad N], avgpool (of all of a channel), flatten, relu, "
-		 "batchnorm, lrn CHANNELS [alpha A], and residual, which "
-		 "remembers what goes into the next layer until add adds it. "
-		 "\"input CHANNELS ROWS COLUMNS\" comes first unless it is 1 28 "
-		 "28. No network.",
+	.brief = "look at model files, compare, average, convert, score them",
+	.about =
+		"Model files are safetensors, as PyTorch's tools read and "
+		"write them. info prints a line for each tensor, diff one for "
+		"each tensor of either file, eval one for each file. sparsify "
+		"prints how many values there are and were kept, and their "
+		"l2 norm beside that of all. convert takes and writes .npz, "
+		"an array for each tensor, and .npy, one vector of all "
+		"values. A model "
+		"is a preset (softmax, mlp, cnn, cifar10flnet, resnet20) or a "
+		"text of layers such as \"conv 32 5 pad 2; relu; maxpool 2; "
+		"dense 10\"; the layers are dense UNITS, conv CHANNELS "
+		"KERNEL [stride N] [pad N] [nobias], maxpool KERNEL [stride "
+		"N] [pad N], avgpool (of all of a channel), flatten, relu, "
+		"batchnorm, lrn CHANNELS [alpha A], and residual, which "
+		"remembers what goes into the next layer until add adds it. "
+		"\"input CHANNELS ROWS COLUMNS\" comes first unless it is 1 28 "
+		"28. No network.",
 	.example = "gfl-model init mlp --seed 7 --out a.safetensors\n"
 		   "gfl-model average a.safetensors b.safetensors --out "
 		   "mean.safetensors\n"
@@ -111,8 +145,8 @@ static void info_row(struct out *o, const char *path, const struct tensor *t)
 	bool real = stat_of(t, &v);
 
 	out_row(o, out_text(path), out_text(t->name), out_text(t->type),
-		out_text(tensor_shape_text(t, shape)),
-		out_int((int64_t)t->len), real ? out_real(v.min) : out_none(),
+		out_text(tensor_shape_text(t, shape)), out_int((int64_t)t->len),
+		real ? out_real(v.min) : out_none(),
 		real ? out_real(v.max) : out_none(),
 		real ? out_real(v.mean) : out_none(),
 		real ? out_real(v.l2) : out_none());
@@ -149,52 +183,6 @@ static int run_info(struct config *cfg, char **paths, int n, struct err *err)
 	return rc;
 }
 
-static const struct out_col diff_cols[] = {
-	{"tensor", OUT_TEXT}, {"differs", OUT_BOOL}, {"max_abs", OUT_REAL},
-	{"l2", OUT_REAL},     {"why", OUT_WORDS},
-};
-
-/* Compare a tensor of one name; a or b may be NULL. Returns whether they
- * differ. */
-static bool diff_row(struct out *o, const struct tensor *a,
-		     const struct tensor *b)
-{
-	struct stat_distance d;
-	const char *why = NULL;
-	bool differs;
-
-	if (!a || !b)
-		why = a ? "only in the first" : "only in the second";
-	else if (!tensor_alike(a, b))
-		why = "another type or shape";
-	if (why) {
-		out_row(o, out_text(a ? a->name : b->name), out_bool(true),
-			out_none(), out_none(), out_text(why));
-		return true;
-	}
-	differs = stat_differ(a, b, &d);
-	out_row(o, out_text(a->name), out_bool(differs),
-		tensor_f32(a) ? out_real(d.max_abs) : out_none(),
-		tensor_f32(a) ? out_real(d.l2) : out_none(), out_none());
-	return differs;
-}
-
-static int diff(struct config *cfg, const struct tensors *a,
-		const struct tensors *b, struct err *err)
-{
-	struct out *o;
-
-	if (out_begin(&o, &cfg->out, diff_cols, 5, false, err))
-		return (int)err->code;
-	for (size_t i = 0; i < a->n; i++)
-		cfg->differ |=
-			diff_row(o, &a->t[i], tensors_find(b, a->t[i].name));
-	for (size_t i = 0; i < b->n; i++)
-		if (!tensors_find(a, b->t[i].name))
-			cfg->differ |= diff_row(o, NULL, &b->t[i]);
-	return out_end(o, err);
-}
-
 static int run_diff(struct config *cfg, char **paths, int n, struct err *err)
 {
 	struct tensors a, b;
@@ -205,7 +193,7 @@ static int run_diff(struct config *cfg, char **paths, int n, struct err *err)
 		return (int)err->code;
 	rc = tensors_read(&b, paths[1], err);
 	if (!rc) {
-		rc = diff(cfg, &a, &b, err);
+		rc = diff_print(&cfg->out, &a, &b, &cfg->differ, err);
 		tensors_release(&b);
 	}
 	tensors_release(&a);
@@ -229,6 +217,66 @@ static int run_average(struct config *cfg, char **paths, int n, struct err *err)
 	return rc;
 }
 
+static const struct out_col sparsify_cols[] = {
+	{"file", OUT_TEXT},    {"values", OUT_INT}, {"kept", OUT_INT},
+	{"l2_kept", OUT_REAL}, {"l2", OUT_REAL},
+};
+
+static int print_pruned(const struct config *cfg, const struct prune *p,
+			struct err *err)
+{
+	struct out *o;
+
+	if (out_begin(&o, &cfg->out, sparsify_cols, 5, false, err))
+		return (int)err->code;
+	out_row(o, out_text(cfg->file), out_int((int64_t)p->values),
+		out_int((int64_t)p->kept), out_real(p->l2_kept),
+		out_real(p->l2));
+	return out_end(o, err);
+}
+
+static int run_sparsify(struct config *cfg, char **paths, int n,
+			struct err *err)
+{
+	struct tensors ts, base = {0};
+	struct prune done;
+	int rc = 0;
+
+	(void)n;
+	if (tensors_read(&ts, paths[0], err))
+		return (int)err->code;
+	if (cfg->base)
+		rc = tensors_read(&base, cfg->base, err);
+	if (!rc)
+		rc = prune_tensors(&ts, cfg->base ? &base : NULL, cfg->keep,
+				   &done, err);
+	if (!rc)
+		rc = tensors_write(&ts, cfg->file, err);
+	if (!rc)
+		rc = print_pruned(cfg, &done, err);
+	tensors_release(&base);
+	tensors_release(&ts);
+	return rc;
+}
+
+static int run_convert(struct config *cfg, char **paths, int n, struct err *err)
+{
+	struct model *m = NULL;
+	struct tensors ts;
+	int rc;
+
+	(void)n;
+	if (cfg->model && model_open(&m, cfg->model, err))
+		return (int)err->code;
+	rc = convert_read(&ts, paths[0], m, err);
+	if (!rc) {
+		rc = convert_write(&ts, cfg->file, err);
+		tensors_release(&ts);
+	}
+	model_free(m);
+	return rc;
+}
+
 static const struct out_col eval_cols[] = {
 	{"file", OUT_TEXT}, {"model", OUT_TEXT},   {"accuracy", OUT_REAL},
 	{"loss", OUT_REAL}, {"examples", OUT_INT},
@@ -249,8 +297,7 @@ static int eval_one(const struct config *cfg, struct out *o,
 	if (!rc)
 		out_row(o, out_text(path), out_text(m->text),
 			out_real((double)s.correct / (double)s.n),
-			out_real(s.loss / (double)s.n),
-			out_int((int64_t)s.n));
+			out_real(s.loss / (double)s.n), out_int((int64_t)s.n));
 	model_free(m);
 	return rc;
 }
@@ -297,8 +344,10 @@ static int run_init(struct config *cfg, char **words, int n, struct err *err)
 
 static int (*const runs[])(struct config *cfg, char **words, int n,
 			   struct err *err) = {
-	[INFO] = run_info, [DIFF] = run_diff, [AVERAGE] = run_average,
-	[EVAL] = run_eval, [INIT] = run_init,
+	[INFO] = run_info,       [DIFF] = run_diff,
+	[AVERAGE] = run_average, [SPARSIFY] = run_sparsify,
+	[CONVERT] = run_convert, [EVAL] = run_eval,
+	[INIT] = run_init,
 };
 
 int main(int argc, char **argv)

@@ -155,13 +155,14 @@ _gfl_model()
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--base) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--data) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--part) mapfile -t COMPREPLY < <(compgen -W 'train test' -- "$cur");;
 	--index) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --data --part --label --index --model --seed' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W 'info diff average eval init' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --keep --base --model --data --part --label --index --seed' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'info diff average sparsify convert eval init' -- "$cur");;
 		esac;;
 	esac
 }

@@ -198,3 +198,43 @@ try() {
 	[ "$(cat parts/part-?.idx | grep -v '#' | sort -n)" = "$(seq 0 39)" ]
 	[ "$(cut -f 3 out | sort -u | wc -l)" -gt 1 ]
 }
+
+@test "gfl-model sparsify keeps the largest values, or changes" {
+	gfl-model init "input 4; dense 5" --out a.st
+	gfl-model init "input 4; dense 5" --seed 2 --out b.st
+	gfl-model sparsify a.st --keep 0.2 --out s.st -o jsonl |
+		jq -e '.values == 25 and .kept == 5 and .l2_kept < .l2'
+	try gfl-model diff a.st s.st
+	[ "$status" = 1 ]
+	gfl-model sparsify a.st --keep 1 --out all.st >/dev/null
+	gfl-model diff a.st all.st
+	# with a base the rest is the base's
+	gfl-model sparsify a.st --keep 0 --base b.st --out base.st >/dev/null
+	gfl-model diff b.st base.st
+	gfl-model init mlp --out c.st
+	try gfl-model sparsify a.st --keep 0.5 --base c.st --out x.st
+	failed 2 'the base has no tensor "fc1.weight" of that type and shape'
+	[ ! -e x.st ]
+}
+
+@test "gfl-model converts to numpy's formats and back" {
+	gfl-model init "input 3 8 8; conv 4 3; batchnorm; dense 5" --out a.st
+	gfl-model convert a.st --out a.npz
+	gfl-model convert a.npz --out b.st
+	gfl-model diff a.st b.st
+	[ "$(gfl-model info b.st --meta | wc -l)" = 0 ]
+	text=$(gfl-model info a.st --meta -F value)
+	gfl-model convert a.npz --model "$text" --out b.st
+	[ "$(gfl-model info b.st --meta -F value)" = "$text" ]
+	gfl-model convert a.st --out a.npy
+	gfl-model convert a.npy --model "$text" --out c.st
+	gfl-model diff a.st c.st
+	try gfl-model convert a.npy --model mlp --out x.st
+	failed 2 'a.npy has 853 values, expected 101770'
+	try gfl-model convert a.npz --model mlp --out x.st
+	failed 2 'a.npz, tensor "fc1.weight": another shape'
+	truncate -s -3 a.npz
+	try gfl-model convert a.npz --out x.st
+	failed 2 "a.npz: "
+	[ ! -e x.st ]
+}

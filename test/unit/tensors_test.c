@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "nn/average.h"
 #include "nn/checkpoint.h"
+#include "nn/prune.h"
 #include "nn/stat.h"
 
 /* A file's bytes: the length, the header, data_len bytes of data. */
@@ -302,4 +303,31 @@ TEST(stat_tells_extremes_mean_and_distance)
 	CHECK(d.max_abs == 0);
 	tensors_release(&a);
 	tensors_release(&b);
+}
+
+TEST(prune_keeps_the_largest_and_of_equals_the_first)
+{
+	const float values[] = {1, -3, 2, -2, 2, 0},
+		    zeros[] = {2, 2, 2, 2, 2, 2};
+	const float kept[] = {0, -3, 2, -2, 0, 0},
+		    near[] = {2, -3, 2, -2, 2, 2};
+	const int64_t dim[] = {6};
+	struct tensors ts = {0}, base = {0};
+	struct prune p;
+	struct err err;
+
+	tensors_add(&ts, "t", 1, dim, values);
+	CHECK(!prune_tensors(&ts, NULL, 0.5, &p, &err));
+	CHECK(p.values == 6 && p.kept == 3);
+	CHECK_NEAR(p.l2, sqrt(22), 1e-6);
+	CHECK_NEAR(p.l2_kept, sqrt(17), 1e-6);
+	CHECK(!memcmp(ts.t[0].data, kept, sizeof(kept)));
+	tensors_release(&ts);
+	tensors_add(&ts, "t", 1, dim, values);
+	tensors_add(&base, "t", 1, dim, zeros);
+	CHECK(!prune_tensors(&ts, &base, 0.3, &p, &err));
+	CHECK_INT(p.kept, 2);
+	CHECK(!memcmp(ts.t[0].data, near, sizeof(near)));
+	tensors_release(&ts);
+	tensors_release(&base);
 }

@@ -1,0 +1,23 @@
+/* convert.h - model files in the formats of others, by their names' endings:
+ * .npz has an array for each tensor, .npy one vector of all values, anything
+ * else is safetensors. */
+#ifndef NN_CONVERT_H
+#define NN_CONVERT_H
+
+#include "base/err.h"
+#include "nn/model.h"
+#include "nn/tensors.h"
+
+/* Read a file; floats become float32, integers I64. Where m is not NULL the
+ * tensors must be that model's (checkpoint.h), which the file then says; a
+ * .npy file is its flat vector, of parameters or of all values, and needs m
+ * unless it has a shape of its own: one tensor, "values". */
+int convert_read(struct tensors *ts, const char *path, const struct model *m,
+		 struct err *err) MUST_CHECK;
+
+/* Write a file, as one step. Texts of the map are kept by safetensors only;
+ * numpy's formats take float32 tensors (integers are left out). */
+int convert_write(const struct tensors *ts, const char *path,
+		  struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,15 @@
+/* diff.h - how two models differ, as records. */
+#ifndef NN_DIFF_H
+#define NN_DIFF_H
+
+#include <stdbool.h>
+
+#include "base/out.h"
+#include "nn/tensors.h"
+
+/* Print a record for each tensor of either, and set *differ if one differs. */
+int diff_print(const struct out_opts *opts, const struct tensors *a,
+	       const struct tensors *b, bool *differ,
+	       struct err *err) MUST_CHECK;
+
+#endif
