@@ -39,7 +39,7 @@ static int decode_descr(struct decoder *d, struct npy *a, struct err *err)
 	static const char *const known[] = {"f4", "f8", "i1", "i2", "i4", "i8",
 					    "u1", "u2", "u4", "u8", "b1"};
 
-	if (!take(d, "'"))
+	if (!take(d, "'") || strnlen(d->at, 4) < 4)
 		return bad(d, "a type in quotes", err);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		const char *k = known[i];

@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "nn/npy.h"
 
+enum { STEP = 1 << 16 };
+
 static const char suffix[] = ".npy";
 
 struct npz {
@@ -107,14 +109,18 @@ int npz_find(const struct npz *z, const char *name, size_t *i)
 	return ERR_NOT_FOUND;
 }
 
-/* Also behind the last byte: there the checksum is compared. */
+/* Also behind the last byte: there the checksum is compared. By steps, because
+ * the size is what the archive says. */
 static int read_whole(zip_file_t *f, struct buf *b, size_t size)
 {
 	zip_int64_t n;
 	char more;
 
 	while (b->len < size) {
-		n = zip_fread(f, buf_room(b, size - b->len), size - b->len);
+		size_t left = size - b->len;
+
+		left = left < STEP ? left : STEP;
+		n = zip_fread(f, buf_room(b, left), left);
 		if (n <= 0)
 			return -1;
 		b->len += (size_t)n;

@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 
-enum { STEP = 1 << 20 };
+enum { STEP = 1 << 16 };
 
 static int gz_fault(const char *path, gzFile gz, size_t at, struct err *err)
 {

@@ -283,6 +283,7 @@ TEST(npy_that_is_wrong_is_refused_with_its_byte)
 		 "False (C order)"},
 		{"{'descr': '<f4', 'shape': (2, 2)}", 16, "fortran_order and"},
 		{"{'descr': '<f4', 'descr': '<f4'}", 16, "once each"},
+		{"{'descr': '<f", 16, "a type in quotes"},
 		{"", 16, "a dictionary"},
 	};
 	const float values[5] = {0};
