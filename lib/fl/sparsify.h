@@ -20,4 +20,15 @@ void sparsify_average(float *x, const uint32_t *idx, uint32_t k,
 /* Whether all k values at in are finite: no NaN, no infinity. */
 bool sparsify_finite(const void *in, uint32_t k);
 
+/* The same in bfloat16 (nn/bf16.h): out and in have 2k bytes. */
+void sparsify_gather_bf16(const float *x, const uint32_t *idx, uint32_t k,
+			  void *out);
+
+/* x[idx[i]] += (in[i] - bf16(x[idx[i]])) / 2: what one side gains the other
+ * loses, so the mean of both stays though they know each other's values only
+ * roughly. */
+void sparsify_average_bf16(float *x, const uint32_t *idx, uint32_t k,
+			   const void *in);
+bool sparsify_finite_bf16(const void *in, uint32_t k);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/rand.h"
 #include "fl/sparsify.h"
+#include "nn/bf16.h"
 #include "plan/mask.h"
 #include "plan/topology.h"
 
@@ -34,6 +35,74 @@ TEST(values_that_are_not_finite_are_seen)
 	in[2] = -INFINITY;
 	CHECK(!sparsify_finite(in, 3));
 	CHECK(sparsify_finite(in, 2));
+}
+
+TEST(bf16_of_each_of_its_values_is_itself)
+{
+	for (uint32_t half = 0; half < 65536; half++) {
+		const float v = bf16_value((uint16_t)half);
+
+		if (isnan(v))
+			CHECK(isnan(bf16_value(bf16_of(v))));
+		else
+			CHECK_INT(bf16_of(v), half);
+	}
+}
+
+TEST(bf16_rounds_to_the_nearest_and_of_two_to_the_even)
+{
+	struct rand r = {5};
+	float nan;
+	uint32_t bits = 0x7f800001; /* whose upper half is infinity's */
+
+	CHECK_INT(bf16_of(1), 0x3f80);
+	CHECK_INT(bf16_of(-2.5F), 0xc020);
+	CHECK_INT(bf16_of(1 + 0x1p-8F), 0x3f80);
+	CHECK_INT(bf16_of(1 + 0x3p-8F), 0x3f82);
+	CHECK_INT(bf16_of(1 + 0x1p-8F + 0x1p-20F), 0x3f81);
+	CHECK_INT(bf16_of(3.4e38F), 0x7f80);
+	CHECK_INT(bf16_of(-0.0F), 0x8000);
+	memcpy(&nan, &bits, 4);
+	CHECK(isnan(bf16_value(bf16_of(nan))));
+	for (int i = 0; i < 100000; i++) {
+		const float v = (float)(rand_unit(&r) - 0.5);
+		const uint16_t h = bf16_of(v);
+		const float off = fabsf(bf16_value(h) - v);
+
+		CHECK(off <= fabsf(bf16_value((uint16_t)(h + 1)) - v));
+		CHECK(off <= fabsf(bf16_value((uint16_t)(h - 1)) - v));
+	}
+}
+
+/* Both know each other's values only roughly, but their mean stays. */
+TEST(bf16_exchange_preserves_the_mean)
+{
+	float x[100], y[100];
+	unsigned char a[201], b[201];
+	uint32_t idx[100];
+	struct rand r = {9};
+	double before = 0, after = 0;
+
+	for (uint32_t i = 0; i < 100; i++) {
+		idx[i] = i;
+		x[i] = (float)rand_unit(&r);
+		y[i] = (float)-rand_unit(&r) * 3;
+		before += (double)x[i] + (double)y[i];
+	}
+	sparsify_gather_bf16(x, idx, 100, a + 1);
+	sparsify_gather_bf16(y, idx, 100, b + 1);
+	CHECK(sparsify_finite_bf16(a + 1, 100));
+	sparsify_average_bf16(x, idx, 100, b + 1);
+	sparsify_average_bf16(y, idx, 100, a + 1);
+	for (int i = 0; i < 100; i++) {
+		CHECK_NEAR((double)x[i], (double)y[i], 0.02);
+		after += (double)x[i] + (double)y[i];
+	}
+	CHECK_NEAR(after, before, 1e-5);
+	x[3] = INFINITY;
+	sparsify_gather_bf16(x, idx, 100, a + 1);
+	CHECK(!sparsify_finite_bf16(a + 1, 100));
+	CHECK(sparsify_finite_bf16(a + 1, 3));
 }
 
 /* --- the contraction of the paper's lemma ------------------------------- */
