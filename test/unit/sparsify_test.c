@@ -130,10 +130,13 @@ static void one_round(float x[N][D], int64_t t, uint32_t c)
 	struct mask m = {1, t, (uint64_t)t * 3 + 1, D, c};
 	struct topology_past past;
 	uint32_t idx[D], k = mask_count(D, c);
+	double bps[N * N];
 	int mate[N];
 
+	for (int i = 0; i < N * N; i++)
+		bps[i] = 1;
 	topology_past_init(&past, N);
-	topology_match(TOPOLOGY_RANDOM, N, NULL, 0, &past, t, &r, mate);
+	topology_match(TOPOLOGY_RANDOM, N, bps, 0, &past, t, &r, mate);
 	topology_past_release(&past);
 	mask_indices(&m, idx);
 	for (int i = 0; i < N; i++) {
