@@ -46,8 +46,8 @@ static void describe(const struct trainer *t, struct snapshot *s)
 	s->info = (struct tensor_info){
 		.dtype = "F32",
 		.rank = 1,
-		.shape = {t->run.learner->model->n},
-		.size = t->run.learner->model->n * 4,
+		.shape = {t->run.learner->model->len},
+		.size = t->run.learner->model->len * 4,
 		.version = t->run.at,
 	};
 	trainer_layout(t, s->info.layout);
@@ -60,13 +60,13 @@ static void take_snapshot(struct trainer *t)
 {
 	const struct learner *l = t->run.learner;
 	struct snapshot *s = mem_zero(1, sizeof(*s));
-	uint32_t *all = mem_zero(l->model->n, sizeof(*all));
+	uint32_t *all = mem_zero(l->model->len, sizeof(*all));
 
-	for (size_t i = 0; i < l->model->n; i++)
+	for (size_t i = 0; i < l->model->len; i++)
 		all[i] = (uint32_t)i;
 	s->run = t->run.id;
-	s->bytes = mem_zero(l->model->n, 4);
-	sparsify_gather(l->params, all, (uint32_t)l->model->n, s->bytes);
+	s->bytes = mem_zero(l->model->len, 4);
+	sparsify_gather(l->params, all, (uint32_t)l->model->len, s->bytes);
 	describe(t, s);
 	free(all);
 	keep_snapshot(t, s);
@@ -247,7 +247,7 @@ static int fetch_begin(const struct tensor_info *info, void *arg,
 	struct fetch *f = &t->fetch;
 
 	if (strcmp(info->dtype, "F32") != 0 ||
-	    info->size != t->run.learner->model->n * 4 ||
+	    info->size != t->run.learner->model->len * 4 ||
 	    strcmp(info->layout, f->layout) != 0 || info->version < -1 ||
 	    info->version >= t->run.rounds)
 		return err_set(err, ERR_DATA_LOSS, "a model that does not fit");

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "nn/checkpoint.h"
 
-enum { BATCH = 250 };
+enum { BATCH = 100 };
 
 static int label_beyond(const struct model *m, const struct data *d, size_t i,
 			struct err *err)

@@ -269,6 +269,66 @@ TEST(dnnl_and_ref_agree_after_steps)
 }
 #endif
 
+/* Pictures of noise with a bar at a place that the label tells. */
+static void draw(struct rig *r, uint64_t seed)
+{
+	struct rand chance = {seed};
+	const int side = r->m->in.w;
+
+	for (int i = 0; i < r->n; i++) {
+		float *x = r->x + (size_t)(i * side * side);
+
+		r->labels[i] = (int32_t)rand_below(&chance, 4);
+		for (int p = 0; p < side * side; p++)
+			x[p] = (float)rand_unit(&chance) +
+			       (p / side / 2 == r->labels[i] ? 0.7F : 0);
+	}
+}
+
+/* In use, batch normalisation goes by what it saw in training. */
+static void check_learns(const char *engine)
+{
+	const struct sgd sgd = {.lr = 0.05F, .momentum = 0.9F};
+	float *velocity;
+	struct net_score score = {0};
+	struct err err;
+	struct rig r;
+
+	rig_init(&r,
+		 "input 1 8 8; conv 6 3 pad 1 nobias; batchnorm; relu; "
+		 "maxpool 2; residual; conv 6 3 pad 1; add; relu; dense 4",
+		 engine, 32);
+	velocity = mem_zero(r.m->n, sizeof(float));
+	for (uint64_t step = 0; step < 60; step++) {
+		draw(&r, step);
+		CHECK(!net_grad(r.net, r.params, r.x, r.labels, r.n, r.grads,
+				&score, &err));
+		sgd_model(&sgd, r.m, r.params, velocity, r.grads, NULL);
+	}
+	score = (struct net_score){0};
+	for (uint64_t batch = 0; batch < 10; batch++) {
+		draw(&r, 1000 + batch);
+		CHECK(!net_eval(r.net, r.params, r.x, r.labels, r.n, &score,
+				&err));
+	}
+	CHECK_INT(score.n, 320);
+	CHECK(score.correct >= 304);
+	free(velocity);
+	rig_release(&r);
+}
+
+TEST(ref_learns_and_is_as_good_in_use)
+{
+	check_learns("ref");
+}
+
+#ifndef GFL_NO_DNNL
+TEST(dnnl_learns_and_is_as_good_in_use)
+{
+	check_learns("dnnl");
+}
+#endif
+
 TEST(net_refuses_a_label_beyond_the_classes_and_an_unknown_engine)
 {
 	struct net_score score = {0};
