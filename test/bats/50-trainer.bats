@@ -272,3 +272,21 @@ table() {
 	gfl-wait trainers 1 -t 20 --node "$n1_url"
 	! grep trainer_down n1.log
 }
+
+@test "trainers on two threads sleep while they wait, and train a CNN" {
+	cluster 1
+	for i in 1 2; do trainer $i --threads 2; done
+	for i in 1 2; do
+		pid=t${i}_pid
+		tr '\0' '\n' <"/proc/${!pid}/environ" |
+			grep -qx OMP_WAIT_POLICY=passive
+	done
+	gfl-wait trainers 2 -t 20
+	id=$(gfl-run start --steps 1 --batch 4 --keep 0.1 --rounds 6 \
+		--model "conv 4 5 stride 2; batchnorm; relu; avgpool; dense 10" \
+		--nesterov --weight-decay 1e-4 --lr-every 2 --lr-decay 0.5)
+	gfl-wait run "$id" -t 60
+	[ "$(table state | sort -u)" = finished ]
+	gfl-model info t1.run"$id".safetensors -F tensor |
+		grep -qx bn1.running_var
+}
