@@ -154,6 +154,9 @@ static int print(const struct config *cfg, struct err *err)
 	if (cfg->db && cfg->follow)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "only a node can be followed, not --db");
+	if (cfg->db && cfg->linearizable)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "only a node can make sure, not --db");
 	if (out_begin(&o, &cfg->out, cols, 4, cfg->follow, err))
 		return (int)err->code;
 	rc = cfg->db ? logfile_each(cfg->db, cfg->from, cfg->to, print_entry, o,

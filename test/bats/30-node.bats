@@ -402,6 +402,7 @@ propose() { # NODE SEQ
 	fails 5 gfl-log --db gw.db
 	[[ $said == *"gw.db is not the database of a gfl node" ]]
 	fails 2 gfl-log --db n1.db --follow
+	fails 2 gfl-log --db n1.db --linearizable
 	fails 2 gfl-log append noop - --db n1.db
 	sqlite3 n1.db "UPDATE log SET term = 9 WHERE idx = 1"
 	fails 70 gfl-log --db n1.db
