@@ -12,7 +12,11 @@
 #include "base/mem.h"
 #include "store/lock.h"
 
-enum { BUSY_MS = 5000, CHECKPOINT_PAGES = 4096 };
+enum {
+	BUSY_MS = 5000,
+	CHECKPOINT_PAGES = 1024,
+	WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096), /* of that many */
+};
 
 struct kept {
 	sqlite3_stmt *stmt;
@@ -90,6 +94,25 @@ int db_fail(struct db *d, const char *doing, struct err *err)
 		return err_set(err, ERR_INTERNAL, "%s: %s: %s (%d)", d->path,
 			       doing, says, extended);
 	}
+}
+
+/* SQLite reads up to the first frame that is none, so zeros after the last one
+ * are nothing to it; an error is left to the commit that meets it again. */
+void db_lengthen_wal(struct db *d)
+{
+	static const char zeros[64 << 10];
+	sqlite3_file *f = NULL;
+	sqlite3_int64 len;
+
+	sqlite3_file_control(d->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER,
+			     &f);
+	if (!f || !f->pMethods || f->pMethods->xFileSize(f, &len) ||
+	    len >= WAL_BYTES)
+		return;
+	while (len < WAL_BYTES &&
+	       !f->pMethods->xWrite(f, zeros, sizeof(zeros), len))
+		len += (sqlite3_int64)sizeof(zeros);
+	f->pMethods->xSync(f, SQLITE_SYNC_NORMAL);
 }
 
 int db_exec(struct db *d, const char *sql, struct err *err)

@@ -76,4 +76,9 @@ int db_fail(struct db *d, const char *doing, struct err *err);
  * damaged): nothing may be written any more, and nothing acknowledged. */
 bool db_broken(const struct db *d);
 
+/* Make the write-ahead log's file as long as it may become (4 MiB). To sync
+ * what is written over takes half the time that a file takes which grows. For
+ * when nobody waits; of the writer, not in a transaction. */
+void db_lengthen_wal(struct db *d);
+
 #endif

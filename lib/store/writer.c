@@ -10,7 +10,7 @@
 #include "base/worker.h"
 
 /* Without work for so long, the log of the last commits is moved into the
- * file, where it costs nobody a wait. */
+ * file, and the log's own file made long, where it costs nobody a wait. */
 enum { IDLE_MS = 1000 };
 
 struct job {
@@ -102,6 +102,7 @@ static void checkpoint(struct writer *w)
 {
 	sqlite3_wal_checkpoint_v2(db_handle(w->db), NULL,
 				  SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	db_lengthen_wal(w->db);
 }
 
 static void on_batch(void *arg)

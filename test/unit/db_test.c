@@ -235,3 +235,30 @@ TEST(db_statement_is_prepared_once)
 	CHECK(db_stmt(d, &b, "SELECT nothing", NULL) == ERR_INTERNAL);
 	db_close(d);
 }
+
+static off_t size_of(const char *path)
+{
+	struct stat st;
+
+	CHECK(!stat(path, &st));
+	return st.st_size;
+}
+
+/* The copies are what a crash would leave. */
+TEST(db_with_a_long_log_file_has_all_after_a_crash)
+{
+	struct db *d = open_with_table("long.db"), *again;
+	off_t len;
+
+	put(d, 1);
+	db_lengthen_wal(d);
+	len = size_of("long.db-wal");
+	CHECK(len > 4 << 20);
+	put(d, 2);
+	CHECK_INT(size_of("long.db-wal"), len);
+	CHECK(!system("cp long.db copy.db && cp long.db-wal copy.db-wal"));
+	again = open_with_table("copy.db");
+	CHECK_INT(count(again), 2);
+	db_close(again);
+	db_close(d);
+}
