@@ -302,7 +302,11 @@ static void *pack(const Gfl__V1__Entry *e, struct driver_proposal *p)
 int ask_propose(struct ask *a, const Gfl__V1__Entry *e, ask_reply_fn *reply,
 		struct err *err)
 {
-	struct driver_proposal p = {.client = a->client, .seq = a->seq};
+	struct driver_proposal p = {
+		.client = a->client,
+		.seq = a->seq,
+		.patient = a->name == RPC_NODE_PROPOSE && !a->forwarded,
+	};
 	void *bytes = pack(e, &p);
 	int rc = driver_propose(a->n->driver, &p, proposed, a, err);
 

@@ -139,7 +139,7 @@ int driver_propose(struct driver *d, const struct driver_proposal *p,
 		rc = raft_propose(d->raft, clock_ms(), &e, 1, &index, &term,
 				  err);
 	if (!rc)
-		waiting_add(d->waiting, index, term, p->client, done, arg);
+		waiting_add(d->waiting, index, term, p, done, arg);
 	driver_wake(d);
 	return rc;
 }
@@ -159,7 +159,7 @@ int driver_change_many(struct driver *d, const struct raft_member *to, size_t n,
 		rc = raft_change_many(d->raft, clock_ms(), to, n, &e, &index,
 				      &term, err);
 	if (!rc)
-		waiting_add(d->waiting, index, term, p->client, done, arg);
+		waiting_add(d->waiting, index, term, p, done, arg);
 	driver_wake(d);
 	return rc;
 }

@@ -29,19 +29,20 @@ struct driver_result {
 };
 
 /* Apply an entry: each one from index 1 on, in order, and again after every
- * start, from the one after the snapshot that on_restore() is given. e is borrowed until the callback returns or proposes something.
- * skip: the repetition of a proposal that was applied already, or one whose
- * session has expired: count its index, do nothing else; never of RAFT_CONFIG,
- * which has taken effect in the core anyhow. result->id and result->refused may
- * be set; they must follow from the log alone, since they are kept for a
- * repeated proposal (the first 200 bytes of the sentence). */
+ * start, from the one after the snapshot that on_restore() is given. e is
+ * borrowed until the callback returns or proposes something. skip: the
+ * repetition of a proposal that was applied already, or one whose session has
+ * expired: count its index, do nothing else; never of RAFT_CONFIG, which has
+ * taken effect in the core anyhow. result->id and result->refused may be set;
+ * they must follow from the log alone, since they are kept for a repeated
+ * proposal (the first 200 bytes of the sentence). */
 typedef void driver_apply_fn(const struct raft_entry *e, bool skip,
 			     struct driver_result *result, void *arg);
 
-/* The state that on_apply() has made: append it to *b, or take it from p (of len
- * bytes) in the place of what there is, whose index is then that of the last
- * entry in it. Both must be true to the byte on every member. INVALID_ARGUMENT
- * or DATA_LOSS of on_restore ends the member. */
+/* The state that on_apply() has made: append it to *b, or take it from p (of
+ * len bytes) in the place of what there is, whose index is then that of the
+ * last entry in it. Both must be true to the byte on every member.
+ * INVALID_ARGUMENT or DATA_LOSS of on_restore ends the member. */
 typedef void driver_save_fn(struct buf *b, void *arg);
 typedef int driver_restore_fn(const void *p, size_t len, void *arg,
 			      struct err *err);
@@ -122,10 +123,13 @@ struct driver_proposal {
 	int64_t client, seq;
 	const void *data; /* copied */
 	size_t len;
+	bool patient; /* nobody waits at another member: the others may learn
+		       * that it is committed with what they are sent next, if
+		       * that comes soon */
 };
 
-/* Propose an entry; done may be NULL. Fails at once, and done does not run, with
- *   FAILED_PRECONDITION  not the leader: the hint names it if it is known
+/* Propose an entry; done may be NULL. Fails at once, and done does not run,
+ * with FAILED_PRECONDITION  not the leader: the hint names it if it is known
  *   UNAVAILABLE	  leadership is being handed over
  *   RESOURCE_EXHAUSTED   too much under way
  *   INVALID_ARGUMENT	  too large, or half a session */
@@ -135,7 +139,8 @@ int driver_propose(struct driver *d, const struct driver_proposal *p,
 /* Change the roles of n members, as raft_change_many() has it; RAFT_NONE
  * removes. p is the host's account of it, applied when the change is decided;
  * when it is a joint one, an entry of RAFT_CONFIG without data follows, with
- * which it is complete. Fails as driver_propose(), and as raft_change_many(). */
+ * which it is complete. Fails as driver_propose(), and as raft_change_many().
+ */
 int driver_change_many(struct driver *d, const struct raft_member *to, size_t n,
 		       const struct driver_proposal *p, driver_done_fn *done,
 		       void *arg, struct err *err) MUST_CHECK;

@@ -22,13 +22,14 @@ struct driver {
 	struct timer timer;
 	int64_t timer_ms; /* when it fires; INT64_MAX: it is not set */
 	bool dirty;       /* there may be outputs */
+	bool hurry;       /* others wait to learn what was applied */
 	bool working;     /* they are being worked off */
 	bool failed;      /* on_failed was called */
 
 	struct raft_image image;  /* the last snapshot, index 0: none */
 	struct raft_image coming; /* the one that comes in */
 	struct saving *saving;    /* the one that is being stored, or NULL */
-	int64_t grown; /* bytes applied since image */
+	int64_t grown;            /* bytes applied since image */
 
 	int64_t applied_term; /* of the last entry applied */
 	int64_t lead_term;    /* in which we led when we looked last, or 0 */

@@ -47,7 +47,8 @@ static void drain_msgs(struct driver *d)
 		driver_fill_piece(d, &msg);
 		transport_send(d->transport, &msg);
 	}
-	transport_flush(d->transport);
+	transport_flush(d->transport, d->hurry);
+	d->hurry = false;
 }
 
 static void drain_applies(struct driver *d)
@@ -63,8 +64,9 @@ static void drain_applies(struct driver *d)
 		d->grown += (int64_t)(sizeof(*e) + e->len + e->conf_len);
 		rc = applier_apply(d->applier, e, &result, &err);
 		d->applied_term = term;
-		waiting_applied(d->waiting, index, term, rc ? &err : NULL,
-				&result);
+		if (!waiting_applied(d->waiting, index, term, rc ? &err : NULL,
+				     &result))
+			d->hurry = true;
 	}
 }
 

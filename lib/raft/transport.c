@@ -14,6 +14,7 @@ enum {
 	BACKOFF_MIN_MS = 20,
 	BACKOFF_MAX_MS = 200, /* about an election: a peer that is back is
 			       * heard from soon */
+	NEWS_MS = 2,
 	URL_MAX_LEN = 512,
 	STRANGERS_MAX = 64,
 	/* So many bytes may take long enough for an election; heartbeats do
@@ -43,6 +44,7 @@ static void drop_queue(struct lane *l)
 		free(l->queue[i]);
 	l->n = 0;
 	l->bytes = 0;
+	l->urgent = false;
 }
 
 /* ---- out ---- */
@@ -179,6 +181,12 @@ static struct lane *lane_for(struct peer *p, const struct raft_msg *msg)
 		       : &p->main;
 }
 
+/* A heartbeat that asks for no answer. */
+static bool is_news(const struct raft_msg *msg)
+{
+	return msg->type == RAFT_HEARTBEAT && !msg->context;
+}
+
 void transport_send(struct transport *t, const struct raft_msg *msg)
 {
 	struct peer *p = peer_of(t, msg->to);
@@ -193,16 +201,29 @@ void transport_send(struct transport *t, const struct raft_msg *msg)
 	l->queue = mem_grow(l->queue, &l->cap, l->n + 1, sizeof(*l->queue));
 	l->queue[l->n++] = raft_encode(msg, &size);
 	l->bytes += size;
+	l->urgent = l->urgent || !is_news(msg);
 }
 
-void transport_flush(struct transport *t)
+static void on_news(void *arg)
+{
+	transport_flush(arg, true);
+}
+
+void transport_flush(struct transport *t, bool hurry)
 {
 	struct peer *p, *next;
+	bool waits = false;
 
 	HASH_ITER (hh, t->peers, p, next) {
-		flush(&p->main);
-		flush(&p->beside);
+		if (hurry || p->main.urgent)
+			flush(&p->main);
+		if (hurry || p->beside.urgent)
+			flush(&p->beside);
+		waits = waits || p->main.n || p->beside.n;
 	}
+	if (waits && !t->news_due)
+		timer_set(&t->news, t->cfg.loop, NEWS_MS, on_news, t);
+	t->news_due = waits;
 }
 
 void transport_url_changed(struct transport *t, int64_t id)
@@ -276,6 +297,7 @@ void transport_close(struct transport *t)
 
 	if (!t)
 		return;
+	timer_stop(&t->news);
 	HASH_ITER (hh, t->peers, p, next) {
 		HASH_DEL(t->peers, p);
 		release_lane(&p->main);

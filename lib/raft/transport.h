@@ -41,9 +41,11 @@ void transport_open(struct transport **out, const struct transport_config *cfg);
  * client after. NULL is nothing. */
 void transport_close(struct transport *t);
 
-/* Queue a copy of msg for msg->to; transport_flush() sends what is queued. */
+/* Queue a copy of msg for msg->to; transport_flush() sends what is queued.
+ * Unless in a hurry, what tells of a commit and no more waits a moment for
+ * company: of the messages that a lone proposal needs it is a third. */
 void transport_send(struct transport *t, const struct raft_msg *msg);
-void transport_flush(struct transport *t);
+void transport_flush(struct transport *t, bool hurry);
 
 /* Try the member's present URL at once. */
 void transport_url_changed(struct transport *t, int64_t id);

@@ -18,6 +18,7 @@ struct lane {
 	struct timer patience; /* until it is up */
 	Gfl__V1__RaftMessage **queue;
 	size_t n, cap, bytes;
+	bool urgent; /* there is more in it than news of a commit */
 };
 
 struct peer {
@@ -35,6 +36,8 @@ struct transport {
 	struct transport_config cfg;
 	char *cluster_id;
 	struct peer *peers;
+	bool news_due;     /* news is set; when it fires nothing may wait */
+	struct timer news; /* what tells of a commit waits no longer */
 };
 
 /* A message of that member came, which says that it is at url. */

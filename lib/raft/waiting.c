@@ -8,7 +8,7 @@
 
 struct proposal {
 	int64_t index, term;
-	bool session;
+	bool session, patient;
 	driver_done_fn *done;
 	void *arg;
 	UT_hash_handle hh;
@@ -91,8 +91,9 @@ static void lost(struct waiting *w, struct proposal *p, const char *why)
 	end(w, p, &err, &none);
 }
 
-void waiting_add(struct waiting *w, int64_t index, int64_t term, bool session,
-		 driver_done_fn *done, void *arg)
+void waiting_add(struct waiting *w, int64_t index, int64_t term,
+		 const struct driver_proposal *what, driver_done_fn *done,
+		 void *arg)
 {
 	struct proposal *p, *old;
 
@@ -102,30 +103,34 @@ void waiting_add(struct waiting *w, int64_t index, int64_t term, bool session,
 	p = mem_zero(1, sizeof(*p));
 	p->index = index;
 	p->term = term;
-	p->session = session;
+	p->session = what->client;
+	p->patient = what->patient;
 	p->done = done;
 	p->arg = arg;
 	HASH_ADD(hh, w->proposals, index, sizeof(p->index), p);
 }
 
-void waiting_applied(struct waiting *w, int64_t index, int64_t term,
+bool waiting_applied(struct waiting *w, int64_t index, int64_t term,
 		     const struct err *err, const struct driver_result *result)
 {
 	struct proposal *p;
 	struct err gone;
+	bool patient;
 
 	HASH_FIND(hh, w->proposals, &index, sizeof(index), p);
 	if (!p)
-		return;
+		return false;
+	patient = p->patient;
 	if (p->term == term) {
 		end(w, p, err, result);
-		return;
+		return patient;
 	}
 	err_set(&gone, ERR_UNAVAILABLE,
 		"the proposal was lost with the leader of term %lld: propose "
 		"it again",
 		(long long)p->term);
 	end(w, p, &gone, result);
+	return false;
 }
 
 void waiting_known(struct waiting *w, const struct err *err,

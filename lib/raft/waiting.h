@@ -12,14 +12,16 @@ struct waiting;
 struct waiting *waiting_new(void);
 void waiting_free(struct waiting *w); /* answers nobody */
 
-/* The entry proposed at index is to be answered when that index is applied;
- * session: it is applied once, however often it is proposed. */
-void waiting_add(struct waiting *w, int64_t index, int64_t term, bool session,
-		 driver_done_fn *done, void *arg);
+/* The entry that p, proposed at index, is to be answered when that index is
+ * applied. */
+void waiting_add(struct waiting *w, int64_t index, int64_t term,
+		 const struct driver_proposal *p, driver_done_fn *done,
+		 void *arg);
 
 /* The entry at index (of result's first one, if it is a repetition) was
- * applied in that term, or err says why not. */
-void waiting_applied(struct waiting *w, int64_t index, int64_t term,
+ * applied in that term, or err says why not. True if it was proposed here and
+ * is patient. */
+bool waiting_applied(struct waiting *w, int64_t index, int64_t term,
 		     const struct err *err, const struct driver_result *result);
 
 /* An answer that is known already, for waiting_answer_known(). */

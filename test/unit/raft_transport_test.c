@@ -12,7 +12,7 @@ struct bed {
 	struct server *server;
 	struct client *client;
 	struct transport *t;
-	int streams, heard, lost, gone;
+	int streams, heard, messages, lost, gone;
 	enum err_code refuse; /* what the peer says to the first stream */
 	bool mute;
 };
@@ -34,6 +34,7 @@ static void on_message(struct call *call, const ProtobufCMessage *msg,
 
 	CHECK(msg);
 	b->heard++;
+	b->messages += (int)((const Gfl__V1__RaftStepRequest *)msg)->n_messages;
 	if (b->mute)
 		return;
 	call_send(call, &none.base);
@@ -106,13 +107,28 @@ static void bed_close(struct bed *b)
 	world_close(&b->w);
 }
 
-static void send_one(struct bed *b)
+static void send_round(struct bed *b, int64_t round, bool hurry)
 {
 	const struct raft_msg msg = {
-		.type = RAFT_HEARTBEAT, .from = 1, .to = 2, .term = 1};
+		.type = RAFT_HEARTBEAT,
+		.from = 1,
+		.to = 2,
+		.term = 1,
+		.context = round,
+	};
 
 	transport_send(b->t, &msg);
-	transport_flush(b->t);
+	transport_flush(b->t, hurry);
+}
+
+static void send_one(struct bed *b)
+{
+	send_round(b, 1, false);
+}
+
+static void send_news(struct bed *b, bool hurry)
+{
+	send_round(b, 0, hurry);
 }
 
 TEST(messages_of_many_turns_travel_on_one_stream)
@@ -185,5 +201,31 @@ TEST(a_peer_at_another_url_is_sent_to_there)
 	UNTIL(&b.w, b.heard == 2);
 	CHECK_INT(b.streams, 2);
 	CHECK_INT(b.lost, 0);
+	bed_close(&b);
+}
+
+TEST(news_of_a_commit_travel_with_what_comes_next)
+{
+	struct bed b = {0};
+
+	bed_open(&b);
+	send_news(&b, false);
+	send_one(&b);
+	UNTIL(&b.w, b.messages == 2);
+	CHECK_INT(b.heard, 1);
+	bed_close(&b);
+}
+
+TEST(news_of_a_commit_go_alone_if_nothing_comes_or_in_a_hurry)
+{
+	struct bed b = {0};
+
+	bed_open(&b);
+	send_news(&b, false);
+	UNTIL(&b.w, b.heard == 1);
+	send_news(&b, true);
+	send_one(&b);
+	UNTIL(&b.w, b.messages == 3);
+	CHECK_INT(b.heard, 3);
 	bed_close(&b);
 }
