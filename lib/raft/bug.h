@@ -20,6 +20,9 @@ enum raft_bug {
 	RAFT_BUG_NO_CHECK_QUORUM,  /* a leader whom nobody hears stays */
 	RAFT_BUG_LEARNERS_COUNT,   /* in majorities */
 
+	RAFT_BUG_LOST_VOTES,  /* as if what its disk lost never was */
+	RAFT_BUG_LOST_STANDS, /* ... and stands for election so */
+
 	/* replication */
 	RAFT_BUG_COMMIT_OLD_TERM,     /* commits older terms by counting */
 	RAFT_BUG_COMMIT_UNMATCHED,    /* past what an append made equal */

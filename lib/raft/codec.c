@@ -54,6 +54,7 @@ static void encode_head(Gfl__V1__RaftMessage *out, const struct raft_msg *msg)
 	out->reject = msg->reject;
 	out->force = msg->force;
 	out->removed = msg->removed;
+	out->lost = msg->lost;
 }
 
 /* The block: message, pointers, entries, their bytes. */
@@ -139,6 +140,7 @@ int raft_decode(struct raft_msg *out, const Gfl__V1__RaftMessage *in,
 		.reject = in->reject,
 		.force = in->force,
 		.removed = in->removed,
+		.lost = in->lost,
 		.entries = entries,
 		.n = in->n_entries,
 		.conf = in->config.data,

@@ -232,6 +232,12 @@ struct raft_conf raft_conf_changed(const struct raft_conf *now,
 				   const struct raft_member *to, size_t n);
 void raft_joint_leave(struct raft *r);
 
+/* lost.c: a log that is below its floor */
+bool raft_lost(const struct raft *r);
+bool raft_lost_ok(const struct raft *r, int64_t term, int64_t index);
+void raft_lost_found(struct raft *r);
+void raft_lost_told(struct raft *r, struct peer *p, const struct raft_msg *m);
+
 /* transfer.c */
 void raft_transfer_go(struct raft *r);
 void raft_on_timeout_now(struct raft *r);

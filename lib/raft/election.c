@@ -23,6 +23,8 @@ bool raft_sticky(const struct raft *r)
  * newest is not committed: without us it might never be (Diss. 4.2.2). */
 bool raft_may_campaign(const struct raft *r)
 {
+	if (raft_lost(r) && !RAFT_BUG(RAFT_BUG_LOST_STANDS))
+		return false;
 	for (size_t i = 0; i < r->n_confs; i++)
 		if (raft_conf_role(&r->conf[i].conf, r->cfg.id) == RAFT_VOTER)
 			return true;
@@ -134,6 +136,9 @@ static bool up_to_date(const struct raft *r, const struct raft_msg *m)
 
 	if (RAFT_BUG(RAFT_BUG_ANY_CANDIDATE))
 		return true;
+	if (!raft_lost_ok(r, m->log_term, m->index) &&
+	    !RAFT_BUG(RAFT_BUG_LOST_VOTES))
+		return false;
 	if (RAFT_BUG(RAFT_BUG_LONGEST_LOG))
 		return m->index >= last;
 	return m->log_term > term || (m->log_term == term && m->index >= last);

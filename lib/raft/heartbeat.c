@@ -41,6 +41,9 @@ void raft_on_heartbeat(struct raft *r, const struct raft_msg *m)
 	reply.context = m->context;
 	reply.index =
 		r->verified < r->log.durable ? r->verified : r->log.durable;
+	reply.lost = raft_lost(r);
+	if (reply.lost)
+		reply.hint = raft_log_last(&r->log);
 	raft_send(r, &reply, raft_log_hard_need(&r->log));
 }
 
@@ -57,6 +60,7 @@ void raft_on_heartbeat_reply(struct raft *r, const struct raft_msg *m)
 	p->heard_ms = r->now_ms;
 	if (m->context > p->round)
 		p->round = m->context;
+	raft_lost_told(r, p, m);
 	if (m->index > p->match && m->index <= raft_log_last(&r->log)) {
 		raft_peer_acked(r, p, m->index);
 		raft_maybe_commit(r);

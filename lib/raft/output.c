@@ -90,6 +90,7 @@ bool raft_next_write(struct raft *r, struct raft_write *out)
 		return false;
 	if (l->given_last < l->base)
 		l->given_last = l->base;
+	raft_lost_found(r);
 	*out = (struct raft_write){
 		.seq = ++l->given_seq,
 		.term = r->term,

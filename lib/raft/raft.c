@@ -50,6 +50,8 @@ static int check(const struct raft_config *c, struct err *err)
 		return wrong(err, "piece_ms", c->piece_ms);
 	if (c->max_entry > c->max_uncommitted)
 		return wrong(err, "max_entry", (int64_t)c->max_entry);
+	if (c->floor_index < 0 || c->floor_term < 0)
+		return wrong(err, "floor", c->floor_index);
 	if (c->term < 0 || c->vote < 0 || c->commit < 0 || c->applied < 0)
 		return wrong(err, "stored term", c->term);
 	return 0;

@@ -125,6 +125,12 @@ struct raft_config {
 	/* What the storage has; all 0 for a new server. */
 	int64_t term, vote, commit;
 	int64_t applied; /* what raft_next_apply() must not give again */
+
+	/* The last entry that was ever stored, if storage has lost some since
+	 * (lost.c): kept by it with the hard state until a write makes the log
+	 * end with a later term, or with that term and not before. 0 and 0:
+	 * nothing is lost. */
+	int64_t floor_index, floor_term;
 };
 
 /* Check cfg and make a server, not yet started. Then raft_load_snapshot() if
@@ -204,6 +210,8 @@ enum raft_msg_type {
  *   commit           APPEND, HEARTBEAT
  *   context          HEARTBEAT, HEARTBEAT_REPLY: the round (Diss. 6.4)
  *   force            VOTE: the leader asked for it by TIMEOUT_NOW
+ *   lost             APPEND_REPLY that rejects, HEARTBEAT_REPLY: the sender's
+ *                    disk lost entries; hint is its last one
  *   index, log_term  PIECE, PIECE_REPLY: of the snapshot
  *   hint             PIECE: where it begins in the snapshot, in bytes
  *                    PIECE_REPLY: where the next one is to begin
@@ -220,7 +228,7 @@ struct raft_msg {
 	int64_t hint;
 	int64_t commit;
 	int64_t context;
-	bool reject, force, removed;
+	bool reject, force, removed, lost;
 	const struct raft_entry *entries;
 	size_t n;
 	const void *conf, *data;
@@ -402,6 +410,8 @@ struct raft_status {
 	bool removed; /* a committed configuration is without us, by our own
 		       * log or because a member told us */
 	bool failed;  /* raft_write_failed() */
+	bool lost;    /* it has not again what its disk lost, and so neither
+		       * leads nor helps whom that would harm */
 };
 
 void raft_status(const struct raft *r, struct raft_status *out);

@@ -150,6 +150,7 @@ void raft_on_append_reply(struct raft *r, const struct raft_msg *m)
 	}
 	p->heard_ms = r->now_ms;
 	if (m->reject) {
+		raft_lost_told(r, p, m);
 		repair(r, p, m);
 		return;
 	}
@@ -200,6 +201,7 @@ static void refuse(struct raft *r, const struct raft_msg *m)
 	reply.index = m->index;
 	reply.hint = raft_log_hint(&r->log, m->index, m->log_term);
 	reply.log_term = raft_log_term(&r->log, reply.hint);
+	reply.lost = raft_lost(r);
 	raft_send(r, &reply, raft_log_hard_need(&r->log));
 }
 

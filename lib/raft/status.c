@@ -22,6 +22,7 @@ void raft_status(const struct raft *r, struct raft_status *out)
 		.transfer_to = r->transfer_to,
 		.removed = r->told_removed || raft_out(r),
 		.failed = r->failed,
+		.lost = raft_lost(r),
 	};
 	if (r->role != RAFT_LEADER)
 		return;

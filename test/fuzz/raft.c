@@ -153,6 +153,7 @@ static void step(struct host *h)
 	m.reject = bits & 1;
 	m.force = bits & 2;
 	m.removed = bits & 4;
+	m.lost = bits & 8;
 	m.n = bits >> 5 & 3;
 	for (size_t i = 0; i < m.n; i++)
 		entries[i] = entry(in, &confs[i]);

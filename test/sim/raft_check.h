@@ -57,11 +57,15 @@ static void check_matching(struct world *w, const struct server *s,
 	}
 }
 
+/* What it lost it may have acknowledged before, and it guards that: nobody
+ * leads with its vote who has it not. */
 static bool stores(const struct server *s, int64_t index, int64_t term)
 {
-	const struct raft_entry *e = disk_entry(&s->disk, index);
+	const struct disk *d = &s->disk;
+	const struct raft_entry *e = disk_entry(d, index);
 
-	return s->disk.snap.index >= index || (e && e->term == term);
+	return d->snap.index >= index || (e && e->term == term) ||
+	       (!e && d->floor_index >= index && d->floor_term >= term);
 }
 
 /* Who votes, a bit each: in C_old if the configuration is joint, or else. */

@@ -159,6 +159,42 @@ static void disk_forget(struct disk *d, int64_t upto)
 	}
 }
 
+static int64_t disk_last_term(const struct disk *d)
+{
+	return d->n ? d->e[d->n - 1].term : d->snap.term;
+}
+
+/* Entries after kept are lost; 0: the snapshot as well, and all. What is left
+ * is as raft_store_mend() leaves it. */
+static inline void disk_rot(struct disk *d, int64_t kept)
+{
+	if (!d->floor_index) {
+		d->floor_index = disk_last(d);
+		d->floor_term = disk_last_term(d);
+	}
+	disk_cut(d, kept + 1);
+	if (!kept) {
+		snapshot_free(&d->snap);
+		snapshot_free(&d->next);
+		free(d->bytes);
+		free(d->next_bytes);
+		d->bytes = d->next_bytes = NULL;
+		d->base = d->got = 0;
+	}
+	if (d->commit > disk_last(d))
+		d->commit = disk_last(d);
+}
+
+/* As the core forgets it, with the same write. */
+static void disk_floor(struct disk *d)
+{
+	int64_t term = disk_last_term(d);
+
+	if (term > d->floor_term ||
+	    (term == d->floor_term && disk_last(d) >= d->floor_index))
+		d->floor_index = d->floor_term = 0;
+}
+
 static void disk_free(struct disk *d)
 {
 	disk_cut(d, 1);
@@ -231,6 +267,7 @@ static void disk_store(struct world *w, struct server *s,
 		d->e = mem_grow(d->e, &d->cap, d->n + 1, sizeof(*d->e));
 		d->e[d->n++] = entry_copy(&wr->entries[i]);
 	}
+	disk_floor(d);
 }
 
 /* ---- writes under way ---- */

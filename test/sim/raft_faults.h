@@ -102,6 +102,55 @@ static void fault_disk(struct world *w)
 		s->write_fails = true;
 }
 
+/* How many votes in the newest configuration on this disk, in the smaller half
+ * of a joint one. */
+static int disk_voters(const struct disk *d)
+{
+	const void *p = d->snap.conf;
+	size_t len = d->snap.conf_len;
+	struct raft_conf conf = {0};
+	int now = 0, old = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		if (d->e[i].type == RAFT_CONFIG) {
+			p = d->e[i].conf;
+			len = d->e[i].conf_len;
+		}
+	if (!len || raft_conf_decode(&conf, p, len, NULL))
+		return 0;
+	for (int i = 0; i < conf.n; i++) {
+		now += conf.member[i].role == RAFT_VOTER;
+		old += conf.member[i].old;
+	}
+	if (raft_conf_joint(&conf) && old < now)
+		now = old;
+	raft_conf_release(&conf);
+	return now;
+}
+
+/* A disk loses entries of any age, or all, one server's at a time. Of two
+ * voters the other might be stuck for good: what it lacks, this one may have
+ * acknowledged. */
+static void fault_rot(struct world *w)
+{
+	struct server *s = victim(w);
+	struct disk *d = &s->disk;
+	int64_t after;
+
+	for (int i = 1; i <= SERVERS; i++)
+		if (w->server[i].disk.floor_index)
+			return;
+	server_crash(w, s, w->now + some_while(w));
+	if (disk_voters(d) < 3)
+		return;
+	after = disk_last(d) - d->snap.index;
+	disk_rot(d,
+		 after > 0 && chance(w, 4)
+			 ? d->snap.index + (int64_t)chance(w, (uint64_t)after)
+			 : 0);
+	w->t.rots++;
+}
+
 /* ---- the network ---- */
 
 static void fault_partition(struct world *w)
@@ -215,7 +264,7 @@ static const struct {
 	{fault_pause, 1},     {fault_clock, 1},  {fault_disk, 2},
 	{fault_partition, 2}, {fault_link, 1},   {fault_loss, 1},
 	{fault_heal, 3},      {fault_member, 4}, {fault_transfer, 2},
-	{fault_snapshot, 1},
+	{fault_snapshot, 1},  {fault_rot, 1},
 };
 
 enum { FAULTS = sizeof(fault_kinds) / sizeof(fault_kinds[0]) };

@@ -14,6 +14,7 @@ static int planted; /* enum raft_bug */
 #include "raft/heartbeat.c"
 #include "raft/joint.c"
 #include "raft/log.c"
+#include "raft/lost.c"
 #include "raft/membership.c"
 #include "raft/output.c"
 #include "raft/progress.c"
@@ -104,8 +105,10 @@ static const struct {
 	{RAFT_BUG_LONGEST_LOG, 20, "leader completeness"},
 	{RAFT_BUG_NO_CHECK_QUORUM, 20, "check quorum"},
 	{RAFT_BUG_LEARNERS_COUNT, 20, "durability"},
+	{RAFT_BUG_LOST_VOTES, 60, "leader completeness"},
+	{RAFT_BUG_LOST_STANDS, 200, "leader completeness"},
 	{RAFT_BUG_COMMIT_OLD_TERM, 20, "commit"},
-	{RAFT_BUG_COMMIT_UNMATCHED, 60, "state machine safety"},
+	{RAFT_BUG_COMMIT_UNMATCHED, 150, "state machine safety"},
 	{RAFT_BUG_COMMIT_BY_HEARTBEAT, 60, "state machine safety"},
 	{RAFT_BUG_COUNT_SELF_EARLY, 20, "durability"},
 	{RAFT_BUG_NO_PREVIOUS, 20, ""},
@@ -113,7 +116,7 @@ static const struct {
 	{RAFT_BUG_ACK_LAST, 60, "acknowledgements"},
 	{RAFT_BUG_ACK_BEFORE_SYNC, 20, "acknowledgements"},
 	{RAFT_BUG_ACK_AT_NEW_TERM, 20, "before its disk has it"},
-	{RAFT_BUG_ABA, 60, ""},
+	{RAFT_BUG_ABA, 400, ""},
 	{RAFT_BUG_APPLY_EARLY, 20, "that its disk does not have"},
 	{RAFT_BUG_CHANGE_BEFORE_COMMIT, 100, "configuration"},
 	{RAFT_BUG_CONF_STAYS, 500, "configuration"},
@@ -572,4 +575,41 @@ TEST(a_state_before_its_snapshot_is_durable_is_seen)
 {
 	found_by_trace(RAFT_BUG_RESTORE_EARLY, early_state, 3,
 		       "takes one that its disk does not have");
+}
+
+/* Of three, 1 and 2 have committed an entry, which the disk of 2 loses. */
+static void lost_entry(struct trace *t)
+{
+	elect(t, 1);
+	split(t, "12");
+	client(t, 1, false);
+	settle(t);
+	lose(t, 0, 0, 0);
+	rot(t, 2, 2);
+	crash(t, 1);
+	split(t, "");
+}
+
+static void lost_entry_and_vote(struct trace *t)
+{
+	lost_entry(t);
+	elect_quietly(t, 3);
+}
+
+TEST(a_vote_against_what_its_disk_lost_is_seen)
+{
+	found_by_trace(RAFT_BUG_LOST_VOTES, lost_entry_and_vote, 3,
+		       "leader completeness");
+}
+
+static void lost_entry_and_candidate(struct trace *t)
+{
+	lost_entry(t);
+	elect_quietly(t, 2);
+}
+
+TEST(a_candidate_whose_disk_lost_entries_is_seen)
+{
+	found_by_trace(RAFT_BUG_LOST_STANDS, lost_entry_and_candidate, 3,
+		       "leader completeness");
 }

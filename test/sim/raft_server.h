@@ -78,6 +78,8 @@ static void server_start(struct world *w, struct server *s)
 		.term = s->disk.term,
 		.vote = s->disk.vote,
 		.commit = s->disk.commit,
+		.floor_index = s->disk.floor_index,
+		.floor_term = s->disk.floor_term,
 		.max_append = s->max_append ? s->max_append : w->max_append,
 		.max_uncommitted = w->max_uncommitted,
 		.max_entry = 4096,

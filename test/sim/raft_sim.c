@@ -29,10 +29,11 @@ static void print_totals(uint64_t n, const struct totals *t)
 	       " membership changes, %" PRId64 " of them joint, %" PRId64
 	       " transfers, %" PRId64 " snapshots taken, %" PRId64
 	       " sent, %" PRId64 " pauses, %" PRId64 " failed writes, %" PRId64
+	       " disks that lost entries, %" PRId64
 	       " refused for want of room, %" PRId64 " messages\n",
 	       n, t->events, t->commits, t->reads, t->crashes, t->elections,
 	       t->changes, t->joints, t->transfers, t->snapshots, t->installs,
-	       t->pauses, t->failed_writes, t->refused, t->messages);
+	       t->pauses, t->failed_writes, t->rots, t->refused, t->messages);
 	printf("# died at each point:");
 	for (int i = 1; i < POINTS; i++)
 		printf(" %" PRId64, t->died_at[i]);
@@ -52,6 +53,7 @@ static void check_totals(int64_t n, const struct totals *t)
 	CHECK(t->installs >= n / 4);
 	CHECK(t->pauses >= n / 4);
 	CHECK(t->failed_writes >= n / 4);
+	CHECK(t->rots >= n / 4);
 	CHECK(t->refused > 0);
 	for (int i = 1; i < POINTS; i++)
 		CHECK(t->died_at[i] > 0);

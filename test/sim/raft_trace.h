@@ -314,6 +314,14 @@ static inline void restart(struct trace *t, int id)
 	drain(&t->w, &t->w.server[id]);
 }
 
+/* Its disk keeps the entries up to kept, as it finds when it starts again. */
+static inline void rot(struct trace *t, int id, int64_t kept)
+{
+	crash(t, id);
+	disk_rot(&t->w.server[id].disk, kept);
+	restart(t, id);
+}
+
 /* Cut all links between these servers and the others. */
 static inline void split(struct trace *t, const char *ids)
 {

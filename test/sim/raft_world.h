@@ -34,6 +34,7 @@ struct disk {
 	struct raft_snapshot snap, next; /* next: of which pieces are there */
 	char *bytes, *next_bytes;
 	int64_t got;
+	int64_t floor_index, floor_term; /* since it lost entries */
 };
 
 struct job { /* a write under way */
@@ -137,7 +138,8 @@ struct event {
 struct totals {
 	int64_t events, messages, commits, reads, crashes, elections, changes,
 		joints;
-	int64_t snapshots, installs, pauses, failed_writes, transfers, refused;
+	int64_t snapshots, installs, pauses, failed_writes, rots, transfers,
+		refused;
 	int64_t died_at[POINTS];
 };
 

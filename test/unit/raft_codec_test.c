@@ -49,6 +49,7 @@ TEST(raft_message_comes_back_as_it_was)
 		.reject = true,
 		.force = true,
 		.removed = true,
+		.lost = true,
 		.entries = e,
 		.n = 2,
 	};
@@ -60,7 +61,7 @@ TEST(raft_message_comes_back_as_it_was)
 	CHECK(got.type == msg.type && got.from == 1 && got.to == 2);
 	CHECK(got.term == 4 && got.index == 7 && got.log_term == 3);
 	CHECK(got.hint == 5 && got.commit == 6 && got.context == 11);
-	CHECK(got.reject && got.force && got.removed);
+	CHECK(got.reject && got.force && got.removed && got.lost);
 	CHECK_INT(got.n, 2);
 	CHECK(got.entries[0].type == RAFT_NOOP && !got.entries[0].len);
 	CHECK(got.entries[1].index == 9 && got.entries[1].client == INT64_MAX);
