@@ -17,6 +17,8 @@ static const char *role(const struct node *n, const struct raft_status *s)
 
 	if (!n->driver)
 		return "joining";
+	if (s->lost)
+		return "recovering";
 	if (s->role != RAFT_FOLLOWER)
 		return raft_role_name(s->role);
 	if (m && m->role == GFL__V1__ROLE__STANDBY)

@@ -30,7 +30,7 @@ static int read_log(struct db *db, int64_t from, int64_t to, struct reading *r,
 		    struct err *err)
 {
 	struct raft_config known = {0};
-	uint32_t hash;
+	struct raft_tail base;
 	int rc = schema_check(db, NODE_STEPS, err);
 
 	if (!rc)
@@ -43,9 +43,10 @@ static int read_log(struct db *db, int64_t from, int64_t to, struct reading *r,
 		from = 1;
 	if (from > to)
 		return 0;
-	rc = raft_store_base(db, &r->last, &hash, err);
+	rc = raft_store_base(db, &base, err);
 	if (rc)
 		return rc;
+	r->last = base.index;
 	rc = raft_store_each(db, from, to, give, r, NULL, err);
 	if (!rc && r->last < to)
 		rc = err_set(err, ERR_DATA_LOSS,

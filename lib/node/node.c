@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "node/inbox_impl.h"
@@ -15,9 +16,8 @@
 enum { WRITER_JOBS = 65536, TICK_MS = 200, DRAIN_MS = 1000 };
 
 static const char *const steps[NODE_STEPS] = {
-	raft_store_schema, life_schema, inbox_schema,
-	tables_schema,     box_schema,  raft_snapshot_schema,
-	graph_schema,
+	raft_store_schema, life_schema,          inbox_schema, tables_schema,
+	box_schema,        raft_snapshot_schema, graph_schema, raft_tail_schema,
 };
 
 void node_draw_id(char out[RAFT_STORE_ID + 1])
@@ -183,10 +183,25 @@ static void on_tick(void *arg)
 	cluster_look(n->cluster);
 }
 
+/* What the disk has lost is named, and comes again from the leader. */
+static int mend(struct node *n, struct err *err)
+{
+	struct raft_mended m;
+
+	if (raft_store_mend(n->db, n->meta.node_id, &m, err))
+		return (int)err->code;
+	if (m.why.code)
+		log_warn("log_damaged",
+			 "error=%s kept=%" PRId64 " lost_to=%" PRId64,
+			 m.why.msg, m.kept, m.last);
+	return 0;
+}
+
 static int open_store(struct node *n, struct err *err)
 {
 	if (db_open(&n->db, n->cfg.db_path, DB_NODE, err) ||
 	    schema_apply(n->db, steps, NODE_STEPS, err) || life_load(n, err) ||
+	    mend(n, err) ||
 	    db_open_to_read(&n->reader, n->cfg.db_path, DB_NODE, err) ||
 	    writer_open(&n->writer, n->loop, n->db, WRITER_JOBS, err))
 		return (int)err->code;

@@ -211,7 +211,7 @@ const struct raft *driver_raft(const struct driver *d)
 
 /* ---- life ---- */
 
-static int restore(struct driver *d, uint32_t *last, struct err *err)
+static int restore(struct driver *d, struct raft_tail *tail, struct err *err)
 {
 	const struct driver_config *cfg = &d->cfg;
 	struct raft_config raft = {
@@ -230,7 +230,7 @@ static int restore(struct driver *d, uint32_t *last, struct err *err)
 	if (!rc)
 		rc = driver_load_snapshots(d, err);
 	if (!rc)
-		rc = raft_store_load(cfg->reader, d->raft, last, err);
+		rc = raft_store_load(cfg->reader, d->raft, tail, err);
 	if (!rc)
 		rc = raft_start(d->raft, clock_ms(), err);
 	if (rc)
@@ -240,11 +240,11 @@ static int restore(struct driver *d, uint32_t *last, struct err *err)
 	return 0;
 }
 
-static void open_parts(struct driver *d, uint32_t last)
+static void open_parts(struct driver *d, const struct raft_tail *tail)
 {
 	struct journal_config journal = {
 		.writer = d->cfg.writer,
-		.last = last,
+		.tail = *tail,
 		.on_written = on_written,
 		.on_failed = on_write_failed,
 		.arg = d,
@@ -274,12 +274,12 @@ int driver_open(struct driver **out, const struct driver_config *cfg,
 		struct err *err)
 {
 	struct driver *d = mem_zero(1, sizeof(*d));
-	uint32_t last;
+	struct raft_tail tail;
 	int rc;
 
 	d->cfg = *cfg;
 	d->applier = applier_new(d->cfg.on_apply, d->cfg.arg);
-	rc = restore(d, &last, err);
+	rc = restore(d, &tail, err);
 	if (rc) {
 		driver_drop_snapshots(d);
 		applier_free(d->applier);
@@ -287,7 +287,7 @@ int driver_open(struct driver **out, const struct driver_config *cfg,
 		free(d);
 		return rc;
 	}
-	open_parts(d, last);
+	open_parts(d, &tail);
 	d->dirty = true;
 	driver_work(d);
 	*out = d;

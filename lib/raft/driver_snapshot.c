@@ -10,12 +10,11 @@
 #include "wire/rpc.h"
 
 enum {
-	GROWN = 4 << 20,     /* bytes of entries after which to take one */
-	IMAGE_MAX = 1 << 30, /* bytes */
-	KEPT = 4,            /* a quarter of that much stays in the log, for who
-			      * may lead next */
-	KEPT_MORE = 4,       /* up to so many times as much, for who is there
-			      * and behind */
+	GROWN = 4 << 20, /* bytes of entries after which to take one */
+	KEPT = 4,        /* a quarter of that much stays in the log, for who
+			  * may lead next */
+	KEPT_MORE = 4,   /* up to so many times as much, for who is there
+			  * and behind */
 };
 
 /* A snapshot on the writer's thread. */
@@ -105,11 +104,11 @@ void driver_restore_snapshot(struct driver *d)
 
 int driver_check_piece(const struct raft_msg *msg, struct err *err)
 {
-	if (msg->type != RAFT_PIECE || msg->context <= IMAGE_MAX)
+	if (msg->type != RAFT_PIECE || msg->context <= RAFT_STORE_IMAGE_MAX)
 		return 0;
 	return err_set(err, ERR_INVALID_ARGUMENT,
 		       "a snapshot of %lld bytes is above %d",
-		       (long long)msg->context, IMAGE_MAX);
+		       (long long)msg->context, RAFT_STORE_IMAGE_MAX);
 }
 
 void driver_take_piece(struct driver *d, const struct raft_piece *p)

@@ -5,7 +5,6 @@
 #include <sys/queue.h>
 
 #include "base/mem.h"
-#include "raft/store.h"
 
 enum { UNDER_WAY_MAX = 16 };
 
@@ -22,7 +21,7 @@ struct journal {
 	struct journal_config cfg;
 
 	/* Of the writer's thread. */
-	uint32_t last;
+	struct raft_tail tail;
 	bool broken; /* a write failed: nothing may follow it */
 
 	/* Of the loop's thread. */
@@ -37,7 +36,7 @@ struct journal *journal_new(const struct journal_config *cfg)
 	struct journal *j = mem_zero(1, sizeof(*j));
 
 	j->cfg = *cfg;
-	j->last = cfg->last;
+	j->tail = cfg->tail;
 	TAILQ_INIT(&j->waiting);
 	return j;
 }
@@ -119,7 +118,7 @@ static int apply(struct db *db, void *arg, struct err *err)
 
 	if (j->broken)
 		return err_set(err, ERR_ABORTED, "an earlier write failed");
-	rc = raft_store_write(db, &r->write, &j->last, err);
+	rc = raft_store_write(db, &r->write, &j->tail, err);
 	j->broken = rc != 0;
 	return rc;
 }

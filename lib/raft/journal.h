@@ -5,14 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "raft/raft.h"
+#include "raft/store.h"
 #include "store/writer.h"
 
 struct journal;
 
 struct journal_config {
 	struct writer *writer;
-	uint32_t last; /* of raft_store_load() */
+	struct raft_tail tail; /* of raft_store_load() */
 
 	/* All writes up to seq are durable; or err, once, and none after. */
 	void (*on_written)(int64_t seq, void *arg);

@@ -27,6 +27,29 @@ const char raft_store_schema[] = "CREATE TABLE meta ("
 				 " crc INTEGER NOT NULL,"
 				 " prev_hash INTEGER NOT NULL) STRICT;";
 
+const char raft_tail_schema[] =
+	"ALTER TABLE hard_state ADD COLUMN last_index INTEGER;"
+	"ALTER TABLE hard_state ADD COLUMN last_term INTEGER;"
+	"ALTER TABLE hard_state ADD COLUMN last_hash INTEGER;"
+	"ALTER TABLE hard_state ADD COLUMN floor_index INTEGER;"
+	"ALTER TABLE hard_state ADD COLUMN floor_term INTEGER;"
+	"ALTER TABLE meta ADD COLUMN crc INTEGER;"
+	"ALTER TABLE snapshot ADD COLUMN crc INTEGER;"
+	"ALTER TABLE part ADD COLUMN crc INTEGER;";
+
+int store_check_crc(struct db *db, sqlite3_stmt *s, int column, uint32_t crc,
+		    const char *what, struct err *err)
+{
+	if (sqlite3_column_type(s, column) == SQLITE_NULL ||
+	    sqlite3_column_int64(s, column) == crc)
+		return 0;
+	return err_set(err, ERR_DATA_LOSS,
+		       "%s is damaged: %s does not have its checksum",
+		       db_path(db), what);
+}
+
+/* ---- who this member is ---- */
+
 static void copy_text(char *out, sqlite3_stmt *s, int column)
 {
 	const char *text = (const char *)sqlite3_column_text(s, column);
@@ -34,12 +57,21 @@ static void copy_text(char *out, sqlite3_stmt *s, int column)
 	snprintf(out, RAFT_STORE_ID + 1, "%s", text ? text : "");
 }
 
+static uint32_t crc_of_meta(const struct raft_store_meta *m)
+{
+	uint32_t crc = crc32c_of(0, m->cluster_id, strlen(m->cluster_id) + 1);
+
+	crc = crc32c_of(crc, m->instance_id, strlen(m->instance_id) + 1);
+	return crc32c_of(crc, &m->node_id, sizeof(m->node_id));
+}
+
 int raft_store_meta(struct db *db, struct raft_store_meta *out, struct err *err)
 {
 	sqlite3_stmt *s;
 	bool row;
 	int rc = db_stmt(db, &s,
-			 "SELECT cluster_id, instance_id, node_id FROM meta",
+			 "SELECT cluster_id, instance_id, node_id, crc"
+			 " FROM meta",
 			 err);
 
 	if (!rc)
@@ -52,8 +84,10 @@ int raft_store_meta(struct db *db, struct raft_store_meta *out, struct err *err)
 	copy_text(out->cluster_id, s, 0);
 	copy_text(out->instance_id, s, 1);
 	out->node_id = sqlite3_column_int64(s, 2);
+	rc = store_check_crc(db, s, 3, crc_of_meta(out),
+			     "what the node knows of itself", err);
 	db_done(s);
-	return 0;
+	return rc;
 }
 
 int raft_store_set_meta(struct db *db, const struct raft_store_meta *meta,
@@ -62,8 +96,8 @@ int raft_store_set_meta(struct db *db, const struct raft_store_meta *meta,
 	sqlite3_stmt *s;
 	int rc = db_stmt(db, &s,
 			 "INSERT OR REPLACE INTO meta"
-			 " (one, cluster_id, instance_id, node_id)"
-			 " VALUES (1, ?, ?, ?)",
+			 " (one, cluster_id, instance_id, node_id, crc)"
+			 " VALUES (1, ?, ?, ?, ?)",
 			 err);
 
 	if (rc)
@@ -71,8 +105,11 @@ int raft_store_set_meta(struct db *db, const struct raft_store_meta *meta,
 	sqlite3_bind_text(s, 1, meta->cluster_id, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s, 2, meta->instance_id, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(s, 3, meta->node_id);
+	sqlite3_bind_int64(s, 4, crc_of_meta(meta));
 	return db_run(db, s, err);
 }
+
+/* ---- writing ---- */
 
 /* All numbers and both blobs of the row, after the row before. */
 static uint32_t crc_of(uint32_t prev, const struct raft_entry *e)
@@ -88,22 +125,15 @@ static uint32_t crc_of(uint32_t prev, const struct raft_entry *e)
 	return crc32c_of(crc, e->data, e->len);
 }
 
-static uint32_t crc_of_hard_state(int64_t term, int64_t vote, int64_t commit)
-{
-	const int64_t all[] = {term, vote, commit};
-
-	return crc32c_of(0, all, sizeof(all));
-}
-
 static void bind_blob(sqlite3_stmt *s, int at, const void *p, size_t len)
 {
 	sqlite3_bind_blob64(s, at, len ? p : "", len, SQLITE_STATIC);
 }
 
-static int insert(struct db *db, const struct raft_entry *e, uint32_t *last,
-		  struct err *err)
+static int insert(struct db *db, const struct raft_entry *e,
+		  struct raft_tail *tail, struct err *err)
 {
-	uint32_t crc = crc_of(*last, e);
+	uint32_t crc = crc_of(tail->hash, e);
 	sqlite3_stmt *s;
 	int rc = db_stmt(db, &s,
 			 "INSERT INTO log (idx, term, type, client, seq, data,"
@@ -121,15 +151,17 @@ static int insert(struct db *db, const struct raft_entry *e, uint32_t *last,
 	bind_blob(s, 6, e->data, e->len);
 	bind_blob(s, 7, e->conf, e->conf_len);
 	sqlite3_bind_int64(s, 8, crc);
-	sqlite3_bind_int64(s, 9, *last);
+	sqlite3_bind_int64(s, 9, tail->hash);
 	rc = db_run(db, s, err);
-	if (!rc)
-		*last = crc;
-	return rc;
+	if (rc)
+		return rc;
+	tail->index = e->index;
+	tail->term = e->term;
+	tail->hash = crc;
+	return 0;
 }
 
-/* Delete from index on; *last becomes the checksum of the row before. */
-static int truncate_from(struct db *db, int64_t index, uint32_t *last,
+static int truncate_from(struct db *db, int64_t index, struct raft_tail *tail,
 			 struct err *err)
 {
 	sqlite3_stmt *s;
@@ -139,61 +171,22 @@ static int truncate_from(struct db *db, int64_t index, uint32_t *last,
 		return rc;
 	sqlite3_bind_int64(s, 1, index);
 	rc = db_run(db, s, err);
-	return rc ? rc : store_hash(db, index - 1, last, err);
+	return rc ? rc : store_end_at(db, index - 1, tail, err);
 }
 
-int raft_store_write(struct db *db, const struct raft_write *w, uint32_t *last,
-		     struct err *err)
+int raft_store_write(struct db *db, const struct raft_write *w,
+		     struct raft_tail *tail, struct err *err)
 {
-	sqlite3_stmt *s;
-	int rc = db_stmt(db, &s,
-			 "INSERT OR REPLACE INTO hard_state"
-			 " (one, term, vote, commit_index, crc)"
-			 " VALUES (1, ?, ?, ?, ?)",
-			 err);
+	int rc = w->piece ? store_piece(db, w->piece, tail, err) : 0;
 
-	if (rc)
-		return rc;
-	sqlite3_bind_int64(s, 1, w->term);
-	sqlite3_bind_int64(s, 2, w->vote);
-	sqlite3_bind_int64(s, 3, w->commit);
-	sqlite3_bind_int64(s, 4,
-			   crc_of_hard_state(w->term, w->vote, w->commit));
-	rc = db_run(db, s, err);
-	if (!rc && w->piece)
-		rc = store_piece(db, w->piece, last, err);
 	if (!rc && w->truncate_from)
-		rc = truncate_from(db, w->truncate_from, last, err);
+		rc = truncate_from(db, w->truncate_from, tail, err);
 	for (size_t i = 0; !rc && i < w->n; i++)
-		rc = insert(db, &w->entries[i], last, err);
-	return rc;
+		rc = insert(db, &w->entries[i], tail, err);
+	return rc ? rc : store_hard_state(db, w, tail, err);
 }
 
-int raft_store_hard_state(struct db *db, struct raft_config *cfg,
-			  struct err *err)
-{
-	sqlite3_stmt *s;
-	bool row;
-	int rc = db_stmt(db, &s,
-			 "SELECT term, vote, commit_index, crc FROM hard_state",
-			 err);
-
-	if (!rc)
-		rc = db_next(db, s, &row, err);
-	if (rc || !row)
-		return rc;
-	cfg->term = sqlite3_column_int64(s, 0);
-	cfg->vote = sqlite3_column_int64(s, 1);
-	cfg->commit = sqlite3_column_int64(s, 2);
-	if (sqlite3_column_int64(s, 3) !=
-	    crc_of_hard_state(cfg->term, cfg->vote, cfg->commit))
-		rc = err_set(err, ERR_DATA_LOSS,
-			     "%s is damaged: the hard state does not have its "
-			     "checksum",
-			     db_path(db));
-	db_done(s);
-	return rc;
-}
+/* ---- reading ---- */
 
 /* The entry of the row, borrowed until the next step. */
 static void entry_of(sqlite3_stmt *s, struct raft_entry *e)
@@ -211,30 +204,30 @@ static void entry_of(sqlite3_stmt *s, struct raft_entry *e)
 	};
 }
 
-/* The row that was read before, or the snapshot. */
-struct before {
-	int64_t index;
-	uint32_t hash;
-	bool known; /* the hash */
-};
+bool store_row_whole(sqlite3_stmt *s, struct raft_entry *e)
+{
+	entry_of(s, e);
+	return crc_of((uint32_t)sqlite3_column_int64(s, 8), e) ==
+	       sqlite3_column_int64(s, 7);
+}
 
 /* Whether the row is whole, and follows the one before. */
-static int check(struct db *db, sqlite3_stmt *s, const struct raft_entry *e,
-		 const struct before *b, struct err *err)
+static int check(struct db *db, sqlite3_stmt *s, struct raft_entry *e,
+		 const struct store_row *b, struct err *err)
 {
-	int64_t crc = sqlite3_column_int64(s, 7);
-	int64_t prev = sqlite3_column_int64(s, 8);
+	bool whole = store_row_whole(s, e);
 
 	if (e->index > b->index + 1)
 		return err_set(err, ERR_DATA_LOSS,
 			       "%s is damaged: log entry %lld is missing",
 			       db_path(db), (long long)b->index + 1);
-	if (crc_of((uint32_t)prev, e) != crc)
+	if (!whole)
 		return err_set(err, ERR_DATA_LOSS,
 			       "%s is damaged: log entry %lld does not have "
 			       "its checksum",
 			       db_path(db), (long long)e->index);
-	if (e->index == b->index + 1 && b->known && prev != b->hash)
+	if (e->index == b->index + 1 && b->known &&
+	    sqlite3_column_int64(s, 8) != b->hash)
 		return err_set(err, ERR_DATA_LOSS,
 			       "%s is damaged: log entry %lld does not follow "
 			       "the one before it",
@@ -244,17 +237,19 @@ static int check(struct db *db, sqlite3_stmt *s, const struct raft_entry *e,
 
 /* Rows up to the snapshot's end need not be there, and one may begin there
  * anywhere; after it all must be. */
-static int begin(struct db *db, int64_t from, struct before *b, struct err *err)
+static int begin(struct db *db, int64_t from, struct store_row *at,
+		 struct err *err)
 {
-	int rc = raft_store_base(db, &b->index, &b->hash, err);
+	struct raft_tail base;
+	int rc = raft_store_base(db, &base, err);
 
-	b->known = true;
-	if (from > b->index + 1)
-		*b = (struct before){.index = from - 1};
+	*at = (struct store_row){base.index, base.term, base.hash, true};
+	if (!rc && from > at->index + 1)
+		*at = (struct store_row){.index = from - 1};
 	return rc;
 }
 
-static int each(struct db *db, sqlite3_stmt *s, struct before *b,
+static int each(struct db *db, sqlite3_stmt *s, struct store_row *at,
 		raft_store_fn *fn, void *arg, struct err *err)
 {
 	struct raft_entry e;
@@ -262,11 +257,12 @@ static int each(struct db *db, sqlite3_stmt *s, struct before *b,
 	int rc;
 
 	while (!(rc = db_next(db, s, &row, err)) && row) {
-		entry_of(s, &e);
-		rc = check(db, s, &e, b, err);
-		b->index = e.index;
-		b->hash = (uint32_t)sqlite3_column_int64(s, 7);
-		b->known = true;
+		rc = check(db, s, &e, at, err);
+		if (rc && e.index > at->index + 1)
+			e.index = at->index + 1; /* that one is missing */
+		*at = (struct store_row){e.index, e.term,
+					 (uint32_t)sqlite3_column_int64(s, 7),
+					 true};
 		if (!rc)
 			rc = fn(&e, arg, err);
 		if (rc)
@@ -276,38 +272,29 @@ static int each(struct db *db, sqlite3_stmt *s, struct before *b,
 	return rc;
 }
 
-int raft_store_each(struct db *db, int64_t from, int64_t to, raft_store_fn *fn,
-		    void *arg, uint32_t *last, struct err *err)
+int store_scan(struct db *db, int64_t from, int64_t to, raft_store_fn *fn,
+	       void *arg, struct store_row *at, struct err *err)
 {
-	struct before b = {0};
 	sqlite3_stmt *s;
-	int rc;
 
-	if (begin(db, from, &b, err) ||
+	if (begin(db, from, at, err) ||
 	    db_stmt(db, &s,
-		    "SELECT idx, term, type, client, seq, data, config,"
-		    " crc, prev_hash FROM log"
-		    " WHERE idx >= ? AND idx <= ? ORDER BY idx",
+		    STORE_ROWS " WHERE idx >= ? AND idx <= ? ORDER BY idx",
 		    err))
 		return (int)err->code;
 	sqlite3_bind_int64(s, 1, from);
 	sqlite3_bind_int64(s, 2, to ? to : INT64_MAX);
-	rc = each(db, s, &b, fn, arg, err);
+	return each(db, s, at, fn, arg, err);
+}
+
+int raft_store_each(struct db *db, int64_t from, int64_t to, raft_store_fn *fn,
+		    void *arg, uint32_t *last, struct err *err)
+{
+	struct store_row at = {0};
+	struct err own;
+	int rc = store_scan(db, from, to, fn, arg, &at, err ? err : &own);
+
 	if (last)
-		*last = b.hash;
+		*last = at.hash;
 	return rc;
-}
-
-static int load_one(const struct raft_entry *e, void *arg, struct err *err)
-{
-	return raft_load(arg, e, err);
-}
-
-int raft_store_load(struct db *db, struct raft *r, uint32_t *last,
-		    struct err *err)
-{
-	struct raft_status s;
-
-	raft_status(r, &s);
-	return raft_store_each(db, s.snapshot + 1, 0, load_one, r, last, err);
 }

@@ -5,14 +5,20 @@
  * row goes unnoticed: SQLite itself checks no content. The sqlite3 shell can
  * read it all:
  *
- *   hard_state (term, vote, commit_index, crc)                one row
+ *   hard_state (term, vote, commit_index, crc, last_index, last_term,
+ *               last_hash, floor_index, floor_term)           one row
  *   log        (idx, term, type, client, seq, data, config, crc, prev_hash)
- *   meta       (cluster_id, node_id, instance_id)             one row
- *   snapshot   (idx, term, config, last_hash, data)           one row or none
- *   part       (at, idx, term, len, config, data)  of one that is coming in
+ *   meta       (cluster_id, node_id, instance_id, crc)        one row
+ *   snapshot   (idx, term, config, last_hash, data, crc)      one row or none
+ *   part       (at, idx, term, len, config, data, crc) of one that comes in
  *
- * A snapshot's bytes begin with the SHA-256 of the rest. The first row after
- * it has its last_hash as prev_hash. */
+ * A snapshot's bytes begin with the SHA-256 of the rest; its crc is of the
+ * other columns. The first row after it has its last_hash as prev_hash. That
+ * the log ends where it did end tells hard_state, which is written with each
+ * entry; floor is raft_config's. A crc that is NULL is older than its column.
+ *
+ * What is damaged is DATA_LOSS and named: row and reason. raft_store_mend()
+ * says what becomes of it. */
 #ifndef RAFT_STORE_H
 #define RAFT_STORE_H
 
@@ -24,8 +30,12 @@
 /* Steps for schema_apply(). */
 extern const char raft_store_schema[];
 extern const char raft_snapshot_schema[];
+extern const char raft_tail_schema[];
 
-enum { RAFT_STORE_ID = 32 }; /* hex digits of cluster and instance ids */
+enum {
+	RAFT_STORE_ID = 32, /* hex digits of cluster and instance ids */
+	RAFT_STORE_IMAGE_MAX = 1 << 30, /* bytes of a snapshot */
+};
 
 /* Who this member is. Empty and 0 in a new file. */
 struct raft_store_meta {
@@ -39,13 +49,19 @@ int raft_store_meta(struct db *db, struct raft_store_meta *out,
 int raft_store_set_meta(struct db *db, const struct raft_store_meta *meta,
 			struct err *err) MUST_CHECK;
 
-/* Carry out what raft_next_write() gave, in the transaction that is open.
- * *last is the checksum of the last row that is stored, kept by the caller
- * from raft_store_load() on. */
-int raft_store_write(struct db *db, const struct raft_write *w, uint32_t *last,
-		     struct err *err) MUST_CHECK;
+/* Where the log ends. */
+struct raft_tail {
+	int64_t index, term; /* of the last entry, or the snapshot's */
+	uint32_t hash;       /* the checksum of its row */
+	int64_t floor_index, floor_term; /* as raft_config has them */
+};
 
-/* Fill term, vote and commit of cfg, for raft_open(). */
+/* Carry out what raft_next_write() gave, in the transaction that is open.
+ * *tail is kept by the caller from raft_store_load() on. */
+int raft_store_write(struct db *db, const struct raft_write *w,
+		     struct raft_tail *tail, struct err *err) MUST_CHECK;
+
+/* Fill term, vote, commit and floor of cfg, for raft_open(). */
 int raft_store_hard_state(struct db *db, struct raft_config *cfg,
 			  struct err *err) MUST_CHECK;
 
@@ -81,9 +97,9 @@ int raft_store_image(struct db *db, struct raft_image *out,
 int raft_store_parts(struct db *db, struct raft_image *out,
 		     struct err *err) MUST_CHECK;
 
-/* The entry before which nothing need be stored, and its row's checksum: the
- * snapshot's last, or 0 and 0. */
-int raft_store_base(struct db *db, int64_t *index, uint32_t *hash,
+/* The entry before which nothing need be stored: the snapshot's last, or all
+ * zero. There is no floor in it. */
+int raft_store_base(struct db *db, struct raft_tail *base,
 		    struct err *err) MUST_CHECK;
 
 /* Store our own snapshot, in the transaction that is open, and delete the
@@ -91,8 +107,31 @@ int raft_store_base(struct db *db, int64_t *index, uint32_t *hash,
 int raft_store_put_image(struct db *db, const struct raft_image *image,
 			 int64_t first, struct err *err) MUST_CHECK;
 
-/* raft_load() every entry after the snapshot into r. */
-int raft_store_load(struct db *db, struct raft *r, uint32_t *last,
+/* raft_load() every entry after the snapshot into r. DATA_LOSS too if the log
+ * does not end where the hard state has it. */
+int raft_store_load(struct db *db, struct raft *r, struct raft_tail *tail,
 		    struct err *err) MUST_CHECK;
+
+/* What raft_store_mend() gave up. */
+struct raft_mended {
+	struct err why;     /* the damage; code 0: there was none */
+	int64_t kept, last; /* entries after kept, up to last, are to come again
+			     */
+};
+
+/* Find damage before raft_store_load() does, and give up what is damaged and
+ * what rests on it: a row and all after it, with a snapshot everything. The
+ * leader sends it again, and until then the floor keeps this member from harm
+ * (lost.c). Rows that the snapshot stands for anyhow, and pieces of one that
+ * comes in, are dropped without a word. DATA_LOSS, and nothing was changed, if
+ * nobody would send it: the hard state is damaged (of a vote that is lost no
+ * other knows), or the newest configuration that can be read has no other voter
+ * than node_id. The transaction is its own. */
+int raft_store_mend(struct db *db, int64_t node_id, struct raft_mended *out,
+		    struct err *err) MUST_CHECK;
+
+/* Go through all that is stored, and tell of the first damage; *last is the
+ * index at which the log ends. Nothing is changed. */
+int raft_store_check(struct db *db, int64_t *last, struct err *err) MUST_CHECK;
 
 #endif

@@ -78,59 +78,118 @@ static void blob_of(sqlite3_stmt *s, int at, const void **p, size_t *len)
 	*p = mem_dup(sqlite3_column_blob(s, at), *len);
 }
 
-static int read_image(sqlite3_stmt *s, struct raft_image *out, struct err *err)
+/* Of the columns idx, term, last_hash and config. */
+static uint32_t crc_of_image(const struct raft_snapshot *of, int64_t hash)
+{
+	const int64_t head[] = {of->index, of->term, hash,
+				(int64_t)of->conf_len};
+
+	return crc32c_of(crc32c_of(0, head, sizeof(head)), of->conf,
+			 of->conf_len);
+}
+
+/* Of all columns of a part but len, which must be that of the others. */
+static uint32_t crc_of_part(const struct raft_piece *p)
+{
+	const int64_t head[] = {p->offset, p->of.index, p->of.term,
+				(int64_t)p->of.conf_len, (int64_t)p->len};
+	uint32_t crc = crc32c_of(0, head, sizeof(head));
+
+	crc = crc32c_of(crc, p->of.conf, p->of.conf_len);
+	return crc32c_of(crc, p->data, p->len);
+}
+
+/* Columns of the snapshot, all but its bytes. */
+#define SNAPSHOT_HEAD "SELECT idx, term, last_hash, config, crc"
+
+/* of is borrowed from s. */
+static int read_head(struct db *db, sqlite3_stmt *s, struct raft_snapshot *of,
+		     uint32_t *hash, struct err *err)
+{
+	*of = (struct raft_snapshot){
+		.index = sqlite3_column_int64(s, 0),
+		.term = sqlite3_column_int64(s, 1),
+		.conf = sqlite3_column_blob(s, 3),
+		.conf_len = (size_t)sqlite3_column_bytes(s, 3),
+	};
+	*hash = (uint32_t)sqlite3_column_int64(s, 2);
+	return store_check_crc(db, s, 4,
+			       crc_of_image(of, sqlite3_column_int64(s, 2)),
+			       "the row of the snapshot", err);
+}
+
+static int read_image(struct db *db, sqlite3_stmt *s, struct raft_image *out,
+		      struct err *err)
 {
 	const void *bytes, *p;
+	uint32_t hash;
 	size_t len;
+	int rc = read_head(db, s, &out->of, &hash, err);
 
-	out->of.index = sqlite3_column_int64(s, 0);
-	out->of.term = sqlite3_column_int64(s, 1);
-	blob_of(s, 2, &out->of.conf, &out->of.conf_len);
-	blob_of(s, 3, &bytes, &len);
+	out->of.conf = mem_dup(out->of.conf, out->of.conf_len);
+	blob_of(s, 5, &bytes, &len);
 	out->bytes = (char *)bytes;
 	out->got = out->of.len = (int64_t)len;
-	if (!raft_image_open(out, &p, &len, err))
-		return 0;
-	raft_image_release(out);
-	return ERR_DATA_LOSS;
+	if (!rc && raft_image_open(out, &p, &len, err))
+		rc = err_wrap(err, "%s is damaged", db_path(db));
+	if (rc)
+		raft_image_release(out);
+	return rc;
 }
 
 int raft_store_image(struct db *db, struct raft_image *out, struct err *err)
 {
 	sqlite3_stmt *s;
 	bool row;
-	int rc = db_stmt(db, &s, "SELECT idx, term, config, data FROM snapshot",
-			 err);
+	int rc = db_stmt(db, &s, SNAPSHOT_HEAD ", data FROM snapshot", err);
 
 	*out = (struct raft_image){0};
 	if (!rc)
 		rc = db_next(db, s, &row, err);
 	if (rc || !row)
 		return rc;
-	rc = read_image(s, out, err);
+	rc = read_image(db, s, out, err);
 	db_done(s);
 	return rc;
 }
 
-/* The next part; what does not follow is as good as not there. */
+/* The piece of the row, borrowed from s. */
+static bool read_part(sqlite3_stmt *s, struct raft_piece *p)
+{
+	*p = (struct raft_piece){
+		.offset = sqlite3_column_int64(s, 0),
+		.of.index = sqlite3_column_int64(s, 1),
+		.of.term = sqlite3_column_int64(s, 2),
+		.of.len = sqlite3_column_int64(s, 3),
+		.of.conf = sqlite3_column_blob(s, 4),
+		.of.conf_len = (size_t)sqlite3_column_bytes(s, 4),
+		.data = sqlite3_column_blob(s, 5),
+		.len = (size_t)sqlite3_column_bytes(s, 5),
+	};
+	return sqlite3_column_type(s, 6) == SQLITE_NULL ||
+	       sqlite3_column_int64(s, 6) == crc_of_part(p);
+}
+
+/* The next part. What is damaged or does not follow is as good as not there:
+ * it comes again. */
 static bool add_part(sqlite3_stmt *s, struct raft_image *out)
 {
-	size_t len = (size_t)sqlite3_column_bytes(s, 5);
-	int64_t whole = sqlite3_column_int64(s, 3);
+	struct raft_piece p;
 
-	if (!out->of.index) {
-		out->of.index = sqlite3_column_int64(s, 1);
-		out->of.term = sqlite3_column_int64(s, 2);
-		out->of.len = whole;
-		blob_of(s, 4, &out->of.conf, &out->of.conf_len);
-		out->bytes = mem_zero(1, (size_t)whole + 1);
-	}
-	if (sqlite3_column_int64(s, 0) != out->got || whole != out->of.len ||
-	    out->got + (int64_t)len > whole)
+	if (!read_part(s, &p) || p.offset != out->got || p.of.len < 0 ||
+	    p.of.len > RAFT_STORE_IMAGE_MAX)
 		return false;
-	if (len)
-		memcpy(out->bytes + out->got, sqlite3_column_blob(s, 5), len);
-	out->got += (int64_t)len;
+	if (!out->of.index) {
+		out->of = p.of;
+		out->of.conf = mem_dup(p.of.conf, p.of.conf_len);
+		out->bytes = mem_zero(1, (size_t)p.of.len + 1);
+	}
+	if (p.of.index != out->of.index || p.of.term != out->of.term ||
+	    p.of.len != out->of.len || out->got + (int64_t)p.len > p.of.len)
+		return false;
+	if (p.len)
+		memcpy(out->bytes + out->got, p.data, p.len);
+	out->got += (int64_t)p.len;
 	return true;
 }
 
@@ -139,8 +198,8 @@ int raft_store_parts(struct db *db, struct raft_image *out, struct err *err)
 	sqlite3_stmt *s;
 	bool row;
 	int rc = db_stmt(db, &s,
-			 "SELECT at, idx, term, len, config, data FROM part"
-			 " ORDER BY at",
+			 "SELECT at, idx, term, len, config, data, crc"
+			 " FROM part ORDER BY at",
 			 err);
 
 	*out = (struct raft_image){0};
@@ -153,45 +212,42 @@ int raft_store_parts(struct db *db, struct raft_image *out, struct err *err)
 	return rc;
 }
 
-int raft_store_base(struct db *db, int64_t *index, uint32_t *hash,
-		    struct err *err)
+int raft_store_base(struct db *db, struct raft_tail *base, struct err *err)
 {
+	struct raft_snapshot of;
 	sqlite3_stmt *s;
 	bool row;
-	int rc = db_stmt(db, &s, "SELECT idx, last_hash FROM snapshot", err);
+	int rc = db_stmt(db, &s, SNAPSHOT_HEAD " FROM snapshot", err);
 
-	*index = 0;
-	*hash = 0;
+	*base = (struct raft_tail){0};
 	if (!rc)
 		rc = db_next(db, s, &row, err);
 	if (rc || !row)
 		return rc;
-	*index = sqlite3_column_int64(s, 0);
-	*hash = (uint32_t)sqlite3_column_int64(s, 1);
+	rc = read_head(db, s, &of, &base->hash, err);
+	base->index = of.index;
+	base->term = of.term;
 	db_done(s);
-	return 0;
+	return rc;
 }
 
-int store_hash(struct db *db, int64_t index, uint32_t *hash, struct err *err)
+int store_image_conf(struct db *db, struct raft_conf *conf, struct err *err)
 {
-	int64_t base;
+	struct raft_snapshot of;
 	sqlite3_stmt *s;
+	uint32_t hash;
 	bool row;
-	int rc = raft_store_base(db, &base, hash, err);
+	int rc = db_stmt(db, &s, SNAPSHOT_HEAD " FROM snapshot", err);
 
-	if (rc || base == index)
-		return rc;
-	*hash = 0;
-	rc = db_stmt(db, &s, "SELECT crc FROM log WHERE idx = ?", err);
-	if (rc)
-		return rc;
-	sqlite3_bind_int64(s, 1, index);
-	rc = db_next(db, s, &row, err);
+	if (!rc)
+		rc = db_next(db, s, &row, err);
 	if (rc || !row)
 		return rc;
-	*hash = (uint32_t)sqlite3_column_int64(s, 0);
+	rc = read_head(db, s, &of, &hash, err);
+	if (!rc)
+		rc = raft_conf_decode(conf, of.conf, of.conf_len, err);
 	db_done(s);
-	return 0;
+	return rc;
 }
 
 /* ---- writing ---- */
@@ -207,8 +263,8 @@ static int put(struct db *db, const struct raft_image *image, uint32_t hash,
 	sqlite3_stmt *s;
 	int rc = db_stmt(db, &s,
 			 "INSERT OR REPLACE INTO snapshot"
-			 " (one, idx, term, config, last_hash, data)"
-			 " VALUES (1, ?, ?, ?, ?, ?)",
+			 " (one, idx, term, config, last_hash, data, crc)"
+			 " VALUES (1, ?, ?, ?, ?, ?, ?)",
 			 err);
 
 	if (rc)
@@ -218,17 +274,18 @@ static int put(struct db *db, const struct raft_image *image, uint32_t hash,
 	bind_blob(s, 3, image->of.conf, image->of.conf_len);
 	sqlite3_bind_int64(s, 4, hash);
 	bind_blob(s, 5, image->bytes, (size_t)image->got);
+	sqlite3_bind_int64(s, 6, crc_of_image(&image->of, hash));
 	return db_run(db, s, err);
 }
 
 int raft_store_put_image(struct db *db, const struct raft_image *image,
 			 int64_t first, struct err *err)
 {
-	uint32_t hash;
+	struct raft_tail at;
 	sqlite3_stmt *s;
 
-	if (store_hash(db, image->of.index, &hash, err) ||
-	    put(db, image, hash, err) ||
+	if (store_end_at(db, image->of.index, &at, err) ||
+	    put(db, image, at.index == image->of.index ? at.hash : 0, err) ||
 	    db_stmt(db, &s, "DELETE FROM log WHERE idx < ?", err))
 		return (int)err->code;
 	sqlite3_bind_int64(s, 1, first);
@@ -239,8 +296,9 @@ static int put_part(struct db *db, const struct raft_piece *p, struct err *err)
 {
 	sqlite3_stmt *s;
 	int rc = db_stmt(db, &s,
-			 "INSERT INTO part (at, idx, term, len, config, data)"
-			 " VALUES (?, ?, ?, ?, ?, ?)",
+			 "INSERT INTO part"
+			 " (at, idx, term, len, config, data, crc)"
+			 " VALUES (?, ?, ?, ?, ?, ?, ?)",
 			 err);
 
 	if (rc)
@@ -251,12 +309,13 @@ static int put_part(struct db *db, const struct raft_piece *p, struct err *err)
 	sqlite3_bind_int64(s, 4, p->of.len);
 	bind_blob(s, 5, p->of.conf, p->of.conf_len);
 	bind_blob(s, 6, p->data, p->len);
+	sqlite3_bind_int64(s, 7, crc_of_part(p));
 	return db_run(db, s, err);
 }
 
 /* All parts are there: they become the snapshot. Its checksum stands for that
  * of the entries, which other members have. */
-static int complete(struct db *db, uint32_t *last, struct err *err)
+static int complete(struct db *db, struct raft_tail *tail, struct err *err)
 {
 	struct raft_image image;
 	const void *p;
@@ -266,8 +325,10 @@ static int complete(struct db *db, uint32_t *last, struct err *err)
 	if (!rc)
 		rc = raft_image_open(&image, &p, &len, err);
 	if (!rc) {
-		*last = crc32c_of(0, image.bytes, SUM);
-		rc = put(db, &image, *last, err);
+		tail->index = image.of.index;
+		tail->term = image.of.term;
+		tail->hash = crc32c_of(0, image.bytes, SUM);
+		rc = put(db, &image, tail->hash, err);
 	}
 	if (!rc)
 		rc = db_exec(db, "DELETE FROM log; DELETE FROM part", err);
@@ -275,14 +336,26 @@ static int complete(struct db *db, uint32_t *last, struct err *err)
 	return rc;
 }
 
-int store_piece(struct db *db, const struct raft_piece *p, uint32_t *last,
-		struct err *err)
+/* Rows from its place on are of another snapshot, or damaged. */
+static int make_room(struct db *db, int64_t offset, struct err *err)
 {
-	int rc = p->offset ? 0 : db_exec(db, "DELETE FROM part", err);
+	sqlite3_stmt *s;
+	int rc = db_stmt(db, &s, "DELETE FROM part WHERE at >= ?", err);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(s, 1, offset);
+	return db_run(db, s, err);
+}
+
+int store_piece(struct db *db, const struct raft_piece *p,
+		struct raft_tail *tail, struct err *err)
+{
+	int rc = make_room(db, p->offset, err);
 
 	if (!rc)
 		rc = put_part(db, p, err);
 	if (!rc && p->complete)
-		rc = complete(db, last, err);
+		rc = complete(db, tail, err);
 	return rc;
 }

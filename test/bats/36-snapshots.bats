@@ -79,3 +79,52 @@ rows() { # ID - of its file's log
 	fails 70 gfl-node --node-id 1 --db n1.db --listen 127.0.0.1:0
 	[[ $said == *'snapshot at entry'*'does not have its checksum'* ]]
 }
+
+@test "entries that rotted on a disk come again from the leader" {
+	cluster 3
+	last=$(append_many 20)
+	for id in 1 2 3; do committed "$id" "$last"; done
+	leader=$(gfl-leader)
+	sick=$((leader % 3 + 1))
+	crash "n$sick"
+	sqlite3 "n$sick.db" \
+		"UPDATE log SET data = x'00' WHERE idx = $((last - 10))"
+	fails 70 gfl-log --db "n$sick.db" --from $((last - 10))
+	[[ $said == *"log entry $((last - 10)) does not have its checksum"* ]]
+	again "n$sick"
+	grep -q "event=log_damaged.*log entry $((last - 10)) .*kept=$((last - 11))" \
+		"n$sick.log"
+	committed "$sick" "$last"
+	cmp <(gfl-log --node "$leader" --to "$last") \
+		<(gfl-log --node "$sick" --to "$last")
+	gfl-wait nodes 3 -t 20
+	crash "n$sick"
+	gfl-log --db "n$sick.db" >whole
+}
+
+@test "a node alone refuses its damaged log, and names the row" {
+	cluster 1
+	last=$(append_many 5)
+	crash n1
+	sqlite3 n1.db "DELETE FROM log WHERE idx = $last"
+	fails 70 gfl-node --node-id 1 --db n1.db --listen 127.0.0.1:0
+	[[ $said == *"n1.db is damaged: log entry $last is missing"* ]]
+	[[ $said == *"no other voter is known"* ]]
+}
+
+@test "a snapshot that rotted comes again from the leader" {
+	export GFL_SNAPSHOT_AFTER=2K
+	cluster 3
+	last=$(append_many 60)
+	for id in 1 2 3; do committed "$id" "$last"; done
+	leader=$(gfl-leader)
+	sick=$((leader % 3 + 1))
+	crash "n$sick"
+	sqlite3 "n$sick.db" "UPDATE snapshot SET data =
+		CAST(substr(data, 1, 40) || x'ff' || substr(data, 42) AS BLOB)"
+	again "n$sick"
+	grep -q 'event=log_damaged.*snapshot at entry.* kept=0' "n$sick.log"
+	committed "$sick" "$last"
+	last=$(append_many 3)
+	committed "$sick" "$last"
+}

@@ -189,8 +189,8 @@ static int64_t read_another(int fd, int64_t id)
 /* The same log for all three: the first entry names them as voters. */
 static void make_files(void)
 {
-	static const char *const steps[] = {raft_store_schema,
-					    raft_snapshot_schema};
+	static const char *const steps[] = {
+		raft_store_schema, raft_snapshot_schema, raft_tail_schema};
 	struct raft_member members[MEMBERS] = {{.id = 1, .role = RAFT_VOTER},
 					       {.id = 2, .role = RAFT_VOTER},
 					       {.id = 3, .role = RAFT_VOTER}};
@@ -205,13 +205,13 @@ static void make_files(void)
 	for (int id = 1; id <= MEMBERS; id++) {
 		char path[32];
 		struct err err;
-		uint32_t last = 0;
+		struct raft_tail tail = {0};
 		struct db *d;
 
 		snprintf(path, sizeof(path), "%d.db", id);
 		must(db_open(&d, path, DB_NODE, &err), &err);
-		must(schema_apply(d, steps, 2, &err), &err);
-		must(raft_store_write(d, &write, &last, &err), &err);
+		must(schema_apply(d, steps, 3, &err), &err);
+		must(raft_store_write(d, &write, &tail, &err), &err);
 		db_close(d);
 	}
 	free(bytes);

@@ -11,13 +11,13 @@
 
 static struct db *open_store(void)
 {
-	static const char *const steps[] = {raft_store_schema,
-					    raft_snapshot_schema};
+	static const char *const steps[] = {
+		raft_store_schema, raft_snapshot_schema, raft_tail_schema};
 	struct db *d;
 	struct err err;
 
 	if (db_open(&d, "a.db", DB_NODE, &err) ||
-	    schema_apply(d, steps, 2, &err))
+	    schema_apply(d, steps, 3, &err))
 		test_fail(__FILE__, __LINE__, "%s", err.msg);
 	return d;
 }
@@ -36,7 +36,8 @@ static struct raft_entry entry(int64_t index, int64_t term, const char *data)
 }
 
 static void write_entries(struct db *d, int64_t term, int64_t truncate_from,
-			  const struct raft_entry *e, size_t n, uint32_t *last)
+			  const struct raft_entry *e, size_t n,
+			  struct raft_tail *last)
 {
 	struct raft_write w = {
 		.term = term,
@@ -55,7 +56,7 @@ static void write_entries(struct db *d, int64_t term, int64_t truncate_from,
 }
 
 /* Three entries: a, bb, ccc. */
-static struct db *open_three(uint32_t *last)
+static struct db *open_three(struct raft_tail *last)
 {
 	const struct raft_entry e[] = {
 		entry(1, 1, "a"),
@@ -64,7 +65,7 @@ static struct db *open_three(uint32_t *last)
 	};
 	struct db *d = open_store();
 
-	*last = 0;
+	*last = (struct raft_tail){0};
 	write_entries(d, 2, 0, e, 3, last);
 	return d;
 }
@@ -89,7 +90,8 @@ TEST(raft_store_gives_back_what_was_written)
 {
 	struct raft_config cfg = {.id = 2};
 	struct buf text = BUF_INIT(0);
-	uint32_t last, again;
+	struct raft_tail last;
+	uint32_t again;
 	struct db *d = open_three(&last);
 
 	db_close(d);
@@ -100,7 +102,7 @@ TEST(raft_store_gives_back_what_was_written)
 	CHECK_INT(cfg.commit, 1);
 	CHECK(!read_all(d, &text, &again, NULL));
 	CHECK_STR(text.p, "1/1:a 2/1:bb 3/2:ccc ");
-	CHECK_INT(again, last);
+	CHECK_INT(again, last.hash);
 	buf_reset(&text);
 	CHECK(!raft_store_each(d, 2, 2, collect, &text, NULL, NULL));
 	CHECK_STR(text.p, "2/1:bb ");
@@ -134,14 +136,15 @@ TEST(raft_store_replaces_what_was_truncated)
 {
 	const struct raft_entry other[] = {entry(2, 3, "x"), entry(3, 3, "y")};
 	struct buf text = BUF_INIT(0);
-	uint32_t last;
+	struct raft_tail last;
 	struct db *d = open_three(&last);
 
 	write_entries(d, 3, 2, other, 2, &last);
 	CHECK(!read_all(d, &text, NULL, NULL));
 	CHECK_STR(text.p, "1/1:a 2/3:x 3/3:y ");
 	write_entries(d, 4, 1, NULL, 0, &last);
-	CHECK_INT(last, 0);
+	CHECK_INT(last.hash, 0);
+	CHECK_INT(last.index, 0);
 	CHECK(!read_all(d, &text, NULL, NULL));
 	CHECK_INT(text.len, 0);
 	buf_release(&text);
@@ -152,7 +155,7 @@ TEST(raft_store_replaces_what_was_truncated)
 static void check_damage(const char *sql, const char *says)
 {
 	struct buf text = BUF_INIT(0);
-	uint32_t last;
+	struct raft_tail last;
 	struct db *d = open_three(&last);
 	struct err err;
 
@@ -186,7 +189,7 @@ TEST(raft_store_finds_a_row_that_does_not_follow)
 {
 	struct buf text = BUF_INIT(0);
 	const struct raft_entry other = entry(3, 2, "ddd");
-	uint32_t last, elsewhere = 12345;
+	struct raft_tail last, elsewhere = {.hash = 12345};
 	struct db *d = open_three(&last);
 	struct err err;
 
@@ -201,7 +204,7 @@ TEST(raft_store_finds_a_row_that_does_not_follow)
 TEST(raft_store_finds_a_changed_vote)
 {
 	struct raft_config cfg = {.id = 2};
-	uint32_t last;
+	struct raft_tail last;
 	struct db *d = open_three(&last);
 	struct err err;
 
@@ -219,7 +222,7 @@ static int stop_at_two(const struct raft_entry *e, void *arg, struct err *err)
 
 TEST(raft_store_stops_reading_when_told)
 {
-	uint32_t last;
+	struct raft_tail last;
 	struct db *d = open_three(&last);
 	struct err err;
 
@@ -234,7 +237,7 @@ TEST(raft_store_has_all_that_was_committed_after_kill_9)
 {
 	int64_t said = 0, index;
 	struct buf text = BUF_INIT(0);
-	uint32_t last = 0;
+	struct raft_tail last = {0};
 	int pipes[2];
 	struct db *d;
 	pid_t pid;
@@ -292,7 +295,8 @@ TEST(raft_store_goes_on_after_a_snapshot)
 	struct buf text = BUF_INIT(0);
 	struct raft_image image;
 	const void *state;
-	uint32_t last, again;
+	struct raft_tail last;
+	uint32_t again;
 	size_t len;
 	struct err err;
 	struct db *d = open_three(&last);
@@ -300,11 +304,11 @@ TEST(raft_store_goes_on_after_a_snapshot)
 	put_image(d, 2, 2);
 	CHECK(!read_all(d, &text, &again, &err));
 	CHECK_STR(text.p, "2/1:bb 3/2:ccc ");
-	CHECK_INT(again, last);
+	CHECK_INT(again, last.hash);
 	put_image(d, 3, 4); /* no row is left */
 	CHECK(!read_all(d, &text, &again, &err));
 	CHECK_INT(text.len, 0);
-	CHECK_INT(again, last);
+	CHECK_INT(again, last.hash);
 	write_entries(d, 2, 4, &more, 1, &last);
 	CHECK(!read_all(d, &text, &again, &err));
 	CHECK_STR(text.p, "4/2:d ");
@@ -321,7 +325,7 @@ TEST(raft_store_misses_what_the_snapshot_does_not_have)
 {
 	struct buf text = BUF_INIT(0);
 	struct err err;
-	uint32_t last;
+	struct raft_tail last;
 	struct db *d = open_three(&last);
 
 	put_image(d, 1, 2);
@@ -333,7 +337,7 @@ TEST(raft_store_misses_what_the_snapshot_does_not_have)
 }
 
 static int put_piece(struct db *d, struct raft_image *image, int64_t from,
-		     size_t len, uint32_t *last)
+		     size_t len, struct raft_tail *last)
 {
 	const struct raft_piece piece = {
 		.of = image->of,
@@ -358,7 +362,7 @@ TEST(raft_store_takes_a_snapshot_in_pieces)
 	struct raft_image sent = image_at(9, "a state of some length"), got;
 	struct buf text = BUF_INIT(0);
 	struct err err;
-	uint32_t last;
+	struct raft_tail last;
 	struct db *d = open_three(&last);
 
 	CHECK_INT(put_piece(d, &sent, 0, 20, &last), 0);
@@ -385,7 +389,7 @@ TEST(raft_store_takes_a_snapshot_in_pieces)
 TEST(raft_store_refuses_a_snapshot_that_came_damaged)
 {
 	struct raft_image sent = image_at(9, "a state of some length");
-	uint32_t last;
+	struct raft_tail last;
 	struct db *d = open_three(&last);
 
 	sent.bytes[40] ^= 1;

@@ -1,0 +1,259 @@
+/* store_mend.c - damage is found before it is served, and given up if others
+ * can send what was there. */
+#include "raft/store_impl.h"
+
+struct finding {
+	bool image;          /* the snapshot is damaged */
+	int64_t forgotten;   /* rows up to here, which it stands for, are */
+	struct store_row at; /* the last whole row before the damage */
+	struct raft_tail tail;
+	struct err why;
+};
+
+/* ---- looking ---- */
+
+static int pass(const struct raft_entry *e, void *arg, struct err *err)
+{
+	struct store_row *good = arg;
+
+	(void)err;
+	good->index = e->index;
+	good->term = e->term;
+	return 0;
+}
+
+static int look_at_image(struct db *db, struct err *err)
+{
+	struct raft_image image;
+	int rc = raft_store_image(db, &image, err);
+
+	raft_image_release(&image);
+	return rc;
+}
+
+/* The rows, as far as they are whole and needed; *end is where they end. Rows
+ * that the snapshot stands for do no harm when they are damaged, nor do those
+ * before them. */
+static int scan(struct db *db, struct finding *f, struct store_row *end,
+		struct err *err)
+{
+	struct raft_tail base;
+	int rc = raft_store_base(db, &base, err);
+
+	f->forgotten = 0;
+	while (!rc) {
+		f->at = (struct store_row){.index = base.index,
+					   .term = base.term};
+		rc = store_scan(db, f->forgotten + 1, 0, pass, &f->at, end,
+				err);
+		if (end->index >= base.index &&
+		    (!rc || end->index > base.index))
+			return rc;
+		if (rc && rc != ERR_DATA_LOSS)
+			return rc;
+		f->forgotten = end->index < base.index && !rc ? base.index
+							      : end->index;
+		rc = 0;
+	}
+	return rc;
+}
+
+static int look_at_log(struct db *db, struct finding *f, struct err *err)
+{
+	struct store_row end;
+	bool known;
+	int rc = scan(db, f, &end, err);
+
+	if (rc)
+		return rc;
+	rc = store_check_end(db, &end, &f->tail, err);
+	if (!rc || store_tail(db, &f->tail, &known, NULL))
+		return rc;
+	if (f->at.index >= f->tail.index) /* the last one is not that */
+		f->at.index = f->tail.index - 1;
+	return rc;
+}
+
+static int look(struct db *db, struct finding *f, struct err *err)
+{
+	bool known;
+	int rc;
+
+	*f = (struct finding){0};
+	rc = store_tail(db, &f->tail, &known, err);
+	if (rc)
+		return rc;
+	rc = look_at_image(db, err);
+	f->image = rc == ERR_DATA_LOSS;
+	return rc ? rc : look_at_log(db, f, err);
+}
+
+int raft_store_check(struct db *db, int64_t *last, struct err *err)
+{
+	struct finding f;
+	struct err own;
+	int rc = look(db, &f, err ? err : &own);
+
+	*last = f.tail.index;
+	if (rc || !f.forgotten)
+		return rc;
+	return err_set(err, ERR_DATA_LOSS,
+		       "%s is damaged: log entry %lld, which the snapshot "
+		       "stands for, is not whole",
+		       db_path(db), (long long)f.forgotten);
+}
+
+/* ---- who else has it ---- */
+
+static void take_conf(struct raft_conf *conf, const void *p, size_t len)
+{
+	struct raft_conf newer = {0};
+
+	if (raft_conf_decode(&newer, p, len, NULL))
+		return;
+	raft_conf_release(conf);
+	*conf = newer;
+}
+
+/* The newest configuration in a row that is whole, whatever is before it. */
+static int newest_conf(struct db *db, struct raft_conf *conf, struct err *err)
+{
+	struct raft_entry e;
+	sqlite3_stmt *s;
+	bool row;
+	int rc = store_image_conf(db, conf, err);
+
+	if (rc && rc != ERR_DATA_LOSS)
+		return rc;
+	rc = db_stmt(db, &s, STORE_ROWS " ORDER BY idx", err);
+	if (rc)
+		return rc;
+	while (!(rc = db_next(db, s, &row, err)) && row)
+		if (store_row_whole(s, &e) && e.type == RAFT_CONFIG)
+			take_conf(conf, e.conf, e.conf_len);
+	db_done(s);
+	return rc;
+}
+
+static int find_others(struct db *db, int64_t node_id, bool *others,
+		       struct err *err)
+{
+	struct raft_conf conf = {0};
+	int rc = newest_conf(db, &conf, err);
+
+	*others = false;
+	for (int i = 0; i < conf.n; i++)
+		if (conf.member[i].id != node_id &&
+		    (conf.member[i].role == RAFT_VOTER || conf.member[i].old))
+			*others = true;
+	raft_conf_release(&conf);
+	return rc;
+}
+
+/* ---- giving up ---- */
+
+static int delete_rows(struct db *db, const char *sql, int64_t index,
+		       struct err *err)
+{
+	sqlite3_stmt *s;
+	int rc = db_stmt(db, &s, sql, err);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(s, 1, index);
+	return db_run(db, s, err);
+}
+
+/* The log ends with the last whole row, or nothing is left; what it had is its
+ * floor, or what an earlier loss made that. */
+static int lower(struct db *db, const struct finding *f, struct err *err)
+{
+	struct raft_config cfg = {0};
+	struct raft_write w = {0};
+	struct raft_tail tail = f->tail;
+
+	if (raft_store_hard_state(db, &cfg, err) ||
+	    delete_rows(db, "DELETE FROM log WHERE idx > ?",
+			f->image ? 0 : f->at.index, err))
+		return (int)err->code;
+	if (f->image &&
+	    db_exec(db, "DELETE FROM snapshot; DELETE FROM part", err))
+		return (int)err->code;
+	if (!tail.floor_index) {
+		tail.floor_index = tail.index;
+		tail.floor_term = tail.term;
+	}
+	if (store_end_at(db, f->image ? 0 : f->at.index, &tail, err))
+		return (int)err->code;
+	w.term = cfg.term;
+	w.vote = cfg.vote;
+	w.commit = cfg.commit < tail.index ? cfg.commit : tail.index;
+	return store_hard_state(db, &w, &tail, err);
+}
+
+static int give_up(struct db *db, const struct finding *f, struct err *err)
+{
+	struct err undo;
+	int rc = db_exec(db, "BEGIN IMMEDIATE", err);
+
+	if (rc)
+		return rc;
+	if (f->forgotten)
+		rc = delete_rows(db, "DELETE FROM log WHERE idx <= ?",
+				 f->forgotten, err);
+	if (!rc && f->why.code)
+		rc = lower(db, f, err);
+	if (!rc)
+		rc = db_exec(db, "COMMIT", err);
+	if (rc && !sqlite3_get_autocommit(db_handle(db)))
+		(void)!db_exec(db, "ROLLBACK", &undo);
+	return rc;
+}
+
+static int nobody(const struct finding *f, struct err *err)
+{
+	*err = f->why;
+	return err_hint(err,
+			"no other voter is known that could send it again");
+}
+
+/* A file of before there was a tail: the rows that are left tell it. */
+static int guess_tail(struct db *db, struct finding *f, struct err *err)
+{
+	int64_t index;
+
+	if (f->tail.index)
+		return 0;
+	if (db_number(db, "SELECT max(idx) FROM log", 0, &index, err))
+		return (int)err->code;
+	return store_end_at(db, index, &f->tail, err);
+}
+
+int raft_store_mend(struct db *db, int64_t node_id, struct raft_mended *out,
+		    struct err *err)
+{
+	struct finding f;
+	bool others, known;
+	struct err own;
+	int rc = look(db, &f, &own);
+
+	*out = (struct raft_mended){0};
+	if (rc == ERR_DATA_LOSS && !db_broken(db) &&
+	    !store_tail(db, &f.tail, &known, NULL)) {
+		f.why = own;
+		if (find_others(db, node_id, &others, err) ||
+		    guess_tail(db, &f, err))
+			return (int)err->code;
+		if (!others)
+			return nobody(&f, err);
+	} else if (rc) {
+		*err = own;
+		return rc;
+	}
+	if (!f.why.code && !f.forgotten)
+		return 0;
+	out->why = f.why;
+	out->kept = f.image ? 0 : f.at.index;
+	out->last = f.tail.index;
+	return give_up(db, &f, err);
+}
