@@ -10,6 +10,7 @@
 #include "base/out.h"
 #include "base/rand.h"
 #include "node/draft.h"
+#include "node/check.h"
 #include "node/logfile.h"
 #include "proto/node.pb-c.h"
 #include "registry/directory.h"
@@ -55,7 +56,7 @@ static const struct opt append_opts[] = {
 	OPT_END,
 };
 
-enum command { LIST, FOLLOW, APPEND };
+enum command { LIST, FOLLOW, APPEND, COMPACT, VERIFY };
 
 static const struct opt_cmd cmds[] = {
 	[LIST] = {"list", "", "print what is committed, or without a command",
@@ -64,6 +65,10 @@ static const struct opt_cmd cmds[] = {
 	[APPEND] = {"append", "KIND [FILE]",
 		    "propose an entry, from FILE or standard input",
 		    append_opts},
+	[COMPACT] = {"compact", "",
+		     "have a node put a snapshot in the place of its log",
+		     NULL},
+	[VERIFY] = {"verify", "", "look for damage in a node's database", NULL},
 	{NULL, NULL, NULL, NULL},
 };
 
@@ -79,7 +84,13 @@ static const struct prog prog = {
 		 "be a matrix, row by row, or a list of links, one a line, as "
 		 "gfl-topo and gfl-list print them; the index is then the "
 		 "version, which gfl-status shows. Trainers exchange along the "
-		 "topology from then on; an empty JSON list, [], removes it.",
+		 "topology from then on; an empty JSON list, [], removes it. "
+		 "`compact` prints the entry that the snapshot of the node "
+		 "reaches, and the first one that it keeps beside it, for a "
+		 "member that is behind. `verify` looks through the node's "
+		 "hard state, snapshot, chain of entries, and the state they "
+		 "make, of a running node or with --db; damage is named, and "
+		 "the exit status 70.",
 	.example = "gfl-log --db ~/.local/state/gfl/node-1.db | tail\n"
 		   "diff <(gfl-log --node 1) <(gfl-log --node 2) && "
 		   "echo logs identical\n"
@@ -223,6 +234,70 @@ static int append(const struct config *cfg, const char *kind, const char *file,
 	return 0;
 }
 
+/* ---- upkeep ---- */
+
+static int compact(const struct config *cfg, struct err *err)
+{
+	static const struct out_col compact_cols[] = {{"snapshot", OUT_INT},
+						      {"first", OUT_INT}};
+	Gfl__V1__CompactLogRequest in = GFL__V1__COMPACT_LOG_REQUEST__INIT;
+	Gfl__V1__CompactLogResponse *done;
+	struct out *o;
+
+	if (cfg->db)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "only a node can compact, not --db");
+	if (out_begin(&o, &cfg->out, compact_cols, 2, false, err))
+		return (int)err->code;
+	if (directory_call(&cfg->client, RPC_NODE_COMPACT_LOG, &in.base,
+			   (ProtobufCMessage **)&done, err)) {
+		(void)!out_end(o, NULL);
+		return err_wrap(err, "compact the log");
+	}
+	out_row(o, out_int(done->snapshot), out_int(done->first));
+	rpc_free(&done->base);
+	return out_end(o, err);
+}
+
+/* The rows; the first damage is the error. */
+static int print_items(const Gfl__V1__VerifyLogResponse *got, struct out *o,
+		       struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < got->n_items; i++) {
+		check_row(got->items[i], o);
+		if (got->items[i]->damaged && !rc)
+			rc = err_set(err, ERR_DATA_LOSS, "%s",
+				     got->items[i]->found);
+	}
+	return rc;
+}
+
+static int verify(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__VerifyLogRequest in = GFL__V1__VERIFY_LOG_REQUEST__INIT;
+	Gfl__V1__VerifyLogResponse *got;
+	struct out *o;
+	int rc;
+
+	if (cfg->db)
+		return check_file(cfg->db, false, &cfg->out, err);
+	if (out_begin(&o, &cfg->out, check_cols, CHECK_COLS, false, err))
+		return (int)err->code;
+	rc = directory_call(&cfg->client, RPC_NODE_VERIFY_LOG, &in.base,
+			    (ProtobufCMessage **)&got, err);
+	if (!rc) {
+		rc = print_items(got, o, err);
+		rpc_free(&got->base);
+	}
+	if (rc) {
+		(void)!out_end(o, NULL);
+		return err_wrap(err, "verify the log");
+	}
+	return out_end(o, err);
+}
+
 static int run(struct config *cfg, char *const *operands, struct err *err)
 {
 	switch ((enum command)cfg->command) {
@@ -233,6 +308,10 @@ static int run(struct config *cfg, char *const *operands, struct err *err)
 		return print(cfg, err);
 	case LIST:
 		return print(cfg, err);
+	case COMPACT:
+		return compact(cfg, err);
+	case VERIFY:
+		return verify(cfg, err);
 	}
 	return 0;
 }

@@ -27,8 +27,9 @@ static const struct opt opts[] = {
 	OPT_CHOICE(0, "on-gateway-failure", struct config, on_gateway_failure,
 		   "retry|bootstrap", "retry",
 		   "without a gateway and a cluster, wait or found one"),
-	OPT_URLS(0, "upper", struct config, host.upper.gateways, NULL,
-		 "gateways of an upper cluster, to be its member while leading"),
+	OPT_URLS(
+		0, "upper", struct config, host.upper.gateways, NULL,
+		"gateways of an upper cluster, to be its member while leading"),
 	OPT_URLS(0, "upper-join", struct config, host.upper.joins, NULL,
 		 "join the upper cluster by these members of it instead"),
 	OPT_ADDR(0, "upper-listen", struct config, host.upper.listen, NULL,
@@ -62,6 +63,10 @@ static const struct opt opts[] = {
 		"members that make the cluster ready; 0: those it has"),
 	OPT_BOOL(0, "keep-membership", struct config, host.node.keep_membership,
 		 "stay a member while stopped, for a restart soon"),
+	OPT_BOOL(0, "check", struct config, host.check,
+		 "look for damage in the database of the stopped node, and "
+		 "end",
+		 .flag_only = true),
 	OPT_BOOL(0, "rejoin", struct config, host.rejoin,
 		 "when removed by the others, join again as a new member"),
 	OPT_PAIRS(0, "on-message", struct config, host.on_message, "TYPE=CMD",
@@ -113,11 +118,18 @@ static const struct prog prog = {
 		"with a prompt on a terminal: the names of the programs "
 		"without gfl-, which run for this node, and list l send "
 		"broadcast leader status s refresh help h quit q; it exits 1 "
-		"if one of them failed.",
+		"if one of them failed. With --check it only looks through "
+		"--db, whose node is stopped: the file, the vote, the "
+		"snapshot, the chain of entries, and the state that they "
+		"make; it prints what it found, and exits 70 with the row "
+		"where that is damaged, 7 if a node has the file. A node that "
+		"starts on a damaged log names the row as well, and has the "
+		"leader send again what was lost; one that is alone refuses.",
 	.example =
 		"gfl-node --node-id 1 -g http://127.0.0.1:8090\n"
 		"gfl-node --bootstrap --listen 127.0.0.1:8901\n"
 		"gfl-node --join http://127.0.0.1:8901\n"
+		"gfl-node --check --db /var/lib/gfl/node-1.db\n"
 		"gfl-node --on-message 7=./on-work --on lost='logger -t gfl'\n"
 		"echo 'send 2 hello' | gfl-node -i",
 	.opts = opts,

@@ -137,7 +137,7 @@ _gfl_log()
 	*)
 		case $cur in
 		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --from --to --follow --db --linearizable --help --version --quiet --verbose --config --show-config --log-level --log-format --base --delta --trainers' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W 'list follow append' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'list follow append compact verify' -- "$cur");;
 		esac;;
 	esac
 }
@@ -209,7 +209,7 @@ _gfl_node()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --on-gateway-failure --upper --upper-join --upper-listen --upper-advertise --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --snapshot-after --max-voters --client-num --keep-membership --rejoin --on-message --on --handler-timeout --handler-tries --interactive --errexit --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --on-gateway-failure --upper --upper-join --upper-listen --upper-advertise --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --snapshot-after --max-voters --client-num --keep-membership --check --rejoin --on-message --on --handler-timeout --handler-tries --interactive --errexit --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

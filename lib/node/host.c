@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "node/cluster.h"
+#include "node/check.h"
 #include "node/repl.h"
 #include "wire/tls.h"
 
@@ -401,7 +402,9 @@ static int begin(struct host *h, struct err *err)
 				      : mem_str("node.db");
 	int rc = daemon_db(&path, &cfg->daemon, file, err);
 
-	if (!rc)
+	if (!rc && cfg->check)
+		rc = check_file(path, true, &(struct out_opts){0}, err);
+	else if (!rc)
 		rc = serve(h, path, err);
 	if (rc && err->code == ERR_RESOURCE_EXHAUSTED && !id && !cfg->daemon.db)
 		err_hint(err, "another node of this machine is told apart by "

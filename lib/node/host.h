@@ -25,6 +25,7 @@ struct host_config {
 	bool rejoin;      /* when removed, join as a new member */
 	bool interactive; /* words from standard input, see repl.h */
 	bool errexit;     /* of those, one that fails is the last */
+	bool check;       /* only look for damage in the database, and say */
 	/* At HUP: read the configuration again into out, of which on_message
 	 * and on are taken. */
 	int (*reload)(struct host_config *out, void *arg, struct err *err);

@@ -229,6 +229,7 @@ static void serve(struct node *n)
 	registry_serve(n);
 	reports_serve(n);
 	watch_serve(n);
+	upkeep_serve(n);
 	mail_serve(n);
 	server_metrics(n->server, node_metrics, n);
 	timer_every(&n->tick, n->loop, TICK_MS, on_tick, n);

@@ -212,6 +212,9 @@ void conductor_close(struct node *n);
 
 /* watch.c: streams of what is applied. */
 void watch_serve(struct node *n);
+
+/* upkeep.c: what people do with the log of this node. */
+void upkeep_serve(struct node *n);
 void watch_restored(struct node *n);
 void watch_applied(struct node *n, const struct raft_entry *e,
 		   Gfl__V1__Entry *entry);

@@ -162,6 +162,17 @@ int driver_read(struct driver *d, driver_read_fn *done, void *arg,
  * leader. */
 int driver_transfer(struct driver *d, int64_t to, struct err *err) MUST_CHECK;
 
+/* Take a snapshot now, and forget the entries that it stands for, but those
+ * that a member that answers has yet to get. done runs once that is durable, or
+ * failed, even if the driver was closed meanwhile: index is the snapshot's,
+ * first that of the oldest entry that is kept.
+ * FAILED_PRECONDITION when nothing is applied yet, UNAVAILABLE while another is
+ * being stored, taken or sent. */
+typedef void driver_compact_fn(const struct err *err, int64_t index,
+			       int64_t first, void *arg);
+int driver_compact(struct driver *d, driver_compact_fn *done, void *arg,
+		   struct err *err) MUST_CHECK;
+
 /* A member's URL is another now: use it at once, without waiting out the
  * failures of the old one. */
 void driver_url_changed(struct driver *d, int64_t id);

@@ -22,6 +22,8 @@ struct saving {
 	struct driver *d; /* NULL: it was closed */
 	struct raft_image image;
 	int64_t first;
+	driver_compact_fn *done; /* or NULL */
+	void *arg;
 };
 
 static struct raft_snapshot copy_of(const struct raft_snapshot *s)
@@ -206,6 +208,7 @@ static void on_stored(const struct err *err, void *arg)
 {
 	struct saving *s = arg;
 	struct driver *d = s->d;
+	int64_t index = s->image.of.index;
 
 	if (d) {
 		d->saving = NULL;
@@ -215,7 +218,24 @@ static void on_stored(const struct err *err, void *arg)
 			use(d, s);
 		driver_wake(d);
 	}
+	if (s->done)
+		s->done(err, index, s->first, s->arg);
 	saving_free(s);
+}
+
+/* What the snapshot is of, and what it stands for, is set. */
+static int save(struct driver *d, struct saving *s, struct err *err)
+{
+	int rc;
+
+	s->d = d;
+	fill(d, &s->image);
+	rc = writer_post(d->cfg.writer, store, on_stored, s, err);
+	if (rc)
+		return rc;
+	d->saving = s;
+	d->grown = 0;
+	return 0;
 }
 
 void driver_save_snapshot(struct driver *d)
@@ -227,16 +247,52 @@ void driver_save_snapshot(struct driver *d)
 	    raft_sends_snapshot(d->raft) || !raft_snapshot_now(d->raft, &now))
 		return;
 	s = mem_zero(1, sizeof(*s));
-	s->d = d;
 	s->image.of = copy_of(&now);
 	s->first = first_kept(d, now.index);
-	fill(d, &s->image);
-	if (writer_post(d->cfg.writer, store, on_stored, s, NULL)) {
+	if (save(d, s, NULL))
 		saving_free(s); /* the queue is full: in a later turn */
-		return;
-	}
-	d->saving = s;
-	d->grown = 0;
+}
+
+static int may_compact(const struct driver *d, struct err *err)
+{
+	struct raft_status s;
+
+	raft_status(d->raft, &s);
+	if (!d->cfg.on_save || !s.applied)
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "node %lld has applied nothing yet",
+			       (long long)s.id);
+	if (s.failed)
+		return err_set(err, ERR_UNAVAILABLE,
+			       "node %lld has a disk that failed",
+			       (long long)s.id);
+	if (d->saving || raft_sends_snapshot(d->raft) || s.applied < s.snapshot)
+		return err_set(err, ERR_UNAVAILABLE,
+			       "a snapshot is being stored, taken or sent");
+	return 0;
+}
+
+int driver_compact(struct driver *d, driver_compact_fn *done, void *arg,
+		   struct err *err)
+{
+	int64_t needed = raft_needed(d->raft);
+	struct raft_snapshot now;
+	struct saving *s;
+	int rc = may_compact(d, err);
+
+	if (rc)
+		return rc;
+	if (!raft_snapshot_now(d->raft, &now))
+		now = d->image.of; /* the same once more, without entries */
+	s = mem_zero(1, sizeof(*s));
+	s->image.of = copy_of(&now);
+	s->first = needed <= now.index ? needed : now.index + 1;
+	s->done = done;
+	s->arg = arg;
+	rc = save(d, s, err);
+	if (rc)
+		saving_free(s);
+	return rc;
 }
 
 void driver_drop_snapshots(struct driver *d)

@@ -116,6 +116,12 @@ struct rpc_method {
 	X(NODE_READ_INDEX, "/gfl.v1.NodeService/ReadIndex",                    \
 	  gfl__v1__read_index_request, gfl__v1__read_index_response, UNARY,    \
 	  CONTROL, true, OPEN)                                                 \
+	X(NODE_VERIFY_LOG, "/gfl.v1.NodeService/VerifyLog",                    \
+	  gfl__v1__verify_log_request, gfl__v1__verify_log_response, UNARY,    \
+	  CONTROL, true, GUARDED)                                              \
+	X(NODE_COMPACT_LOG, "/gfl.v1.NodeService/CompactLog",                  \
+	  gfl__v1__compact_log_request, gfl__v1__compact_log_response, UNARY,  \
+	  CONTROL, true, GUARDED)                                              \
 	X(NODE_JOIN, "/gfl.v1.NodeService/Join", gfl__v1__join_request,        \
 	  gfl__v1__join_response, UNARY, CONTROL, true, GUARDED)               \
 	X(NODE_LEAVE, "/gfl.v1.NodeService/Leave", gfl__v1__leave_request,     \

@@ -1,5 +1,6 @@
 # Logs that are replaced by snapshots.
 
+bats_require_minimum_version 1.5.0
 load helpers
 
 append_many() { # COUNT - entries, the last one's index is printed
@@ -127,4 +128,62 @@ rows() { # ID - of its file's log
 	committed "$sick" "$last"
 	last=$(append_many 3)
 	committed "$sick" "$last"
+}
+
+@test "gfl-log compact puts a snapshot in the place of the log" {
+	cluster 1
+	last=$(append_many 10)
+	gfl-log compact >said
+	[ "$(cut -f1 said)" -ge "$last" ]
+	[ "$(cut -f2 said)" -eq $(($(cut -f1 said) + 1)) ]
+	[ "$(rows 1)" -eq 0 ]
+	[ -z "$(gfl-log --to "$last")" ]
+	[ "$(gfl-log compact)" = "$(cat said)" ] # nothing new
+	last=$(append_many 2)
+	gfl-log compact
+	crash n1
+	again n1
+	gfl-wait leader -t 20
+	next=$(append_many 1)
+	[ "$next" -gt "$last" ]
+	fails 2 gfl-log compact --db n1.db
+}
+
+@test "gfl-log verify and gfl-node --check find what is damaged, and say where" {
+	export GFL_SNAPSHOT_AFTER=2K
+	cluster 1
+	last=$(append_many 40)
+	gfl-log verify -o jsonl |
+		jq -es 'map(.part) == ["schema", "node", "hard_state",
+			"snapshot", "log", "entries", "state"] and
+			all(.damaged | not)'
+	gfl-log verify --db n1.db | grep -q "^log.false.entries"
+	grep -q "of entry $((last - 1)):\|of entry $last:" \
+		<(gfl-log verify --db n1.db -F found)
+	fails 7 gfl-node --check --db n1.db
+	[[ $said == *"n1.db is in use by process"* ]]
+	sqlite3 n1.db "UPDATE log SET data = x'00' WHERE idx = $last"
+	run -70 gfl-log verify
+	[[ $output == *"n1.db is damaged: log entry $last does not have"* ]]
+	[ "$(append_many 1)" -gt "$last" ] # what it serves is whole
+	stop n1
+	run -70 gfl-node --check --db n1.db
+	[[ $output == *"log	true	n1.db is damaged: log entry $last "* ]]
+	fails 1 gfl-node --check --db missing.db
+	[ ! -e missing.db.lock ]
+}
+
+@test "gfl-node --check reads a file that is whole, and changes nothing" {
+	cluster 1
+	append_many 3
+	stop n1 gw
+	sha256sum n1.db >before
+	gfl-node --check --db n1.db >found
+	sha256sum -c before
+	grep -q '^file	false	whole$' found
+	grep -q '^state	false	of entry .*: 1 members, 0 trainers, 0 runs$' found
+	fails 5 gfl-node --check --db gw.db
+	sqlite3 n1.db 'UPDATE hard_state SET vote = 7'
+	run -70 gfl-node --check --db n1.db
+	[[ $output == *"hard_state	true	n1.db is damaged: the hard state"* ]]
 }
