@@ -1,4 +1,4 @@
-#include "plan/coordinator.h"
+#include "plan/coordinator_impl.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -16,34 +16,6 @@ const struct coordinator_opts coordinator_defaults = {
 };
 
 enum { WITNESSES = 2 };
-
-/* What a leader knows of a trainer. run is that of round and accuracy. */
-struct known {
-	int64_t id, heard_ms;
-	bool live; /* in the committed set when last looked at */
-	int64_t run, round;
-	double accuracy;
-};
-
-/* Misses in a row of exchanges with peer, as trainer saw them. */
-struct missed {
-	int64_t trainer, peer;
-	int times;
-};
-
-struct coordinator {
-	struct coordinator_opts opts;
-	int64_t since_ms; /* leader since */
-	struct known *known;
-	size_t nknown, known_cap;
-	struct missed *missed;
-	size_t nmissed, missed_cap;
-	struct bandwidth_meter meter;
-	int64_t bandwidth_ms; /* of the last bandwidth act */
-	int64_t enough_ms;    /* when two trainers were last live */
-	int64_t slowest;      /* round of the run's slowest, or -1 */
-	int64_t slowest_ms;   /* since when it is at that */
-};
 
 struct coordinator *coordinator_new(const struct coordinator_opts *opts,
 				    int64_t now_ms)
@@ -65,17 +37,9 @@ void coordinator_free(struct coordinator *c)
 	free(c);
 }
 
-static struct known *find(const struct coordinator *c, int64_t id)
-{
-	for (size_t i = 0; i < c->nknown; i++)
-		if (c->known[i].id == id)
-			return &c->known[i];
-	return NULL;
-}
-
 static struct known *know(struct coordinator *c, int64_t id)
 {
-	struct known *k = find(c, id);
+	struct known *k = coordinator_find(c, id);
 
 	if (k)
 		return k;
@@ -93,6 +57,7 @@ void coordinator_slept(struct coordinator *c, int64_t slept_ms)
 {
 	c->since_ms += slept_ms;
 	c->enough_ms += slept_ms;
+	c->slowest_ms += slept_ms;
 	for (size_t i = 0; i < c->nknown; i++)
 		c->known[i].heard_ms += slept_ms;
 }
@@ -150,56 +115,6 @@ void coordinator_measured(struct coordinator *c, int64_t from, int64_t to,
 	bandwidth_measured(&c->meter, from, to, bps);
 }
 
-static int64_t round_of(const struct coordinator *c, int64_t run, int64_t id)
-{
-	const struct known *k = find(c, id);
-
-	return k && k->run == run ? k->round : -1;
-}
-
-/* The highest round of the run that any live trainer has reported, or -1. */
-static int64_t fastest(const struct coordinator *c,
-		       const struct coordinator_view *v)
-{
-	int64_t most = -1;
-
-	for (size_t i = 0; v->run && i < v->ntrainers; i++) {
-		int64_t t = round_of(c, v->run->id, v->trainers[i].id);
-
-		if (v->trainers[i].runs && t > most)
-			most = t;
-	}
-	return most;
-}
-
-static void note_slowest(struct coordinator *c,
-			 const struct coordinator_view *v, int64_t now_ms)
-{
-	int64_t least = INT64_MAX;
-
-	for (size_t i = 0; v->run && i < v->ntrainers; i++) {
-		int64_t t = round_of(c, v->run->id, v->trainers[i].id);
-
-		if (v->trainers[i].runs && t < least)
-			least = t;
-	}
-	if (least != c->slowest)
-		c->slowest_ms = now_ms;
-	c->slowest = least;
-}
-
-/* The round that plans are to be ahead of. Along a graph with few edges many
- * rest, and rests cost nothing: so that nobody runs far ahead of whom he is to
- * meet, it is that of the slowest, unless it is at it for a round's deadline. */
-static int64_t front(const struct coordinator *c,
-		     const struct coordinator_view *v, int64_t now_ms)
-{
-	int64_t most = fastest(c, v);
-	bool moves = now_ms - c->slowest_ms < (int64_t)v->run->deadline_ms;
-
-	return v->graph->n && moves && c->slowest < most ? c->slowest : most;
-}
-
 /* --- who is down --------------------------------------------------------- */
 
 static void because(struct coordinator_act *act, const char *fmt, ...)
@@ -236,7 +151,7 @@ static int misses_seen(const struct coordinator *c,
 
 static int64_t silence(const struct coordinator *c, int64_t id, int64_t now_ms)
 {
-	const struct known *k = find(c, id);
+	const struct known *k = coordinator_find(c, id);
 
 	return now_ms - (k ? k->heard_ms : c->since_ms);
 }
@@ -294,24 +209,15 @@ static bool look_for_down(struct coordinator *c,
 
 /* --- the run's end ------------------------------------------------------- */
 
-static size_t runners(const struct coordinator_view *v)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < v->ntrainers; i++)
-		n += v->trainers[i].runs;
-	return n;
-}
-
 static bool all_at_end(const struct coordinator *c,
 		       const struct coordinator_view *v)
 {
 	for (size_t i = 0; i < v->ntrainers; i++)
 		if (v->trainers[i].runs &&
-		    round_of(c, v->run->id, v->trainers[i].id) <
+		    coordinator_round_of(c, v->run->id, v->trainers[i].id) <
 			    v->run->rounds - 1)
 			return false;
-	return runners(v) > 0;
+	return coordinator_runners(v) > 0;
 }
 
 /* The mean of the last accuracies; NAN unless every trainer has one. */
@@ -321,7 +227,7 @@ static double mean_accuracy(const struct coordinator *c,
 	double sum = 0;
 
 	for (size_t i = 0; i < v->ntrainers; i++) {
-		const struct known *k = find(c, v->trainers[i].id);
+		const struct known *k = coordinator_find(c, v->trainers[i].id);
 
 		if (!v->trainers[i].runs)
 			continue;
@@ -329,7 +235,7 @@ static double mean_accuracy(const struct coordinator *c,
 			return NAN;
 		sum += k->accuracy;
 	}
-	return sum / (double)runners(v);
+	return sum / (double)coordinator_runners(v);
 }
 
 static bool look_for_end(struct coordinator *c,
@@ -358,35 +264,11 @@ static bool look_for_end(struct coordinator *c,
 
 /* --- plans --------------------------------------------------------------- */
 
-/* The first round that needs a plan now, or -1. Where the fastest has finished,
- * the last is planned for those who have not. */
-static int64_t round_to_plan(const struct coordinator *c,
-			     const struct coordinator_view *v, int64_t now_ms)
-{
-	int64_t run = v->run->id, planned = plans_epoch(v->plans, run);
-	int64_t next = fastest(c, v) + 1;
-	int64_t end = plans_end(v->plans, run);
-
-	if (next >= v->run->rounds)
-		next = v->run->rounds - 1;
-	if (!planned)
-		return runners(v) >= 2 && runners(v) >=
-						  (size_t)v->run->min_trainers
-			       ? next
-			       : -1;
-	if (planned < v->epoch)
-		return runners(v) > 0 ? next : -1;
-	if (end >= v->run->rounds ||
-	    front(c, v, now_ms) + 1 < end - PLAN_ROUNDS / 2)
-		return -1;
-	return end > next ? end : next;
-}
-
 static bool look_for_plan(struct coordinator *c,
 			  const struct coordinator_view *v, int64_t now_ms,
 			  struct coordinator_act *act)
 {
-	int64_t t0 = round_to_plan(c, v, now_ms);
+	int64_t t0 = coordinator_round_to_plan(c, v, now_ms);
 
 	if (t0 < 0)
 		return false;
@@ -442,8 +324,8 @@ enum coordinator_kind coordinator_next(struct coordinator *c,
 {
 	*act = (struct coordinator_act){0};
 	note_arrivals(c, v, now_ms);
-	note_slowest(c, v, now_ms);
-	if (runners(v) >= 2 || !v->run)
+	coordinator_note_slowest(c, v, now_ms);
+	if (coordinator_runners(v) >= 2 || !v->run)
 		c->enough_ms = now_ms;
 	if (!look_for_down(c, v, now_ms, act) &&
 	    !(v->run && look_for_end(c, v, now_ms, act)) &&
