@@ -91,27 +91,29 @@ static void draw_values(struct graph_out *g, double low, double high,
 					 low + (high - low) * rand_unit(&r));
 }
 
-/* "LOW:HIGH", either as one of the two readers takes it. */
-static int parse_range(const char *text, bool sizes, double *low, double *high,
+/* "0.5", or a size: "10M". */
+static bool number(const char *text, double *x)
+{
+	int64_t bytes;
+	struct err err;
+	char *end;
+
+	*x = strtod(text, &end);
+	if (end != text && !*end)
+		return true;
+	if (value_size(text, &bytes, &err))
+		return false;
+	*x = (double)bytes;
+	return true;
+}
+
+static int parse_range(const char *text, double *low, double *high,
 		       struct err *err)
 {
 	const char *colon = strchr(text, ':');
-	char *first = mem_dup(text, colon ? (size_t)(colon - text) : 0),
-	     *end[2];
-	int64_t bytes[2] = {0};
-	bool ok = colon != NULL;
+	char *first = mem_dup(text, colon ? (size_t)(colon - text) : 0);
+	bool ok = colon && number(first, low) && number(colon + 1, high);
 
-	if (ok && sizes) {
-		ok = !value_size(first, &bytes[0], err) &&
-		     !value_size(colon + 1, &bytes[1], err);
-		*low = (double)bytes[0];
-		*high = (double)bytes[1];
-	} else if (ok) {
-		*low = strtod(first, &end[0]);
-		*high = strtod(colon + 1, &end[1]);
-		ok = end[0] != first && !*end[0] && end[1] != colon + 1 &&
-		     !*end[1];
-	}
 	free(first);
 	if (ok && *low > 0 && *low <= *high && isfinite(*high))
 		return 0;
@@ -168,7 +170,7 @@ static int fill_bandwidth(struct graph_out *g, const struct config *cfg,
 	int rc;
 
 	if (!strncmp(cfg->bandwidth, "uniform:", 8)) {
-		if (parse_range(cfg->bandwidth + 8, true, &low, &high, err))
+		if (parse_range(cfg->bandwidth + 8, &low, &high, err))
 			return err_wrap(err, "--bandwidth");
 		draw_values(g, low, high, cfg->seed);
 		return 0;
@@ -192,7 +194,7 @@ static int fill_values(struct graph_out *g, const struct config *cfg,
 			       "print");
 	if (cfg->bandwidth)
 		return fill_bandwidth(g, cfg, err);
-	if (cfg->weights && parse_range(cfg->weights, false, &low, &high, err))
+	if (cfg->weights && parse_range(cfg->weights, &low, &high, err))
 		return err_wrap(err, "--weights");
 	draw_values(g, low, high, cfg->seed);
 	return 0;
@@ -235,17 +237,19 @@ static void print_matrix(const struct graph_out *g)
 
 static void print_dot(const struct graph_out *g)
 {
-	const char *arrow = g->bandwidth ? "->" : "--";
-
 	printf("%s gfl {\n", g->bandwidth ? "digraph" : "graph");
 	for (size_t i = 0; i < g->n; i++)
-		for (size_t j = 0; j < g->n; j++)
-			if (shown(g, i, j) && g->value[i * g->n + j] != 1)
-				printf("\t%zu %s %zu [label=\"%.3g\"];\n",
-				       i + 1, arrow, j + 1,
-				       g->value[i * g->n + j]);
-			else if (shown(g, i, j))
-				printf("\t%zu %s %zu;\n", i + 1, arrow, j + 1);
+		for (size_t j = 0; j < g->n; j++) {
+			double x = g->value[i * g->n + j];
+
+			if (!shown(g, i, j))
+				continue;
+			printf("\t%zu %s %zu", i + 1,
+			       g->bandwidth ? "->" : "--", j + 1);
+			if (x != 1)
+				printf(" [label=\"%.3g\"]", x);
+			puts(";");
+		}
 	puts("}");
 }
 

@@ -13,6 +13,7 @@
 #include "base/rand.h"
 #include "fl/exchange.h"
 #include "plan/coordinator.h"
+#include "plan/shape.h"
 
 enum { MAX = 9, PARAMS = 37, ROUNDS = 48, MAX_EVENTS = 4096 };
 
@@ -305,6 +306,36 @@ static void handle(struct sim *s, struct event *e)
 	drain(s, e->to);
 }
 
+/* Every other cluster has a topology, by chance. */
+static void draw_graph(struct graph *g, size_t n, uint64_t seed)
+{
+	struct shape shape = {.kind = SHAPE_RANDOM, .n = n, .seed = seed};
+	unsigned char edge[MAX * MAX] = {0};
+
+	if (seed % 2)
+		return;
+	CHECK(!shape_make(&shape, edge, NULL));
+	for (size_t i = 0; i < n * n; i++) {
+		struct graph_edge e = {(int64_t)(i / n) + 1,
+				       (int64_t)(i % n) + 1, 1};
+
+		if (edge[i] && e.a < e.b)
+			graph_apply(g, &e, 1, 1);
+	}
+}
+
+/* The next plan, all of whose pairs are of the topology. */
+static void plan_on(struct sim *s, const struct coordinator_view *v, int64_t t)
+{
+	struct plan *p = coordinator_plan(v, t);
+
+	for (size_t i = 0; i < p->nrounds; i++)
+		for (size_t j = 0; j < p->rounds[i].npairs; j++)
+			CHECK(graph_weight(v->graph, p->rounds[i].pairs[j].a,
+					   p->rounds[i].pairs[j].b) > 0);
+	CHECK(plans_take(&s->plans, p));
+}
+
 static void setup(struct sim *s, uint64_t seed, bool crashes)
 {
 	struct coordinator_trainer ids[MAX];
@@ -314,13 +345,13 @@ static void setup(struct sim *s, uint64_t seed, bool crashes)
 				      .c = 5,
 				      .deadline_ms = 300};
 	struct bandwidth none = {0};
-	struct graph any = {0};
+	struct graph graph = {0};
 	struct coordinator_view v = {.epoch = 1,
 				     .trainers = ids,
 				     .run = &run,
 				     .plans = &s->plans,
 				     .bandwidth = &none,
-				     .graph = &any};
+				     .graph = &graph};
 
 	*s = (struct sim){.seed = seed, .r = {seed}};
 	s->n = 2 + (int)rand_below(&s->r, MAX - 1);
@@ -330,8 +361,10 @@ static void setup(struct sim *s, uint64_t seed, bool crashes)
 	for (int i = 0; i < s->n; i++)
 		ids[i] = (struct coordinator_trainer){i + 1, true};
 	v.ntrainers = (size_t)s->n;
+	draw_graph(&graph, v.ntrainers, seed);
 	for (int64_t t = 0; t < ROUNDS; t += PLAN_ROUNDS)
-		CHECK(plans_take(&s->plans, coordinator_plan(&v, t)));
+		plan_on(s, &v, t);
+	graph_release(&graph);
 	for (int i = 0; i < s->n; i++) {
 		struct trainer *w = &s->all[i];
 
