@@ -2,16 +2,17 @@
 # bench.sh - run the benches in turn, several times, and print one table of the
 # medians. Ours and a peer's are always of the same run, one after the other.
 #
-#	bench.sh BUILD [train|rounds|proposals|unary|tensor|calls|hold|
-#		nodes|small|messages]...
+#	bench.sh BUILD [train|rounds|proposals|slowsync|failover|saturation|
+#		unary|tensor|calls|hold|nodes|small|messages]...
 #
-# BENCH_ROUNDS (5) and BENCH_SECONDS (1, of each measurement) may be set.
+# BENCH_ROUNDS (5) and BENCH_SECONDS (1, of each measurement; of saturation,
+# which comes once, a minute) may be set.
 set -eu
 here=$(dirname "$0")
 build=$1
 shift
-[ $# -gt 0 ] || set -- train rounds proposals unary tensor calls hold nodes \
-	small messages
+[ $# -gt 0 ] || set -- train rounds proposals slowsync failover saturation \
+	unary tensor calls hold nodes small messages
 seconds=${BENCH_SECONDS:-1}
 PATH=$build/bin:$PATH
 records=$(mktemp)
@@ -22,6 +23,8 @@ bench() {
 	train) "$here/train.sh" "$build/test/bench/train_bench" "$seconds" ;;
 	rounds) "$here/rounds.sh" ;;
 	proposals) "$here/proposals.sh" "$seconds" ;;
+	slowsync) "$here/proposals.sh" "$seconds" slow ;;
+	failover) "$here/failover.sh" 10 ;;
 	unary) "$here/unary.sh" "$build" "$seconds" ;;
 	tensor) "$here/tensor.sh" "$build" ;;
 	messages) "$here/messages.sh" ;;
@@ -35,8 +38,10 @@ bench() {
 
 table() {
 	sort -k1,2 -k3,3g "$records" | awk -F'\t' '
-	function median(k) {
-		return n[k] ? at[k, int((n[k] + 1) / 2)] : ""
+	function median(k) { # or the largest, of what is called so
+		if (!n[k])
+			return ""
+		return at[k, index(k, "_max" SUBSEP) ? n[k] : int((n[k] + 1) / 2)]
 	}
 	function shown(v) {
 		return v == "" ? "-" : sprintf(v < 100 ? "%.3g" : "%.0f", v)
@@ -60,12 +65,13 @@ table() {
 for round in $(seq "${BENCH_ROUNDS:-5}"); do
 	for name; do
 		echo "round $round: $name" >&2
-		bench "$name" >>"$records"
+		[ "$name" = saturation ] || bench "$name" >>"$records"
 	done
 done
-for name; do
-	[ "$name" = train ] || continue
-	echo "accuracy" >&2
-	"$here/train.sh" "$build/test/bench/train_bench" accuracy >>"$records"
+for name; do # once is enough
+	case $name in
+	train) "$here/train.sh" "$build/test/bench/train_bench" accuracy ;;
+	saturation) "$here/saturation.sh" "${BENCH_SECONDS:-60}" ;;
+	esac >>"$records"
 done
 table

@@ -1,7 +1,7 @@
 # cluster.sh - sourced by the benches: processes that end with the script.
 #
 # $dir is a directory of its own, removed at the end; start NAME PROGRAM... runs
-# a daemon of gfl and returns when it serves.
+# a daemon of gfl (behind the words of $around) and returns when it serves.
 dir=$(mktemp -d "${TMPDIR:-/tmp}/gfl-bench.XXXXXX")
 export XDG_STATE_HOME="$dir/state"
 pids=
@@ -27,11 +27,14 @@ launch() { # NAME PROGRAM ARGUMENT...
 	pids="$! $pids"
 }
 
-start() { # NAME PROGRAM ARGUMENT...
-	mkfifo "$dir/$1.ready"
+start() { # NAME PROGRAM ARGUMENT... - at $port, if that is set
+	[ -p "$dir/$1.ready" ] || mkfifo "$dir/$1.ready"
 	exec 8<>"$dir/$1.ready"
-	launch "$@" --listen 127.0.0.1:0 --port-file "$dir/$1.port" \
-		--ready-fd 8 --config none
+	name=$1
+	shift
+	# shellcheck disable=SC2086 # words on purpose
+	launch "$name" ${around:-} "$@" --listen "127.0.0.1:${port:-0}" \
+		--port-file "$dir/$name.port" --ready-fd 8 --config none
 	read -r _ <&8
 	exec 8<&-
 }
