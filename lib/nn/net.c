@@ -13,6 +13,7 @@ struct net {
 	void *state;
 	float *dlogits;
 	size_t room; /* floats at dlogits */
+	size_t each; /* values between the layers for one example */
 };
 
 /* Best first. */
@@ -45,6 +46,8 @@ int net_open(struct net **out, const struct model *m, const char *engine,
 	net = mem_zero(1, sizeof(*net));
 	net->model = m;
 	net->engine = e;
+	for (int i = 0; i < m->n_layers; i++)
+		net->each += shape_len(&m->layers[i].out);
 	if (e->open(&net->state, m, err)) {
 		free(net);
 		return (int)err->code;
@@ -79,6 +82,11 @@ static int check_batch(const struct net *net, const int32_t *labels, int n,
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "a batch of %d, expected 1 to %d", n,
 			       NET_BATCH_MAX);
+	if (net->each > NET_VALUES_MAX / (size_t)n)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a batch of %d has %zu values between the "
+			       "layers of each, expected at most %zu in all",
+			       n, net->each, NET_VALUES_MAX);
 	for (int i = 0; i < n; i++)
 		if (labels[i] < 0 || labels[i] >= net->model->classes)
 			return err_set(err, ERR_INVALID_ARGUMENT,

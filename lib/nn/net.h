@@ -13,6 +13,8 @@
 #include "nn/model.h"
 
 enum { NET_BATCH_MAX = 65536 };
+/* Values between the layers of one batch, and as many gradients: 4 GiB each. */
+#define NET_VALUES_MAX ((size_t)1 << 30)
 
 struct net;
 
@@ -37,7 +39,8 @@ const char *net_engine(const struct net *net);
 void net_threads(struct net *net, int threads);
 
 /* Forward and backward: n examples x (n times the model's input, row by row),
- * their labels, below the model's classes (else INVALID_ARGUMENT). values is a
+ * their labels, below the model's classes (else INVALID_ARGUMENT); what lies
+ * between the layers must be within NET_VALUES_MAX. values is a
  * flat vector, whose buffers move; grads, as many as there are parameters, is
  * overwritten by the gradient of the batch's mean loss. */
 int net_grad(struct net *net, float *values, const float *x,

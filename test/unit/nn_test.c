@@ -341,6 +341,11 @@ TEST(net_refuses_a_label_beyond_the_classes_and_an_unknown_engine)
 	CHECK_INT(net_eval(r.net, r.params, r.x, r.labels, 2, &score, &err),
 		  ERR_INVALID_ARGUMENT);
 	CHECK_STR(err.msg, "label 2, but the model has 2 classes");
+	rig_release(&r);
+	rig_init(&r, "input 1 64 64; conv 4096 1; avgpool; dense 2", "ref", 65);
+	CHECK_INT(net_eval(r.net, r.params, r.x, r.labels, 65, &score, &err),
+		  ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "a batch of 65 has 16781314 values between");
 	CHECK_INT(net_open(&net, r.m, "abacus", &err), ERR_INVALID_ARGUMENT);
 	CHECK_STR(err.msg, "no engine \"abacus\" in this build");
 	rig_release(&r);
