@@ -274,7 +274,7 @@ _gfl_run()
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--scheme) mapfile -t COMPREPLY < <(compgen -W 'strat dense' -- "$cur");;
-	--dtype) mapfile -t COMPREPLY < <(compgen -W 'f32' -- "$cur");;
+	--dtype) mapfile -t COMPREPLY < <(compgen -W 'f32 bf16' -- "$cur");;
 	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto saps age random ring all none' -- "$cur");;
 	*)
 		case $cur in

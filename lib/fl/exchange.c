@@ -103,10 +103,35 @@ void exchange_begin(struct exchange *e, int64_t run, float *x, uint32_t n,
 	e->run = run;
 	e->x = x;
 	e->n = n;
+	e->bf16 = false;
 	e->layout = layout;
 	e->at = -1;
 	e->epoch = 0;
 	e->phase = IDLE;
+}
+
+void exchange_bf16(struct exchange *e)
+{
+	e->bf16 = true;
+}
+
+size_t exchange_size(const struct exchange *e, uint32_t k)
+{
+	return (size_t)k * (e->bf16 ? 2 : 4);
+}
+
+static bool all_finite(const struct exchange *e, const void *values)
+{
+	return e->bf16 ? sparsify_finite_bf16(values, e->k)
+		       : sparsify_finite(values, e->k);
+}
+
+void exchange_merge(struct exchange *e, const struct exchange_message *m)
+{
+	if (e->bf16)
+		sparsify_average_bf16(e->x, e->idx, e->k, m->values);
+	else
+		sparsify_average(e->x, e->idx, e->k, m->values);
 }
 
 /* --- the round we are at ------------------------------------------------ */
@@ -119,11 +144,14 @@ static bool snapshot(struct exchange *e)
 
 	e->k = mask_count(e->n, r->c);
 	e->idx = mem_grow(e->idx, &e->idx_cap, e->k, sizeof(*e->idx));
-	e->mine = mem_grow(e->mine, &e->mine_cap, (size_t)e->k * 4, 1);
+	e->mine = mem_grow(e->mine, &e->mine_cap, exchange_size(e, e->k), 1);
 	mask_indices(&m, e->idx);
 	e->digest = mask_digest(&m, e->idx);
-	sparsify_gather(e->x, e->idx, e->k, e->mine);
-	return sparsify_finite(e->mine, e->k);
+	if (e->bf16)
+		sparsify_gather_bf16(e->x, e->idx, e->k, e->mine);
+	else
+		sparsify_gather(e->x, e->idx, e->k, e->mine);
+	return all_finite(e, e->mine);
 }
 
 struct exchange_key exchange_key_now(const struct exchange *e)
@@ -149,13 +177,17 @@ int exchange_check(const struct exchange *e, const struct exchange_message *m,
 			       "another mask: digest %016llx, not %016llx",
 			       (unsigned long long)m->digest,
 			       (unsigned long long)e->digest);
-	if (m->k != e->k || m->len != (size_t)e->k * 4)
+	if (m->bf16 != e->bf16)
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "values of %d bytes each, not %d",
+			       m->bf16 ? 2 : 4, e->bf16 ? 2 : 4);
+	if (m->k != e->k || m->len != exchange_size(e, e->k))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%u values in %zu bytes, not %u in %zu", m->k,
-			       m->len, e->k, (size_t)e->k * 4);
+			       m->len, e->k, exchange_size(e, e->k));
 	if (crc32c_of(0, m->values, m->len) != m->crc)
 		return err_set(err, ERR_DATA_LOSS, "checksum does not match");
-	if (!sparsify_finite(m->values, m->k))
+	if (!all_finite(e, m->values))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "values that are not finite");
 	return 0;
@@ -164,7 +196,7 @@ int exchange_check(const struct exchange *e, const struct exchange_message *m,
 static void send(struct exchange *e)
 {
 	struct exchange_out *out = exchange_push(e, EXCHANGE_SEND);
-	size_t len = (size_t)e->k * 4;
+	size_t len = exchange_size(e, e->k);
 
 	out->peer = e->round.peer;
 	out->message = (struct exchange_message){
@@ -175,6 +207,7 @@ static void send(struct exchange *e)
 		.crc = crc32c_of(0, e->mine, len),
 		.values = e->mine,
 		.len = len,
+		.bf16 = e->bf16,
 	};
 	e->phase = SENT;
 	e->retry_ms = INT64_MAX;
@@ -225,7 +258,7 @@ void exchange_reply(struct exchange *e, const struct exchange_message *m,
 	} else if (rc) {
 		exchange_done(e, EXCHANGE_REFUSED, err.msg);
 	} else {
-		sparsify_average(e->x, e->idx, e->k, m->values);
+		exchange_merge(e, m);
 		exchange_done(e, EXCHANGE_MERGED, "");
 	}
 }

@@ -34,6 +34,7 @@ struct exchange_message {
 	uint32_t k, crc; /* number of values; crc32c of them */
 	const void *values;
 	size_t len;
+	bool bf16; /* values have 2 bytes each, not 4 */
 };
 
 /* A round that a trainer has come to: its local steps are done. */
@@ -85,6 +86,10 @@ void exchange_free(struct exchange *e);
  * Held requests and kept answers of other runs go. */
 void exchange_begin(struct exchange *e, int64_t run, float *x, uint32_t n,
 		    uint64_t layout);
+
+/* Values travel as bfloat16, not as float32, from exchange_begin() to the next.
+ * The peers must agree. */
+void exchange_bf16(struct exchange *e);
 
 /* We are at a round, later than any before. Gives SEND, DONE, ANSWER of a
  * request that was held, or nothing: then the peer has until the deadline. */

@@ -32,6 +32,7 @@ struct exchange {
 	int64_t self, run;
 	uint64_t layout;
 	float *x; /* the model, borrowed */
+	bool bf16;
 	uint32_t n;
 	int64_t at;    /* the last round arrived at, or -1 */
 	int64_t epoch; /* the newest heard of */
@@ -42,7 +43,7 @@ struct exchange {
 	struct exchange_round round;
 	uint32_t k, *idx;
 	uint64_t digest;
-	char *mine; /* our values on arrival, 4k bytes */
+	char *mine; /* our values on arrival, as they travel */
 	size_t idx_cap, mine_cap;
 	int64_t deadline_ms, retry_ms, backoff_ms;
 	bool unsure; /* a request may have been averaged, unanswered */
@@ -61,6 +62,12 @@ struct exchange_out *exchange_push(struct exchange *e,
 				   enum exchange_out_kind kind);
 void exchange_done(struct exchange *e, enum exchange_outcome outcome,
 		   const char *why);
+
+/* Bytes of k values as they travel. */
+size_t exchange_size(const struct exchange *e, uint32_t k);
+
+/* Average what came into the model. */
+void exchange_merge(struct exchange *e, const struct exchange_message *m);
 
 /* The key of the exchange of the round we are at. */
 struct exchange_key exchange_key_now(const struct exchange *e);

@@ -34,10 +34,11 @@ static void answer(struct exchange *e, uint64_t token, const struct kept *k)
 		.key = k->key,
 		.digest = k->digest,
 		.layout = k->layout,
-		.k = (uint32_t)(k->len / 4),
+		.k = (uint32_t)(k->len / exchange_size(e, 1)),
 		.crc = crc32c_of(0, k->values, k->len),
 		.values = k->values,
 		.len = k->len,
+		.bf16 = e->bf16,
 	};
 }
 
@@ -56,7 +57,7 @@ static const struct kept *keep_mine(struct exchange *e)
 			 .digest = e->digest,
 			 .layout = e->layout,
 			 .values = e->mine,
-			 .len = (size_t)e->k * 4};
+			 .len = exchange_size(e, e->k)};
 
 	return exchange_keep(e, &k);
 }
@@ -84,7 +85,7 @@ static void meet(struct exchange *e, const struct exchange_message *m,
 		return;
 	}
 	answer(e, token, keep_mine(e));
-	sparsify_average(e->x, e->idx, e->k, m->values);
+	exchange_merge(e, m);
 	exchange_done(e, EXCHANGE_MERGED, "");
 }
 

@@ -47,6 +47,8 @@ static void open_bridge(struct trainer *t, const Gfl__V1__Bridge *b)
 	exchange_begin(br->exchange, br->upper_run, t->run.learner->params,
 		       (uint32_t)t->run.learner->model->n,
 		       t->run.learner->model->layout);
+	if (!strcmp(spec->dtype, "bf16"))
+		exchange_bf16(br->exchange);
 	log_info("bridges", "trainer=%lld upper=%s place=%lld",
 		 (long long)t->id, br->upper_id, (long long)b->self);
 }

@@ -26,7 +26,7 @@ static void got_reply(struct trainer *t, const Gfl__V1__ExchangeResponse *r)
 	client_timing(t->client, &bytes, &us);
 	trainer_link(t, m.key.to, t->id, trainer_speed(bytes, us));
 	t->run.tally.bytes_received += (int64_t)bytes;
-	m.k = (uint32_t)(r->values.len / 4);
+	m.k = (uint32_t)(r->values.len / (m.bf16 ? 2 : 4));
 	m.crc = r->crc32c;
 	m.values = r->values.data;
 	m.len = r->values.len;
@@ -68,7 +68,7 @@ void trainer_fill_exchange(const struct trainer *t,
 	in->scheme = GFL__V1__SCHEME__STRAT;
 	in->c = round->c;
 	in->seed = round->seed;
-	in->dtype = GFL__V1__DTYPE__F32;
+	in->dtype = m->bf16 ? GFL__V1__DTYPE__BF16 : GFL__V1__DTYPE__F32;
 	in->mask_digest = m->digest;
 	in->crc32c = m->crc;
 	in->values.len = m->len;
@@ -219,15 +219,24 @@ static void asked_gone(struct call *call, void *arg)
 	free(a);
 }
 
+/* Bytes of a value; 0 of a type that we do not know. */
+static size_t value_size(const Gfl__V1__ExchangeRequest *r)
+{
+	return r->dtype == GFL__V1__DTYPE__F32	  ? 4
+	       : r->dtype == GFL__V1__DTYPE__BF16 ? 2
+						  : 0;
+}
+
 static int check_request(const struct trainer *t,
 			 const Gfl__V1__ExchangeRequest *r, struct err *err)
 {
 	bool ours = !*r->cluster_id && r->run == t->run.id;
 
-	if (r->scheme != GFL__V1__SCHEME__STRAT ||
-	    r->dtype != GFL__V1__DTYPE__F32)
+	const size_t size = value_size(r);
+
+	if (r->scheme != GFL__V1__SCHEME__STRAT || !size)
 		return err_set(err, ERR_UNIMPLEMENTED,
-			       "scheme %d, type %d: only STRAT of F32",
+			       "scheme %d, type %d: only STRAT of F32 or BF16",
 			       (int)r->scheme, (int)r->dtype);
 	if (r->run < 1 || r->epoch < 1 || r->round < 0 ||
 	    r->round >= STATE_ROUNDS_MAX || (ours && r->round >= t->run.rounds))
@@ -235,10 +244,10 @@ static int check_request(const struct trainer *t,
 			       "run %lld has no round %lld in epoch %lld",
 			       (long long)r->run, (long long)r->round,
 			       (long long)r->epoch);
-	if (r->values.len % 4 || r->values.len / 4 > UINT32_MAX)
+	if (r->values.len % size || r->values.len / size > UINT32_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%zu bytes are no float32 values",
-			       r->values.len);
+			       "%zu bytes are no values of %zu bytes",
+			       r->values.len, size);
 	return 0;
 }
 
@@ -271,10 +280,11 @@ static void take_request(struct trainer *t, struct exchange *e,
 		.key = {r->run, r->epoch, r->round, r->from, r->to},
 		.digest = r->mask_digest,
 		.layout = strtoull(r->layout_hash, NULL, 16),
-		.k = (uint32_t)(r->values.len / 4),
+		.k = (uint32_t)(r->values.len / value_size(r)),
 		.crc = r->crc32c,
 		.values = r->values.data,
 		.len = r->values.len,
+		.bf16 = r->dtype == GFL__V1__DTYPE__BF16,
 	};
 	struct asked *a = mem_zero(1, sizeof(*a));
 

@@ -123,6 +123,8 @@ static void begin(struct trainer *t, const Gfl__V1__Run *run)
 	exchange_begin(t->exchange, run->id, t->run.learner->params,
 		       (uint32_t)t->run.learner->model->n,
 		       t->run.learner->model->layout);
+	if (!strcmp(run->spec->dtype, "bf16"))
+		exchange_bf16(t->exchange);
 	t->run.fastest = fastest_reported(run);
 	if (resume_run(t))
 		trainer_begin_rounds(t, t->run.at);

@@ -124,8 +124,8 @@ int state_spec_check(Gfl__V1__RunSpec *spec, struct err *err)
 		return wrong(err, "layout_hash", "at most 64 bytes");
 	if (strcmp(spec->scheme, "strat") && strcmp(spec->scheme, "dense"))
 		return wrong(err, "scheme", "strat or dense");
-	if (strcmp(spec->dtype, "f32"))
-		return wrong(err, "dtype", "f32");
+	if (strcmp(spec->dtype, "f32") && strcmp(spec->dtype, "bf16"))
+		return wrong(err, "dtype", "f32 or bf16");
 	if (topology_policy_of(spec->policy) < 0)
 		return wrong(err, "policy", "auto, random, ring or none");
 	return check_numbers(spec, err);

@@ -290,3 +290,18 @@ table() {
 	gfl-model info t1.run"$id".safetensors -F tensor |
 		grep -qx bn1.running_var
 }
+
+@test "values as bf16 take half the bytes" {
+	cluster 1
+	for i in 1 2; do trainer $i; done
+	gfl-wait trainers 2 -t 20
+	for type in f32 bf16; do
+		run_of 20 --keep 1 --dtype $type
+		gfl-wait run "$id" -t 60
+		[ "$(table state,exchanges | sort -u)" = $'finished\t20' ]
+		table bytes_sent | sort -u >$type
+	done
+	# 7,850 values, and a few bytes around them
+	awk 'NR == FNR { if (!all || $1 < all) all = $1; next }
+		!($1 < 0.55 * all && $1 > 20 * 2 * 7850) { exit 1 }' f32 bf16
+}

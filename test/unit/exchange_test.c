@@ -113,6 +113,50 @@ TEST(exchange_averages_both_sides_and_keeps_the_mean)
 	teardown(&p);
 }
 
+TEST(exchange_in_bf16_takes_half_the_bytes_and_keeps_the_mean)
+{
+	struct pair p;
+	double before;
+
+	setup(&p);
+	for (int i = 0; i < PARAMS; i++)
+		p.x[i] += 0.001F; /* which bfloat16 has not */
+	exchange_bf16(p.a);
+	exchange_bf16(p.b);
+	before = total(&p);
+	arrive(p.b, 1, 5, 0);
+	arrive(p.a, 2, 5, 0);
+	expect(&p, p.a, EXCHANGE_SEND);
+	CHECK_INT(p.sent.k, 4);
+	CHECK_INT(p.sent.len, 8);
+	exchange_request(p.b, &p.sent, 42, 1);
+	expect(&p, p.b, EXCHANGE_ANSWER);
+	CHECK_INT(p.sent.k, 4);
+	CHECK_INT(p.sent.len, 8);
+	expect_done(&p, p.b, EXCHANGE_MERGED);
+	exchange_reply(p.a, &p.sent, 2);
+	expect_done(&p, p.a, EXCHANGE_MERGED);
+	CHECK_NEAR(total(&p), before, 1e-4);
+	teardown(&p);
+}
+
+TEST(exchange_of_values_of_another_type_is_refused)
+{
+	struct pair p;
+
+	setup(&p);
+	exchange_bf16(p.a);
+	arrive(p.b, 1, 5, 0);
+	arrive(p.a, 2, 5, 0);
+	expect(&p, p.a, EXCHANGE_SEND);
+	exchange_request(p.b, &p.sent, 42, 1);
+	CHECK_INT(expect(&p, p.b, EXCHANGE_REFUSE)->code,
+		  ERR_FAILED_PRECONDITION);
+	CHECK_HAS(p.out.text, "values of 2 bytes each, not 4");
+	expect_done(&p, p.b, EXCHANGE_REFUSED);
+	teardown(&p);
+}
+
 /* Bring both to the point where b has merged and its answer is in p.sent; the
  * request is kept in *request. */
 static void half_way(struct pair *p, struct exchange_message *request,
