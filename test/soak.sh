@@ -75,6 +75,17 @@ chaos_soak() {
 	[ $bad = 0 ]
 }
 
+# Every request for memory of a member's SQLite, and every operation on its
+# disk, fails once; the number of them ends it.
+torture_soak() {
+	GFL_TORTURE=1 "$build/test/unit/raft_torture_test" >"$log/torture" 2>&1
+	status=$?
+	grep '^not ok' "$log/torture"
+	echo "torture: $(sed -n 's/^# \([0-9]* runs\).*/\1/p' "$log/torture" |
+		paste -sd ' ') without a loss"
+	return $status
+}
+
 rc=0
 trap 'exit 130' INT TERM
 for part; do
