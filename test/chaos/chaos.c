@@ -1,7 +1,7 @@
 /* chaos - one run: a cluster, clients, faults, and what has to hold in the end.
  *
  *	chaos.sh chaos --bin DIR [--seed N] [--seconds N | --rounds N]
- *		[--faults A,B] [--expect TEXT] [--stale-reads]
+ *		[--nodes 3|5] [--faults A,B] [--expect TEXT] [--stale-reads]
  *
  * One line of TAP. The seed gives the faults, their order and their lengths;
  * what the processes make of them is theirs. */
@@ -36,6 +36,7 @@ static const struct option names[] = {
 	{"rounds", required_argument, NULL, 'r'},
 	{"faults", required_argument, NULL, 'f'},
 	{"expect", required_argument, NULL, 'e'},
+	{"nodes", required_argument, NULL, 'n'},
 	{"stale-reads", no_argument, NULL, 'l'},
 	{0},
 };
@@ -65,6 +66,9 @@ static void parse(struct chaos *c, struct options *o, int argc, char **argv)
 			break;
 		case 'e':
 			o->expect = optarg;
+			break;
+		case 'n':
+			c->nodes = atoi(optarg);
 			break;
 		case 'l':
 			c->stale_reads = true;
@@ -100,9 +104,13 @@ static void open_all(struct chaos *c)
 		fprintf(stderr, "chaos: %s\n", err.msg);
 		exit(1);
 	}
+	if (!c->nodes)
+		c->nodes = rand_below(&c->rand, 2) ? NODES_MAX : 3;
+	c->sites = c->nodes + 1;
+	c->max_voters = rand_below(&c->rand, 2) ? 3 : 5;
 	/* Snapshots all the time, or hardly any. */
-	c->snapshot_after = rand_below(&c->rand, 2) ? 128 << 10 : 4 << 20;
-	for (int id = 1; id <= SITES; id++) {
+	c->snapshot_after = rand_below(&c->rand, 2) ? 32 << 10 : 4 << 20;
+	for (int id = 1; id <= c->sites; id++) {
 		struct proxy *p = &c->site[id].proxy;
 
 		site_open(c, id);
@@ -116,7 +124,7 @@ static void open_all(struct chaos *c)
 
 static void close_all(struct chaos *c)
 {
-	for (int id = 1; id <= SITES; id++) {
+	for (int id = 1; id <= c->sites; id++) {
 		site_close(&c->site[id]);
 		proxy_close(&c->site[id].proxy);
 		free((char *)c->site[id].proxy.to_host);
@@ -133,11 +141,11 @@ static void on_state(const struct err *err, const ProtobufCMessage *out,
 /* The states of all members, as bytes. */
 struct states {
 	int left, voters;
-	int64_t applied[SITES + 1];
+	int64_t applied[SITES_MAX + 1];
 	struct {
 		uint8_t *p;
 		size_t len;
-	} at[SITES + 1];
+	} at[SITES_MAX + 1];
 };
 
 struct one_state {
@@ -179,10 +187,10 @@ static void ask_states(struct chaos *c, struct states *s)
 	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
 	const struct rpc_opts opts = {.timeout_ms = 2000};
 
-	for (int id = 1; id <= SITES; id++)
+	for (int id = 1; id <= c->sites; id++)
 		free(s->at[id].p);
 	*s = (struct states){0};
-	for (int id = 1; id <= NODES; id++) {
+	for (int id = 1; id <= c->nodes; id++) {
 		struct one_state *one = mem_zero(1, sizeof(*one));
 
 		*one = (struct one_state){s, id};
@@ -194,12 +202,12 @@ static void ask_states(struct chaos *c, struct states *s)
 }
 
 /* All members vote, and have applied as much. */
-static bool settled(const struct states *s)
+static bool settled(const struct chaos *c, const struct states *s)
 {
-	for (int id = 2; id <= NODES; id++)
+	for (int id = 2; id <= c->nodes; id++)
 		if (!s->applied[1] || s->applied[id] != s->applied[1])
 			return false;
-	return s->voters >= NODES;
+	return s->voters >= c->nodes || s->voters >= c->max_voters;
 }
 
 static void settle(struct chaos *c, struct states *s)
@@ -208,11 +216,11 @@ static void settle(struct chaos *c, struct states *s)
 	struct err err;
 
 	ask_states(c, s);
-	while (!c->err.code && !settled(s) && clock_ms() < until) {
+	while (!c->err.code && !settled(c, s) && clock_ms() < until) {
 		turn_for(c, 50);
 		ask_states(c, s);
 	}
-	if (c->err.code || settled(s))
+	if (c->err.code || settled(c, s))
 		return;
 	err_set(&err, ERR_DEADLINE_EXCEEDED,
 		"the members do not come to have the same: voters %d, applied "
@@ -224,7 +232,7 @@ static void settle(struct chaos *c, struct states *s)
 static void begin_cluster(struct chaos *c, struct states *s)
 {
 	site_start(&c->site[1], true);
-	for (int id = 2; id <= NODES; id++)
+	for (int id = 2; id <= c->nodes; id++)
 		site_start(&c->site[id], false);
 	site_all(c);
 	settle(c, s);
@@ -237,7 +245,7 @@ static void compare(struct chaos *c, struct states *s)
 	struct err err;
 
 	settle(c, s);
-	for (int id = 2; id <= NODES && !c->err.code; id++)
+	for (int id = 2; id <= c->nodes && !c->err.code; id++)
 		if (s->at[id].len != s->at[1].len ||
 		    memcmp(s->at[id].p, s->at[1].p, s->at[1].len) != 0) {
 			err_set(&err, ERR_DATA_LOSS,
@@ -253,7 +261,7 @@ static void read_logs(struct chaos *c)
 	struct err err;
 	int64_t last;
 
-	for (int id = 1; id <= NODES && !c->err.code; id++)
+	for (int id = 1; id <= c->nodes && !c->err.code; id++)
 		if (load_read(c, id, &last, &err))
 			chaos_fail(c, &err);
 }
@@ -262,7 +270,7 @@ static void check_files(struct chaos *c)
 {
 	struct err err;
 
-	for (int id = 1; id <= NODES; id++) {
+	for (int id = 1; id <= c->nodes; id++) {
 		site_kill(&c->site[id]);
 		if (!c->err.code && disk_check(&c->site[id], &err))
 			chaos_fail(c, &err);
@@ -274,7 +282,7 @@ static void check_amount(struct chaos *c, const struct ledger_result *r)
 	int64_t s = (clock_us() - c->began_us) / 1000000 + 1;
 	struct err err;
 
-	if (c->ledger.writes < RATE * s)
+	if (c->ledger.writes < RATE * s || c->ledger.reads < RATE * s)
 		err_set(&err, ERR_FAILED_PRECONDITION,
 			"%" PRId64 " writes and %" PRId64 " reads in %" PRId64
 			" s are too few to show anything",
@@ -287,6 +295,20 @@ static void check_amount(struct chaos *c, const struct ledger_result *r)
 	else
 		return;
 	chaos_fail(c, &err);
+}
+
+static void sum_up(const struct chaos *c, const struct ledger_result *r)
+{
+	int64_t installed = 0;
+
+	for (int id = 1; id <= c->sites; id++)
+		installed += site_said(&c->site[id], "snapshot_received");
+	printf("# 1 seeds: %" PRId64 " faults, %" PRId64 " writes, %" PRId64
+	       " reads, %" PRId64 " writes of unknown outcome, %" PRId64
+	       " of those applied, %" PRId64 " compacted unseen, %" PRId64
+	       " operations on registers, %" PRId64 " snapshots installed\n",
+	       c->faults, c->ledger.writes, c->ledger.reads, r->unknown,
+	       r->unknown_applied, r->unseen, r->registers, installed);
 }
 
 static void check(struct chaos *c, struct states *s)
@@ -305,18 +327,13 @@ static void check(struct chaos *c, struct states *s)
 	check_files(c);
 	if (!c->err.code)
 		check_amount(c, &r);
-	printf("# 1 seeds: %" PRId64 " faults, %" PRId64 " writes, %" PRId64
-	       " reads, %" PRId64 " writes of unknown outcome, %" PRId64
-	       " of those applied, %" PRId64 " compacted unseen, %" PRId64
-	       " operations on registers\n",
-	       c->faults, c->ledger.writes, c->ledger.reads, r.unknown,
-	       r.unknown_applied, r.unseen, r.registers);
+	sum_up(c, &r);
 }
 
 /* What is on the small disks goes with them. */
 static void keep(const struct chaos *c)
 {
-	for (int id = 1; id <= SITES; id++) {
+	for (int id = 1; id <= c->sites; id++) {
 		char *command = mem_fmt("cp -r %s %s.kept", c->site[id].dir,
 					c->site[id].dir);
 
@@ -353,10 +370,14 @@ int main(int argc, char **argv)
 
 	parse(c, &o, argc, argv);
 	open_all(c);
-	chaos_say(c, "seed %" PRIu64, c->seed);
+	chaos_say(c,
+		  "seed %" PRIu64 ": %d nodes, of which %d may vote, with "
+		  "snapshots after %" PRId64 " bytes",
+		  c->seed, c->nodes, c->max_voters, c->snapshot_after);
 	begin_cluster(c, s);
 	if (!c->err.code) {
 		load_start(c);
+		c->weather = o.seconds != 0;
 		faults_run(c, o.faults, o.rounds,
 			   o.seconds ? clock_ms() + 1000 * o.seconds : 0);
 	}
@@ -364,7 +385,7 @@ int main(int argc, char **argv)
 	rc = report(c, &o);
 	fflush(stdout);
 	close_all(c);
-	for (int id = 1; id <= SITES; id++)
+	for (int id = 1; id <= c->sites; id++)
 		free(s->at[id].p);
 	free(s);
 	free(c);

@@ -20,8 +20,8 @@
 #include "wire/client.h"
 
 enum {
-	NODES = 3,         /* members from the start to the end */
-	SITES = NODES + 1, /* and one that comes and goes */
+	NODES_MAX = 5,
+	SITES_MAX = NODES_MAX + 1,
 	WRITERS = 4,
 	READERS = 3,
 };
@@ -62,7 +62,7 @@ struct writer {
 struct reader {
 	struct chaos *c;
 	struct timer timer;
-	int64_t op, from, last;
+	int64_t op, last;
 	int node;
 };
 
@@ -72,7 +72,10 @@ struct chaos {
 	struct rand rand;
 	uint64_t seed;
 	const char *dir, *bin;
-	struct site site[SITES + 1]; /* by id */
+	struct site site[SITES_MAX + 1]; /* by id */
+	int nodes; /* members from the start to the end: 1 to nodes */
+	int sites; /* and one more, that comes and goes */
+	int max_voters;
 	struct ledger ledger;
 	struct writer writer[WRITERS];
 	struct reader reader[READERS];
@@ -82,6 +85,7 @@ struct chaos {
 	int64_t late_ms; /* at most, of what goes through the proxies */
 	int64_t snapshot_after;
 	bool busy;        /* clients work */
+	bool weather;     /* see begin_weather() */
 	bool stale_reads; /* readers ask for whatever there is */
 	const char *doing;
 	struct err err; /* the first thing that does not hold; code 0: none */
@@ -120,6 +124,9 @@ void site_kill(struct site *s);
 /* Wait for its end, of which status says which it may have: its exit status is
  * one of both, and its last words contain word. */
 void site_ends(struct site *s, int status, int other, const char *word);
+
+/* How often its log has this word. */
+int64_t site_said(const struct site *s, const char *word);
 
 /* All that was started serves; members that are down are started. */
 void site_all(struct chaos *c);

@@ -1,8 +1,8 @@
 #!/bin/sh
 # chaos.sh PROGRAM [ARGUMENT...] - run it in a network, and with file systems,
-# that end with it: ours is 10.77.0.254, of the namespaces n1 to n4 each is one
-# of 10.77.0.1 to 10.77.0.4, with chains of nft to cut what comes in and to turn
-# what goes out. $CHAOS_DIR/n1 to n4 are small disks. Needs no privilege where
+# that end with it: ours is 10.77.0.254, of the namespaces n1 to n6 each is one
+# of 10.77.0.1 to 10.77.0.6, with chains of nft to cut what comes in and to turn
+# what goes out. $CHAOS_DIR/n1 to n6 are small disks. Needs no privilege where
 # user namespaces are allowed.
 set -eu
 net=10.77.0
@@ -46,7 +46,7 @@ network() {
 	ip link add hub type bridge
 	ip address add $net.254/24 dev hub
 	ip link set hub up
-	for i in 1 2 3 4; do node $i; done
+	for i in 1 2 3 4 5 6; do node $i; done
 }
 
 if [ "${GFL_SKIP:-}" = netns ]; then

@@ -10,7 +10,7 @@ if [ "${GFL_SKIP:-}" = netns ]; then
 fi
 
 one() { # ARGUMENT of chaos...
-	$run --seed 1 "$@" || rc=1
+	$run --seed 1 --nodes 3 "$@" || rc=1
 }
 
 one --rounds 1

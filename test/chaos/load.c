@@ -20,7 +20,7 @@ enum {
 
 static const char *any_url(struct chaos *c, int *id)
 {
-	*id = 1 + (int)rand_below(&c->rand, NODES);
+	*id = 1 + (int)rand_below(&c->rand, c->nodes);
 	return c->site[*id].url;
 }
 
@@ -129,38 +129,72 @@ static void on_entry(const ProtobufCMessage *out, void *arg)
 	r->last = e->index;
 }
 
-/* A read without an answer says nothing. */
+/* A read without an answer says nothing; nor does one that has no entry, since
+ * all may be in a snapshot. */
+static void end_read(struct reader *r, int64_t index)
+{
+	if (index) {
+		ledger_end(&r->c->ledger, r->op, index, clock_us());
+		note_cursor(r->c, index);
+	}
+	timer_set(&r->timer, r->c->loop, think_ms(r->c), begin_read, r);
+}
+
 static void on_read(const struct err *err, const ProtobufCMessage *out,
 		    void *arg)
 {
 	struct reader *r = arg;
 
 	(void)out;
-	if (!err) {
-		if (r->c->stale_reads)
-			ledger_end(&r->c->ledger, r->op, r->last, clock_us());
-		note_cursor(r->c, r->last);
-	}
-	timer_set(&r->timer, r->c->loop, think_ms(r->c), begin_read, r);
+	end_read(r, err ? 0 : r->last);
+}
+
+static void read_log(struct reader *r, const char *url)
+{
+	Gfl__V1__ReadLogRequest in = GFL__V1__READ_LOG_REQUEST__INIT;
+	const struct rpc_opts opts = {.timeout_ms = TRY_MS};
+	struct chaos *c = r->c;
+
+	in.from = c->cursor > READ_BACK ? c->cursor - READ_BACK : 1;
+	in.linearizable = !c->stale_reads;
+	r->last = 0;
+	client_stream(c->client, url, RPC_NODE_READ_LOG, &in.base, &opts,
+		      on_entry, on_read, r);
+}
+
+static void on_status(const struct err *err, const ProtobufCMessage *out,
+		      void *arg)
+{
+	const Gfl__V1__NodeStatus *s = (const Gfl__V1__NodeStatus *)out;
+
+	end_read(arg, err ? 0 : s->applied_index);
+}
+
+static void read_status(struct reader *r, const char *url)
+{
+	Gfl__V1__NodeStatusRequest in = GFL__V1__NODE_STATUS_REQUEST__INIT;
+	const struct rpc_opts opts = {.timeout_ms = TRY_MS};
+
+	in.linearizable = !r->c->stale_reads;
+	client_call(r->c->client, url, RPC_NODE_GET_STATUS, &in.base, &opts,
+		    on_status, r);
 }
 
 static void begin_read(void *arg)
 {
-	Gfl__V1__ReadLogRequest in = GFL__V1__READ_LOG_REQUEST__INIT;
-	const struct rpc_opts opts = {.timeout_ms = TRY_MS};
 	struct reader *r = arg;
 	struct chaos *c = r->c;
 	const char *url = any_url(c, &r->node);
 
 	if (!c->busy)
 		return;
-	in.from = c->cursor > READ_BACK ? c->cursor - READ_BACK : 1;
-	r->last = in.from - 1;
 	r->op = ledger_begin(
 		&c->ledger, false, ledger_key(&c->ledger, &c->rand),
 		1 + WRITERS + (int64_t)(r - c->reader), clock_us());
-	client_stream(c->client, url, RPC_NODE_READ_LOG, &in.base, &opts,
-		      on_entry, on_read, r);
+	if (rand_below(&c->rand, 2))
+		read_log(r, url);
+	else
+		read_status(r, url);
 }
 
 /* ---- watchers ---- */

@@ -63,8 +63,8 @@ void net_link(struct chaos *c, int id, bool up)
 void net_late(struct chaos *c, int64_t ms)
 {
 	c->late_ms = ms;
-	for (int at = 1; at <= NODES; at++) {
-		for (int to = 1; to <= NODES; to++) {
+	for (int at = 1; at <= c->nodes; at++) {
+		for (int to = 1; to <= c->nodes; to++) {
 			if (at == to)
 				continue;
 			in_node(c, at,
@@ -77,13 +77,13 @@ void net_late(struct chaos *c, int64_t ms)
 		}
 	}
 	turn_for(c, 200);
-	for (int at = 1; at <= NODES; at++)
+	for (int at = 1; at <= c->nodes; at++)
 		in_node(c, at, "nft flush chain inet chaos in");
 }
 
 void net_heal(struct chaos *c)
 {
-	for (int id = 1; id <= SITES; id++) {
+	for (int id = 1; id <= c->sites; id++) {
 		in_node(c, id, "nft flush chain inet chaos in");
 		in_node(c, id, "nft flush chain inet chaos out");
 		proxy_cut(&c->site[id].proxy);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "chaos.h"
 
@@ -115,7 +116,7 @@ static char *joins(const struct site *s)
 {
 	char *text = mem_str(""), *longer;
 
-	for (int id = 1; id <= NODES; id++) {
+	for (int id = 1; id <= s->c->nodes; id++) {
 		if (id == s->id)
 			continue;
 		longer = mem_fmt("%s%s%s", text, *text ? "," : "",
@@ -183,13 +184,14 @@ void site_start(struct site *s, bool founds)
 		mem_fmt("--snapshot-after=%lld", (long long)c->snapshot_after),
 		mem_str("--min-election-timeout=300"),
 		mem_str("--max-election-timeout=600"),
+		mem_fmt("--max-voters=%d", c->max_voters),
 		founds ? mem_str("--bootstrap") : joins(s),
 		NULL,
 	};
-	char *last = argv[13];
+	char *last = argv[14];
 
 	if (!founds) {
-		argv[13] = mem_fmt("--join=%s", last);
+		argv[14] = mem_fmt("--join=%s", last);
 		free(last);
 	}
 	s->process = mem_zero(1, sizeof(*s->process));
@@ -271,26 +273,42 @@ void site_ends(struct site *s, int status, int other, const char *word)
 	chaos_fail(s->c, &err);
 }
 
+int64_t site_said(const struct site *s, const char *word)
+{
+	char path[300], *log, *at;
+	int64_t times = 0;
+	size_t len;
+
+	snprintf(path, sizeof(path), "%s/n%d.log", s->c->dir, s->id);
+	if (file_read(&log, &len, path, SIZE_MAX, NULL))
+		return 0;
+	for (at = log; (at = strstr(at, word)); at++)
+		times++;
+	free(log);
+	return times;
+}
+
 /* ---- all of them ---- */
 
 static bool all_serve(struct chaos *c, void *arg)
 {
 	(void)arg;
-	for (int id = 1; id <= SITES; id++)
-		if (id <= NODES ? !site_up(&c->site[id])
-				: c->site[id].process && !site_up(&c->site[id]))
+	for (int id = 1; id <= c->sites; id++)
+		if (id <= c->nodes
+			    ? !site_up(&c->site[id])
+			    : c->site[id].process && !site_up(&c->site[id]))
 			return false;
 	return true;
 }
 
 void site_all(struct chaos *c)
 {
-	for (int id = 1; id <= SITES; id++) {
+	for (int id = 1; id <= c->sites; id++) {
 		struct site *s = &c->site[id];
 
 		if (s->stopped)
 			site_signal(s, SIGCONT);
-		if (!s->process && id <= NODES)
+		if (!s->process && id <= c->nodes)
 			site_start(s, false);
 	}
 	turn_expect(c, all_serve, NULL, READY_MS, "all nodes serve");
@@ -301,13 +319,13 @@ int site_other(struct chaos *c, int id)
 	int other, tries = 100;
 
 	do
-		other = 1 + (int)rand_below(&c->rand, NODES);
+		other = 1 + (int)rand_below(&c->rand, c->nodes);
 	while ((other == id || !site_up(&c->site[other])) && --tries);
 	return other;
 }
 
 struct asked {
-	int votes[SITES + 1], left;
+	int votes[SITES_MAX + 1], left;
 };
 
 static void on_status(const struct err *err, const ProtobufCMessage *out,
@@ -318,7 +336,7 @@ static void on_status(const struct err *err, const ProtobufCMessage *out,
 		err ? 0 : ((const Gfl__V1__NodeStatus *)out)->leader_id;
 
 	a->left--;
-	if (leader > 0 && leader <= SITES)
+	if (leader > 0 && leader <= SITES_MAX)
 		a->votes[leader]++;
 }
 
@@ -335,7 +353,7 @@ int site_leader(struct chaos *c)
 	struct asked *a = mem_zero(1, sizeof(*a));
 	int most = site_other(c, 0);
 
-	for (int id = 1; id <= NODES; id++)
+	for (int id = 1; id <= c->nodes; id++)
 		if (site_up(&c->site[id])) {
 			a->left++;
 			client_call(c->client, c->site[id].url,
@@ -343,7 +361,7 @@ int site_leader(struct chaos *c)
 				    on_status, a);
 		}
 	turn_until(c, all_told, a, 5000);
-	for (int id = 1; id <= NODES; id++)
+	for (int id = 1; id <= c->nodes; id++)
 		if (a->votes[id] > a->votes[most])
 			most = id;
 	if (!a->left) /* else the run is over, and its answers still to come */
