@@ -15,6 +15,9 @@ enum {
 			  * may lead next */
 	KEPT_MORE = 4,   /* up to so many times as much, for who is there
 			  * and behind */
+	WAIT_MORE = 16,  /* after so many times as much one is taken though a
+			  * member that is being sent the last begins again: it
+			  * may be one that never gets it */
 };
 
 /* A snapshot on the writer's thread. */
@@ -238,13 +241,21 @@ static int save(struct driver *d, struct saving *s, struct err *err)
 	return 0;
 }
 
+static bool due(const struct driver *d)
+{
+	const int64_t size = enough(d);
+
+	return d->grown >= size &&
+	       (d->grown >= WAIT_MORE * size || !raft_sends_snapshot(d->raft));
+}
+
 void driver_save_snapshot(struct driver *d)
 {
 	struct raft_snapshot now;
 	struct saving *s;
 
-	if (!d->cfg.on_save || d->saving || d->failed || d->grown < enough(d) ||
-	    raft_sends_snapshot(d->raft) || !raft_snapshot_now(d->raft, &now))
+	if (!d->cfg.on_save || d->saving || d->failed || !due(d) ||
+	    !raft_snapshot_now(d->raft, &now))
 		return;
 	s = mem_zero(1, sizeof(*s));
 	s->image.of = copy_of(&now);

@@ -5,6 +5,11 @@
 
 #include "raft_world.h"
 
+/* In times of what makes a snapshot due, as in the driver: what stays of the
+ * log for members that are behind, and how long one that is being sent holds up
+ * the next. */
+enum { KEPT_MORE = 4, WAIT_MORE = 16 };
+
 /* ---- snapshots ---- */
 
 /* The first bytes of a snapshot; one struct session_row per session follows. */
@@ -360,29 +365,32 @@ static bool job_snapshot(struct world *w, struct server *s, int64_t first)
 	return true;
 }
 
-/* If the log has grown enough. Not all entries go that could: some stay for
- * who is a little behind. */
+/* The first of the entries that stay: some for who is a little behind, more if
+ * a member is there that needs them. */
+static int64_t first_kept(struct world *w, const struct server *s)
+{
+	int64_t last = s->machine.index, needed = raft_needed(s->r);
+	int64_t some = last + 1 - (int64_t)chance(w, 30);
+	int64_t more = last - KEPT_MORE * w->snapshot_every;
+
+	if (needed >= some || chance(w, 3) == 0)
+		return some;
+	return needed > more ? needed : more;
+}
+
+/* If the log has grown enough. */
 static bool job_snapshot_due(struct world *w, struct server *s)
 {
-	int64_t index = s->machine.index, first = index + 1, needed;
+	int64_t grown = s->machine.index - s->disk.snap.index;
 
-	if (!w->snapshot_every ||
-	    index < s->disk.snap.index + w->snapshot_every ||
-	    raft_sends_snapshot(s->r))
+	if (!w->snapshot_every || grown < w->snapshot_every ||
+	    (raft_sends_snapshot(s->r) &&
+	     grown < WAIT_MORE * w->snapshot_every))
 		return false;
 	for (size_t i = 0; i < s->n_jobs; i++)
 		if (s->job[i].own.index)
 			return false;
-	needed = raft_needed(s->r);
-	switch (chance(w, 3)) {
-	case 0:
-		first -= (int64_t)chance(w, 30);
-		break;
-	case 1:
-		first = needed < first ? needed : first;
-		break;
-	}
-	return job_snapshot(w, s, first);
+	return job_snapshot(w, s, first_kept(w, s));
 }
 
 #endif

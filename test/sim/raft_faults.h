@@ -9,6 +9,7 @@
 static void heal(struct world *w)
 {
 	memset(w->cut, 0, sizeof(w->cut));
+	memset(w->starved, 0, sizeof(w->starved));
 	w->drop = w->dup = w->late = 0;
 	w->delay_us = 1000;
 }
@@ -62,15 +63,17 @@ static void fault_power(struct world *w)
 		server_crash(w, &w->server[i], w->now + some_while(w));
 }
 
-/* The rarer ones come in their time. */
+/* The rarer ones come in their time, and not to leaders. */
 static void fault_point(struct world *w)
 {
-	struct server *s = victim(w);
+	enum point at = (enum point)(1 + chance(w, POINTS - 1));
+	bool rare = at == POINT_PIECE || at == POINT_WHOLE;
+	struct server *s = rare ? some_server(w) : victim(w);
 
-	if (s->dies_at && chance(w, 4))
+	if (s->dies_at && chance(w, 6))
 		return;
-	s->dies_at = (enum point)(1 + chance(w, POINTS - 1));
-	s->in = (unsigned)chance(w, s->dies_at < POINT_TAKEN ? 30 : 3);
+	s->dies_at = at;
+	s->in = (unsigned)chance(w, rare ? 1 : at < POINT_TAKEN ? 30 : 3);
 }
 
 /* SIGSTOP: it does nothing, and its clock goes on. */
@@ -181,6 +184,12 @@ static void fault_loss(struct world *w)
 	w->delay_us = 500 + (int64_t)chance(w, chance(w, 3) ? 5000 : 100000);
 }
 
+/* Bulk takes another way than what is small. */
+static void fault_starve(struct world *w)
+{
+	w->starved[some_server(w)->id] = true;
+}
+
 static void fault_heal(struct world *w)
 {
 	heal(w);
@@ -245,6 +254,25 @@ static void fault_transfer(struct world *w)
 	drain(w, s);
 }
 
+/* Many entries at once, that nobody waits for; the leader may be one that is
+ * none any more. */
+static void fault_burst(struct world *w)
+{
+	struct server *s = some_leader(w);
+	size_t n = 1 + chance(w, 40);
+	struct raft_entry e[40] = {0};
+	int64_t index, term;
+	struct err err;
+
+	if (!s)
+		return;
+	for (size_t i = 0; i < n; i++)
+		e[i] = (struct raft_entry){
+			.type = RAFT_NORMAL, .data = "burst", .len = 5};
+	if (!raft_propose(s->r, local_ms(w, s), e, n, &index, &term, &err))
+		drain(w, s);
+}
+
 static void fault_snapshot(struct world *w)
 {
 	struct server *s = some_server(w);
@@ -264,7 +292,8 @@ static const struct {
 	{fault_pause, 1},     {fault_clock, 1},  {fault_disk, 2},
 	{fault_partition, 2}, {fault_link, 1},   {fault_loss, 1},
 	{fault_heal, 3},      {fault_member, 4}, {fault_transfer, 2},
-	{fault_snapshot, 1},  {fault_rot, 1},
+	{fault_snapshot, 1},  {fault_starve, 1}, {fault_burst, 2},
+	{fault_rot, 1},
 };
 
 enum { FAULTS = sizeof(fault_kinds) / sizeof(fault_kinds[0]) };

@@ -92,6 +92,8 @@ static void deliver(struct world *w)
 	struct event e = event_take(w);
 	struct server *s = &w->server[e.msg.to];
 	struct server *from = &w->server[e.msg.from];
+	bool lost = w->cut[e.msg.from][e.msg.to] ||
+		    (e.msg.type == RAFT_PIECE && w->starved[e.msg.to]);
 	struct err err;
 	int rc;
 
@@ -101,7 +103,7 @@ static void deliver(struct world *w)
 	}
 	note(w, (int64_t)e.msg.type << 32 | e.msg.from << 16 | e.msg.to,
 	     e.msg.index);
-	if (s->r && !w->cut[e.msg.from][e.msg.to]) {
+	if (s->r && !lost) {
 		rc = raft_step(s->r, local_ms(w, s), &e.msg, &err);
 		if (rc && rc != ERR_UNAVAILABLE)
 			broken(w, "%s", err.msg);

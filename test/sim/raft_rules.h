@@ -157,6 +157,20 @@ static void check_newest(struct world *w, const struct server *s,
 		       s->id, st->conf_index, f->index);
 }
 
+/* And it is that of an entry in the log, or of a snapshot. */
+static void check_in_log(struct world *w, const struct server *s,
+			 const struct raft_status *st)
+{
+	const struct raft_entry *e = raft_entry(s->r, st->conf_index);
+
+	if (st->conf_index > st->last ||
+	    (e && e->type != RAFT_CONFIG && e->index != st->snapshot))
+		broken(w,
+		       "configuration: server %" PRId64 " goes by that of "
+		       "entry %" PRId64 ", which is gone",
+		       s->id, st->conf_index);
+}
+
 static void check_rules(struct world *w, const struct server *s,
 			const struct raft_status *st)
 {
@@ -168,6 +182,7 @@ static void check_rules(struct world *w, const struct server *s,
 		check_elected(w, s, st);
 	else if (leads && st->commit > s->was.commit)
 		check_counted(w, s, st);
+	check_in_log(w, s, st);
 	if (st->commit > s->was.commit || st->conf_index < s->was.conf_index)
 		check_newest(w, s, st);
 }

@@ -55,7 +55,7 @@ static void check_totals(int64_t n, const struct totals *t)
 	CHECK(t->failed_writes >= n / 4);
 	CHECK(t->rots >= n / 4);
 	CHECK(t->refused > 0);
-	for (int i = 1; i < POINTS; i++)
+	for (int i = 1; n >= 1000 && i < POINTS; i++)
 		CHECK(t->died_at[i] > 0);
 }
 

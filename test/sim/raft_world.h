@@ -175,6 +175,7 @@ struct world {
 	int64_t delay_us;
 	int64_t last_append[SERVERS + 1][SERVERS + 1];
 	bool cut[SERVERS + 1][SERVERS + 1]; /* from, to */
+	bool starved[SERVERS + 1]; /* pieces of snapshots do not get there */
 
 	/* what is known to be so */
 	struct fact *fact;
