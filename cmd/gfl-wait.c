@@ -25,12 +25,12 @@ static const struct opt opts[] = {
 
 static const struct prog prog = {
 	.name = "gfl-wait",
-	.args = "leader|ready|nodes|trainers|round|run [N]",
+	.args = "leader|ready|nodes|voters|trainers|round|run [N]",
 	.brief = "wait until a condition of the cluster holds",
 	.about = "leader: somebody leads. ready: the node asked and its peers "
 		 "reach each other, --client-num of them. nodes N: N members "
 		 "of the cluster "
-		 "are up and have its log. trainers N: N trainers are attached "
+		 "are up and have its log. voters N: N of them vote. trainers N: N trainers are attached "
 		 "and live. round "
 		 "N: every trainer of the newest run has finished round N. run "
 		 "ID: the run has ended; exit 1 unless it finished. Says on "
@@ -124,7 +124,8 @@ static int parse(const char *name, const char *number,
 	if (!*c)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "cannot wait for \"%s\": leader, ready, "
-			       "nodes N, trainers N, round N or run ID",
+			       "nodes N, voters N, trainers N, round N or run "
+			       "ID",
 			       name);
 	*n = number ? strtoll(number, &end, 10) : 0;
 	if ((*c)->number && (!number || !*number || *end || *n < 0))

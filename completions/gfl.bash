@@ -422,7 +422,7 @@ _gfl_wait()
 	*)
 		case $cur in
 		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --not --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W 'leader ready nodes trainers round run' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'leader ready nodes voters trainers round run' -- "$cur");;
 		esac;;
 	esac
 }

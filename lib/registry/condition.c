@@ -79,7 +79,19 @@ static int look_ready(struct look *l, bool *holds, struct err *err)
 	return 0;
 }
 
-static int look_nodes(struct look *l, bool *holds, struct err *err)
+static bool has_log(const Gfl__V1__Member *m)
+{
+	return m->role != GFL__V1__ROLE__LEARNER;
+}
+
+static bool votes(const Gfl__V1__Member *m)
+{
+	return m->role == GFL__V1__ROLE__VOTER;
+}
+
+static int look_members(struct look *l, const char *what,
+			bool (*counts)(const Gfl__V1__Member *m), bool *holds,
+			struct err *err)
 {
 	int64_t ids[IDS_MAX];
 	Gfl__V1__State *s;
@@ -89,11 +101,21 @@ static int look_nodes(struct look *l, bool *holds, struct err *err)
 		return (int)err->code;
 	for (size_t i = 0; i < s->n_members && n < IDS_MAX; i++)
 		if (s->members[i]->liveness == GFL__V1__LIVENESS__LIVE &&
-		    s->members[i]->role != GFL__V1__ROLE__LEARNER)
+		    counts(s->members[i]))
 			ids[n++] = s->members[i]->id;
-	*holds = note_joined(l, "nodes", ids, n);
+	*holds = note_joined(l, what, ids, n);
 	rpc_free(&s->base);
 	return 0;
+}
+
+static int look_nodes(struct look *l, bool *holds, struct err *err)
+{
+	return look_members(l, "nodes", has_log, holds, err);
+}
+
+static int look_voters(struct look *l, bool *holds, struct err *err)
+{
+	return look_members(l, "voters", votes, holds, err);
 }
 
 static int look_trainers(struct look *l, bool *holds, struct err *err)
@@ -150,6 +172,7 @@ static const struct condition conditions[] = {
 	{"leader", look_leader, false},    {"nodes", look_nodes, true},
 	{"trainers", look_trainers, true}, {"round", look_round, true},
 	{"run", look_run, true},           {"ready", look_ready, false},
+	{"voters", look_voters, true},
 };
 
 const struct condition *condition_find(const char *name)
