@@ -98,6 +98,12 @@ int raft_conf_decode(struct raft_conf *conf, const void *p, size_t len,
 	return 0;
 }
 
+bool raft_entry_joint(const struct raft_entry *e)
+{
+	return e->type == RAFT_CONFIG && e->conf_len &&
+	       *(const unsigned char *)e->conf == JOINT;
+}
+
 static int by_id(const void *key, const void *member)
 {
 	int64_t id = *(const int64_t *)key;

@@ -240,6 +240,7 @@ void raft_lost_told(struct raft *r, struct peer *p, const struct raft_msg *m);
 
 /* transfer.c */
 void raft_transfer_go(struct raft *r);
+void raft_hand_over(struct raft *r);
 void raft_on_timeout_now(struct raft *r);
 
 /* read.c */

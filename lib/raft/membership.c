@@ -98,6 +98,7 @@ void raft_conf_committed(struct raft *r)
 	for (size_t i = 0; i < r->n_peers; i++)
 		if (r->peer[i].id != r->cfg.id)
 			raft_heartbeat_one(r, &r->peer[i], 0);
+	raft_hand_over(r);
 	raft_follow(r, r->term, 0);
 }
 
@@ -143,7 +144,7 @@ void raft_conf_append(struct raft *r, const struct raft_conf *conf,
 }
 
 /* A voter that has to be waited for would hold commits up (Diss. 4.2.1). */
-static int check_promote(const struct raft *r, int64_t id, struct err *err)
+int raft_promotable(const struct raft *r, int64_t id, struct err *err)
 {
 	const struct peer *p = raft_peer_find(r, id);
 
@@ -173,7 +174,7 @@ static int check_change(const struct raft *r, const struct raft_member *to,
 	if (raft_conf_role(raft_conf(r), to->id) == to->role)
 		return err_set(err, ERR_FAILED_PRECONDITION,
 			       "server %lld has that role", (long long)to->id);
-	return to->role == RAFT_VOTER ? check_promote(r, to->id, err) : 0;
+	return to->role == RAFT_VOTER ? raft_promotable(r, to->id, err) : 0;
 }
 
 static int check_changes(const struct raft *r, const struct raft_member *to,

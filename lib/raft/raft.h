@@ -102,6 +102,9 @@ struct raft_entry {
 	size_t len;
 };
 
+/* Whether its configuration is a joint one. */
+bool raft_entry_joint(const struct raft_entry *e);
+
 /* ---- life ---- */
 
 /* All zero but id and seed is a good configuration: a field that is 0 has the
@@ -286,6 +289,11 @@ int raft_change_many(struct raft *r, int64_t now_ms,
 int raft_change(struct raft *r, int64_t now_ms, int64_t id,
 		enum raft_member_role role, const struct raft_entry *e,
 		int64_t *index, int64_t *term, struct err *err) MUST_CHECK;
+
+/* Whether this leader may promote the member now: FAILED_PRECONDITION says what
+ * it lacks. */
+int raft_promotable(const struct raft *r, int64_t id,
+		    struct err *err) MUST_CHECK;
 
 /* Hand leadership to a voter, or with 0 to the one that is most up to date
  * (Diss. 3.10). Proposals are refused until it is done or, after

@@ -17,10 +17,9 @@ TEST(a_leader_that_is_not_in_the_new_configuration_leads_to_its_end)
 	CHECK_INT(status(&t, 1).role, RAFT_FOLLOWER);
 	CHECK(status(&t, 1).removed);
 	CHECK(raft_deadline(at(&t, 1)) == INT64_MAX);
-	CHECK_INT(status(&t, 4).commit, 5);
-	split(&t, "45");
-	elect(&t, 4);
-	CHECK_INT(status(&t, 4).role, RAFT_LEADER);
+	CHECK_STR(terms(&t, 5), "1 2 2 2 2 3"); /* it had handed over */
+	CHECK(status(&t, 4).role == RAFT_LEADER ||
+	      status(&t, 5).role == RAFT_LEADER);
 	trace_end(&t);
 }
 
@@ -257,7 +256,8 @@ TEST(who_is_to_be_removed_stands_until_the_new_configuration_commits)
 	CHECK_INT(status(&t, 2).role, RAFT_FOLLOWER);
 	CHECK(status(&t, 2).removed); /* it led its own removal to the end */
 	CHECK_INT(role_of(4, 4), RAFT_VOTER);
-	elect(&t, 4);
-	CHECK_INT(status(&t, 4).role, RAFT_LEADER);
+	CHECK_INT(role_of(4, 2), RAFT_NONE);
+	CHECK(status(&t, 4).role == RAFT_LEADER ||
+	      status(&t, 5).role == RAFT_LEADER);
 	trace_end(&t);
 }

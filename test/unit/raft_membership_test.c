@@ -140,8 +140,7 @@ TEST(a_leader_that_removes_itself_steps_down_when_that_commits)
 	CHECK_INT(status(&t, 1).role, RAFT_FOLLOWER);
 	CHECK(status(&t, 1).removed);
 	CHECK(raft_deadline(at(&t, 1)) == INT64_MAX);
-	CHECK_INT(status(&t, 2).commit, 3);
-	elect(&t, 2);
+	CHECK_STR(terms(&t, 2), "1 2 2 3"); /* it had handed over */
 	CHECK_INT(status(&t, 2).role, RAFT_LEADER);
 	trace_end(&t);
 }
@@ -164,9 +163,10 @@ TEST(a_server_outside_its_newest_configuration_stands_until_that_commits)
 	elect(&t, 2);
 	/* it led its own removal to the end */
 	CHECK(status(&t, 2).removed);
-	CHECK_INT(status(&t, 2).term, 3);
 	CHECK_INT(status(&t, 2).commit, 4);
-	CHECK_INT(status(&t, 3).last, 4);
+	CHECK_STR(terms(&t, 3), "1 2 2 3 4");
+	CHECK(status(&t, 3).role == RAFT_LEADER ||
+	      status(&t, 1).role == RAFT_LEADER);
 	trace_end(&t);
 }
 
