@@ -62,8 +62,7 @@ static void take_entry(struct link *l, const Gfl__V1__LogEntry *entry)
 
 	if (!l->state || entry->index <= l->state->applied)
 		return;
-	if (state_apply(l->state, entry->index, entry->term, entry->config,
-			entry->entry, &result, &err)) {
+	if (state_apply_told(l->state, entry, &result, &err)) {
 		log_err("entry_of_node", &err);
 		lose(l, "its entries do not follow");
 		return;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "node/node_impl.h"
+#include "node/roles.h"
 #include "wire/rpc.h"
 
 enum { DEADLINE_MS = 29000, RETRY_MS = 20, MARGIN_MS = 50, FORWARD_MS = 10000 };
@@ -345,6 +346,21 @@ int ask_change(struct ask *a, int64_t id, enum raft_member_role role,
 	return rc;
 }
 
+int ask_change_many(struct ask *a, const struct raft_member *to, size_t n,
+		    ask_reply_fn *reply, struct err *err)
+{
+	struct driver_proposal p = {0};
+	void *bytes = roles_pack(to, n, &p.len);
+	int rc;
+
+	p.data = bytes;
+	rc = driver_change_many(a->n->driver, to, n, &p, proposed, a, err);
+	free(bytes);
+	a->reply = reply;
+	a->proposing = !rc;
+	return rc;
+}
+
 int node_propose(struct node *n, const Gfl__V1__Entry *e, driver_done_fn *done,
 		 void *arg, struct err *err)
 {
@@ -364,6 +380,19 @@ int node_change(struct node *n, int64_t id, enum raft_member_role role,
 	void *bytes = pack(e, &p);
 	int rc = driver_change(n->driver, id, role, &p, done, arg, err);
 
+	free(bytes);
+	return rc;
+}
+
+int node_change_many(struct node *n, const struct raft_member *to, size_t count,
+		     driver_done_fn *done, void *arg, struct err *err)
+{
+	struct driver_proposal p = {0};
+	void *bytes = roles_pack(to, count, &p.len);
+	int rc;
+
+	p.data = bytes;
+	rc = driver_change_many(n->driver, to, count, &p, done, arg, err);
 	free(bytes);
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "node/node_impl.h"
+#include "node/roles.h"
 #include "node/state_impl.h"
 #include "wire/rpc.h"
 
@@ -268,6 +269,8 @@ static int lead_propose(struct ask *a, struct err *err)
 	const Gfl__V1__ProposeRequest *in =
 		(const Gfl__V1__ProposeRequest *)a->in;
 
+	if (roles_asked(in->entry))
+		return voters_ask(a, in->entry, reply_proposed, err);
 	if (links_known(a->n, in->entry, err))
 		return (int)err->code;
 	return ask_propose(a, in->entry, reply_proposed, err);

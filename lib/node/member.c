@@ -20,7 +20,9 @@ static void follow_urls(struct node *n, const Gfl__V1__Entry *e)
 static void apply(struct node *n, const struct raft_entry *e,
 		  Gfl__V1__Entry *entry, struct driver_result *result)
 {
-	bool config = e->type == RAFT_CONFIG;
+	enum state_config config = raft_entry_joint(e)      ? STATE_JOINT
+				   : e->type == RAFT_CONFIG ? STATE_CONFIG
+							    : STATE_NO_CONFIG;
 	struct state_result res;
 	struct err err;
 

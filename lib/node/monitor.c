@@ -93,8 +93,7 @@ static void take_entry(struct monitor *m, const Gfl__V1__LogEntry *entry)
 
 	if (!m->state || entry->index <= m->state->applied)
 		return;
-	if (state_apply(m->state, entry->index, entry->term, entry->config,
-			entry->entry, &result, &err))
+	if (state_apply_told(m->state, entry, &result, &err))
 		lose_node(m, err.msg);
 	else if (result.changed)
 		view_state(&m->view, m->state, result.changed);

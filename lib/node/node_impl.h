@@ -55,8 +55,8 @@ struct node {
 	bool resumed;  /* was a member before this start */
 	bool ready, stopping, leaving, ended, removed;
 	bool reborn; /* an earlier life of its file has left a cluster */
-	bool asked; /* to be removed, by an earlier life that had no answer */
-	bool stuck; /* an entry could not be applied: apply no more */
+	bool asked;  /* to be removed, by an earlier life that had no answer */
+	bool stuck;  /* an entry could not be applied: apply no more */
 	int64_t started_ms;
 	int64_t leader, term; /* 0: none known */
 	bool leads;
@@ -87,7 +87,7 @@ struct node {
 };
 
 /* node.c */
-void node_end(struct node *n, const struct err *err);        /* on_end, once */
+void node_end(struct node *n, const struct err *err); /* on_end, once */
 void node_settle(struct node *n); /* let all look at the state, soon */
 const char *node_url_of(const struct node *n, int64_t id); /* or NULL */
 void node_hint(struct node *n, int64_t id, const char *url);
@@ -102,6 +102,11 @@ int node_propose(struct node *n, const Gfl__V1__Entry *e, driver_done_fn *done,
 int node_change(struct node *n, int64_t id, enum raft_member_role role,
 		const Gfl__V1__Entry *e, driver_done_fn *done, void *arg,
 		struct err *err) MUST_CHECK;
+
+/* All of them or none, at once; the account of it is made here. */
+int node_change_many(struct node *n, const struct raft_member *to, size_t count,
+		     driver_done_fn *done, void *arg,
+		     struct err *err) MUST_CHECK;
 
 /* member.c */
 int member_become(struct node *n, struct err *err) MUST_CHECK; /* open Raft */
@@ -145,6 +150,8 @@ int ask_propose(struct ask *a, const Gfl__V1__Entry *e, ask_reply_fn *reply,
 int ask_change(struct ask *a, int64_t id, enum raft_member_role role,
 	       const Gfl__V1__Entry *e, ask_reply_fn *reply,
 	       struct err *err) MUST_CHECK;
+int ask_change_many(struct ask *a, const struct raft_member *to, size_t n,
+		    ask_reply_fn *reply, struct err *err) MUST_CHECK;
 /* Reply once a majority has confirmed that this node leads, so that the state
  * has all that was acknowledged before. */
 int ask_read(struct ask *a, ask_reply_fn *reply, struct err *err) MUST_CHECK;
@@ -173,6 +180,11 @@ void announce_refresh(struct node *n);       /* register now, and learn */
 /* Have the gateways forget us, then on_left, unless NULL, within a second. */
 void announce_leave(struct node *n, void (*on_left)(struct node *n));
 void announce_close(struct node *n);
+
+/* voters.c: who votes; as somebody asks, and as the leader sees fit. */
+int voters_ask(struct ask *a, const Gfl__V1__Entry *e, ask_reply_fn *reply,
+	       struct err *err) MUST_CHECK;
+size_t voters_due(const struct node *n, struct raft_member **to);
 
 /* steward.c: the leader keeps the cluster: up, down, voters, removal. */
 void steward_open(struct node *n);
@@ -281,7 +293,7 @@ void handler_stop(struct node *n); /* begin no more, TERM those that run */
 size_t handler_running(const struct node *n);
 bool handler_pause(struct node *n); /* begin no more; true: none is busy */
 void handler_swap(struct node *n);  /* those of n->cfg, when none is busy */
-void handler_drop(struct node *n); /* KILL those that run */
+void handler_drop(struct node *n);  /* KILL those that run */
 void handler_close(struct node *n);
 
 /* hook.c: who is told of events. */

@@ -298,13 +298,13 @@ static void apply_batch(struct turn *t, const Gfl__V1__Batch *b)
 	t->res->refused = first;
 }
 
-int state_apply(struct state *s, int64_t index, int64_t term, bool config,
-		const Gfl__V1__Entry *e, struct state_result *result,
-		struct err *err)
+int state_apply(struct state *s, int64_t index, int64_t term,
+		enum state_config config, const Gfl__V1__Entry *e,
+		struct state_result *result, struct err *err)
 {
-	struct turn t = {s,      index,
-			 config, s->graph.version,
-			 s->bandwidth.version, result};
+	struct turn t = {
+		s,     index, config, s->graph.version, s->bandwidth.version,
+		result};
 
 	*result = (struct state_result){0};
 	if (index != s->applied + 1)
@@ -315,9 +315,21 @@ int state_apply(struct state *s, int64_t index, int64_t term, bool config,
 		return err_wrap(err, "apply entry %lld", (long long)index);
 	if (e)
 		apply_one(&t, e);
+	else if (config == STATE_CONFIG)
+		state_end_joint(&t);
 	s->applied = index;
 	s->term = term;
 	return 0;
+}
+
+int state_apply_told(struct state *s, const Gfl__V1__LogEntry *e,
+		     struct state_result *result, struct err *err)
+{
+	enum state_config config = e->joint    ? STATE_JOINT
+				   : e->config ? STATE_CONFIG
+					       : STATE_NO_CONFIG;
+
+	return state_apply(s, e->index, e->term, config, e->entry, result, err);
 }
 
 int state_entry(Gfl__V1__Entry **out, const void *p, size_t len,

@@ -17,6 +17,7 @@
 #include "plan/graph.h"
 #include "plan/round.h"
 #include "proto/log.pb-c.h"
+#include "proto/node.pb-c.h"
 
 enum {
 	STATE_MEMBERS_MAX = 4096,
@@ -78,15 +79,23 @@ struct state_result {
 	unsigned changed;   /* STATE_… */
 };
 
+/* Whether an entry carries a configuration of Raft's. */
+enum state_config { STATE_NO_CONFIG = 0, STATE_CONFIG = 1, STATE_JOINT = 2 };
+
 /* Apply the entry at index s->applied + 1. e is borrowed; NULL stands for an
- * entry of Raft's own. config: it carries a configuration of Raft's, which is
- * what membership ADD of a new id, PROMOTE, DEMOTE and REMOVE do; those are
- * never refused for what the state says, since Raft obeys them already. Not 0
- * is fatal, and s as before: UNIMPLEMENTED for a kind from a newer version,
- * OUT_OF_RANGE for another index, DATA_LOSS for what no version writes. */
-int state_apply(struct state *s, int64_t index, int64_t term, bool config,
-		const Gfl__V1__Entry *e, struct state_result *result,
-		struct err *err) MUST_CHECK;
+ * entry of Raft's own. A configuration of Raft's is what membership ADD of a
+ * new id, PROMOTE, DEMOTE and REMOVE do; those are never refused for what the
+ * state says, since Raft obeys them already. With a joint one voters go on
+ * voting until the next configuration, which comes without e. Not 0 is fatal,
+ * and s as before: UNIMPLEMENTED for a kind from a newer version, OUT_OF_RANGE
+ * for another index, DATA_LOSS for what no version writes. */
+int state_apply(struct state *s, int64_t index, int64_t term,
+		enum state_config config, const Gfl__V1__Entry *e,
+		struct state_result *result, struct err *err) MUST_CHECK;
+
+/* The same, of an entry as nodes tell of it. */
+int state_apply_told(struct state *s, const Gfl__V1__LogEntry *e,
+		     struct state_result *result, struct err *err) MUST_CHECK;
 
 /* The entry in the bytes of a log's entry: *out is freed by
  * gfl__v1__entry__free_unpacked(*out, NULL), and is NULL when len is 0.
@@ -95,7 +104,8 @@ int state_entry(Gfl__V1__Entry **out, const void *p, size_t len,
 		struct err *err) MUST_CHECK;
 
 /* What anybody may propose: kinds that are known, within bounds, no
- * membership (that is by joining and leaving). INVALID_ARGUMENT. */
+ * membership but promoting, demoting and removing, one or in a batch of their
+ * own. INVALID_ARGUMENT. */
 int state_proposable(const Gfl__V1__Entry *e, struct err *err) MUST_CHECK;
 
 /* The whole state as a message that the caller frees by

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "node/roles.h"
 #include "node/state_impl.h"
 #include "wire/rpc.h"
 
@@ -205,8 +206,7 @@ static int decode_edges(struct graph *g, const Gfl__V1__State *msg,
 			struct err *err)
 {
 	Gfl__V1__Graph whole = GFL__V1__GRAPH__INIT;
-	struct graph_edge *edges =
-		mem_zero(msg->n_edges + 1, sizeof(*edges));
+	struct graph_edge *edges = mem_zero(msg->n_edges + 1, sizeof(*edges));
 	int rc;
 
 	whole.form = GFL__V1__FORM__SPARSE;
@@ -214,9 +214,9 @@ static int decode_edges(struct graph *g, const Gfl__V1__State *msg,
 	whole.edges = msg->edges;
 	rc = state_graph_check(&whole, err);
 	for (size_t i = 0; !rc && i < msg->n_edges; i++)
-		edges[i] = (struct graph_edge){msg->edges[i]->a,
-					       msg->edges[i]->b,
-					       msg->edges[i]->weight};
+		edges[i] =
+			(struct graph_edge){msg->edges[i]->a, msg->edges[i]->b,
+					    msg->edges[i]->weight};
 	if (!rc)
 		graph_replace(g, edges, msg->n_edges, msg->topology_version);
 	free(edges);
@@ -319,7 +319,7 @@ static int kind_proposable(const Gfl__V1__Entry *e, struct err *err)
 						       err);
 		return rc;
 	case GFL__V1__ENTRY__KIND_MEMBERSHIP:
-		return not_yours(err, "membership (nodes join and leave)");
+		return not_yours(err, "membership within other entries");
 	case GFL__V1__ENTRY__KIND_TRAINER:
 		return not_yours(err, "a trainer (trainers attach)");
 	case GFL__V1__ENTRY__KIND_COORDINATOR:
@@ -337,5 +337,5 @@ int state_proposable(const Gfl__V1__Entry *e, struct err *err)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "an entry of %zu bytes, at most %d", size,
 			       STATE_PROPOSED_MAX);
-	return kind_proposable(e, err);
+	return roles_asked(e) ? roles_check(e, err) : kind_proposable(e, err);
 }

@@ -8,7 +8,7 @@
 struct turn {
 	struct state *s;
 	int64_t index;
-	bool config;
+	enum state_config config;
 	int64_t graph_version, bandwidth_version; /* before this entry */
 	struct state_result *res;
 };
@@ -28,6 +28,7 @@ void state_remove(struct state_list l, int64_t id); /* frees it; id is known */
 void state_text(char **to, const char *text);       /* set a message's string */
 
 void state_apply_membership(struct turn *t, const Gfl__V1__Membership *m);
+void state_end_joint(struct turn *t);
 void state_apply_trainer(struct turn *t, const Gfl__V1__TrainerChange *c);
 void state_apply_topology(struct turn *t, const Gfl__V1__Topology *topology);
 void state_apply_graph(struct turn *t, const Gfl__V1__Graph *g);

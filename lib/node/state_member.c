@@ -71,6 +71,35 @@ static void set_role(struct turn *t, int64_t id, Gfl__V1__Role role)
 		state_remove(STATE_LIST(t->s, members), id);
 }
 
+/* A voter that is to go keeps its vote, and its URL here, as long as a joint
+ * configuration needs it. */
+static void take_vote(struct turn *t, int64_t id, Gfl__V1__Role role)
+{
+	Gfl__V1__Member *m = state_member(t->s, id);
+
+	if (t->config != STATE_JOINT || !m || m->role != GFL__V1__ROLE__VOTER)
+		set_role(t, id, role);
+	else
+		m->fate = role ? GFL__V1__FATE__TO_BE_STANDBY
+			       : GFL__V1__FATE__TO_BE_REMOVED;
+}
+
+void state_end_joint(struct turn *t)
+{
+	for (size_t i = t->s->nmembers; i-- > 0;) {
+		Gfl__V1__Member *m = t->s->members[i];
+		bool removed = m->fate == GFL__V1__FATE__TO_BE_REMOVED;
+
+		if (!m->fate)
+			continue;
+		m->fate = GFL__V1__FATE__STAYS;
+		set_role(t, m->id,
+			 removed ? GFL__V1__ROLE__ROLE_NONE
+				 : GFL__V1__ROLE__STANDBY);
+		t->res->changed |= STATE_MEMBER;
+	}
+}
+
 /* Raft changed its configuration with this entry, so the state follows. */
 static void follow(struct turn *t, const Gfl__V1__Membership *c)
 {
@@ -82,10 +111,10 @@ static void follow(struct turn *t, const Gfl__V1__Membership *c)
 		set_role(t, c->member->id, GFL__V1__ROLE__VOTER);
 		break;
 	case ACTION(DEMOTE):
-		set_role(t, c->member->id, GFL__V1__ROLE__STANDBY);
+		take_vote(t, c->member->id, GFL__V1__ROLE__STANDBY);
 		break;
 	case ACTION(REMOVE):
-		set_role(t, c->member->id, GFL__V1__ROLE__ROLE_NONE);
+		take_vote(t, c->member->id, GFL__V1__ROLE__ROLE_NONE);
 		break;
 	default:
 		break;

@@ -15,7 +15,6 @@
 #define ACTION(name) GFL__V1__MEMBERSHIP__ACTION__##name
 
 enum {
-	BEHIND_MAX = 64, /* entries that a new voter may lack */
 	PAUSE_MS = 1000, /* between two looks: we were stopped or starved */
 };
 
@@ -118,41 +117,6 @@ int64_t steward_silence_ms(const struct node *n, int64_t id)
 	return clock_ms() - heard_ms;
 }
 
-static bool caught_up(const struct node *n, int64_t id)
-{
-	struct raft_status s;
-	struct raft_peer p;
-	struct err err;
-
-	raft_status(driver_raft(n->driver), &s);
-	return !raft_peer(driver_raft(n->driver), id, &p, &err) && !p.probing &&
-	       p.match > 0 && p.match + BEHIND_MAX >= s.last;
-}
-
-static int voters(const struct node *n)
-{
-	int count = 0;
-
-	for (size_t i = 0; i < n->state->nmembers; i++)
-		count += n->state->members[i]->role == GFL__V1__ROLE__VOTER;
-	return count;
-}
-
-static bool may_vote(const struct node *n, const Gfl__V1__Member *m)
-{
-	return m->role != GFL__V1__ROLE__VOTER && !m->liveness &&
-	       steward_silence_ms(n, m->id) < n->cfg.fail_after_ms &&
-	       caught_up(n, m->id);
-}
-
-static bool replacement(const struct node *n)
-{
-	for (size_t i = 0; i < n->state->nmembers; i++)
-		if (may_vote(n, n->state->members[i]))
-			return true;
-	return false;
-}
-
 /* Another speaks for its cluster by now. If we are the one, we hand over. */
 static void let_go(struct node *n, int64_t id)
 {
@@ -172,7 +136,6 @@ static void let_go(struct node *n, int64_t id)
 static void look_at(struct node *n, const Gfl__V1__Member *m)
 {
 	int64_t silent_ms = steward_silence_ms(n, m->id);
-	bool voter = m->role == GFL__V1__ROLE__VOTER;
 
 	if (silent_ms < n->cfg.fail_after_ms)
 		suspects_clear(n, m->id);
@@ -192,12 +155,37 @@ static void look_at(struct node *n, const Gfl__V1__Member *m)
 	else if (m->liveness && silent_ms >= n->cfg.remove_after_ms &&
 		 suspects_gone(n, m->id))
 		change(n, m->id, RAFT_NONE, ACTION(REMOVE), "remove");
-	else if (m->liveness && voter && replacement(n))
-		change(n, m->id, RAFT_STANDBY, ACTION(DEMOTE), "demote");
-	else if (!voter && voters(n) < n->cfg.max_voters && may_vote(n, m))
-		change(n, m->id, RAFT_VOTER, ACTION(PROMOTE), "promote");
-	else if (m->role == GFL__V1__ROLE__LEARNER && may_vote(n, m))
-		change(n, m->id, RAFT_STANDBY, ACTION(DEMOTE), "standby");
+}
+
+static void log_roles(const struct node *n, const struct raft_member *to,
+		      size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const Gfl__V1__Member *m = state_member(n->state, to[i].id);
+
+		log_info(to[i].role == RAFT_VOTER          ? "promote"
+			 : m->role == GFL__V1__ROLE__VOTER ? "demote"
+							   : "standby",
+			 "node=%" PRId64, to[i].id);
+	}
+}
+
+/* All of them in one step. */
+static void set_voters(struct node *n)
+{
+	struct raft_member *to;
+	size_t count = voters_due(n, &to);
+	struct err err;
+
+	if (!count)
+		return;
+	if (node_change_many(n, to, count, noted, n, &err)) {
+		log_debug("roles", "error=%s", err.msg);
+	} else {
+		n->steward->busy = true;
+		log_roles(n, to, count);
+	}
+	free(to);
 }
 
 static bool still_lost(const struct node *n, const struct lost *l)
@@ -280,6 +268,8 @@ void steward_look(struct node *n)
 	w->look_ms = clock_ms();
 	for (size_t i = 0; i < n->state->nmembers && !w->busy; i++)
 		look_at(n, n->state->members[i]);
+	if (!w->busy)
+		set_voters(n);
 	detach_lost(n);
 }
 

@@ -53,6 +53,7 @@ static void send_entry(struct watcher *w, const struct raft_entry *e,
 	item.index = e->index;
 	item.term = e->term;
 	item.config = e->type == RAFT_CONFIG;
+	item.joint = raft_entry_joint(e);
 	item.entry = entry;
 	out.what_case = GFL__V1__WATCH_STATE_EVENT__WHAT_ENTRY;
 	out.entry = &item;
@@ -119,6 +120,7 @@ int watch_log_entry(Gfl__V1__LogEntry *out, const struct raft_entry *e,
 	out->index = e->index;
 	out->term = e->term;
 	out->config = e->type == RAFT_CONFIG;
+	out->joint = raft_entry_joint(e);
 	if (e->type == RAFT_NOOP)
 		return 0;
 	return state_entry(&out->entry, e->data, e->len, err);

@@ -145,7 +145,7 @@ propose() { # NODE SEQ
 	fails 1 gfl-log append noop missing.json
 	[[ $said == *missing.json* ]]
 	fails 2 gfl-log append membership empty
-	[[ $said == *"cannot be proposed by hand"* ]]
+	[[ $said == *"names no member"* ]]
 	fails 2 gfl-log append
 	fails 2 gfl-log no-such-command
 	[[ $said == *"unknown command no-such-command"* ]]

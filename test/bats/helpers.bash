@@ -187,7 +187,7 @@ seen() { # FILTER
 
 # cluster N [OPTION...] - a gateway gw and nodes n1 to nN, all of them voters.
 cluster() {
-	local id nodes=$1
+	local id nodes=$1 voters=1
 	shift
 	start gw gfl-gateway --db gw.db --lease "${lease:-15}"
 	export GFL_GATEWAY=$gw_url
@@ -195,8 +195,11 @@ cluster() {
 		node "$id" "$@"
 	done
 	watch "$n1_url" gfl.v1.NodeService/ReadLog '{"follow":true}'
-	for ((id = 2; id <= nodes; id++)); do
-		await '.entry.membership.action == "PROMOTE"'
+	while [ "$voters" -lt "$nodes" ]; do
+		event
+		voters=$((voters + $(jq '[.entry | .membership,
+			.batch.entries[]?.membership |
+			select(.action == "PROMOTE")] | length' <<<"$answer")))
 	done
 	unwatch
 	gfl-wait leader -t 30 2>>wait.err

@@ -390,9 +390,7 @@ static void watched(const ProtobufCMessage *msg, void *arg)
 	else if (e->what_case == GFL__V1__WATCH_STATE_EVENT__WHAT_LEADER)
 		w->leaders++;
 	else
-		CHECK_INT(state_apply(w->s, e->entry->index, e->entry->term,
-				      e->entry->config, e->entry->entry, &res,
-				      &err),
+		CHECK_INT(state_apply_told(w->s, e->entry, &res, &err),
 			  0);
 }
 

@@ -7,6 +7,7 @@
 #include "test.h"
 
 #include "base/mem.h"
+#include "node/roles.h"
 #include "node/state_impl.h"
 #include "wire/rpc.h"
 
@@ -24,7 +25,8 @@ struct fix {
 #define KIND(name) GFL__V1__ENTRY__KIND_##name
 
 /* Apply e as the next entry; its code of refusal. */
-static int apply(struct fix *f, bool config, const Gfl__V1__Entry *e)
+static int apply(struct fix *f, enum state_config config,
+		 const Gfl__V1__Entry *e)
 {
 	CHECK_INT(state_apply(f->s, f->s->applied + 1, 1, config, e, &f->res,
 			      &f->err),
@@ -798,9 +800,9 @@ TEST(a_kind_from_a_newer_version_stops_the_node)
 	CHECK_INT(state_entry(&e, "\xff\xff", 2, &f.err), ERR_DATA_LOSS);
 	m.action = MEMBER(ADD);
 	m.member = &nobody;
-	CHECK_INT(state_apply(f.s, applied + 1, 1, true, &action, &f.res,
-			      &f.err),
-		  ERR_DATA_LOSS);
+	CHECK_INT(
+		state_apply(f.s, applied + 1, 1, true, &action, &f.res, &f.err),
+		ERR_DATA_LOSS);
 	CHECK_INT(state_apply(f.s, applied + 2, 1, false, NULL, &f.res, &f.err),
 		  ERR_OUT_OF_RANGE);
 	state_free(f.s);
@@ -844,9 +846,9 @@ TEST(a_state_survives_its_encoding_and_goes_on_alike)
 
 		CHECK_INT(trainer(one, TRAINER(MARK_DOWN), 3, "", 0), 0);
 		CHECK_INT(plan(one, run, one->s->epoch, 3, 1, 2), 0);
-		CHECK_INT(edge(one, FORM(DELTA), one->s->graph.version, 2, 3,
-			       2),
-			  0);
+		CHECK_INT(
+			edge(one, FORM(DELTA), one->s->graph.version, 2, 3, 2),
+			0);
 	}
 	buf_release(&before);
 	before = bytes_of(f.s);
@@ -857,6 +859,105 @@ TEST(a_state_survives_its_encoding_and_goes_on_alike)
 	buf_release(&after);
 	state_free(f.s);
 	state_free(g.s);
+}
+
+static int role_of(const struct fix *f, int64_t id)
+{
+	const Gfl__V1__Member *m = state_member(f->s, id);
+
+	return m ? (int)m->role : 0;
+}
+
+/* Several changes of roles, as a batch of Raft's configuration. */
+static void apply_roles(struct fix *f, enum state_config config,
+			const struct raft_member *to, size_t n)
+{
+	Gfl__V1__Entry *e;
+	size_t len;
+	void *bytes = roles_pack(to, n, &len);
+
+	CHECK_INT(state_entry(&e, bytes, len, &f->err), 0);
+	CHECK_INT(apply(f, config, e), 0);
+	CHECK(f->res.changed & STATE_MEMBER);
+	rpc_free(&e->base);
+	free(bytes);
+}
+
+/* A joint configuration needs the old voters, and their URLs, to its end. */
+TEST(voters_that_go_stay_until_the_joint_configuration_ends)
+{
+	const struct raft_member before[] = {
+		{.id = 1, .role = RAFT_VOTER},
+		{.id = 3, .role = RAFT_VOTER},
+	};
+	const struct raft_member to[] = {
+		{.id = 1, .role = RAFT_NONE},
+		{.id = 2, .role = RAFT_VOTER},
+		{.id = 3, .role = RAFT_STANDBY},
+	};
+	struct fix f = cluster(), g;
+	Gfl__V1__State *msg;
+
+	member(&f, true, MEMBER(ADD), 2, "two", "");
+	member(&f, true, MEMBER(ADD), 3, "three", "");
+	apply_roles(&f, STATE_CONFIG, before, 2);
+	apply_roles(&f, STATE_JOINT, to, 3);
+	CHECK_INT(role_of(&f, 1), RAFT_VOTER);
+	CHECK_INT(role_of(&f, 2), RAFT_VOTER);
+	CHECK_INT(role_of(&f, 3), RAFT_VOTER);
+	msg = state_encode(f.s); /* a snapshot in between */
+	CHECK_INT(state_decode(&g.s, msg, &g.err), 0);
+	rpc_free(&msg->base);
+	CHECK_INT(apply(&g, STATE_NO_CONFIG, NULL), 0);
+	CHECK_INT(role_of(&g, 1), RAFT_VOTER);
+	CHECK_INT(apply(&g, STATE_CONFIG, NULL), 0);
+	CHECK(g.res.changed & STATE_MEMBER);
+	CHECK(!state_member(g.s, 1));
+	CHECK_INT(role_of(&g, 2), RAFT_VOTER);
+	CHECK_INT(role_of(&g, 3), RAFT_STANDBY);
+	CHECK_INT(apply(&g, STATE_CONFIG, NULL), 0);
+	CHECK(!g.res.changed);
+	state_free(f.s);
+	state_free(g.s);
+}
+
+TEST(roles_may_be_proposed_by_themselves)
+{
+	Gfl__V1__Member who = GFL__V1__MEMBER__INIT;
+	Gfl__V1__Membership m = GFL__V1__MEMBERSHIP__INIT;
+	Gfl__V1__Noop noop = GFL__V1__NOOP__INIT;
+	Gfl__V1__Entry e[2] = {GFL__V1__ENTRY__INIT, GFL__V1__ENTRY__INIT};
+	Gfl__V1__Entry *list[] = {&e[0], &e[0]}, batch = GFL__V1__ENTRY__INIT;
+	Gfl__V1__Batch b = GFL__V1__BATCH__INIT;
+	struct raft_member *to;
+	struct err err;
+	size_t n;
+
+	e[0].kind_case = KIND(MEMBERSHIP);
+	e[0].membership = &m;
+	e[1].kind_case = KIND(NOOP);
+	e[1].noop = &noop;
+	batch.kind_case = KIND(BATCH);
+	batch.batch = &b;
+	b.n_entries = 2;
+	b.entries = list;
+	m.action = MEMBER(DEMOTE);
+	CHECK_INT(state_proposable(&e[0], &err), ERR_INVALID_ARGUMENT);
+	m.member = &who;
+	who.id = 4;
+	CHECK_INT(state_proposable(&e[0], &err), 0);
+	CHECK_INT(state_proposable(&batch, &err), 0);
+	CHECK_INT(roles_read(&to, &n, &batch, &err), 0);
+	CHECK(n == 2 && to[1].id == 4 && to[1].role == RAFT_STANDBY);
+	free(to);
+	list[1] = &e[1];
+	CHECK_INT(state_proposable(&batch, &err), ERR_INVALID_ARGUMENT);
+	list[0] = &e[1];
+	list[1] = &e[0];
+	CHECK_INT(state_proposable(&batch, &err), ERR_INVALID_ARGUMENT);
+	m.action = MEMBER(MARK_DOWN);
+	CHECK_INT(state_proposable(&e[0], &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "promoted, demoted or removed");
 }
 
 TEST(what_nobody_may_propose_is_refused)
