@@ -18,6 +18,8 @@ enum raft_bug {
 	RAFT_BUG_ANY_CANDIDATE,    /* whatever the candidate's log has */
 	RAFT_BUG_LONGEST_LOG,      /* up to date by length alone */
 	RAFT_BUG_NO_CHECK_QUORUM,  /* a leader whom nobody hears stays */
+	RAFT_BUG_NO_PREVOTE,       /* stands in a new term at once */
+	RAFT_BUG_NOT_STICKY,       /* votes although it hears from a leader */
 	RAFT_BUG_LEARNERS_COUNT,   /* in majorities */
 
 	RAFT_BUG_LOST_VOTES,  /* as if what its disk lost never was */
@@ -42,10 +44,23 @@ enum raft_bug {
 	RAFT_BUG_CONF_STAYS,           /* when its entry is cut off */
 	RAFT_BUG_MANY_WITHOUT_JOINT,   /* several servers in one step */
 
+	/* joint consensus: by one majority alone, ... */
+	RAFT_BUG_JOINT_COMMIT_BY_NEW,
+	RAFT_BUG_JOINT_COMMIT_BY_OLD,
+	RAFT_BUG_JOINT_ELECT_BY_NEW,
+	RAFT_BUG_JOINT_ELECT_BY_OLD,
+	RAFT_BUG_JOINT_READ_BY_NEW,
+	RAFT_BUG_JOINT_QUORUM_BY_NEW,
+	RAFT_BUG_JOINT_LEFT_EARLY,    /* before it is committed */
+	RAFT_BUG_JOINT_STAYS,         /* for ever */
+	RAFT_BUG_JOINT_NOT_INHERITED, /* by the next leader */
+
 	/* snapshots */
-	RAFT_BUG_SNAPSHOT_WITHOUT_CONF, /* who gets one keeps the old one */
-	RAFT_BUG_SNAPSHOT_CONFLICTS,    /* with appends of what it has */
-	RAFT_BUG_RESTORE_EARLY,         /* before it is durable */
+	RAFT_BUG_SNAPSHOT_WITHOUT_CONF,  /* who gets one keeps the old one */
+	RAFT_BUG_SNAPSHOT_WITHOUT_JOINT, /* who gets a joint one
+					  * does too */
+	RAFT_BUG_SNAPSHOT_CONFLICTS,     /* with appends of what it has */
+	RAFT_BUG_RESTORE_EARLY,          /* before it is durable */
 
 	/* clients */
 	RAFT_BUG_READ_UNCONFIRMED,   /* reads without asking a majority */

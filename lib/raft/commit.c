@@ -32,6 +32,10 @@ void raft_maybe_commit(struct raft *r)
 {
 	int64_t index = raft_quorum_value(r, match_of);
 
+	if (RAFT_BUG(RAFT_BUG_JOINT_COMMIT_BY_NEW))
+		index = raft_half_value(r, match_of, false);
+	if (RAFT_BUG(RAFT_BUG_JOINT_COMMIT_BY_OLD))
+		index = raft_half_value(r, match_of, r->joint);
 	if (index <= r->commit)
 		return;
 	if (raft_log_term(&r->log, index) != r->term &&

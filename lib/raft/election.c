@@ -14,6 +14,8 @@ void raft_timer_reset(struct raft *r)
  * candidate: removed and cut-off servers cannot disturb (Diss. 4.2.3). */
 bool raft_sticky(const struct raft *r)
 {
+	if (RAFT_BUG(RAFT_BUG_NOT_STICKY))
+		return false;
 	if (r->role == RAFT_LEADER)
 		return true;
 	return r->leader && r->now_ms - r->heard_ms < r->cfg.election_min_ms;
@@ -60,9 +62,18 @@ static void start_ballot(struct raft *r, enum raft_role role)
 		r->peer[i].voted = r->peer[i].granted = false;
 }
 
+static bool majority_grants(const struct raft *r)
+{
+	if (RAFT_BUG(RAFT_BUG_JOINT_ELECT_BY_NEW))
+		return raft_half_value(r, grant, false);
+	if (RAFT_BUG(RAFT_BUG_JOINT_ELECT_BY_OLD))
+		return raft_half_value(r, grant, r->joint);
+	return raft_quorum_value(r, grant);
+}
+
 static void count(struct raft *r)
 {
-	if (!raft_quorum_value(r, grant))
+	if (!majority_grants(r))
 		return;
 	if (r->role == RAFT_PRECANDIDATE)
 		raft_campaign(r, false);
@@ -102,6 +113,10 @@ void raft_precampaign(struct raft *r)
 {
 	struct raft_msg m = {.type = RAFT_PREVOTE, .term = r->term + 1};
 
+	if (RAFT_BUG(RAFT_BUG_NO_PREVOTE)) {
+		raft_campaign(r, true);
+		return;
+	}
 	start_ballot(r, RAFT_PRECANDIDATE);
 	ask(r, &m, 0);
 	take_vote(r, r->cfg.id, true);

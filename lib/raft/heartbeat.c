@@ -89,6 +89,8 @@ void raft_check_quorum(struct raft *r)
 {
 	int64_t heard = raft_quorum_value(r, heard_of);
 
+	if (RAFT_BUG(RAFT_BUG_JOINT_QUORUM_BY_NEW))
+		heard = raft_half_value(r, heard_of, false);
 	if (r->now_ms - heard >= r->cfg.election_max_ms &&
 	    !RAFT_BUG(RAFT_BUG_NO_CHECK_QUORUM))
 		raft_follow(r, r->term, 0);

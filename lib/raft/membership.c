@@ -89,7 +89,10 @@ void raft_conf_committed(struct raft *r)
 	if (r->role != RAFT_LEADER || raft_conf_top(r)->index > r->commit)
 		return;
 	if (r->joint) {
-		raft_joint_leave(r);
+		if (!RAFT_BUG(RAFT_BUG_JOINT_STAYS) &&
+		    !(RAFT_BUG(RAFT_BUG_JOINT_NOT_INHERITED) &&
+		      raft_conf_top(r)->index < r->term_start))
+			raft_joint_leave(r);
 		return;
 	}
 	dismiss(r);
@@ -235,6 +238,8 @@ int raft_change_many(struct raft *r, int64_t now_ms,
 		*index = raft_log_last(&r->log);
 		*term = r->term;
 	}
+	if (RAFT_BUG(RAFT_BUG_JOINT_LEFT_EARLY) && r->joint)
+		raft_joint_leave(r);
 	raft_conf_release(&conf);
 	return rc;
 }

@@ -13,6 +13,8 @@ static int64_t confirmed_round(const struct raft *r)
 {
 	if (RAFT_BUG(RAFT_BUG_READ_UNCONFIRMED))
 		return r->round;
+	if (RAFT_BUG(RAFT_BUG_JOINT_READ_BY_NEW))
+		return raft_half_value(r, round_of, false);
 	return raft_quorum_value(r, round_of);
 }
 

@@ -239,12 +239,12 @@ static void want(struct raft *r, const struct raft_msg *m, int64_t from,
 static int install(struct raft *r, struct err *err)
 {
 	struct incoming *in = &r->in;
-	int rc = RAFT_BUG(RAFT_BUG_SNAPSHOT_WITHOUT_CONF)
-			 ? 0
-			 : push_conf(r, &in->is, err);
 
-	if (rc)
-		return rc;
+	if (!RAFT_BUG(RAFT_BUG_SNAPSHOT_WITHOUT_CONF) &&
+	    !(RAFT_BUG(RAFT_BUG_SNAPSHOT_WITHOUT_JOINT) &&
+	      *(const char *)in->is.conf == 2) &&
+	    push_conf(r, &in->is, err))
+		return ERR_DATA_LOSS;
 	raft_log_restart(&r->log, in->is.index, in->is.term);
 	r->commit = r->verified = in->is.index;
 	free((void *)r->snap.conf);
