@@ -322,6 +322,28 @@ static inline void rot(struct trace *t, int id, int64_t kept)
 	restart(t, id);
 }
 
+/* A server whose log has entries of these terms ("112") on disk. */
+static inline void trace_load(struct trace *t, int id, const char *log,
+			      int64_t term)
+{
+	struct server *s = &t->w.server[id];
+
+	crash(t, id);
+	for (size_t i = 1; i < strlen(log); i++) {
+		struct raft_entry e = {.index = (int64_t)i + 1,
+				       .term = log[i] - '0',
+				       .type = RAFT_NORMAL};
+		struct raft_write wr = {.term = s->disk.term,
+					.vote = s->disk.vote,
+					.entries = &e,
+					.n = 1};
+
+		disk_store(&t->w, s, &wr);
+	}
+	s->disk.term = term;
+	restart(t, id);
+}
+
 /* Cut all links between these servers and the others. */
 static inline void split(struct trace *t, const char *ids)
 {

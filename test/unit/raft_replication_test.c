@@ -5,39 +5,18 @@
 
 static struct trace t;
 
-/* A server whose log has entries of these terms ("112") on disk. */
-static void load(int id, const char *log, int64_t term)
-{
-	struct server *s = &t.w.server[id];
-
-	crash(&t, id);
-	for (size_t i = 1; i < strlen(log); i++) {
-		struct raft_entry e = {.index = (int64_t)i + 1,
-				       .term = log[i] - '0',
-				       .type = RAFT_NORMAL};
-		struct raft_write wr = {.term = s->disk.term,
-					.vote = s->disk.vote,
-					.entries = &e,
-					.n = 1};
-
-		disk_store(&t.w, s, &wr);
-	}
-	s->disk.term = term;
-	restart(&t, id);
-}
-
 /* Raft figure 7: whatever the followers have, they end with the leader's log.
  */
 TEST(figure_7_all_logs_become_the_leaders)
 {
 	trace_init(&t, 7);
-	load(1, "1114455666", 7);
-	load(2, "111445566", 6);
-	load(3, "1114", 4);
-	load(4, "11144556666", 6);
-	load(5, "111445566677", 7);
-	load(6, "1114444", 4);
-	load(7, "11122233333", 3);
+	trace_load(&t, 1, "1114455666", 7);
+	trace_load(&t, 2, "111445566", 6);
+	trace_load(&t, 3, "1114", 4);
+	trace_load(&t, 4, "11144556666", 6);
+	trace_load(&t, 5, "111445566677", 7);
+	trace_load(&t, 6, "1114444", 4);
+	trace_load(&t, 7, "11122233333", 3);
 	elect_by_votes(&t, 1);
 	CHECK_INT(status(&t, 1).term, 8);
 	settle(&t);
@@ -56,8 +35,8 @@ TEST(a_log_is_repaired_in_few_round_trips)
 	int appends = 0;
 
 	trace_init(&t, 3);
-	load(1, "1111111111222222222244", 4);
-	load(2, "11111111111111111111111133333333333333333", 3);
+	trace_load(&t, 1, "1111111111222222222244", 4);
+	trace_load(&t, 2, "11111111111111111111111133333333333333333", 3);
 	split(&t, "13");
 	elect_by_votes(&t, 1);
 	split(&t, "");
@@ -85,8 +64,8 @@ TEST(entries_of_older_terms_do_not_commit_by_counting)
 			     .index = 3};
 
 	trace_init(&t, 3);
-	load(1, "122", 4);
-	load(2, "122", 4);
+	trace_load(&t, 1, "122", 4);
+	trace_load(&t, 2, "122", 4);
 	elect_quietly(&t, 1);
 	CHECK_INT(status(&t, 1).term, 5);
 	CHECK(!step(&t, &m));
@@ -121,7 +100,7 @@ TEST(a_follower_takes_what_matches_and_refuses_what_does_not)
 		const struct raft_msg *r;
 
 		trace_init(&t, 3);
-		load(2, "122", 2);
+		trace_load(&t, 2, "122", 2);
 		CHECK(!step(&t, &m));
 		CHECK_INT(mails(&t, 2, 1, RAFT_APPEND_REPLY), 0);
 		sync_disk(&t, 2);

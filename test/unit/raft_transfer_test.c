@@ -125,3 +125,18 @@ TEST(only_another_voter_can_take_over)
 	CHECK_INT(transfer(0), ERR_UNAVAILABLE);
 	trace_end(&t);
 }
+
+TEST(a_second_transfer_takes_the_place_of_the_first)
+{
+	trace_init(&t, 3);
+	elect(&t, 1);
+	split(&t, "13");
+	propose(&t, 1, "a");
+	settle(&t);
+	CHECK(!transfer(2));
+	CHECK(!transfer(3));
+	CHECK_INT(status(&t, 1).transfer_to, 3);
+	settle(&t);
+	CHECK_INT(status(&t, 3).role, RAFT_LEADER);
+	trace_end(&t);
+}
