@@ -20,7 +20,7 @@ BUILD := build$(if $(SAN),/$(SAN))$(if $(filter 0,$(DNNL)),/nodnnl)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	$(if $(DEV),-Werror)
-OPTIM := -O2 -g $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
+OPTIM := $(if $(COVERAGE),-O0 --coverage,-O2) -g $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer)
 CPPFLAGS += -Ilib -I$(BUILD)/gen -D_GNU_SOURCE -DGFL_VERSION='"$(VERSION)"' \
 	$(if $(filter 0,$(DNNL)),-DGFL_NO_DNNL)
@@ -187,6 +187,13 @@ PART := sim chaos fuzz
 soak: deps-check
 	@$(MAKE) --no-print-directory -j2 DEV=1 all $(SIM) $(CHAOS) $(POWER)
 	@MAKE="$(MAKE)" test/soak.sh $(BUILD) $(MINUTES) "$(SEEDS)" "$(FROM)" $(PART)
+# Which lines and branches of lib/raft its tests run.
+COVERED := $(wildcard test/unit/raft_*_test.c) \
+	test/sim/raft_sim.c
+coverage: deps-check
+	@$(MAKE) --no-print-directory -j2 COVERAGE=1 BUILD=build/coverage \
+		$(COVERED:%.c=build/coverage/%)
+	@test/coverage.sh build/coverage $(COVERED:%.c=build/coverage/%)
 docs: all
 	share/docs.sh $(BUILD)/bin .
 check: deps-check
@@ -217,7 +224,7 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all deps deps-check demo check check-run check-unit check-sim \
+.PHONY: all deps deps-check demo coverage check check-run check-unit check-sim \
 	check-bats check-chaos check-lint check-interop fuzz check-fuzz run-fuzz \
 	soak deps-bench \
 	bench docs install clean
