@@ -111,3 +111,17 @@ TEST(messages_that_make_no_sense_are_refused)
 	CHECK_INT(step(&t, &ok), ERR_INVALID_ARGUMENT); /* second leader */
 	trace_end(&t);
 }
+
+/* Or a leader that others left much behind could take in as much again. */
+TEST(what_a_leader_inherits_counts_as_uncommitted)
+{
+	trace_init(&t, 3);
+	trace_load(&t, 1, "1222", 2);
+	elect_quietly(&t, 1);
+	CHECK(status(&t, 1).uncommitted >= 4 * sizeof(struct raft_entry));
+	heartbeat(&t, 1);
+	settle(&t);
+	CHECK_INT(status(&t, 1).commit, 5);
+	CHECK_INT(status(&t, 1).uncommitted, 0);
+	trace_end(&t);
+}
