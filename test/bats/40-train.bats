@@ -94,6 +94,13 @@ finished_by() { # IDS, as JSON
 
 @test "trainers exchange along the topology, also one that comes during a run, and without it all with all" {
 	federation 1
+	gfl-topo full 3 --bandwidth uniform:1M:9M | gfl-log append bandwidth
+	[ "$(gfl-list bandwidth | wc -l)" = 6 ]
+	base=$(gfl-status -F bandwidth_version)
+	echo 1 2 1024 | gfl-log append bandwidth --delta --base "$base" >now
+	gfl-list bandwidth | grep -qx $'1\t2\t1024'
+	fails 1 gfl-log append bandwidth --delta --base "$base" <(echo 2 1 9)
+	[[ $said == *"bandwidth on version $base, which is $(<now) now" ]]
 	echo 1 2 | gfl-log append topology
 	[ "$(gfl-status -F topology_parts)" = 2 ]
 	run 40

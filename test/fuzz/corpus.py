@@ -171,6 +171,17 @@ def data():
     seed("index", "head", b"# gfl-index of=60000 count=2\n1\n2\n")
 
 
+def links():
+    seed("links", "list", b"1 2\n2\t3\t0.5 # slow\n\n4,1,1e3\n")
+    seed("links", "matrix", b"0 2 0\n2 0 1.5\n0 1.5 0\n")
+    seed("links", "objects", b'[{"a":1,"b":2},{"from":2,"to":3,'
+         b'"bytes_per_s":1e6}]')
+    seed("links", "arrays", b"[[0,4096],[4096,0]]\n")
+    seed("links", "none", b"[]")
+    seed("links", "message", b'{"graph":{"form":"SPARSE","edges":'
+         b'[{"a":1,"b":2}]}}')
+
+
 def npy(descr, shape, data):
     text = ("{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n" %
             (descr, shape)).encode()
@@ -350,5 +361,5 @@ def server():
 
 
 for write in (http1, frames, messages, plans, tensors, chunks, data, arrays,
-              exchange, state, raft, model, server):
+              exchange, state, raft, model, server, links):
     write()
