@@ -118,7 +118,7 @@ finished_by() { # IDS, as JSON
 	echo '[]' | gfl-log append topology
 	run 60
 	over
-	table 'map(.exchanges) == [40, 40, 40]'
+	table 'all(.exchanges > 0) and (map(.exchanges) | add) == 120'
 }
 
 @test "a dense exchange leaves both partners with the same model" {
