@@ -8,6 +8,9 @@
 /* Some keys at a time, and not too much on each for a checker. */
 enum { KEYS_AT_ONCE = 3, OPS_BY_KEY = 100 };
 
+/* What a read gives whose key was replaced meanwhile. */
+enum { UNKNOWN = -1 };
+
 /* What an entry's data begins with. */
 struct order {
 	int64_t key, value;
@@ -25,7 +28,8 @@ static void client_done(struct world *w, struct client *c, int64_t index)
 		       "linearizability: client %" PRId64 " read entry %" PRId64
 		       ", not %" PRId64,
 		       c->id, index, c->floor);
-	linear_end(&w->history, c->op, c->value, ++w->moment);
+	if (c->value != UNKNOWN)
+		linear_end(&w->history, c->op, c->value, ++w->moment);
 	c->busy = c->sent = false;
 	c->done++;
 	w->t.reads += c->reading;
@@ -150,7 +154,10 @@ static void client_read_done(struct world *w, const struct server *s,
 		return;
 	if (s->machine.index < rd->index)
 		broken(w, "a read is answered before its entry");
-	c->value = cell->key == c->key ? cell->value : 0;
+	if (cell->key == c->key)
+		c->value = cell->value;
+	else
+		c->value = cell->key < c->key ? 0 : UNKNOWN;
 	client_done(w, c, rd->index);
 	if (w->floor < s->machine.index)
 		w->floor = s->machine.index;

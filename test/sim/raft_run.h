@@ -272,6 +272,21 @@ static void check_idle(struct world *w)
 		       w->t.messages - before);
 }
 
+/* Who is behind, and may take one entry a message. */
+static int64_t catch_up_us(const struct world *w)
+{
+	int64_t most = 0;
+
+	for (int i = 0; i < w->conf.n; i++) {
+		int64_t id = w->conf.member[i].id;
+		int64_t behind =
+			(int64_t)w->n_facts - w->server[id].machine.index;
+
+		most = behind > most ? behind : most;
+	}
+	return most * 10 * MS;
+}
+
 static void check_history(struct world *w)
 {
 	struct err err;
@@ -291,7 +306,8 @@ static void peace(struct world *w)
 	if (!run_until(w, all_served, w->now + patience_us(w, 20)))
 		broken(w, "liveness: a client is stuck");
 	w->quiet = true;
-	if (!run_until(w, settled, w->now + patience_us(w, 20)))
+	if (!run_until(w, settled,
+		       w->now + patience_us(w, 20) + catch_up_us(w)))
 		broken(w, "liveness: a member is behind, or a client waits");
 	if (!w->broken[0])
 		check_idle(w);

@@ -311,27 +311,23 @@ static struct event event_take(struct world *w)
 	return first;
 }
 
-/* A message that is late may come from a term long past. */
-static int64_t net_delay(struct world *w)
-{
-	if (w->late && chance(w, 1000) < w->late)
-		return (int64_t)chance(w, 3000000);
-	return 200 + (int64_t)chance(w, (uint64_t)w->delay_us);
-}
-
 static void net_send(struct world *w, const struct raft_msg *m)
 {
 	unsigned copies = 1 + (w->dup && chance(w, 1000) < w->dup);
 	int64_t *last = &w->last_append[m->from][m->to];
-	bool ordered = m->type == RAFT_APPEND && w->in_order;
 	struct raft_msg own;
 
 	w->t.messages++;
 	for (unsigned i = 0; i < copies; i++) {
-		int64_t at = w->now + net_delay(w);
+		int64_t at = w->now + 200 +
+			     (int64_t)chance(w, (uint64_t)w->delay_us);
+		bool late = w->late && chance(w, 1000) < w->late;
+		bool ordered = m->type == RAFT_APPEND && w->in_order && !late;
 
 		if (w->drop && chance(w, 1000) < w->drop)
 			continue;
+		if (late) /* perhaps from a term long past by then */
+			at += (int64_t)chance(w, 3000000);
 		if (ordered && at < *last)
 			at = *last;
 		if (ordered)
