@@ -37,6 +37,8 @@ static void apply(struct node *n, const struct raft_entry *e,
 	n->changed |= res.changed;
 	if (!res.refused.code)
 		follow_urls(n, entry);
+	if (res.changed & STATE_MEMBER)
+		node_note_self(n);
 	watch_applied(n, e, entry);
 	node_settle(n);
 }
@@ -93,6 +95,7 @@ static int on_restore(const void *p, size_t len, void *arg, struct err *err)
 	for (size_t i = 0; i < s->nmembers; i++)
 		node_hint(n, s->members[i]->id, s->members[i]->url);
 	n->changed = STATE_ALL;
+	node_note_self(n);
 	watch_restored(n);
 	node_settle(n);
 	return 0;

@@ -166,6 +166,26 @@ void node_settle(struct node *n)
 
 /* ---- life ---- */
 
+void node_note_self(struct node *n)
+{
+	const Gfl__V1__Member *m = state_member(n->state, n->meta.node_id);
+
+	if (m && !strcmp(m->instance_id, n->meta.instance_id))
+		n->known = true;
+}
+
+/* A life that is not in the state yet has to be told for a while: so does one
+ * whose removal came before the entry that made it a member. */
+static bool is_removed(struct node *n, const struct raft_status *s)
+{
+	if (!s->removed)
+		n->removed_ms = 0;
+	else if (!n->removed_ms)
+		n->removed_ms = clock_ms();
+	return s->removed &&
+	       (n->known || clock_ms() - n->removed_ms >= n->cfg.fail_after_ms);
+}
+
 static void on_tick(void *arg)
 {
 	struct node *n = arg;
@@ -174,7 +194,7 @@ static void on_tick(void *arg)
 	if (n->ended || !n->driver)
 		return;
 	raft_status(driver_raft(n->driver), &s);
-	if (s.removed && !n->leaving && !n->removed)
+	if (is_removed(n, &s) && !n->leaving && !n->removed)
 		membership_removed(n);
 	membership_look(n);
 	steward_look(n);

@@ -55,8 +55,10 @@ struct node {
 	bool resumed;  /* was a member before this start */
 	bool ready, stopping, leaving, ended, removed;
 	bool reborn; /* an earlier life of its file has left a cluster */
-	bool asked;  /* to be removed, by an earlier life that had no answer */
-	bool stuck;  /* an entry could not be applied: apply no more */
+	bool known;  /* by the state, in this life: see node_note_self() */
+	int64_t removed_ms; /* when Raft began to say so; 0: it does not */
+	bool asked; /* to be removed, by an earlier life that had no answer */
+	bool stuck; /* an entry could not be applied: apply no more */
 	int64_t started_ms;
 	int64_t leader, term; /* 0: none known */
 	bool leads;
@@ -89,6 +91,9 @@ struct node {
 /* node.c */
 void node_end(struct node *n, const struct err *err); /* on_end, once */
 void node_settle(struct node *n); /* let all look at the state, soon */
+/* The log may tell of earlier lives under our number too, and of how they were
+ * removed: look whether the state has this one by now. */
+void node_note_self(struct node *n);
 const char *node_url_of(const struct node *n, int64_t id); /* or NULL */
 void node_hint(struct node *n, int64_t id, const char *url);
 
@@ -217,7 +222,8 @@ void conductor_leads(struct node *n, bool leads);
 void conductor_look(struct node *n);
 void conductor_heard(struct node *n, const Gfl__V1__ReportRequest *batch);
 void conductor_merge(const struct node *n, Gfl__V1__Run *run);
-/* The last report of a trainer in a run, by the leader or by the log; or NULL. */
+/* The last report of a trainer in a run, by the leader or by the log; or NULL.
+ */
 const Gfl__V1__TrainerReport *conductor_said(const struct node *n, int64_t run,
 					     int64_t trainer);
 void conductor_close(struct node *n);

@@ -87,3 +87,24 @@ moved() {
 		"$n2_url/gfl.v1.NodeService/Propose")
 	is '.code == "unavailable"'
 }
+
+@test "a node that left and comes again is not taken for removed by its old life" {
+	cluster 1 --snapshot-after 1G
+	node 2
+	stop n2 # which leaves
+	# So much that the next life gets it in many pieces: the entry that makes
+	# it a member comes after others that say that node 2 was removed. These
+	# are of a run that is not known, and change nothing.
+	{
+		printf '{"entry":{"topology":{"run":"9","rounds":[{"pairs":"'
+		head -c 700000 /dev/zero | base64 -w 0
+		printf '"}]}}}'
+	} >big
+	for _ in {1..30}; do
+		curl -sS -d @big -H 'content-type: application/json' \
+			"$n1_url/gfl.v1.NodeService/Propose" >>answers
+	done
+	[ "$(gfl-status "$n1_url" -o tsv -F commit_index)" -gt 30 ]
+	again n2
+	committed 2 "$(echo '{}' | gfl-log append noop -)"
+}
