@@ -12,10 +12,16 @@
 #include "base/mem.h"
 #include "store/lock.h"
 
+/* The first pages of the log before the file (WAL) are used again after a
+ * checkpoint; what a long reader made it grow to is given back down to
+ * WAL_KEPT. In the file itself free pages are used again too, and not given
+ * back: to move others into their place (auto_vacuum) would cost a write for
+ * each. */
 enum {
 	BUSY_MS = 5000,
 	CHECKPOINT_PAGES = 1024,
 	WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096), /* of that many */
+	WAL_KEPT = 4 * WAL_BYTES,
 };
 
 struct kept {
@@ -225,7 +231,7 @@ static int open_sqlite(struct db *d, const char *name, int flags,
 
 static int set_up_writer(struct db *d, enum db_kind kind, struct err *err)
 {
-	char checkpoint[64];
+	char checkpoint[128];
 	int rc = check_kind(d, kind, true, err); /* before any change to it */
 
 	if (!rc)
@@ -235,7 +241,9 @@ static int set_up_writer(struct db *d, enum db_kind kind, struct err *err)
 			     "PRAGMA foreign_keys = ON",
 			     err);
 	snprintf(checkpoint, sizeof(checkpoint),
-		 "PRAGMA wal_autocheckpoint = %d", CHECKPOINT_PAGES);
+		 "PRAGMA wal_autocheckpoint = %d;"
+		 "PRAGMA journal_size_limit = %d",
+		 CHECKPOINT_PAGES, WAL_KEPT);
 	if (!rc)
 		rc = db_exec(d, checkpoint, err);
 	return rc;

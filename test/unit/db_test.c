@@ -262,3 +262,32 @@ TEST(db_with_a_long_log_file_has_all_after_a_crash)
 	db_close(again);
 	db_close(d);
 }
+
+static int64_t wal_size(void)
+{
+	struct stat s;
+
+	CHECK(!stat("a.db-wal", &s));
+	return s.st_size;
+}
+
+/* A reader that stays at an old state keeps the log from being used again. */
+TEST(db_gives_back_what_a_long_reader_made_its_log_grow_to)
+{
+	struct db *d = open_with_table("a.db"), *reader;
+	struct err err;
+	int64_t n;
+
+	put(d, 1);
+	CHECK(!db_open_to_read(&reader, "a.db", DB_NODE, &err));
+	CHECK(!db_exec(reader, "BEGIN", &err));
+	CHECK(!db_number(reader, "SELECT count(*) FROM t", 0, &n, &err));
+	CHECK(!db_exec(d, "INSERT INTO t VALUES (zeroblob(40000000))", &err));
+	CHECK(wal_size() > 40000000);
+	CHECK(!db_exec(reader, "COMMIT", &err));
+	CHECK(!db_exec(d, "PRAGMA wal_checkpoint", &err));
+	put(d, 2);
+	CHECK(wal_size() < 20000000);
+	db_close(reader);
+	db_close(d);
+}
