@@ -183,9 +183,10 @@ run-fuzz:
 MINUTES := 10
 SEEDS :=
 FROM :=
-PART := sim chaos fuzz
+PART := sim chaos fuzz torture
 soak: deps-check
-	@$(MAKE) --no-print-directory -j2 DEV=1 all $(SIM) $(CHAOS) $(POWER)
+	@$(MAKE) --no-print-directory -j2 DEV=1 all $(SIM) $(CHAOS) $(POWER) \
+		$(BUILD)/test/unit/raft_torture_test
 	@MAKE="$(MAKE)" test/soak.sh $(BUILD) $(MINUTES) "$(SEEDS)" "$(FROM)" $(PART)
 # Which lines and branches of lib/raft its tests run.
 COVERED := $(wildcard test/unit/raft_*_test.c) \

@@ -9,6 +9,7 @@
 static atomic_int what = FAULTY_IO;
 static atomic_int_fast64_t at, count;
 static atomic_bool sticky, full, hit;
+static const char *only = "";
 
 void faulty_set(enum faulty_what kind, int64_t n, bool stays, bool room)
 {
@@ -18,6 +19,11 @@ void faulty_set(enum faulty_what kind, int64_t n, bool stays, bool room)
 	full = room;
 	count = 0;
 	hit = false;
+}
+
+void faulty_only(const char *name)
+{
+	only = name;
 }
 
 int64_t faulty_count(void)
@@ -50,7 +56,22 @@ static sqlite3_vfs *below;
 struct file {
 	sqlite3_file base;
 	sqlite3_file *real;
+	bool spared;
 };
+
+/* name is absolute, or NULL of a file without one. */
+static bool spares(const char *name)
+{
+	const char *last = name ? strrchr(name, '/') : NULL;
+
+	last = last ? last + 1 : name;
+	return *only && (!last || strncmp(last, only, strlen(only)) != 0);
+}
+
+static bool file_fails(sqlite3_file *f)
+{
+	return !((struct file *)f)->spared && fails(FAULTY_IO);
+}
 
 static sqlite3_file *real(sqlite3_file *f)
 {
@@ -66,7 +87,7 @@ static int on_close(sqlite3_file *f)
 
 static int on_read(sqlite3_file *f, void *p, int n, sqlite3_int64 from)
 {
-	if (fails(FAULTY_IO))
+	if (file_fails(f))
 		return SQLITE_IOERR_READ;
 	return real(f)->pMethods->xRead(real(f), p, n, from);
 }
@@ -74,7 +95,7 @@ static int on_read(sqlite3_file *f, void *p, int n, sqlite3_int64 from)
 /* One that fails may have written something. */
 static int on_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 to)
 {
-	if (!fails(FAULTY_IO))
+	if (!file_fails(f))
 		return real(f)->pMethods->xWrite(real(f), p, n, to);
 	if (n > 1)
 		real(f)->pMethods->xWrite(real(f), p, n / 2, to);
@@ -83,15 +104,15 @@ static int on_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 to)
 
 static int on_truncate(sqlite3_file *f, sqlite3_int64 size)
 {
-	if (fails(FAULTY_IO))
+	if (file_fails(f))
 		return SQLITE_IOERR_TRUNCATE;
 	return real(f)->pMethods->xTruncate(real(f), size);
 }
 
 static int on_sync(sqlite3_file *f, int flags)
 {
-	(void)f, (void)flags;
-	return fails(FAULTY_IO) ? SQLITE_IOERR_FSYNC : SQLITE_OK;
+	(void)flags;
+	return file_fails(f) ? SQLITE_IOERR_FSYNC : SQLITE_OK;
 }
 
 static int on_size(sqlite3_file *f, sqlite3_int64 *size)
@@ -178,7 +199,8 @@ static int on_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags,
 
 	(void)v;
 	f->pMethods = NULL;
-	if (fails(FAULTY_IO))
+	own->spared = spares(name);
+	if (file_fails(f))
 		return SQLITE_CANTOPEN;
 	own->real = (sqlite3_file *)(own + 1);
 	rc = below->xOpen(below, name, own->real, flags, out);
@@ -190,7 +212,7 @@ static int on_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags,
 static int on_delete(sqlite3_vfs *v, const char *name, int sync)
 {
 	(void)v;
-	if (fails(FAULTY_IO))
+	if (!spares(name) && fails(FAULTY_IO))
 		return SQLITE_IOERR_DELETE;
 	return below->xDelete(below, name, sync);
 }

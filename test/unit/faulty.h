@@ -20,6 +20,9 @@ enum faulty_what {
  * error. */
 void faulty_set(enum faulty_what what, int64_t n, bool sticky, bool full);
 
+/* Only operations on files whose name begins so fail, and count; "": all. */
+void faulty_only(const char *name);
+
 /* How many there were since, and whether one failed. */
 int64_t faulty_count(void);
 bool faulty_hit(void);

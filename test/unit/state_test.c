@@ -835,6 +835,8 @@ TEST(a_state_survives_its_encoding_and_goes_on_alike)
 	CHECK_INT(plan(&f, run, f.s->epoch, 2, 1, 2), 0);
 	CHECK_INT(bandwidth(&f, 0, 1, 2, 40), 0);
 	CHECK_INT(edge(&f, FORM(SPARSE), 0, 1, 2, 0.25), 0);
+	f.s->coordinator = 1;
+	f.s->coordinator_term = 5;
 	before = bytes_of(f.s);
 	CHECK_INT(rpc_unpack(&msg, &gfl__v1__state__descriptor, before.p,
 			     before.len, &f.err),
