@@ -155,6 +155,18 @@ times() { # ID
 	done
 }
 
+@test "gfl-log append asks again where nobody answers, and appends once" {
+	cluster 3
+	old=$(gfl-leader)
+	kill -STOP "${running[n$old]}"
+	version=$(gfl-topo ring 3 | gfl-log append topology -t 20)
+	kill -CONT "${running[n$old]}" # which has the request, too
+	for id in "$old" 1 2 3; do
+		[ "$(times "$id")" = 1 ]
+	done
+	[ "$(gfl-status -F topology_version --linearizable)" = "$version" ]
+}
+
 @test "a proposal is applied once over kill -9 of leaders, a snapshot and restarts" {
 	export GFL_SNAPSHOT_AFTER=1K
 	cluster 3
