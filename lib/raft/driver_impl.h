@@ -22,6 +22,7 @@ struct driver {
 	struct timer timer;
 	int64_t timer_ms; /* when it fires; INT64_MAX: it is not set */
 	bool dirty;       /* there may be outputs */
+	int64_t turn_ms;  /* since when, or when some were sent last */
 	bool hurry;       /* others wait to learn what was applied */
 	bool working;     /* they are being worked off */
 	bool failed;      /* on_failed was called */

@@ -6,7 +6,7 @@
 
 /* Rounds of outputs and callbacks that cause new ones, in one turn of the
  * loop; then others get theirs. */
-enum { ROUNDS = 8 };
+enum { ROUNDS = 8, TURN_MS = 10 };
 
 /* The term in which we lead, or 0. */
 static int64_t lead_term(const struct driver *d)
@@ -159,11 +159,30 @@ static void on_turn_end(uv_prepare_t *h)
 	driver_work(h->data);
 }
 
+/* A turn with hundreds of requests on a busy machine may be longer than an
+ * election: what others wait for leaves in between. No callback runs here. */
+static void send_on(struct driver *d, int64_t now_ms)
+{
+	d->turn_ms = now_ms;
+	raft_tick(d->raft, now_ms);
+	drain_writes(d);
+	drain_msgs(d);
+}
+
 void driver_wake(struct driver *d)
 {
+	int64_t now_ms = clock_ms();
+
+	if (d->working) {
+		d->dirty = true;
+		return;
+	}
+	if (!d->dirty)
+		d->turn_ms = now_ms;
+	else if (now_ms - d->turn_ms >= TURN_MS)
+		send_on(d, now_ms);
 	d->dirty = true;
-	if (!d->working)
-		uv_prepare_start(&d->turn_end, on_turn_end);
+	uv_prepare_start(&d->turn_end, on_turn_end);
 }
 
 void driver_fail(struct driver *d, const struct err *err)

@@ -147,6 +147,30 @@ TEST(driver_replicates_entries_of_almost_a_megabyte)
 	cluster_close(&c);
 }
 
+static int64_t stored(struct cluster *c)
+{
+	int64_t last;
+
+	CHECK(!db_number(c->m[1].reader, "SELECT max(idx) FROM log", 0, &last,
+			 NULL));
+	return last;
+}
+
+TEST(driver_stores_and_sends_also_within_a_long_turn)
+{
+	struct driver_proposal p = text_of("a");
+	struct cluster c;
+	int64_t before;
+	struct err err;
+
+	start_one(&c);
+	propose(&c, 0, 0, "a");
+	before = stored(&c);
+	while (stored(&c) == before) /* the loop does not turn meanwhile */
+		must(driver_propose(c.m[1].driver, &p, NULL, NULL, &err), &err);
+	cluster_close(&c);
+}
+
 TEST(driver_that_does_not_lead_says_who_does)
 {
 	struct driver_proposal p = text_of("a");
