@@ -1,8 +1,9 @@
 /* vector.h - loops over floats that use the widest vectors of the machine.
  *
  * VECTOR before a function has it compiled for several x86 generations; the
- * loader picks. Not by clang 14, which leaves out the symbol that picks. The compilers turn a loop of VECTOR_BLOCK rounds, a count they
- * can see, into vector instructions at -O2. */
+ * loader picks. Not by clang 14, which leaves out the symbol that picks. The
+ * compilers turn a loop of VECTOR_BLOCK rounds, a count they can see, into
+ * vector instructions at -O2. */
 #ifndef NN_VECTOR_H
 #define NN_VECTOR_H
 

@@ -97,8 +97,8 @@ def start(x, y):
     print("start_mb\ttorch\t%.1f" % (used.ru_maxrss / 1024))
 
 
-def learn_mean(x, y, test, name, seeds=(1, 2, 3)):
-    right = np.mean([learn(x, y, *test, name, seed) for seed in seeds])
+def learn_mean(x, y, test, name, seeds=(1, 2, 3), model=None):
+    right = np.mean([learn(x, y, *test, model or name, s) for s in seeds])
     print("%s_accuracy\ttorch\t%.4f" % (name, right))
 
 
@@ -110,6 +110,8 @@ def main():
         test = load(sys.argv[1], "t10k")
         learn_mean(x, y, test, "softmax")
         learn_mean(x, y, test, "mlp")
+        learn_mean(x, y, test, "mlp_norm",
+                   model="batchnorm; dense 128; relu; dense 10")
         learn_mean(x, y, test, "cnn", (1,))
         return
     if sys.argv[2] == "start":
