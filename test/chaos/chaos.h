@@ -176,7 +176,7 @@ bool disk_flip(struct site *s);
 bool disk_flip_running(struct site *s); /* may be written over */
 void disk_wipe(struct site *s);
 
-/* PRAGMA integrity_check, of a node that does not run. */
+/* PRAGMA integrity_check and gfl-node --check, of a node that does not run. */
 int disk_check(struct site *s, struct err *err) MUST_CHECK;
 
 /* ---- faults.c ---- */

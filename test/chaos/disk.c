@@ -191,6 +191,20 @@ static int on_row(void *arg, int n, char **text, char **names)
 	return 0;
 }
 
+/* What gfl-node says of its own file. */
+static int check_itself(const struct site *s, const char *path, struct err *err)
+{
+	char *command = mem_fmt("%s/gfl-node --check --db %s >%s/check 2>&1",
+				s->c->bin, path, s->c->dir);
+	int status = system(command);
+
+	free(command);
+	return status ? err_set(err, ERR_DATA_LOSS,
+				"node %d: gfl-node --check ends with %d", s->id,
+				status)
+		      : 0;
+}
+
 int disk_check(struct site *s, struct err *err)
 {
 	char path[300], *wrong = NULL;
@@ -205,5 +219,5 @@ int disk_check(struct site *s, struct err *err)
 			s->id, wrong ? wrong : sqlite3_errmsg(db));
 	sqlite3_close(db);
 	free(wrong);
-	return rc || wrong ? ERR_DATA_LOSS : 0;
+	return rc || wrong ? ERR_DATA_LOSS : check_itself(s, path, err);
 }

@@ -112,36 +112,15 @@ void fault_lying_wal(struct chaos *c)
 
 /* ---- damage ---- */
 
-static bool is_decided(struct chaos *c, void *arg)
-{
-	const struct site *s = arg;
-
-	(void)c;
-	return !s->process || s->serves;
-}
-
-/* It may have what it needs from the others, or it says that it is damaged and
- * gets a new file; what it may not do is to go on with what is wrong. */
-static void start_damaged(struct chaos *c, struct site *s)
-{
-	site_start(s, false);
-	s->dying = true;
-	turn_expect(c, is_decided, s, FAULT_WAIT_MS, "a damaged node decides");
-	if (s->process) {
-		s->dying = false;
-		return;
-	}
-	site_ends(s, 70, 70, "damaged");
-	disk_wipe(s);
-}
-
+/* It has what it needs from the others; what it may not do is to end, or to go
+ * on with what is wrong. */
 void fault_flip_stopped(struct chaos *c)
 {
 	struct site *s = fault_anyone(c);
 
 	site_kill(s);
 	if (disk_flip(s))
-		start_damaged(c, s);
+		site_start(s, false);
 }
 
 /* What it has in memory is whole; the file is found when it starts again. */
@@ -153,5 +132,5 @@ void fault_flip_running(struct chaos *c)
 		return;
 	fault_hold(c);
 	site_kill(s);
-	start_damaged(c, s);
+	site_start(s, false);
 }

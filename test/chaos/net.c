@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "chaos.h"
 
@@ -10,7 +11,7 @@
 static void in_node(struct chaos *c, int id, const char *fmt, ...) PRINTF(3, 4);
 static void in_node(struct chaos *c, int id, const char *fmt, ...)
 {
-	char rule[256];
+	char rule[2048];
 	char *command;
 	struct err err;
 	va_list ap;
@@ -64,17 +65,22 @@ void net_late(struct chaos *c, int64_t ms)
 {
 	c->late_ms = ms;
 	for (int at = 1; at <= c->nodes; at++) {
-		for (int to = 1; to <= c->nodes; to++) {
-			if (at == to)
-				continue;
-			in_node(c, at,
-				"nft add rule inet chaos out ip daddr " NET
-				"%d tcp dport %d dnat ip to " NET "254:%s",
-				to, 8900 + to,
-				c->site[to].proxy.url +
-					sizeof("http://" NET "254:") - 1);
-			net_reset(c, to, at);
-		}
+		struct buf rules = BUF_INIT(0);
+
+		for (int to = 1; to <= c->nodes; to++)
+			if (to != at)
+				buf_putf(&rules,
+					 "add rule inet chaos out ip daddr " NET
+					 "%d tcp dport %d dnat ip to %s; "
+					 "add rule inet chaos in ip saddr " NET
+					 "%d meta l4proto tcp reject with "
+					 "tcp reset; ",
+					 to, 8900 + to,
+					 c->site[to].proxy.url +
+						 sizeof("http://") - 1,
+					 to);
+		in_node(c, at, "nft '%s'", rules.p);
+		buf_release(&rules);
 	}
 	turn_for(c, 200);
 	for (int at = 1; at <= c->nodes; at++)
@@ -84,8 +90,9 @@ void net_late(struct chaos *c, int64_t ms)
 void net_heal(struct chaos *c)
 {
 	for (int id = 1; id <= c->sites; id++) {
-		in_node(c, id, "nft flush chain inet chaos in");
-		in_node(c, id, "nft flush chain inet chaos out");
+		in_node(c, id,
+			"nft 'flush chain inet chaos in; "
+			"flush chain inet chaos out'");
 		proxy_cut(&c->site[id].proxy);
 	}
 	c->late_ms = 0;
