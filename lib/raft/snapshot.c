@@ -221,17 +221,19 @@ void raft_on_piece_reply(struct raft *r, const struct raft_msg *m)
 
 /* ---- the follower's end ---- */
 
-/* Tell from where to go on, once what is before is durable. */
+/* Tell from where to go on, once what is before, and the term that we speak of,
+ * are durable. */
 static void want(struct raft *r, const struct raft_msg *m, int64_t from,
 		 int64_t need)
 {
 	struct raft_msg reply = {.type = RAFT_PIECE_REPLY, .to = m->from};
+	int64_t hard = raft_log_hard_need(&r->log);
 
 	reply.term = r->term;
 	reply.index = m->index;
 	reply.log_term = m->log_term;
 	reply.hint = from;
-	raft_send(r, &reply, need);
+	raft_send(r, &reply, need > hard ? need : hard);
 }
 
 /* Raft 7, steps 6 to 8 of the receiver: our log has not the snapshot's last
