@@ -8,8 +8,10 @@
 #   - abort() where an invariant would be broken, and the false side of assert()
 #   - the false side of conditions that bug.h compiles in, which are constant,
 #     and of the checks that a host which keeps to raft.h cannot fail
+#   - branches within the macros of uthash (session, waiting, transport), which
+#     has a bloom filter, rehashing and checks of its own in each use
 #   - answers of SQLite and libuv that only a fault can cause: the tests that
-#     make them (test/unit/*fault*, bats) run processes of their own
+#     make them run processes of their own, which nobody counts here
 set -eu
 build=$1
 shift
