@@ -46,6 +46,8 @@ static void admitted(struct membership *m, const Gfl__V1__JoinResponse *out)
 	snprintf(n->meta.cluster_id, sizeof(n->meta.cluster_id), "%s",
 		 out->cluster_id);
 	n->meta.node_id = out->node_id;
+	n->joined = out->index;
+	n->joined_term = out->term;
 	for (size_t i = 0; i < out->n_members; i++)
 		node_hint(n, out->members[i]->id, out->members[i]->url);
 	membership_wait_for(m, "the log of cluster %s", n->meta.cluster_id);

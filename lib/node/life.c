@@ -17,10 +17,15 @@ const char life_schema[] = "CREATE TABLE life ("
 			   " parted INTEGER NOT NULL) STRICT;"
 			   "INSERT INTO life VALUES (1, 0, 0);";
 
+const char joined_schema[] =
+	"ALTER TABLE life ADD COLUMN joined INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE life ADD COLUMN joined_term INTEGER NOT NULL DEFAULT 0;";
+
 /* A copy for the writer's thread. */
 struct job {
 	struct node *n;
 	struct raft_store_meta meta;
+	int64_t joined, joined_term;
 	bool founding;
 	writer_done_fn *done;
 };
@@ -35,13 +40,15 @@ static int forget(struct node *n, struct err *err)
 			 "DELETE FROM part;"
 			 "DELETE FROM meta;"
 			 "DELETE FROM hard_state;"
-			 "UPDATE life SET founding = 0, parted = 3;"
+			 "UPDATE life SET founding = 0, parted = 3, joined = 0,"
+			 " joined_term = 0;"
 			 "COMMIT;",
 			 err);
 
 	n->founding = false;
 	n->meta.cluster_id[0] = 0;
 	n->meta.instance_id[0] = 0;
+	n->joined = n->joined_term = 0;
 	return rc;
 }
 
@@ -51,7 +58,10 @@ static int load(struct node *n, struct err *err)
 
 	if (raft_store_meta(n->db, &n->meta, err) ||
 	    db_number(n->db, "SELECT founding FROM life", 0, &founding, err) ||
-	    db_number(n->db, "SELECT parted FROM life", 0, &parted, err))
+	    db_number(n->db, "SELECT parted FROM life", 0, &parted, err) ||
+	    db_number(n->db, "SELECT joined FROM life", 0, &n->joined, err) ||
+	    db_number(n->db, "SELECT joined_term FROM life", 0, &n->joined_term,
+		      err))
 		return (int)err->code;
 	n->founding = founding;
 	n->asked = parted == ASKED;
@@ -109,13 +119,18 @@ bool life_is_member(const char *path)
 static int store(struct db *db, void *arg, struct err *err)
 {
 	struct job *j = arg;
+	sqlite3_stmt *s;
 
-	if (raft_store_set_meta(db, &j->meta, err))
+	if (raft_store_set_meta(db, &j->meta, err) ||
+	    db_stmt(db, &s,
+		    "UPDATE life SET founding = ?, parted = 0, joined = ?,"
+		    " joined_term = ?",
+		    err))
 		return (int)err->code;
-	return db_exec(db,
-		       j->founding ? "UPDATE life SET founding = 1, parted = 0"
-				   : "UPDATE life SET founding = 0, parted = 0",
-		       err);
+	sqlite3_bind_int(s, 1, j->founding);
+	sqlite3_bind_int64(s, 2, j->joined);
+	sqlite3_bind_int64(s, 3, j->joined_term);
+	return db_run(db, s, err);
 }
 
 static int part(struct db *db, void *arg, struct err *err)
@@ -138,7 +153,8 @@ static void post(struct node *n, writer_fn *fn, writer_done_fn *done)
 	struct job *j = mem_zero(1, sizeof(*j));
 	struct err err;
 
-	*j = (struct job){n, n->meta, n->founding, done};
+	*j = (struct job){n,	   n->meta,     n->joined, n->joined_term,
+			  n->founding, done};
 	if (writer_post(n->writer, fn, stored, j, &err))
 		stored(&err, j);
 }

@@ -164,6 +164,8 @@ int member_become(struct node *n, struct err *err)
 		.server = n->server,
 		.node_id = n->meta.node_id,
 		.cluster_id = n->meta.cluster_id,
+		.joined = n->joined,
+		.joined_term = n->joined_term,
 		.election_min_ms = n->cfg.election_min_ms,
 		.election_max_ms = n->cfg.election_max_ms,
 		.heartbeat_ms = n->cfg.heartbeat_ms,

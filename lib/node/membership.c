@@ -168,6 +168,8 @@ static void told(const struct err *err, const ProtobufCMessage *out, void *arg)
 	m->rpc = NULL;
 	if (err)
 		log_debug("tell_url", "error=%s", err->msg);
+	if (err && err->code == ERR_NOT_FOUND && !m->n->removed)
+		membership_removed(m->n);
 }
 
 /* Somebody who may be a member, another with each i; NULL: nobody is known. */

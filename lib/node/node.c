@@ -16,8 +16,9 @@
 enum { WRITER_JOBS = 65536, TICK_MS = 200, DRAIN_MS = 1000 };
 
 static const char *const steps[NODE_STEPS] = {
-	raft_store_schema, life_schema,          inbox_schema, tables_schema,
-	box_schema,        raft_snapshot_schema, graph_schema, raft_tail_schema,
+	raft_store_schema, life_schema,      inbox_schema,
+	tables_schema,     box_schema,       raft_snapshot_schema,
+	graph_schema,      raft_tail_schema, joined_schema,
 };
 
 void node_draw_id(char out[RAFT_STORE_ID + 1])

@@ -51,6 +51,7 @@ struct node {
 	struct driver *driver; /* NULL until it is a member */
 	struct state *state;
 	struct raft_store_meta meta;
+	int64_t joined, joined_term; /* the log when this life was let in */
 	bool founding; /* drew the cluster id; its first entry is to come */
 	bool resumed;  /* was a member before this start */
 	bool ready, stopping, leaving, ended, removed;
@@ -335,9 +336,9 @@ void tables_changed(struct node *n, unsigned changed);
 void tables_close(struct node *n);
 
 /* life.c: what the file knows of this node's life. */
-extern const char life_schema[];
+extern const char life_schema[], joined_schema[];
 
-enum { NODE_STEPS = 8 }; /* schemas that make the database, in node.c */
+enum { NODE_STEPS = 9 }; /* schemas that make the database, in node.c */
 int life_load(struct node *n, struct err *err) MUST_CHECK;
 /* Is there a file, of a node that is a member? */
 bool life_is_member(const char *path);

@@ -284,6 +284,8 @@ static void reply_joined(struct ask *a, const struct driver_result *result)
 	out.cluster_id = a->n->meta.cluster_id;
 	out.n_members = s->nmembers;
 	out.members = s->members;
+	out.index = s->applied;
+	out.term = s->term;
 	ask_answer(a, &out.base);
 }
 
@@ -372,6 +374,25 @@ static int admit(struct ask *a, const Gfl__V1__Member *who, int64_t id,
 	return ask_change(a, id, RAFT_LEARNER, &e.entry, reply_joined, err);
 }
 
+/* Certain by now that we lead, and so that we know all members. */
+static void reply_stranger(struct ask *a, const struct driver_result *result)
+{
+	const Gfl__V1__JoinRequest *in = (const Gfl__V1__JoinRequest *)a->in;
+	const Gfl__V1__Member *m =
+		by_instance(a->n->state, in->member->instance_id);
+	struct driver_result same = {.id = m ? m->id : 0};
+	struct err err;
+
+	(void)result;
+	if (m) {
+		reply_joined(a, &same);
+		return;
+	}
+	err_set(&err, ERR_NOT_FOUND,
+		"node %" PRId64 " is not a member any more", in->member->id);
+	ask_fail(a, &err);
+}
+
 int steward_join(struct ask *a, struct err *err)
 {
 	const Gfl__V1__JoinRequest *in = (const Gfl__V1__JoinRequest *)a->in;
@@ -385,10 +406,8 @@ int steward_join(struct ask *a, struct err *err)
 	old = by_instance(n->state, who->instance_id);
 	if (old)
 		return welcome_back(a, old, who, err);
-	if (who->role)
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "node %" PRId64 " is not a member any more",
-			       who->id);
+	if (who->role) /* it was a member, it says */
+		return ask_read(a, reply_stranger, err);
 	holder = state_member(n->state, who->id);
 	if (holder && !holder->liveness && strcmp(holder->url, who->url) != 0)
 		return err_set(err, ERR_ALREADY_EXISTS,

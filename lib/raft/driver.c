@@ -216,6 +216,8 @@ static int restore(struct driver *d, struct raft_tail *tail, struct err *err)
 	const struct driver_config *cfg = &d->cfg;
 	struct raft_config raft = {
 		.id = cfg->node_id,
+		.joined = cfg->joined,
+		.joined_term = cfg->joined_term,
 		.election_min_ms = cfg->election_min_ms,
 		.election_max_ms = cfg->election_max_ms,
 		.heartbeat_ms = cfg->heartbeat_ms,

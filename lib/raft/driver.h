@@ -73,6 +73,7 @@ struct driver_config {
 
 	int64_t node_id;
 	const char *cluster_id;  /* 32 hex digits */
+	int64_t joined, joined_term; /* as in raft_config */
 	int64_t election_min_ms; /* 0: 150 */
 	int64_t election_max_ms; /* 0: 300 */
 	int64_t heartbeat_ms;    /* 0: 50 */

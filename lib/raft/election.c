@@ -156,6 +156,11 @@ static bool up_to_date(const struct raft *r, const struct raft_msg *m)
 		return false;
 	if (RAFT_BUG(RAFT_BUG_LONGEST_LOG))
 		return m->index >= last;
+	if (r->cfg.joined_term > term ||
+	    (r->cfg.joined_term == term && r->cfg.joined > last)) {
+		term = r->cfg.joined_term;
+		last = r->cfg.joined;
+	}
 	return m->log_term > term || (m->log_term == term && m->index >= last);
 }
 

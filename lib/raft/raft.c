@@ -54,6 +54,8 @@ static int check(const struct raft_config *c, struct err *err)
 		return wrong(err, "floor", c->floor_index);
 	if (c->term < 0 || c->vote < 0 || c->commit < 0 || c->applied < 0)
 		return wrong(err, "stored term", c->term);
+	if (c->joined < 0 || c->joined_term < 0)
+		return wrong(err, "joined", c->joined);
 	return 0;
 }
 
@@ -225,6 +227,8 @@ void raft_tick(struct raft *r, int64_t now_ms)
 		tick_leader(r);
 	else if (r->now_ms >= r->election_ms && raft_may_campaign(r))
 		raft_precampaign(r);
+	else if (r->now_ms >= r->election_ms)
+		r->leader = 0; /* all that who has no vote can do */
 }
 
 int64_t raft_deadline(const struct raft *r)
@@ -236,7 +240,7 @@ int64_t raft_deadline(const struct raft *r)
 		return r->transfer_ms;
 	if (r->role == RAFT_LEADER)
 		return r->heartbeat_ms;
-	return raft_may_campaign(r) ? r->election_ms : INT64_MAX;
+	return raft_may_campaign(r) || r->leader ? r->election_ms : INT64_MAX;
 }
 
 /* A COMMIT that failed may or may not be there after a restart, so nothing

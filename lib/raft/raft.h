@@ -125,6 +125,13 @@ struct raft_config {
 	int64_t piece_ms;        /* [1000] a piece of a snapshot is sent again
 				  * if it was not answered for so long */
 
+	/* The last entry, and its term, that was committed when this life of the
+	 * server was let in; 0 and 0 for who founded. There may have been another
+	 * life of its id, which had a log and a vote: this one votes as if its
+	 * log reached there, lest a server that has missed that counts it among
+	 * the voters it knew. */
+	int64_t joined, joined_term;
+
 	/* What the storage has; all 0 for a new server. */
 	int64_t term, vote, commit;
 	int64_t applied; /* what raft_next_apply() must not give again */
