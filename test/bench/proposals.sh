@@ -26,9 +26,13 @@ load() {
 		exit 1
 	fi
 	record "proposals_$clients$slow" "$who" $((ops / seconds))
-	record "proposal_p99_ms_$clients$slow" "$who" "$(cut -f3 "$dir/took" |
-		sort -n | awk -v n="$ops" \
-			'NR >= n * 0.99 { print $1 / 1e3; exit }')"
+	for part in 50 99; do
+		record "proposal_p${part}_ms_$clients$slow" "$who" "$(
+			cut -f3 "$dir/took" | sort -n |
+				awk -v n="$ops" -v p=$part 'NR >= n * p / 100 {
+					print $1 / 1e3; exit }'
+		)"
+	done
 	record "proposal_us_$clients$slow" "$who" "$(awk -v t="$used" \
 		-v n="$committed" -v hz="$(getconf CLK_TCK)" \
 		'BEGIN { print t / hz / n * 1e6 }')"
