@@ -27,6 +27,8 @@ struct options {
 	const char *faults, *expect;
 	int rounds;
 	int64_t seconds;
+	int argc;
+	char **argv;
 };
 
 static const struct option names[] = {
@@ -45,6 +47,8 @@ static void parse(struct chaos *c, struct options *o, int argc, char **argv)
 {
 	int letter;
 
+	o->argc = argc;
+	o->argv = argv;
 	rand_os(&c->seed, sizeof(c->seed));
 	c->seed %= 1000000;
 	while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1)
@@ -355,9 +359,14 @@ static int report(const struct chaos *c, const struct options *o)
 	if (well)
 		return 0;
 	keep(c);
-	printf("# again: test/chaos/run.sh %s/.. --seed %" PRIu64 "%s%s\n",
-	       c->bin, c->seed, o->faults ? " --faults " : "",
-	       o->faults ? o->faults : "");
+	printf("# again: test/chaos/run.sh %s/..", c->bin);
+	for (int i = 1; i < o->argc; i++)
+		if (!strcmp(o->argv[i], "--bin") ||
+		    !strcmp(o->argv[i], "--seed"))
+			i++;
+		else
+			printf(" %s", o->argv[i]);
+	printf(" --seed %" PRIu64 "\n", c->seed);
 	return 1;
 }
 
