@@ -77,7 +77,8 @@ static const struct prog prog = {
 	.brief = "print the replicated log, or append to it",
 	.about = "Prints one committed entry per line: index, term, kind, and "
 		 "the entry as JSON. `append` proposes an entry of this KIND "
-		 "(topology, bandwidth, run, noop, batch), read as JSON "
+		 "(topology, bandwidth, run, membership, noop, batch), read as "
+		 "JSON "
 		 "from FILE or standard input, and prints its index once it is "
 		 "committed and applied. Who may exchange with whom (topology, "
 		 "with weights) and how fast (bandwidth, in bytes/s) may also "
@@ -85,6 +86,8 @@ static const struct prog prog = {
 		 "gfl-topo and gfl-list print them; the index is then the "
 		 "version, which gfl-status shows. Trainers exchange along the "
 		 "topology from then on; an empty JSON list, [], removes it. "
+		 "Roles (membership: PROMOTE to voter, DEMOTE to standby, "
+		 "REMOVE) change all at once when they are a batch. "
 		 "`compact` prints the entry that the snapshot of the node "
 		 "reaches, and the first one that it keeps beside it, for a "
 		 "member that is behind. `verify` looks through the node's "
