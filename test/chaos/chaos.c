@@ -20,7 +20,6 @@ enum {
 	RATE = 10, /* writes a second, at least, or the run is no proof */
 	UNSEEN_PERCENT = 2,
 	JOIN_MS = 60000,
-	SETTLE_MS = 60000,
 };
 
 struct options {
@@ -139,126 +138,16 @@ static void close_all(struct chaos *c)
 	ledger_release(&c->ledger);
 }
 
-static void on_state(const struct err *err, const ProtobufCMessage *out,
-		     void *arg);
-
-/* The states of all members, as bytes. */
-struct states {
-	int left, voters;
-	int64_t applied[SITES_MAX + 1];
-	struct {
-		uint8_t *p;
-		size_t len;
-	} at[SITES_MAX + 1];
-};
-
-struct one_state {
-	struct states *all;
-	int id;
-};
-
-static void on_state(const struct err *err, const ProtobufCMessage *out,
-		     void *arg)
-{
-	const Gfl__V1__State *s = (const Gfl__V1__State *)out;
-	struct one_state *one = arg;
-	struct states *all = one->all;
-
-	all->left--;
-	if (!err) {
-		size_t len = gfl__v1__state__get_packed_size(s);
-
-		all->at[one->id].p = mem_zero(1, len + 1);
-		all->at[one->id].len =
-			gfl__v1__state__pack(s, all->at[one->id].p);
-		all->applied[one->id] = s->applied;
-		if (one->id == 1)
-			for (size_t i = 0; i < s->n_members; i++)
-				all->voters += s->members[i]->role ==
-					       GFL__V1__ROLE__VOTER;
-	}
-	free(one);
-}
-
-static bool all_told(struct chaos *c, void *arg)
-{
-	(void)c;
-	return !((const struct states *)arg)->left;
-}
-
-static void ask_states(struct chaos *c, struct states *s)
-{
-	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
-	const struct rpc_opts opts = {.timeout_ms = 2000};
-
-	for (int id = 1; id <= c->sites; id++)
-		free(s->at[id].p);
-	*s = (struct states){0};
-	for (int id = 1; id <= c->nodes; id++) {
-		struct one_state *one = mem_zero(1, sizeof(*one));
-
-		*one = (struct one_state){s, id};
-		s->left++;
-		client_call(c->client, c->site[id].url, RPC_NODE_GET_STATE,
-			    &in.base, &opts, on_state, one);
-	}
-	turn_until(c, all_told, s, 10000);
-}
-
-/* All members vote, and have applied as much. */
-static bool settled(const struct chaos *c, const struct states *s)
-{
-	for (int id = 2; id <= c->nodes; id++)
-		if (!s->applied[1] || s->applied[id] != s->applied[1])
-			return false;
-	return s->voters >= c->nodes || s->voters >= c->max_voters;
-}
-
-static void settle(struct chaos *c, struct states *s)
-{
-	int64_t until = clock_ms() + SETTLE_MS;
-	struct err err;
-
-	ask_states(c, s);
-	while (!c->err.code && !settled(c, s) && clock_ms() < until) {
-		turn_for(c, 50);
-		ask_states(c, s);
-	}
-	if (c->err.code || settled(c, s))
-		return;
-	err_set(&err, ERR_DEADLINE_EXCEEDED,
-		"the members do not come to have the same: voters %d, applied "
-		"%" PRId64 " %" PRId64 " %" PRId64,
-		s->voters, s->applied[1], s->applied[2], s->applied[3]);
-	chaos_fail(c, &err);
-}
-
-static void begin_cluster(struct chaos *c, struct states *s)
+static void begin_cluster(struct chaos *c)
 {
 	site_start(&c->site[1], true);
 	for (int id = 2; id <= c->nodes; id++)
 		site_start(&c->site[id], false);
 	site_all(c);
-	settle(c, s);
+	states_agree(c);
 }
 
 /* ---- the end ---- */
-
-static void compare(struct chaos *c, struct states *s)
-{
-	struct err err;
-
-	settle(c, s);
-	for (int id = 2; id <= c->nodes && !c->err.code; id++)
-		if (s->at[id].len != s->at[1].len ||
-		    memcmp(s->at[id].p, s->at[1].p, s->at[1].len) != 0) {
-			err_set(&err, ERR_DATA_LOSS,
-				"the states of nodes 1 and %d differ at entry "
-				"%" PRId64,
-				id, s->applied[1]);
-			chaos_fail(c, &err);
-		}
-}
 
 static void read_logs(struct chaos *c)
 {
@@ -315,7 +204,7 @@ static void sum_up(const struct chaos *c, const struct ledger_result *r)
 	       r->unknown_applied, r->unseen, r->registers, installed);
 }
 
-static void check(struct chaos *c, struct states *s)
+static void check(struct chaos *c)
 {
 	struct ledger_result r = {0};
 	struct err err;
@@ -323,7 +212,7 @@ static void check(struct chaos *c, struct states *s)
 	c->doing = "the end";
 	load_stop(c);
 	if (!c->err.code)
-		compare(c, s);
+		states_agree(c);
 	if (!c->err.code)
 		read_logs(c);
 	if (!c->err.code && ledger_check(&c->ledger, &r, &err))
@@ -373,7 +262,6 @@ static int report(const struct chaos *c, const struct options *o)
 int main(int argc, char **argv)
 {
 	struct chaos *c = mem_zero(1, sizeof(*c));
-	struct states *s = mem_zero(1, sizeof(*s));
 	struct options o = {0};
 	int rc;
 
@@ -383,20 +271,17 @@ int main(int argc, char **argv)
 		  "seed %" PRIu64 ": %d nodes, of which %d may vote, with "
 		  "snapshots after %" PRId64 " bytes",
 		  c->seed, c->nodes, c->max_voters, c->snapshot_after);
-	begin_cluster(c, s);
+	begin_cluster(c);
 	if (!c->err.code) {
 		load_start(c);
 		c->weather = o.seconds != 0;
 		faults_run(c, o.faults, o.rounds,
 			   o.seconds ? clock_ms() + 1000 * o.seconds : 0);
 	}
-	check(c, s);
+	check(c);
 	rc = report(c, &o);
 	fflush(stdout);
 	close_all(c);
-	for (int id = 1; id <= c->sites; id++)
-		free(s->at[id].p);
-	free(s);
 	free(c);
 	return rc;
 }

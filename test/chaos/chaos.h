@@ -137,6 +137,12 @@ int site_leader(struct chaos *c);
 /* A member other than this that is up, by chance. */
 int site_other(struct chaos *c, int id);
 
+/* ---- states.c: what the members have built ---- */
+
+/* Soon all vote that may, have applied as much, and have the same, to the
+ * byte. */
+void states_agree(struct chaos *c);
+
 /* ---- load.c: clients ---- */
 
 void load_start(struct chaos *c);
