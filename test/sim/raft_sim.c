@@ -29,11 +29,12 @@ static void print_totals(uint64_t n, const struct totals *t)
 	       " membership changes, %" PRId64 " of them joint, %" PRId64
 	       " transfers, %" PRId64 " snapshots taken, %" PRId64
 	       " sent, %" PRId64 " pauses, %" PRId64 " failed writes, %" PRId64
-	       " disks that lost entries, %" PRId64
+	       " disks that lost entries, %" PRId64 " stuck by that, %" PRId64
 	       " refused for want of room, %" PRId64 " messages\n",
 	       n, t->events, t->commits, t->reads, t->crashes, t->elections,
 	       t->changes, t->joints, t->transfers, t->snapshots, t->installs,
-	       t->pauses, t->failed_writes, t->rots, t->refused, t->messages);
+	       t->pauses, t->failed_writes, t->rots, t->stuck, t->refused,
+	       t->messages);
 	printf("# died at each point:");
 	for (int i = 1; i < POINTS; i++)
 		printf(" %" PRId64, t->died_at[i]);
@@ -47,6 +48,7 @@ static void check_totals(int64_t n, const struct totals *t)
 	CHECK(t->reads >= 30 * n);
 	CHECK(t->crashes >= 5 * n);
 	CHECK(t->elections >= 5 * n);
+	CHECK(t->stuck <= n / 100);
 	CHECK(t->changes >= n && t->joints >= n / 5);
 	CHECK(t->transfers >= n / 2);
 	CHECK(t->snapshots >= 5 * n);

@@ -138,8 +138,8 @@ struct event {
 struct totals {
 	int64_t events, messages, commits, reads, crashes, elections, changes,
 		joints;
-	int64_t snapshots, installs, pauses, failed_writes, rots, transfers,
-		refused;
+	int64_t snapshots, installs, pauses, failed_writes, rots, stuck,
+		transfers, refused;
 	int64_t died_at[POINTS];
 };
 
