@@ -125,7 +125,7 @@ static void check_heard(struct world *w, const struct server *s)
 	const struct raft_conf *conf = raft_conf(s->r);
 	struct raft_peer peer;
 	struct raft_status st;
-	unsigned heard = 1u << s->id, who = voting(conf, false);
+	unsigned heard = 1u << s->id;
 	struct err err;
 
 	raft_status(s->r, &st);
@@ -135,11 +135,15 @@ static void check_heard(struct world *w, const struct server *s)
 		if (!raft_peer(s->r, conf->member[i].id, &peer, &err) &&
 		    local_ms(w, s) - peer.heard_ms <= max + beat)
 			heard |= 1u << conf->member[i].id;
-	if (count_bits(who & heard) <= count_bits(who) / 2)
-		broken(w,
-		       "check quorum: server %" PRId64
-		       " leads, and hears %d of %d",
-		       s->id, count_bits(who & heard), count_bits(who));
+	for (int old = 0; old <= raft_conf_joint(conf); old++) {
+		unsigned who = voting(conf, old);
+
+		if (count_bits(who & heard) <= count_bits(who) / 2)
+			broken(w,
+			       "check quorum: server %" PRId64
+			       " leads, and hears %d of %d",
+			       s->id, count_bits(who & heard), count_bits(who));
+	}
 }
 
 /* ---- configurations ---- */
