@@ -160,10 +160,13 @@ static void server_turn(struct world *w, struct server *s)
 static void clients_turn(struct world *w)
 {
 	uint64_t gap = (uint64_t)w->client_gap_us;
+	/* in peace all are served, so none is always the last */
+	int64_t first = w->calm ? w->now : 0;
 
 	w->next_client = w->now + 1 * MS + (int64_t)chance(w, gap);
-	for (int i = 1; i <= w->clients; i++) {
-		struct server *s = client_step(w, &w->client[i]);
+	for (int i = 0; i < w->clients; i++) {
+		int64_t id = 1 + (first + i) % w->clients;
+		struct server *s = client_step(w, &w->client[id]);
 
 		if (s)
 			drain(w, s);
