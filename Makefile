@@ -189,8 +189,8 @@ soak: deps-check
 		$(BUILD)/test/unit/raft_torture_test
 	@MAKE="$(MAKE)" test/soak.sh $(BUILD) $(MINUTES) "$(SEEDS)" "$(FROM)" $(PART)
 # Which lines and branches of lib/raft its tests run.
-COVERED := $(wildcard test/unit/raft_*_test.c) \
-	test/sim/raft_sim.c
+COVERED := $(wildcard test/unit/raft_*_test.c) test/unit/journal_test.c \
+	test/unit/node_test.c test/sim/raft_sim.c
 coverage: deps-check
 	@$(MAKE) --no-print-directory -j2 COVERAGE=1 BUILD=build/coverage \
 		$(COVERED:%.c=build/coverage/%)

@@ -2,16 +2,19 @@
 # coverage.sh BUILD TEST... - what of lib/raft these tests run: lines, and
 # branches that were taken, by gcov. `make coverage` builds and calls it.
 #
-# The core (all but store*, driver*, journal, transport, applier and waiting)
-# is to have 98 % of its lines and 90 % of its branches; less fails. Nothing is
-# excluded, so this is what stays:
+# All of it is to have 98 % of its lines and 90 % of its branches. The core (all
+# but store*, driver*, journal, transport, applier and waiting) has; less fails,
+# as does less than the whole has reached. BUILD/missing.txt has each line and
+# branch that is missing, and these are what they are:
 #   - abort() where an invariant would be broken, and the false side of assert()
 #   - the false side of conditions that bug.h compiles in, which are constant,
 #     and of the checks that a host which keeps to raft.h cannot fail
-#   - branches within the macros of uthash (session, waiting, transport), which
-#     has a bloom filter, rehashing and checks of its own in each use
-#   - answers of SQLite and libuv that only a fault can cause: the tests that
-#     make them run processes of their own, which nobody counts here
+#   - in the store's files, statements that SQLite refuses to prepare: they
+#     depend on at which of its allocations the memory ends
+#   - columns that are NULL, as older files have them
+# Branches within uthash's HASH_FIND, HASH_ADD and HASH_DEL are counted apart:
+# each use expands to up to 44 of them, of a hash function, of rehashing and of
+# checks that are another's code.
 set -eu
 build=$1
 shift
@@ -21,19 +24,42 @@ GFL_SEEDS=${GFL_SEEDS:-60} test/tap.sh "$@" >"$build/tests.tap" 2>&1 || {
 	grep -a -B5 '^not ok' "$build/tests.tap"
 	exit 1
 }
-# -b: branches, -c: as counts are not needed, -n: no files.
+# -b: branches, -c: as counts, -t: to stdout.
 for file in lib/raft/*.c; do
-	gcov -b -n -o "$build/lib/raft" "$file" 2>/dev/null
-done | awk '
-/^File / { split($0, q, "\047"); file = q[2] }
-file !~ /^lib\/raft\/.*\.c$/ { next }
-/^Lines executed/ { split($0, w, /[:% ]+/); put("lines", w[3], w[5]) }
-/^Taken at least once/ { split($0, w, /[:% ]+/); put("branches", w[5], w[7]) }
-
-function put(what, share, of) {
-	n[file, what] = of
-	ran[file, what] = int(share * of / 100 + 0.5)
-	files[file] = 1
+	gcov -b -c -t -o "$build/lib/raft" "$file" 2>/dev/null
+done | awk -v missing="$build/missing.txt" '
+BEGIN { printf "" >missing }
+match($0, /^ *-: *0:Source:/) {
+	file = substr($0, RLENGTH + 1)
+	ours = file ~ /^lib\/raft\/.*\.c$/
+	if (ours && !(file in ln))
+		name[++files] = file
+	next
+}
+!ours { next }
+/^branch/ {
+	if (text ~ /HASH_(FIND|ADD|DEL)/) {
+		hashed++
+		next
+	}
+	bn[file]++
+	if ($0 ~ /taken [1-9]/)
+		b[file]++
+	else
+		print file ":" at ": a branch not taken:" text >missing
+	next
+}
+match($0, /^ *[^: ]*: *[0-9]+:/) {
+	text = substr($0, RLENGTH + 1)
+	split($0, part, ":")
+	at = part[2] + 0
+	if (part[1] ~ /^ *-$/)
+		next
+	ln[file]++
+	if (part[1] ~ /[#=]/)
+		print file ":" at ": not run:" text >missing
+	else
+		l[file]++
 }
 
 function core(file) {
@@ -45,32 +71,29 @@ function line(name, l, ln, b, bn) {
 		ln ? 100 * l / ln : 100, bn, bn ? 100 * b / bn : 100
 }
 
+function under(k, lines, branches) {
+	return 100 * l[k] < lines * ln[k] || 100 * b[k] < branches * bn[k]
+}
+
+function add(k, f) {
+	l[k] += l[f]
+	ln[k] += ln[f]
+	b[k] += b[f]
+	bn[k] += bn[f]
+}
+
 END {
 	printf "%-34s %14s  %14s\n", "", "lines   run", "branches taken"
-	cmd = "sort"
-	for (f in files) {
-		k = core(f) ? "core" : "host"
-		l[k] += ran[f, "lines"]
-		ln[k] += n[f, "lines"]
-		b[k] += ran[f, "branches"]
-		bn[k] += n[f, "branches"]
-		list = list f "\n"
-	}
-	count = split(list, name, "\n")
-	for (i = 2; i < count; i++)
-		for (j = i; j > 1 && name[j] < name[j - 1]; j--) {
-			swap = name[j]
-			name[j] = name[j - 1]
-			name[j - 1] = swap
-		}
-	for (i = 1; i < count; i++) {
+	for (i = 1; i <= files; i++) {
 		f = name[i]
-		line(f, ran[f, "lines"], n[f, "lines"], ran[f, "branches"],
-		     n[f, "branches"])
+		line(f, l[f], ln[f], b[f], bn[f])
+		add(core(f) ? "core" : "host", f)
+		add("all", f)
 	}
 	line("the core", l["core"], ln["core"], b["core"], bn["core"])
 	line("its host", l["host"], ln["host"], b["host"], bn["host"])
-	line("in all", l["core"] + l["host"], ln["core"] + ln["host"],
-	     b["core"] + b["host"], bn["core"] + bn["host"])
-	exit 100 * l["core"] < 98 * ln["core"] || 100 * b["core"] < 90 * bn["core"]
+	line("in all", l["all"], ln["all"], b["all"], bn["all"])
+	printf "%d branches within macros of uthash are not counted\n", hashed
+	printf "each that is missing: %s\n", missing
+	exit under("core", 98, 90) || under("all", 96, 85)
 }'
