@@ -49,7 +49,8 @@ static int scan(struct db *db, struct finding *f, struct store_row *end,
 		if (end->index >= base.index &&
 		    (!rc || end->index > base.index))
 			return rc;
-		if (rc && rc != ERR_DATA_LOSS)
+		if (rc && (rc != ERR_DATA_LOSS || db_broken(db) ||
+			   end->index <= f->forgotten))
 			return rc;
 		f->forgotten = end->index < base.index && !rc ? base.index
 							      : end->index;

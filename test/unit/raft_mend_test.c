@@ -343,3 +343,38 @@ TEST(a_damaged_piece_comes_again)
 	raft_image_release(&sent);
 	db_close(d);
 }
+
+static int64_t number(struct db *d, const char *text)
+{
+	struct err err;
+	int64_t n;
+
+	if (db_number(d, text, 0, &n, &err))
+		test_fail(__FILE__, __LINE__, "%s", err.msg);
+	return n;
+}
+
+/* No row can be told from another then, nor how many there are. */
+TEST(a_table_whose_tree_is_damaged_is_refused_and_not_searched_for_ever)
+{
+	static const char *const at =
+		"SELECT (rootpage - 1) * (SELECT page_size FROM"
+		" pragma_page_size) FROM sqlite_schema WHERE name = 'log'";
+	struct raft_mended m;
+	struct raft_tail tail;
+	struct db *d = open_six(2, &tail);
+	struct err err;
+	int64_t offset;
+	FILE *f;
+
+	put_image(d, 3, 1);
+	offset = number(d, at);
+	db_close(d);
+	f = fopen("a.db", "r+b");
+	CHECK(f && !fseek(f, offset, SEEK_SET) && fputc(0xee, f) == 0xee &&
+	      !fclose(f));
+	d = open_store();
+	CHECK_INT(raft_store_mend(d, SELF, &m, &err), ERR_DATA_LOSS);
+	CHECK_HAS(err.msg, "a.db");
+	db_close(d);
+}
