@@ -105,16 +105,16 @@ static void change(struct node *n, int64_t id, enum raft_member_role role,
 /* A new leader's clocks start anew. */
 int64_t steward_silence_ms(const struct node *n, int64_t id)
 {
-	int64_t heard_ms = n->steward->lead_ms;
+	int64_t silent_ms = clock_ms() - n->steward->lead_ms, of_peer_ms;
 	struct raft_peer p;
 	struct err err;
 
 	if (id == n->meta.node_id)
 		return 0;
-	if (!raft_peer(driver_raft(n->driver), id, &p, &err) &&
-	    p.heard_ms > heard_ms)
-		heard_ms = p.heard_ms;
-	return clock_ms() - heard_ms;
+	if (raft_peer(driver_raft(n->driver), id, &p, &err))
+		return silent_ms;
+	of_peer_ms = driver_now_ms(n->driver) - p.heard_ms;
+	return of_peer_ms < silent_ms ? of_peer_ms : silent_ms;
 }
 
 /* Another speaks for its cluster by now. If we are the one, we hand over. */

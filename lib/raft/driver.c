@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "raft/store.h"
@@ -17,7 +16,7 @@ static void on_written(int64_t seq, void *arg)
 {
 	struct driver *d = arg;
 
-	raft_written(d->raft, clock_ms(), seq);
+	raft_written(d->raft, driver_now_ms(d), seq);
 	driver_wake(d);
 }
 
@@ -32,7 +31,7 @@ static int on_msg(const struct raft_msg *msg, void *arg, struct err *err)
 	int rc = driver_check_piece(msg, err);
 
 	if (!rc)
-		rc = raft_step(d->raft, clock_ms(), msg, err);
+		rc = raft_step(d->raft, driver_now_ms(d), msg, err);
 	if (rc == ERR_DATA_LOSS)
 		driver_fail(d, err);
 	driver_wake(d);
@@ -43,7 +42,7 @@ static void on_lost(int64_t id, void *arg)
 {
 	struct driver *d = arg;
 
-	raft_unreachable(d->raft, clock_ms(), id);
+	raft_unreachable(d->raft, driver_now_ms(d), id);
 	driver_wake(d);
 }
 
@@ -59,7 +58,7 @@ static const char *url_of(int64_t id, void *arg)
 int driver_bootstrap(struct driver *d, const void *data, size_t len,
 		     struct err *err)
 {
-	int rc = raft_bootstrap(d->raft, clock_ms(), data, len, err);
+	int rc = raft_bootstrap(d->raft, driver_now_ms(d), data, len, err);
 
 	driver_wake(d);
 	return rc;
@@ -136,8 +135,8 @@ int driver_propose(struct driver *d, const struct driver_proposal *p,
 		return rc;
 	rc = must_lead(d, true, err);
 	if (!rc)
-		rc = raft_propose(d->raft, clock_ms(), &e, 1, &index, &term,
-				  err);
+		rc = raft_propose(d->raft, driver_now_ms(d), &e, 1, &index,
+				  &term, err);
 	if (!rc)
 		waiting_add(d->waiting, index, term, p, done, arg);
 	driver_wake(d);
@@ -156,8 +155,8 @@ int driver_change_many(struct driver *d, const struct raft_member *to, size_t n,
 		return rc;
 	rc = must_lead(d, true, err);
 	if (!rc)
-		rc = raft_change_many(d->raft, clock_ms(), to, n, &e, &index,
-				      &term, err);
+		rc = raft_change_many(d->raft, driver_now_ms(d), to, n, &e,
+				      &index, &term, err);
 	if (!rc)
 		waiting_add(d->waiting, index, term, p, done, arg);
 	driver_wake(d);
@@ -182,7 +181,7 @@ int driver_read(struct driver *d, driver_read_fn *done, void *arg,
 	if (rc)
 		return rc;
 	ctx = waiting_read(d->waiting, done, arg);
-	rc = raft_read(d->raft, clock_ms(), ctx, err);
+	rc = raft_read(d->raft, driver_now_ms(d), ctx, err);
 	if (rc)
 		waiting_read_undo(d->waiting, ctx);
 	driver_wake(d);
@@ -194,7 +193,7 @@ int driver_transfer(struct driver *d, int64_t to, struct err *err)
 	int rc = must_lead(d, false, err);
 
 	if (!rc)
-		rc = raft_transfer(d->raft, clock_ms(), to, err);
+		rc = raft_transfer(d->raft, driver_now_ms(d), to, err);
 	driver_wake(d);
 	return rc;
 }
@@ -234,7 +233,7 @@ static int restore(struct driver *d, struct raft_tail *tail, struct err *err)
 	if (!rc)
 		rc = raft_store_load(cfg->reader, d->raft, tail, err);
 	if (!rc)
-		rc = raft_start(d->raft, clock_ms(), err);
+		rc = raft_start(d->raft, driver_now_ms(d), err);
 	if (rc)
 		return err_wrap(err, "%s", db_path(cfg->reader));
 	raft_status(d->raft, &s);
@@ -269,7 +268,6 @@ static void open_parts(struct driver *d, const struct raft_tail *tail)
 	transport_open(&d->transport, &transport);
 	uv_prepare_init(loop_uv(d->cfg.loop), &d->turn_end);
 	d->turn_end.data = d;
-	d->timer_ms = INT64_MAX;
 }
 
 int driver_open(struct driver **out, const struct driver_config *cfg,
@@ -280,6 +278,7 @@ int driver_open(struct driver **out, const struct driver_config *cfg,
 	int rc;
 
 	d->cfg = *cfg;
+	d->timer_ms = INT64_MAX;
 	d->applier = applier_new(d->cfg.on_apply, d->cfg.arg);
 	rc = restore(d, &tail, err);
 	if (rc) {

@@ -178,9 +178,12 @@ int driver_compact(struct driver *d, driver_compact_fn *done, void *arg,
  * failures of the old one. */
 void driver_url_changed(struct driver *d, int64_t id);
 
-/* For raft_status(), raft_conf(), raft_peer() (its heard_ms is of clock_ms()),
- * and raft_entry(). */
+/* For raft_status(), raft_conf(), raft_peer() (its heard_ms is of
+ * driver_now_ms()), and raft_entry(). */
 const struct raft *driver_raft(const struct driver *d);
+
+/* clock_ms() less the time that we slept: stopped, starved or busy. */
+int64_t driver_now_ms(const struct driver *d);
 
 /* Whether we lead, and know all that was committed before. */
 bool driver_leads(const struct driver *d);

@@ -21,6 +21,7 @@ struct driver {
 	uv_prepare_t turn_end;
 	struct timer timer;
 	int64_t timer_ms; /* when it fires; INT64_MAX: it is not set */
+	int64_t slept_ms; /* by how much our clock is behind clock_ms() */
 	bool dirty;       /* there may be outputs */
 	int64_t turn_ms;  /* since when, or when some were sent last */
 	bool hurry;       /* others wait to learn what was applied */

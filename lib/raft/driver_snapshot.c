@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "raft/driver_impl.h"
@@ -197,7 +196,8 @@ static void use(struct driver *d, struct saving *s)
 {
 	struct err err;
 
-	if (raft_compact(d->raft, clock_ms(), &s->image.of, s->first, &err))
+	if (raft_compact(d->raft, driver_now_ms(d), &s->image.of, s->first,
+			 &err))
 		return;
 	raft_image_release(&d->image);
 	d->image = s->image;

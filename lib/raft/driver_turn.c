@@ -8,6 +8,9 @@
  * loop; then others get theirs. */
 enum { ROUNDS = 8, TURN_MS = 10 };
 
+/* A timer that comes so late shows that we slept. */
+enum { LATE_MS = 20, LISTEN_MS = 50 };
+
 /* The term in which we lead, or 0. */
 static int64_t lead_term(const struct driver *d)
 {
@@ -24,6 +27,20 @@ bool driver_leads(const struct driver *d)
 	int64_t term = lead_term(d);
 
 	return term && term == d->applied_term;
+}
+
+static int64_t awake_ms(const struct driver *d)
+{
+	return clock_ms() - d->slept_ms;
+}
+
+/* Where a timer is late the time stands still until it has come: what is read
+ * meanwhile is not late, too. */
+int64_t driver_now_ms(const struct driver *d)
+{
+	int64_t now_ms = awake_ms(d);
+
+	return now_ms - LATE_MS >= d->timer_ms ? d->timer_ms : now_ms;
 }
 
 static void drain_writes(struct driver *d)
@@ -109,24 +126,42 @@ static void look_at_leader(struct driver *d)
 	d->cfg.on_leader(s.leader, s.term, leads, d->cfg.arg);
 }
 
+/* While we were stopped, starved or busy we heard nobody, and told nobody that
+ * we are there: no time passed, as far as silence goes. A leader speaks at
+ * once; who follows one reads first what it sent meanwhile, before it finds
+ * that silent. Raft does not mind a clock that is slow. */
+static void forget_sleep(struct driver *d)
+{
+	int64_t late_ms = awake_ms(d) - d->timer_ms;
+
+	if (late_ms >= LATE_MS)
+		d->slept_ms += late_ms + (lead_term(d) ? 0 : LISTEN_MS);
+}
+
+static void tick(struct driver *d)
+{
+	forget_sleep(d);
+	d->timer_ms = INT64_MAX;
+	raft_tick(d->raft, driver_now_ms(d));
+}
+
 static void on_timer(void *arg)
 {
 	struct driver *d = arg;
 
-	d->timer_ms = INT64_MAX;
-	raft_tick(d->raft, clock_ms());
+	tick(d);
 	driver_wake(d);
 }
 
 /* A timer that fires too early does no harm, setting it does cost. */
 static void set_timer(struct driver *d)
 {
-	int64_t deadline = d->dirty ? 0 : raft_deadline(d->raft);
-	int64_t wait_ms;
+	int64_t now_ms = driver_now_ms(d), wait_ms;
+	int64_t deadline = d->dirty ? now_ms : raft_deadline(d->raft);
 
 	if (deadline >= d->timer_ms)
 		return;
-	wait_ms = deadline - clock_ms();
+	wait_ms = deadline - now_ms;
 	d->timer_ms = deadline;
 	timer_set(&d->timer, d->cfg.loop, wait_ms > 0 ? wait_ms : 0, on_timer,
 		  d);
@@ -161,10 +196,12 @@ static void on_turn_end(uv_prepare_t *h)
 
 /* A turn with hundreds of requests on a busy machine may be longer than an
  * election: what others wait for leaves in between. No callback runs here. */
-static void send_on(struct driver *d, int64_t now_ms)
+static void send_on(struct driver *d)
 {
-	d->turn_ms = now_ms;
-	raft_tick(d->raft, now_ms);
+	if (lead_term(d)) {
+		tick(d);
+		set_timer(d);
+	}
 	drain_writes(d);
 	drain_msgs(d);
 }
@@ -177,10 +214,12 @@ void driver_wake(struct driver *d)
 		d->dirty = true;
 		return;
 	}
-	if (!d->dirty)
+	if (!d->dirty) {
 		d->turn_ms = now_ms;
-	else if (now_ms - d->turn_ms >= TURN_MS)
-		send_on(d, now_ms);
+	} else if (now_ms - d->turn_ms >= TURN_MS) {
+		d->turn_ms = now_ms;
+		send_on(d);
+	}
 	d->dirty = true;
 	uv_prepare_start(&d->turn_end, on_turn_end);
 }
@@ -190,7 +229,7 @@ void driver_fail(struct driver *d, const struct err *err)
 	if (d->failed)
 		return;
 	d->failed = true;
-	raft_write_failed(d->raft, clock_ms());
+	raft_write_failed(d->raft, driver_now_ms(d));
 	d->cfg.on_failed(err, d->cfg.arg);
 	driver_wake(d);
 }

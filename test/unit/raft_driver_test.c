@@ -1,6 +1,8 @@
 #define TEST_SECONDS 20
 #include "raft_cluster.h"
 
+#include <poll.h>
+
 #include "proto/raft.pb-c.h"
 #include "wire/duplex.h"
 
@@ -118,6 +120,21 @@ TEST(driver_of_three_replicates)
 	cluster_run(&c, all_equal);
 	for (int i = 1; i <= MEMBERS; i++)
 		CHECK_STR(c.m[i].applied.p, "xxxxxxxxxx");
+	cluster_close(&c);
+}
+
+/* All of the machine stood still: nobody was silent. */
+TEST(drivers_that_slept_keep_their_leader)
+{
+	struct cluster c;
+	int64_t term;
+
+	start_three(&c);
+	term = propose(&c, 0, 0, "a").result.term;
+	for (int i = 0; i < 3; i++) {
+		poll(NULL, 0, 700);
+		CHECK_INT(propose(&c, 0, 0, "b").result.term, term);
+	}
 	cluster_close(&c);
 }
 
