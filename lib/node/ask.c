@@ -349,7 +349,7 @@ int ask_change(struct ask *a, int64_t id, enum raft_member_role role,
 int ask_change_many(struct ask *a, const struct raft_member *to, size_t n,
 		    ask_reply_fn *reply, struct err *err)
 {
-	struct driver_proposal p = {0};
+	struct driver_proposal p = {.client = a->client, .seq = a->seq};
 	void *bytes = roles_pack(to, n, &p.len);
 	int rc;
 

@@ -113,8 +113,9 @@ static void look_at_leader(struct driver *d)
 	raft_status(d->raft, &s);
 	d->lead_term = lead_term(d);
 	if (led && led != d->lead_term)
-		waiting_lost(d->waiting, s.failed ? "the disk failed"
-						  : "leadership was lost");
+		waiting_lost(d->waiting, s.failed ? 0 : s.commit,
+			     s.failed ? "the disk failed"
+				      : "leadership was lost");
 	leads = driver_leads(d);
 	if (s.leader == d->leader && s.term == d->term && leads == d->leads &&
 	    s.removed == d->removed)

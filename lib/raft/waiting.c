@@ -194,14 +194,15 @@ void waiting_read_done(struct waiting *w, int64_t ctx, const struct err *err)
 	free(r);
 }
 
-void waiting_lost(struct waiting *w, const char *why)
+void waiting_lost(struct waiting *w, int64_t committed, const char *why)
 {
 	struct proposal *p, *next;
 	struct read *r, *next_read;
 	struct err err;
 
 	HASH_ITER (hh, w->proposals, p, next) {
-		lost(w, p, why);
+		if (p->index > committed)
+			lost(w, p, why);
 	}
 	err_set(&err, ERR_UNAVAILABLE, "%s while reading: read again", why);
 	HASH_ITER (hh, w->reads, r, next_read) {

@@ -35,7 +35,8 @@ int64_t waiting_read(struct waiting *w, driver_read_fn *done, void *arg);
 void waiting_read_undo(struct waiting *w, int64_t ctx);
 void waiting_read_done(struct waiting *w, int64_t ctx, const struct err *err);
 
-/* Leadership is lost: all that is under way has an unknown outcome. */
-void waiting_lost(struct waiting *w, const char *why);
+/* Leadership is lost: all that is under way has an unknown outcome, but what
+ * was committed, entries up to an index: that will be applied here yet. */
+void waiting_lost(struct waiting *w, int64_t committed, const char *why);
 
 #endif
