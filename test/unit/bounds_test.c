@@ -184,7 +184,7 @@ TEST(server_closes_what_is_idle)
 	char *got;
 	int fd;
 
-	open_plain(&w, (struct server_opts){.idle_ms = 30});
+	open_plain(&w, (struct server_opts){.idle_ms = 400});
 	fd = dial(&w);
 	get(&w, fd, "/healthz");
 	got = hear_all(&w, fd);

@@ -440,7 +440,7 @@ TEST(a_deadline_ends_a_stream_on_both_sides)
 	struct bed b;
 
 	bed_open(&b);
-	call(&b, NULL, &both_method, 60);
+	call(&b, NULL, &both_method, 700);
 	UNTIL(&b.w, b.done && b.cancels == 1);
 	CHECK_INT(b.err.code, ERR_DEADLINE_EXCEEDED);
 	bed_close(&b);
