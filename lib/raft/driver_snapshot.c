@@ -65,6 +65,7 @@ static int restore(struct driver *d, struct err *err)
 	    unpack(d, p, len, err)) {
 		err_wrap(err, "restore the snapshot at entry %lld",
 			 (long long)d->image.of.index);
+		err->code = ERR_DATA_LOSS; /* whatever the host calls it */
 		return ERR_DATA_LOSS;
 	}
 	d->applied_term = d->image.of.term;

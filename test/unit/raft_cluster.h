@@ -38,6 +38,7 @@ struct cluster {
 	bool (*until)(struct cluster *c);
 	bool quiet;   /* keep no text of what was applied */
 	bool patient; /* a leader who is busy for seconds goes on leading */
+	bool picky;   /* no member takes another's state */
 	int64_t snapshot_bytes; /* 0: as the driver has it */
 	const char *cluster_id;
 	const char *url[MEMBERS + 1]; /* of members in other processes */
@@ -89,7 +90,8 @@ static inline int member_restore(const void *p, size_t len, void *arg,
 {
 	struct member *m = arg;
 
-	(void)err;
+	if (m->c->picky)
+		return err_set(err, ERR_INVALID_ARGUMENT, "not to our taste");
 	buf_reset(&m->applied);
 	buf_put(&m->applied, p, len);
 	m->restored++;

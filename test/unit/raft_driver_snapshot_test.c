@@ -154,3 +154,44 @@ TEST(driver_of_a_damaged_snapshot_does_not_start)
 	CHECK_HAS(err.msg, "does not have its checksum");
 	cluster_close(&c);
 }
+
+/* The host knows what its state is; that its checksum is right is not enough.
+ */
+TEST(driver_whose_host_refuses_its_state_does_not_start)
+{
+	struct cluster c;
+	struct err err;
+
+	open_small(&c);
+	write_some(&c, 100);
+	cluster_run(&c, has_snapshot);
+	member_stop(&c.m[1]);
+	c.picky = true;
+	CHECK_INT(member_start(&c, 1, &err), ERR_DATA_LOSS);
+	CHECK_HAS(err.msg, "1.db: restore the snapshot at entry ");
+	CHECK_HAS(err.msg, "not to our taste");
+	cluster_close(&c);
+}
+
+static bool second_failed(struct cluster *c)
+{
+	return c->m[2].failed.code != 0;
+}
+
+TEST(driver_whose_host_refuses_a_state_that_came_fails)
+{
+	struct cluster c;
+	struct err err;
+
+	open_small(&c);
+	write_some(&c, 100);
+	cluster_run(&c, has_snapshot);
+	c.picky = true;
+	must(member_start(&c, 2, &err), &err);
+	CHECK_INT(change(&c, 2, RAFT_LEARNER).err.code, 0);
+	cluster_run(&c, second_failed);
+	CHECK_INT(c.m[2].failed.code, ERR_DATA_LOSS);
+	CHECK_HAS(c.m[2].failed.msg, "not to our taste");
+	CHECK(status_of(&c.m[2]).failed && !c.m[1].failed.code);
+	cluster_close(&c);
+}
