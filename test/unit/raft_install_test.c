@@ -22,10 +22,27 @@ static bool over(struct cluster *c)
 	return m->failed.code || (l && m->applied.len == l->applied.len);
 }
 
+static bool is_compacted;
+
+static bool compacted(struct cluster *c)
+{
+	(void)c;
+	return is_compacted;
+}
+
+static void on_compacted(const struct err *err, int64_t index, int64_t first,
+			 void *arg)
+{
+	CHECK(!err && first <= index + 1);
+	is_compacted = true;
+	cluster_check(arg);
+}
+
 /* Member 1 has a snapshot of several pieces; 2 is to get it, and is away. */
 static void prepare(struct cluster *c)
 {
 	char *text = mem_zero(1, BYTES + 1);
+	struct err err;
 
 	log_setup("install", LEVEL_ERROR, false);
 	faulty_install();
@@ -37,6 +54,8 @@ static void prepare(struct cluster *c)
 	for (int i = 0; i < ENTRIES; i++)
 		CHECK_INT(propose(c, 0, 0, text).err.code, 0);
 	free(text);
+	must(driver_compact(c->m[1].driver, on_compacted, c, &err), &err);
+	cluster_run(c, compacted);
 }
 
 /* Member 2 is another one, and lives until it has all, or its disk fails. */
@@ -61,16 +80,22 @@ static bool install(struct cluster *c, int64_t n)
 	return hit;
 }
 
-/* Another life: what is there of it is whole, and the rest comes. */
-static void go_on(struct cluster *c)
+/* Another life: what is there of it is whole, and the rest comes. True if it
+ * began with some pieces. */
+static bool go_on(struct cluster *c)
 {
+	struct raft_image some;
 	struct raft_mended m;
+	bool begun;
 	struct db *d;
 	struct err err;
 
 	must(db_open(&d, "2.db", DB_NODE, &err), &err);
 	must(raft_store_mend(d, 2, &m, &err), &err);
 	CHECK_INT(m.why.code, 0);
+	must(raft_store_parts(d, &some, &err), &err);
+	begun = some.got > 0;
+	raft_image_release(&some);
 	db_close(d);
 	must(member_start(c, 2, &err), &err);
 	driver_url_changed(c->m[1].driver, 2);
@@ -78,24 +103,25 @@ static void go_on(struct cluster *c)
 	CHECK_INT(c->m[2].failed.code, 0);
 	CHECK_INT(c->m[2].applied.len, (int64_t)BYTES * ENTRIES);
 	member_stop(&c->m[2]);
+	return begun;
 }
 
 TEST(a_snapshot_that_is_cut_off_at_any_point_comes_in_the_next_life)
 {
 	struct cluster c;
-	int64_t n = 1, runs = 0;
+	int64_t n = 1, runs = 0, begun = 0;
 
 	prepare(&c);
 	while (install(&c, n)) {
-		go_on(&c);
+		begun += go_on(&c);
 		CHECK_INT(change(&c, 2, RAFT_NONE).err.code, 0);
 		n += 1 + n / 6;
 		runs++;
-		if (getenv("DBG"))
-			fprintf(stderr, "n=%ld\n", (long)n);
 	}
-	printf("# %lld points of %lld\n", (long long)runs, (long long)n);
+	printf("# %lld points of %lld, %lld of them between pieces\n",
+	       (long long)runs, (long long)n, (long long)begun);
 	CHECK(runs > 15);
+	CHECK(begun > 2);
 	cluster_close(&c);
 }
 
