@@ -199,3 +199,26 @@ TEST(journal_that_is_freed_writes_what_it_has_and_says_nothing)
 	CHECK_INT(rows, 2);
 	close_bench(&b);
 }
+
+TEST(journal_that_is_freed_forgets_what_had_no_room_yet)
+{
+	struct bench b;
+	int64_t rows, seq = 0;
+
+	open_bench(&b, 2);
+	post(&b, wait_for_gate);
+	while (journal_room(b.journal))
+		write_one(&b, ++seq);
+	CHECK(!journal_retry(b.journal));
+	journal_free(b.journal);
+	b.journal = NULL;
+	uv_sem_post(&b.gate);
+	while (writer_pending(b.writer))
+		uv_run(loop_uv(b.loop), UV_RUN_ONCE);
+	CHECK_INT(b.told, 0);
+	CHECK(!db_number(b.db, "SELECT count(*) FROM log", 0, &rows, NULL));
+	CHECK(rows < seq);
+	CHECK(!db_number(b.db, "SELECT max(idx) FROM log", 0, &seq, NULL));
+	CHECK_INT(rows, seq); /* the first ones */
+	close_bench(&b);
+}

@@ -3,6 +3,7 @@
 
 #include "raft/transport.h"
 #include "proto/raft.pb-c.h"
+#include "wire/duplex.h"
 #include "world.h"
 
 #define CLUSTER_ID "0123456789abcdef0123456789abcdef"
@@ -227,5 +228,116 @@ TEST(news_of_a_commit_go_alone_if_nothing_comes_or_in_a_hurry)
 	send_one(&b);
 	UNTIL(&b.w, b.messages == 3);
 	CHECK_INT(b.heard, 3);
+	bed_close(&b);
+}
+
+TEST(what_a_turn_brings_above_the_bound_is_lost_and_the_peer_is_not)
+{
+	const struct raft_msg msg = {
+		.type = RAFT_HEARTBEAT, .from = 1, .to = 2, .context = 1};
+	struct bed b = {0};
+
+	bed_open(&b);
+	for (int i = 0; i < 1500; i++)
+		transport_send(b.t, &msg);
+	transport_flush(b.t, false);
+	UNTIL(&b.w, b.heard == 1);
+	CHECK_INT(b.messages, 1024);
+	send_one(&b);
+	UNTIL(&b.w, b.heard == 2);
+	CHECK_INT(b.messages, 1025);
+	CHECK_INT(b.lost, 0);
+	bed_close(&b);
+}
+
+/* ---- who speaks to us ---- */
+
+static void on_end(const struct err *err, const ProtobufCMessage *out,
+		   void *arg)
+{
+	bool *over = arg;
+
+	(void)out;
+	if (err)
+		test_fail(__FILE__, __LINE__, "%s", err->msg);
+	*over = true;
+}
+
+static struct duplex *speak(struct bed *b, bool *over)
+{
+	const struct rpc_opts opts = {.timeout_ms = 60000};
+
+	return duplex_open(b->w.loop, server_url(b->server),
+			   &rpc_methods[RPC_RAFT_STEP], &opts, NULL, on_end,
+			   over);
+}
+
+static void hear_from(struct duplex *d, int64_t from, char *url)
+{
+	Gfl__V1__RaftStepRequest req = GFL__V1__RAFT_STEP_REQUEST__INIT;
+
+	req.cluster_id = CLUSTER_ID;
+	req.from = from;
+	req.from_url = url;
+	CHECK(duplex_send(d, &req.base));
+}
+
+TEST(a_peer_is_sent_to_where_it_last_said_that_it_is)
+{
+	struct bed b = {0}, other = {0};
+	bool over = false;
+	struct duplex *d;
+
+	bed_open(&b);
+	bed_open(&other);
+	d = speak(&b, &over);
+	hear_from(d, 2, (char *)server_url(other.w.server));
+	duplex_finish(d);
+	UNTIL(&b.w, over);
+	send_one(&b);
+	while (other.heard == 0) {
+		world_turn(&b.w);
+		world_turn(&other.w);
+	}
+	CHECK_INT(b.heard, 0);
+	bed_close(&other);
+	bed_close(&b);
+}
+
+TEST(a_url_that_is_none_is_not_used)
+{
+	char *far = mem_fmt("http://%0600d", 1);
+	struct bed b = {0};
+	bool over = false;
+	struct duplex *d;
+
+	bed_open(&b);
+	d = speak(&b, &over);
+	hear_from(d, 2, "gopher://127.0.0.1:1");
+	hear_from(d, 2, far);
+	duplex_finish(d);
+	UNTIL(&b.w, over);
+	send_one(&b);
+	UNTIL(&b.w, b.heard == 1);
+	CHECK_INT(b.lost, 0);
+	free(far);
+	bed_close(&b);
+}
+
+/* As many as a cluster can have members. */
+TEST(strangers_leave_room_for_members)
+{
+	struct bed b = {0};
+	bool over = false;
+	struct duplex *d;
+
+	bed_open(&b);
+	d = speak(&b, &over);
+	for (int64_t id = 3; id < 3 + RAFT_MEMBERS_MAX; id++)
+		hear_from(d, id, "http://127.0.0.1:1");
+	duplex_finish(d);
+	UNTIL(&b.w, over);
+	send_one(&b);
+	UNTIL(&b.w, b.heard == 1);
 	bed_close(&b);
 }
