@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "base/buf.h"
+#include "base/crc.h"
 #include "raft/store.h"
 #include "store/schema.h"
 
@@ -181,6 +182,69 @@ TEST(a_row_that_was_never_written_is_dropped)
 		     6);
 }
 
+/* As if the hard state, which is of the same transaction, were an older one. */
+TEST(a_whole_row_that_the_hard_state_does_not_have_is_given_up)
+{
+	const struct raft_entry more = {
+		.index = 7, .term = 4, .type = RAFT_NORMAL};
+	const struct raft_write w = {
+		.term = 4, .vote = 1, .commit = 5, .entries = &more, .n = 1};
+	struct raft_tail tail;
+	struct db *d = open_six(2, &tail);
+	struct raft_mended m;
+	struct err err;
+
+	sql(d, "CREATE TABLE was AS SELECT * FROM hard_state");
+	CHECK(!raft_store_write(d, &w, &tail, &err));
+	sql(d, "DELETE FROM hard_state;"
+	       "INSERT INTO hard_state SELECT * FROM was; DROP TABLE was");
+	m = mend(d);
+	CHECK_STR(m.why.msg, "a.db is damaged: log entry 7 is not the last one "
+			     "that the hard state has, 6");
+	CHECK_INT(m.kept, 5);
+	CHECK_INT(m.last, 6);
+	CHECK_INT(hard_state(d).floor_index, 6);
+	CHECK_INT(start(d, &tail).last, 5);
+	db_close(d);
+}
+
+/* A file of before there were an end in the hard state and checksums of the
+ * other rows: it starts, and what is lost within its rows is found too. */
+TEST(an_older_file_is_read_and_mended)
+{
+	const int64_t three[] = {4, 1, 5}; /* term, vote, commit */
+	struct raft_store_meta meta = {.node_id = SELF, .cluster_id = "c"};
+	struct raft_tail tail;
+	struct db *d = open_six(2, &tail);
+	struct raft_mended m;
+	struct err err;
+	char set[256];
+
+	put_image(d, 2, 1);
+	CHECK(!raft_store_set_meta(d, &meta, &err));
+	snprintf(set, sizeof(set),
+		 "UPDATE meta SET crc = NULL; UPDATE snapshot SET crc = NULL;"
+		 "UPDATE hard_state SET last_index = NULL, last_term = NULL,"
+		 " last_hash = NULL, floor_index = NULL, floor_term = NULL,"
+		 " crc = %u",
+		 crc32c_of(0, three, sizeof(three)));
+	sql(d, set);
+	CHECK(!raft_store_meta(d, &meta, &err));
+	CHECK_INT(meta.node_id, SELF);
+	CHECK_INT(mend(d).why.code, 0);
+	CHECK_INT(start(d, &tail).last, 6);
+	CHECK_INT(tail.index, 6);
+	sql(d, "UPDATE log SET data = x'00' WHERE idx = 5");
+	m = mend(d);
+	CHECK_HAS(m.why.msg, "log entry 5 does not have its checksum");
+	CHECK_INT(m.kept, 4);
+	CHECK_INT(m.last, 6);
+	CHECK_INT(hard_state(d).floor_index, 6);
+	CHECK_INT(hard_state(d).commit, 4);
+	CHECK_INT(start(d, &tail).last, 4);
+	db_close(d);
+}
+
 TEST(what_was_lost_guards_until_it_is_there_again)
 {
 	const struct raft_entry again = {
@@ -217,9 +281,10 @@ TEST(a_damaged_snapshot_takes_all_with_it)
 		"UPDATE snapshot SET idx = 2",
 		"UPDATE snapshot SET term = 1",
 		"UPDATE snapshot SET last_hash = last_hash + 1",
+		"UPDATE snapshot SET data = x'00'",
 	};
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		struct raft_tail tail;
 		struct db *d = open_six(2, &tail);
 		struct raft_mended m;
@@ -295,52 +360,38 @@ TEST(a_vote_that_is_lost_is_not_replaced)
 		      "the hard state does not have its checksum");
 }
 
-TEST(a_member_that_forgot_who_it_is_does_not_start)
+/* The other is a learner: it has no vote, and leads nobody. */
+TEST(a_member_among_learners_gives_nothing_up)
 {
-	struct raft_store_meta meta = {.node_id = 7};
+	struct raft_member m[] = {{.id = 1, .role = RAFT_LEARNER},
+				  {.id = SELF, .role = RAFT_VOTER}};
+	struct raft_conf conf = {m, 2};
+	struct raft_entry e[2] = {{.index = 1, .term = 1, .type = RAFT_CONFIG},
+				  {.index = 2, .term = 1, .type = RAFT_NORMAL}};
+	struct raft_write w = {.term = 1, .entries = e, .n = 2};
+	struct raft_tail tail = {0};
 	struct db *d = open_store();
+	struct raft_mended out;
 	struct err err;
+	void *bytes;
 
-	CHECK(!raft_store_set_meta(d, &meta, &err));
-	CHECK(!raft_store_meta(d, &meta, &err));
-	sql(d, "UPDATE meta SET node_id = 8");
-	CHECK_INT(raft_store_meta(d, &meta, &err), ERR_DATA_LOSS);
-	CHECK_HAS(err.msg, "a.db is damaged: what the node knows of itself");
-	db_close(d);
-}
-
-/* Pieces of a snapshot are small change: what is damaged comes again. */
-TEST(a_damaged_piece_comes_again)
-{
-	struct raft_image sent = {.of = {.index = 9, .term = 4}}, got;
-	struct raft_write w = {.term = 4};
-	struct raft_piece p = {.of = sent.of};
-	struct raft_tail tail;
-	struct db *d = open_six(2, &tail);
-	struct err err;
-
-	raft_image_fill(&sent, "a state of some length", 22);
-	p.of = sent.of;
-	w.piece = &p;
-	for (p.offset = 0; p.offset < 40; p.offset += 10) {
-		p.data = sent.bytes + p.offset;
-		p.len = 10;
-		CHECK(!raft_store_write(d, &w, &tail, &err));
-	}
-	sql(d, "UPDATE part SET data = x'00010203040506070809' WHERE at = 20");
-	CHECK(!raft_store_parts(d, &got, &err));
-	CHECK_INT(got.got, 20);
-	raft_image_release(&got);
-	p.offset = 20;
-	p.data = sent.bytes + 20;
-	p.len = (size_t)sent.of.len - 20;
-	p.complete = true;
+	e[0].conf_len = raft_conf_encode(&conf, &bytes);
+	e[0].conf = bytes;
 	CHECK(!raft_store_write(d, &w, &tail, &err));
-	CHECK(!raft_store_image(d, &got, &err));
-	CHECK_INT(got.of.index, 9);
-	CHECK_INT(tail.index, 9);
-	raft_image_release(&got);
-	raft_image_release(&sent);
+	sql(d, "DELETE FROM log WHERE idx = 2");
+	CHECK_INT(raft_store_mend(d, SELF, &out, &err), ERR_DATA_LOSS);
+	CHECK_STR(err.msg, "a.db is damaged: log entry 2 is missing");
+	CHECK_HAS(err.hint, "no other voter");
+	/* One that was a voter until the change that is under way is. */
+	m[0].old = true;
+	free(bytes);
+	e[0].conf_len = raft_conf_encode(&conf, &bytes);
+	e[0].conf = bytes;
+	w.truncate_from = 1;
+	CHECK(!raft_store_write(d, &w, &tail, &err));
+	sql(d, "DELETE FROM log WHERE idx = 2");
+	CHECK_INT(mend(d).kept, 1);
+	free(bytes);
 	db_close(d);
 }
 
