@@ -2,16 +2,15 @@
 # coverage.sh BUILD TEST... - what of lib/raft these tests run: lines, and
 # branches that were taken, by gcov. `make coverage` builds and calls it.
 #
-# All of it is to have 98 % of its lines and 90 % of its branches. The core (all
-# but store*, driver*, journal, transport, applier and waiting) has; less fails,
-# as does less than the whole has reached. BUILD/missing.txt has each line and
-# branch that is missing, and these are what they are:
+# The core (all but store*, driver*, journal, transport, applier and waiting),
+# and all of it, are to have 98 % of the lines and 90 % of the branches; less
+# fails. BUILD/missing.txt has each line and branch that is missing:
 #   - abort() where an invariant would be broken, and the false side of assert()
 #   - the false side of conditions that bug.h compiles in, which are constant,
 #     and of the checks that a host which keeps to raft.h cannot fail
-#   - in the store's files, statements that SQLite refuses to prepare: they
-#     depend on at which of its allocations the memory ends
-#   - columns that are NULL, as older files have them
+#   - what needs a second fault at the right moment: a writer's queue that is
+#     full when a snapshot is due, memory that ends after damage was found
+#   - bounds that are too large for a test: 8 MiB under way to a peer
 # Branches within uthash's HASH_FIND, HASH_ADD and HASH_DEL are counted apart:
 # each use expands to up to 44 of them, of a hash function, of rehashing and of
 # checks that are another's code.
@@ -40,6 +39,7 @@ match($0, /^ *-: *0:Source:/) {
 /^branch/ {
 	if (text ~ /HASH_(FIND|ADD|DEL)/) {
 		hashed++
+		taken += $0 ~ /taken [1-9]/
 		next
 	}
 	bn[file]++
@@ -93,7 +93,8 @@ END {
 	line("the core", l["core"], ln["core"], b["core"], bn["core"])
 	line("its host", l["host"], ln["host"], b["host"], bn["host"])
 	line("in all", l["all"], ln["all"], b["all"], bn["all"])
-	printf "%d branches within macros of uthash are not counted\n", hashed
+	printf "not counted: %d branches within macros of uthash, %d taken\n",
+		hashed, taken
 	printf "each that is missing: %s\n", missing
-	exit under("core", 98, 90) || under("all", 96, 85)
+	exit under("core", 98, 90) || under("all", 98, 90)
 }'
