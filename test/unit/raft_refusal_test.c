@@ -105,9 +105,11 @@ TEST(while_leadership_is_handed_over_nothing_is_proposed)
 	struct answer *a;
 	struct err err;
 
-	start_three(&c);
+	cluster_open(&c);
+	c.patient = true; /* a busy machine is to elect nobody else */
+	found(&c);
+	grow_to_three(&c);
 	member_stop(&c.m[2]);
-	CHECK_INT(propose(&c, 0, 0, "b").err.code, 0);
 	d = c.m[1].driver;
 	must(driver_transfer(d, 2, &err), &err);
 	CHECK_INT(driver_propose(d, &p, on_answer, NULL, &err),
@@ -122,15 +124,18 @@ TEST(while_leadership_is_handed_over_nothing_is_proposed)
 
 TEST(a_read_without_a_majority_is_told_so)
 {
+	struct member *leader;
 	struct cluster c;
 	struct answer *a;
 	struct err err;
 
 	start_three(&c);
-	member_stop(&c.m[2]);
-	member_stop(&c.m[3]);
+	leader = cluster_leader(&c);
+	for (int i = 1; i <= MEMBERS; i++)
+		if (&c.m[i] != leader)
+			member_stop(&c.m[i]);
 	a = next_answer(&c);
-	must(driver_read(c.m[1].driver, on_read, a, &err), &err);
+	must(driver_read(leader->driver, on_read, a, &err), &err);
 	run_answers(&c);
 	CHECK_INT(a->err.code, ERR_UNAVAILABLE);
 	CHECK_HAS(a->err.msg, "read again");

@@ -81,18 +81,21 @@ TEST(only_a_patient_proposal_lets_the_others_wait)
 	waiting_free(w);
 }
 
-TEST(lost_leadership_ends_all_that_is_under_way_once)
+/* The entries up to 5 are committed: they will be applied here yet. */
+TEST(lost_leadership_ends_what_is_not_committed_once)
 {
-	struct told p = {0}, s = {0}, r[2] = {0};
+	const struct driver_result result = {.index = 5, .term = 2, .id = 9};
+	struct told safe = {0}, p = {0}, s = {0}, r[2] = {0};
 	struct waiting *w = waiting_new();
 	int64_t ctx;
 
-	waiting_add(w, 5, 2, &plain, on_done, &p);
-	waiting_add(w, 6, 2, &retried, on_done, &s);
-	waiting_add(w, 7, 2, &plain, NULL, NULL);
+	waiting_add(w, 5, 2, &plain, on_done, &safe);
+	waiting_add(w, 6, 2, &plain, on_done, &p);
+	waiting_add(w, 7, 2, &retried, on_done, &s);
+	waiting_add(w, 8, 2, &plain, NULL, NULL);
 	ctx = waiting_read(w, on_read, &r[0]);
 	CHECK(waiting_read(w, on_read, &r[1]) != ctx);
-	waiting_lost(w, "the sky fell");
+	waiting_lost(w, 5, "the sky fell");
 	CHECK_INT(p.err.code, ERR_ABORTED);
 	CHECK_HAS(p.err.msg, "the sky fell");
 	CHECK_INT(s.err.code, ERR_UNAVAILABLE);
@@ -100,10 +103,15 @@ TEST(lost_leadership_ends_all_that_is_under_way_once)
 		CHECK_INT(r[i].err.code, ERR_UNAVAILABLE);
 		CHECK_HAS(r[i].err.msg, "the sky fell while reading");
 	}
-	waiting_lost(w, "and again");
+	waiting_lost(w, 5, "and again");
 	waiting_read_done(w, ctx, NULL);
 	CHECK_INT(p.n + s.n, 2);
 	CHECK_INT(r[0].n + r[1].n, 2);
+	CHECK_INT(safe.n, 0);
+	waiting_applied(w, 5, 2, NULL, &result);
+	CHECK_INT(safe.n, 1);
+	CHECK_INT(safe.err.code, 0);
+	CHECK_INT(safe.result.id, 9);
 	waiting_free(w);
 }
 
