@@ -152,6 +152,24 @@ static int reload(struct host_config *out, void *arg, struct err *err)
 	return 0;
 }
 
+/* Before anybody hears of us. */
+static int check_times(const struct node_config *n, struct err *err)
+{
+	if (n->election_min_ms <= 2 * n->heartbeat_ms)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--min-election-timeout %lld is not more than "
+			       "twice --heartbeat %lld",
+			       (long long)n->election_min_ms,
+			       (long long)n->heartbeat_ms);
+	if (n->election_max_ms < n->election_min_ms)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--max-election-timeout %lld is below "
+			       "--min-election-timeout %lld",
+			       (long long)n->election_max_ms,
+			       (long long)n->election_min_ms);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments arguments = {argc, argv};
@@ -165,7 +183,8 @@ int main(int argc, char **argv)
 	cfg.host.node.bootstrap_alone = cfg.on_gateway_failure == BOOTSTRAP;
 	cfg.host.reload = reload;
 	cfg.host.arg = &arguments;
-	if (host_run(&cfg.host, &failed, &err))
+	if (check_times(&cfg.host.node, &err) ||
+	    host_run(&cfg.host, &failed, &err))
 		return err_report(&prog, &err);
 	return failed ? 1 : 0;
 }

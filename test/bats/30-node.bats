@@ -418,6 +418,11 @@ propose() { # NODE SEQ
 			"--$option" 0
 		[[ $said == *"--$option: 0 is outside of"* ]]
 	done
+	fails 2 gfl-node --bootstrap --db n.db --heartbeat 100
+	[[ $said == *"--min-election-timeout 150"*"--heartbeat 100"* ]]
+	fails 2 gfl-node --bootstrap --db n.db --min-election-timeout 500
+	[[ $said == *"--max-election-timeout 300 is below"*500* ]]
+	[ ! -e n.db ]
 	for daemon in "gfl-node --bootstrap" gfl-gateway; do
 		fails 2 $daemon --listen 127.0.0.1:0 --db x.db \
 			--advertise $'http://here:1\nlevel=error'
