@@ -36,7 +36,7 @@ static int add_link(struct links *l, double a, double b, double value,
 			   "does not begin with two trainers' numbers");
 	if (a == b)
 		return bad(err, where, number, "links a trainer to itself");
-	if (value < 0 || isinf(value))
+	if (value < 0)
 		return bad(err, where, number, "has a value below 0");
 	l->list = mem_grow(l->list, &l->cap, l->n + 1, sizeof(*l->list));
 	l->list[l->n++] = (struct links_item){(int64_t)a, (int64_t)b, value};
@@ -61,7 +61,7 @@ static int put_cell(struct links *l, size_t row, size_t column, double x,
 	if (row >= l->rows || column >= l->rows)
 		return bad(err, where, row + 1,
 			   "is one too many, or too long, for a square");
-	if (!(x >= 0) || isinf(x))
+	if (!(x >= 0))
 		return bad(err, where, row + 1, "has a value below 0");
 	if (row == column && x != 0)
 		return bad(err, where, row + 1,
@@ -115,7 +115,7 @@ static int next_line(struct text *t, struct err *err)
 				break;
 			x = strtod(t->at, &after);
 			if (after == t->at || after > stop ||
-			    !strchr(" \t\r,#\n", *after))
+			    !strchr(" \t\r,#\n", *after) || !isfinite(x))
 				return bad(err, "line", t->line,
 					   "has something that is no number");
 			t->row = mem_grow(t->row, &t->cap, t->n + 1,

@@ -129,3 +129,10 @@ topology() { # ARGUMENT... - append it; prints its version
 	[[ $said == *'a link from 1 to 2 '*'not of two trainers that are attached'* ]]
 	[ "$(gfl-status -F topology_version,bandwidth_version -o tsv)" = $'0\t0' ]
 }
+
+@test "a value that is no number is no value" {
+	for value in nan inf 1e400; do
+		fails 2 gfl-log append topology - <<<"1 2 $value"
+		[[ $said == *"line 1 has something that is no number"* ]]
+	done
+}
