@@ -132,6 +132,15 @@ static void let_go(struct node *n, int64_t id)
 		log_debug("hand_over", "error=%s", err.msg);
 }
 
+/* It has answered this leader, whose clocks begin with it. */
+static bool answers(const struct node *n, int64_t id)
+{
+	struct raft_peer p;
+	struct err err;
+
+	return !raft_peer(driver_raft(n->driver), id, &p, &err) && !p.probing;
+}
+
 /* At most one step about m. */
 static void look_at(struct node *n, const Gfl__V1__Member *m)
 {
@@ -150,7 +159,8 @@ static void look_at(struct node *n, const Gfl__V1__Member *m)
 		}
 		return;
 	}
-	if (m->liveness && silent_ms < n->cfg.fail_after_ms / 2)
+	if (m->liveness && silent_ms < n->cfg.fail_after_ms / 2 &&
+	    answers(n, m->id))
 		mark(n, m->id, ACTION(MARK_UP), "node up");
 	else if (m->liveness && silent_ms >= n->cfg.remove_after_ms &&
 		 suspects_gone(n, m->id))

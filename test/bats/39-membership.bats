@@ -136,3 +136,20 @@ until_members() { # FILTER
 		"url":"http://127.0.0.1:9"}}'
 	both
 }
+
+@test "a new leader takes nobody for alive whom it has not heard" {
+	cluster 3 --fail-after 1
+	leader=$(gfl-leader)
+	gone=$((leader % 3 + 1)) next=$(((leader + 1) % 3 + 1))
+	url=n${next}_url
+	watch "${!url}" gfl.v1.NodeService/ReadLog '{"follow":true}'
+	crash "n$gone"
+	await '.entry.membership.action == "MARK_DOWN"'
+	gfl-send "$leader" "transfer $next" --type 2
+	gfl-wait leader --not "$leader" -t 20
+	echo '{}' | gfl-log append noop - -t 20 >before
+	index=$(echo '{}' | gfl-log append noop - -t 20)
+	again "n$gone"
+	await '.entry.membership.action | . == "MARK_UP" or . == "ADD"'
+	is "(.index | tonumber) > $index"
+}
