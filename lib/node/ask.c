@@ -85,12 +85,21 @@ static int64_t left_ms(const struct ask *a)
 	return a->deadline_ms - clock_ms();
 }
 
+static bool reads(const struct ask *a)
+{
+	return a->serve || a->name == RPC_NODE_READ_INDEX;
+}
+
 static void give_up(struct ask *a)
 {
 	const char *waits = membership_waits(a->n);
 	struct err err;
 
-	if (waits)
+	if (a->perhaps && !reads(a))
+		err_set(&err, ERR_DEADLINE_EXCEEDED,
+			"the leader was lost while it had this: it may be "
+			"done yet");
+	else if (waits)
 		err_set(&err, ERR_UNAVAILABLE,
 			"not a member yet: waiting for %s", waits);
 	else /* whoever joins may ask again, and again */
@@ -259,6 +268,7 @@ static void turn_away(struct ask *a)
 		return;
 	client_cancel(a->rpc);
 	a->rpc = NULL;
+	a->perhaps = true;
 }
 
 void ask_poke(struct node *n)
@@ -279,6 +289,7 @@ static void proposed(const struct err *err, const struct driver_result *result,
 	struct ask *a = arg;
 
 	a->proposing = false;
+	a->perhaps |= err != NULL;
 	if (!a->call)
 		ask_free(a);
 	else if (err && passing(err->code))

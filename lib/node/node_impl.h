@@ -131,6 +131,7 @@ struct ask {
 	ask_lead_fn *lead;
 	ask_reply_fn *reply;
 	bool forwarded, proposing;
+	bool perhaps; /* a leader may have done it, or may yet */
 	int64_t deadline_ms;
 	int64_t client, seq;
 	struct rpc *rpc;

@@ -199,3 +199,14 @@ times() { # ID
 	propose 1 1 # older than the newest that its session has had
 	[ "$code" != 200 ] || [ "$index" = "$first" ]
 }
+
+@test "what a leader may have done is not said to be undone" {
+	cluster 3
+	old=$(gfl-leader)
+	this=$(other_than "$old")
+	kill -STOP "${running[n$old]}" "${running[n$(other_than "$this")]}"
+	fails 4 gfl-log append noop - --node "$(url_of "$this")" -t 3 <<<"{}"
+	[[ $said == *"may be done yet"* || $said == *"no answer from"* ]]
+	kill -CONT "${running[n$old]}" "${running[n$(other_than "$this")]}"
+	append -t 20
+}
