@@ -100,7 +100,9 @@ static const struct prog prog = {
 		   "gfl-log follow -o jsonl | jq .kind\n"
 		   "echo '{}' | gfl-log append noop -\n"
 		   "version=$(gfl-topo ring 8 | gfl-log append topology)\n"
-		   "echo 1 5 | gfl-log append topology --delta --base $version",
+		   "echo 1 5 | gfl-log append topology --delta --base $version\n"
+		   "echo '{\"action\": \"PROMOTE\", \"member\": {\"id\": 4}}' | "
+		   "gfl-log append membership -",
 	.opts = opts,
 	.cmds = cmds,
 	.command_at = offsetof(struct config, command),
