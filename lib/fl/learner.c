@@ -33,15 +33,28 @@ static int open_net(struct learner *l, struct err *err)
 	return rc;
 }
 
+static int train(struct learner *l, const struct learner_steps *how,
+		 double *loss, struct err *err);
+static int evaluate(struct learner *l, double *accuracy, struct err *err);
+static void release(struct learner *l);
+
+static const struct learner_kind kind = {
+	.train = train,
+	.evaluate = evaluate,
+	.release = release,
+};
+
 int learner_open(struct learner **out, const char *model,
 		 const struct learner_data *data, uint64_t run_seed,
 		 uint64_t own_seed, struct err *err)
 {
 	struct learner *l = mem_zero(1, sizeof(*l));
+	struct learner_work *w = mem_zero(1, sizeof(*w));
 	int rc;
 
-	l->work = mem_zero(1, sizeof(*l->work));
-	l->work->data = *data;
+	l->kind = &kind;
+	l->work = w;
+	w->data = *data;
 	rc = model_open(&l->model, model, err);
 	if (!rc)
 		rc = open_net(l, err);
@@ -51,26 +64,30 @@ int learner_open(struct learner **out, const char *model,
 	}
 	l->params = mem_zero(l->model->len, sizeof(*l->params));
 	l->velocity = mem_zero(l->model->n, sizeof(*l->velocity));
-	l->work->grads = mem_zero(l->model->n, sizeof(*l->work->grads));
+	w->grads = mem_zero(l->model->n, sizeof(*w->grads));
 	model_init(l->model, run_seed, l->params);
 	sampler_init(&l->sampler, data->index->i, data->index->n, own_seed);
 	*out = l;
 	return 0;
 }
 
-void learner_free(struct learner *l)
+static void release(struct learner *l)
 {
-	struct learner_work *w;
+	struct learner_work *w = l->work;
 
-	if (!l)
-		return;
-	w = l->work;
 	net_close(w->net);
 	free(w->grads);
 	free(w->anchor);
 	free(w->x);
 	free(w->labels);
 	free(w);
+}
+
+void learner_free(struct learner *l)
+{
+	if (!l)
+		return;
+	l->kind->release(l);
 	sampler_release(&l->sampler);
 	model_free(l->model);
 	free(l->params);
@@ -116,8 +133,8 @@ static struct sgd sgd_of(const struct learner_steps *how)
 	};
 }
 
-int learner_train(struct learner *l, const struct learner_steps *how,
-		  double *loss, struct err *err)
+static int train(struct learner *l, const struct learner_steps *how,
+		 double *loss, struct err *err)
 {
 	const struct sgd sgd = sgd_of(how);
 	const float *anchor = how->prox > 0 ? anchor_of(l) : NULL;
@@ -145,7 +162,7 @@ int learner_train(struct learner *l, const struct learner_steps *how,
 	return rc;
 }
 
-int learner_evaluate(struct learner *l, double *accuracy, struct err *err)
+static int evaluate(struct learner *l, double *accuracy, struct err *err)
 {
 	struct learner_work *w = l->work;
 	struct net_score score = {0};
@@ -157,4 +174,21 @@ int learner_evaluate(struct learner *l, double *accuracy, struct err *err)
 	if (!rc)
 		*accuracy = (double)score.correct / (double)score.n;
 	return rc;
+}
+
+int learner_train(struct learner *l, const struct learner_steps *how,
+		  double *loss, struct err *err)
+{
+	return l->kind->train(l, how, loss, err);
+}
+
+int learner_evaluate(struct learner *l, double *accuracy, struct err *err)
+{
+	return l->kind->evaluate(l, accuracy, err);
+}
+
+void learner_cancel(struct learner *l)
+{
+	if (l->kind->cancel)
+		l->kind->cancel(l);
 }

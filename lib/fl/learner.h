@@ -1,7 +1,8 @@
 /* learner.h - one trainer's model and its local steps.
  *
  * Between calls the parameters are the owner's, to exchange or to save; a call
- * may run on a worker thread, one at a time. */
+ * may run on a worker thread, one at a time. Who takes the steps is the kind's
+ * affair: learner_open() makes one that computes here. */
 #ifndef FL_LEARNER_H
 #define FL_LEARNER_H
 
@@ -34,12 +35,24 @@ struct learner_steps {
 	int64_t round;
 };
 
+struct learner;
+
+/* What a kind of learner does; learner.c calls it. */
+struct learner_kind {
+	int (*train)(struct learner *l, const struct learner_steps *how,
+		     double *loss, struct err *err);
+	int (*evaluate)(struct learner *l, double *accuracy, struct err *err);
+	void (*cancel)(struct learner *l);  /* NULL: a call is short */
+	void (*release)(struct learner *l); /* what work points to */
+};
+
 struct learner {
+	const struct learner_kind *kind;
 	struct model *model;
 	float *params;   /* model->len values */
-	float *velocity; /* momentum, model->n */
+	float *velocity; /* momentum, model->n; NULL: it keeps none */
 	struct sampler sampler;
-	struct learner_work *work;
+	void *work; /* of the kind */
 };
 
 /* A learner of the model (text or preset), its parameters made from run_seed,
@@ -59,5 +72,9 @@ int learner_train(struct learner *l, const struct learner_steps *how,
  * without a test set. */
 int learner_evaluate(struct learner *l, double *accuracy,
 		     struct err *err) MUST_CHECK;
+
+/* From another thread: the call under way, if one is and can be ended early,
+ * fails with CANCELLED, soon, and so does every later one. */
+void learner_cancel(struct learner *l);
 
 #endif

@@ -74,7 +74,8 @@ int resume_save(const char *path, const struct learner *l,
 	int rc;
 
 	checkpoint_put(&ts, l->model, "", l->params);
-	checkpoint_put(&ts, l->model, "momentum.", l->velocity);
+	if (l->velocity)
+		checkpoint_put(&ts, l->model, "momentum.", l->velocity);
 #define SET(key, value) set_int(&ts, key, (int64_t)(value));
 	INTS(SET, r, l)
 #undef SET
@@ -137,14 +138,14 @@ static int get_all(const struct tensors *ts, const char *path, struct resume *r,
 {
 	int rc = checkpoint_get(ts, l->model, "", path, l->params, err);
 
-	if (!rc)
+	if (!rc && l->velocity)
 		rc = checkpoint_get(ts, l->model, "momentum.", path,
 				    l->velocity, err);
 	if (!rc)
 		rc = get_numbers(ts, r, l, err);
 	if (!rc && !get_exchange(ts, &r->exchange))
 		rc = err_set(err, ERR_INVALID_ARGUMENT, "no exchange state");
-	if (!rc)
+	if (!rc && l->sampler.n)
 		sampler_seek(&l->sampler, l->sampler.epoch, l->sampler.at);
 	return rc;
 }

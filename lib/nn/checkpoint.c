@@ -2,16 +2,20 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_LEN = 128 };
+#include "base/mem.h"
+
+enum { NAME_MAX_LEN = PARAM_NAME + 16 }; /* with a prefix */
 
 void checkpoint_put(struct tensors *ts, const struct model *m,
 		    const char *prefix, const float *values)
 {
 	char name[NAME_MAX_LEN];
 
-	tensors_set(ts, "model", m->text);
+	if (*m->text)
+		tensors_set(ts, "model", m->text);
 	for (int i = 0; i < m->n_params; i++) {
 		const struct param *p = &m->params[i];
 
@@ -31,6 +35,19 @@ static bool is_shape(const struct tensor *t, const struct param *p)
 	       !memcmp(t->dim, p->dim, (size_t)p->dims * sizeof(*p->dim));
 }
 
+static int wrong_shape(const struct tensor *t, const struct param *p,
+		       const char *what, struct err *err)
+{
+	char is[TENSOR_SHAPE_TEXT], wanted[TENSOR_SHAPE_TEXT];
+	struct tensor like = {.dims = p->dims};
+
+	memcpy(like.dim, p->dim, sizeof(p->dim));
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "%s, tensor \"%s\": %s of %s, expected %s of F32", what,
+		       t->name, tensor_shape_text(t, is), t->type,
+		       tensor_shape_text(&like, wanted));
+}
+
 static int get_param(const struct tensors *ts, const struct param *p,
 		     const char *prefix, const char *what, float *to,
 		     struct err *err)
@@ -44,10 +61,7 @@ static int get_param(const struct tensors *ts, const struct param *p,
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%s has no tensor \"%s\"", what, name);
 	if (!tensor_f32(t) || !is_shape(t, p))
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%s, tensor \"%s\": another shape or type, "
-			       "expected float32 and %zu values",
-			       what, name, p->len);
+		return wrong_shape(t, p, what, err);
 	memcpy(to, tensor_f32(t), t->size);
 	for (size_t i = 0; i < p->len; i++)
 		if (!isfinite(to[i]))
@@ -105,6 +119,21 @@ int checkpoint_save(const char *path, const struct model *m,
 	return rc;
 }
 
+int checkpoint_get_all(const struct tensors *ts, const struct model *m,
+		       const char *what, float *values, struct err *err)
+{
+	const int n = m->n_params + m->n_buffers;
+
+	if (checkpoint_get(ts, m, "", what, values, err))
+		return (int)err->code;
+	if (count_tensors(ts) != (size_t)n)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s has %zu tensors, expected the %d of the "
+			       "model \"%s\"",
+			       what, count_tensors(ts), n, m->text);
+	return 0;
+}
+
 int checkpoint_load(const char *path, const struct model *m, float *values,
 		    struct err *err)
 {
@@ -113,14 +142,41 @@ int checkpoint_load(const char *path, const struct model *m, float *values,
 
 	if (tensors_read(&ts, path, err))
 		return (int)err->code;
-	rc = checkpoint_get(&ts, m, "", path, values, err);
-	if (!rc && count_tensors(&ts) != (size_t)(m->n_params + m->n_buffers))
-		rc = err_set(err, ERR_INVALID_ARGUMENT,
-			     "%s has %zu tensors, expected the %d of the model "
-			     "\"%s\"",
-			     path, count_tensors(&ts),
-			     m->n_params + m->n_buffers, m->text);
+	rc = checkpoint_get_all(&ts, m, path, values, err);
 	tensors_release(&ts);
+	return rc;
+}
+
+static int bare_param(struct param *p, const struct tensor *t, const char *what,
+		      struct err *err)
+{
+	if (!tensor_f32(t))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s, tensor \"%.100s\": %s, expected F32", what,
+			       t->name, t->type);
+	if (strlen(t->name) >= sizeof(p->name))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s, tensor \"%.100s...\": a name of more than "
+			       "%zu bytes",
+			       what, t->name, sizeof(p->name) - 1);
+	strcpy(p->name, t->name);
+	p->dims = t->dims;
+	memcpy(p->dim, t->dim, sizeof(p->dim));
+	return 0;
+}
+
+int checkpoint_bare(struct model **out, const struct tensors *ts,
+		    const char *what, struct err *err)
+{
+	struct param *params = mem_zero(ts->n + 1, sizeof(*params));
+	int n = 0, rc = 0;
+
+	for (size_t i = 0; i < ts->n && !rc; i++)
+		if (!is_count(&ts->t[i]))
+			rc = bare_param(&params[n++], &ts->t[i], what, err);
+	if (!rc && model_bare(out, params, n, err))
+		rc = err_wrap(err, "%s", what);
+	free(params);
 	return rc;
 }
 

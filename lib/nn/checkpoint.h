@@ -29,6 +29,17 @@ int checkpoint_save(const char *path, const struct model *m,
 int checkpoint_model(struct model **out, const char *path,
 		     struct err *err) MUST_CHECK;
 
+/* The model that a file's tensors are, whatever computes it: all of float32,
+ * passing over PyTorch's num_batches_tracked. Another type, or a longer name
+ * than PARAM_NAME, is INVALID_ARGUMENT. *out is freed by model_free(). */
+int checkpoint_bare(struct model **out, const struct tensors *ts,
+		    const char *what, struct err *err) MUST_CHECK;
+
+/* checkpoint_get() of a file that has no tensor but m's, and PyTorch's. */
+int checkpoint_get_all(const struct tensors *ts, const struct model *m,
+		       const char *what, float *values,
+		       struct err *err) MUST_CHECK;
+
 /* Read a model from a file, which has no tensor but m's (and, from PyTorch,
  * num_batches_tracked, which is passed over). */
 int checkpoint_load(const char *path, const struct model *m, float *values,

@@ -17,7 +17,8 @@ enum {
 	LAYER_ARGS = 5,
 	LAYER_WORDS = 3,
 	LAYER_PARAMS = 4, /* buffers included */
-	PARAM_DIMS = 4,
+	PARAM_DIMS = 8,
+	PARAM_NAME = 120, /* bytes, the NUL included */
 };
 
 /* Batch normalisation's constants, and those of local response normalisation,
@@ -35,7 +36,7 @@ struct shape {
 /* One tensor of parameters, or a buffer: what training moves but no gradient
  * does. In PyTorch's name and order. */
 struct param {
-	char name[32]; /* "fc1.weight" */
+	char name[PARAM_NAME]; /* "fc1.weight" */
 	int dims;
 	int64_t dim[PARAM_DIMS];
 	size_t at, len; /* in the flat vector, in floats */

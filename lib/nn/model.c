@@ -70,6 +70,65 @@ int model_open(struct model **out, const char *text, struct err *err)
 	return 0;
 }
 
+static int too_large(struct err *err)
+{
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "a model of more than %zu values", MODEL_PARAMS_MAX);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct param *)a)->name,
+		      ((const struct param *)b)->name);
+}
+
+/* Where each parameter lies; no product of dimensions overflows. */
+static int place(struct model *m, struct err *err)
+{
+	for (int i = 0; i < m->n_params; i++) {
+		struct param *p = &m->params[i];
+
+		p->at = m->n;
+		p->len = 1;
+		for (int d = 0; d < p->dims; d++) {
+			if (p->dim[d] &&
+			    p->len > MODEL_PARAMS_MAX / (size_t)p->dim[d])
+				return too_large(err);
+			p->len *= (size_t)p->dim[d];
+		}
+		m->n += p->len;
+		if (m->n > MODEL_PARAMS_MAX)
+			return too_large(err);
+		if (i && !strcmp(p[-1].name, p->name))
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				       "two tensors \"%s\"", p->name);
+	}
+	if (!m->n)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a model without values");
+	m->len = m->n;
+	return 0;
+}
+
+int model_bare(struct model **out, const struct param *params, int n,
+	       struct err *err)
+{
+	struct model *m = mem_zero(1, sizeof(*m));
+
+	m->text = mem_str("");
+	m->params = mem_zero((size_t)n, sizeof(*m->params));
+	memcpy(m->params, params, (size_t)n * sizeof(*params));
+	m->n_params = n;
+	qsort(m->params, (size_t)n, sizeof(*m->params), by_name);
+	if (place(m, err)) {
+		model_free(m);
+		return (int)err->code;
+	}
+	m->layout = layout_hash(m);
+	*out = m;
+	return 0;
+}
+
 void model_free(struct model *m)
 {
 	if (!m)

@@ -24,8 +24,8 @@ enum { MODEL_TEXT_MAX = 4096, MODEL_LAYERS_MAX = 256 };
 #define MODEL_PARAMS_MAX ((size_t)1 << 28) /* values: 1 GiB */
 
 struct model {
-	char *text; /* canonical: two texts of one model are equal */
-	struct shape in;
+	char *text; /* canonical: two texts of one model are equal; or empty */
+	struct shape in; /* this, and layers, not where the text is empty */
 	int classes;
 	struct layer *layers;
 	int n_layers;
@@ -42,6 +42,14 @@ struct model {
 int model_open(struct model **out, const char *text,
 	       struct err *err) MUST_CHECK;
 void model_free(struct model *m);
+
+/* A model of which only names and shapes are known, as of somebody else's file:
+ * without layers or text, it is exchanged and saved but not computed. Of the n
+ * params, 1 at least, name and dim are set, and are copied; they are sorted by
+ * name, so that files that differ in order only have one layout. A name that
+ * comes twice, or more than MODEL_PARAMS_MAX values, is INVALID_ARGUMENT. */
+int model_bare(struct model **out, const struct param *params, int n,
+	       struct err *err) MUST_CHECK;
 
 /* The presets' names, for a message: "softmax, mlp". The caller frees it. */
 char *model_presets(void);

@@ -191,7 +191,7 @@ TEST(checkpoint_of_another_model_is_refused)
 	CHECK(!model_open(&other, "input 3; dense 2", &err));
 	CHECK(!checkpoint_save("m", other, values, &err));
 	CHECK_INT(checkpoint_load("m", m, values, &err), ERR_INVALID_ARGUMENT);
-	CHECK_HAS(err.msg, "m, tensor \"fc1.weight\": another shape");
+	CHECK_HAS(err.msg, "\"fc1.weight\": 2x3 of F32, expected 2x2 of F32");
 	values[5] = NAN;
 	CHECK(!checkpoint_save("m", m, values, &err));
 	CHECK_INT(checkpoint_load("m", m, values, &err), ERR_INVALID_ARGUMENT);
@@ -330,4 +330,81 @@ TEST(prune_keeps_the_largest_and_of_equals_the_first)
 	CHECK(!memcmp(ts.t[0].data, near, sizeof(near)));
 	tensors_release(&ts);
 	tensors_release(&base);
+}
+
+static void put(struct tensors *ts, const char *name, int64_t rows)
+{
+	static const float values[] = {1, 2, 3, 4, 5, 6};
+	const int64_t dim[] = {rows, 2};
+
+	tensors_add(ts, name, 2, dim, values);
+}
+
+TEST(checkpoint_bare_has_one_layout_whatever_the_order)
+{
+	struct tensors ab = {0}, ba = {0}, other = {0};
+	struct model *m[3];
+	float values[10];
+	struct err err;
+
+	put(&ab, "a", 2);
+	put(&ab, "b", 3);
+	put(&ba, "b", 3);
+	put(&ba, "a", 2);
+	put(&other, "a", 3);
+	put(&other, "b", 2);
+	CHECK(!checkpoint_bare(&m[0], &ab, "ab", &err));
+	CHECK(!checkpoint_bare(&m[1], &ba, "ba", &err));
+	CHECK(!checkpoint_bare(&m[2], &other, "other", &err));
+	CHECK(m[0]->n == 10 && m[0]->len == 10 && !*m[0]->text);
+	CHECK(m[0]->layout == m[1]->layout && m[0]->layout != m[2]->layout);
+	CHECK(!checkpoint_get_all(&ba, m[0], "ba", values, &err));
+	CHECK(values[3] == 4 && values[4] == 1);
+	CHECK(checkpoint_get_all(&other, m[0], "other", values, &err));
+	CHECK_STR(err.msg, "other, tensor \"a\": 3x2 of F32, expected 2x2 of "
+			   "F32");
+	for (int i = 0; i < 3; i++)
+		model_free(m[i]);
+	tensors_release(&ab);
+	tensors_release(&ba);
+	tensors_release(&other);
+}
+
+static void is_no_model(const struct tensors *ts, const char *why)
+{
+	struct model *m;
+	struct err err;
+
+	CHECK(checkpoint_bare(&m, ts, "t", &err) == ERR_INVALID_ARGUMENT);
+	CHECK_STR(err.msg, why);
+}
+
+TEST(checkpoint_bare_takes_floats_of_any_count_but_none)
+{
+	struct tensor count = {.name = "n.num_batches_tracked",
+			       .type = "I64",
+			       .len = 1,
+			       .size = 8,
+			       .data = &(int64_t){3}};
+	struct tensors ts = {0};
+	char name[PARAM_NAME + 1];
+	struct model *m;
+	struct err err;
+
+	tensors_copy(&ts, &count);
+	is_no_model(&ts, "t: a model without values");
+	put(&ts, "w", 3);
+	CHECK(!checkpoint_bare(&m, &ts, "t", &err));
+	CHECK(m->n_params == 1 && m->n == 6);
+	model_free(m);
+	count.name = "steps";
+	tensors_copy(&ts, &count);
+	is_no_model(&ts, "t, tensor \"steps\": I64, expected F32");
+	tensors_release(&ts);
+	ts = (struct tensors){0};
+	memset(name, 'x', sizeof(name));
+	name[PARAM_NAME] = '\0';
+	put(&ts, name, 1);
+	CHECK(checkpoint_bare(&m, &ts, "t", &err) == ERR_INVALID_ARGUMENT);
+	tensors_release(&ts);
 }
