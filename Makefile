@@ -27,7 +27,7 @@ CPPFLAGS += -Ilib -I$(BUILD)/gen -D_GNU_SOURCE -DGFL_VERSION='"$(VERSION)"' \
 CFLAGS += -std=gnu17 $(OPTIM) $(WARN) -MMD -MP
 LDFLAGS += $(OPTIM) -Wl,--as-needed
 LDLIBS := -luv -ledit -lcurl -lnghttp2 -ljansson -lsqlite3 -lprotobuf-c -linih -lsmartcols -lisal -lssl -lcrypto \
-	$(if $(filter 0,$(DNNL)),,-ldnnl -lgomp) -lzip -lcsv -lz -lm -lpthread
+	$(if $(filter 0,$(DNNL)),,-ldnnl -lgomp) -lzip -lcsv -lz -lzstd -lm -lpthread
 
 PROTO := $(wildcard proto/*.proto)
 GEN := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
@@ -55,7 +55,7 @@ PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libnghttp2-dev \
 	libjansson-dev \
 	libsqlite3-dev protobuf-c-compiler libprotobuf-c-dev libssl-dev \
 	libisal-dev libinih-dev libedit-dev libsmartcols-dev libdnnl-dev uthash-dev \
-	libzip-dev libcsv-dev zlib1g-dev dataset-fashion-mnist
+	libzip-dev libcsv-dev zlib1g-dev libzstd-dev dataset-fashion-mnist
 # Whoever has npm from elsewhere keeps it: Debian's would be in its way.
 NODE := $(if $(shell command -v npm 2>&1),,nodejs npm)
 PACKAGES_CHECK := $(PACKAGES) bats procps iproute2 nftables util-linux curl \

@@ -228,6 +228,24 @@ def exchange():
     seed("exchange", "two", state(b"", b"01234567"))
 
 
+def payload():
+    def with_head(form, k, body):
+        return bytes([form]) + struct.pack("<H", k) + body
+
+    values = struct.pack("<4f", 1, -2.5, 0, 0.1)
+    halves = bytes.fromhex("803f20c00000cd3d")
+    bytes8 = bytes.fromhex("8542a13c33810005")
+    index = b"\x03\x7f\x01" + varint(500)
+    # one raw block, whose frame says how long its content is
+    frame = bytes.fromhex("28b52ffd2010810000") + values
+    for form, indexed, body in ((0, 9, values), (1, 10, halves),
+                                (2, 8, bytes8)):
+        seed("payload", "values-%d" % form, with_head(form, 4, body))
+        seed("payload", "indexed-%d" % form,
+             with_head(indexed, 4, index + body))
+    seed("payload", "zstd", with_head(6, 4, frame))
+
+
 def state():
     def entries(*all):
         return b"".join(bytes([config, len(e)]) + e for config, e in all)
@@ -361,5 +379,5 @@ def server():
 
 
 for write in (http1, frames, messages, plans, tensors, chunks, data, arrays,
-              exchange, state, raft, model, server, links):
+              exchange, payload, state, raft, model, server, links):
     write()

@@ -30,6 +30,8 @@ lib/node/screen.*
 lib/node/lane.*
 lib/fl/exchange*
 lib/fl/sparsify.*
+lib/fl/payload.*
+lib/fl/topk.*
 lib/fl/pace.*
 lib/fl/aggregate.*
 lib/fl/strategy*
