@@ -33,7 +33,8 @@ lib/fl/sparsify.*
 lib/fl/payload.*
 lib/fl/topk.*
 lib/fl/pace.*
-lib/fl/aggregate.*
+lib/fl/aggregate*
+lib/fl/staleness.*
 lib/fl/strategy*
 lib/task/task.*
 lib/wire/http1*
