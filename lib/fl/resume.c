@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc.h"
 #include "base/mem.h"
 #include "nn/checkpoint.h"
 #include "nn/tensors.h"
@@ -67,6 +68,23 @@ static bool get_exchange(const struct tensors *ts, struct buf *b)
 	return ok;
 }
 
+/* Of all that a file says but "crc32c", in whatever order its texts come. */
+static uint32_t sum_of(const struct tensors *ts)
+{
+	uint32_t sum = 0, texts = 0;
+
+	for (size_t i = 0; i < ts->n; i++)
+		sum = crc32c_of(sum, ts->t[i].data, ts->t[i].size);
+	for (size_t i = 0; i < ts->n_meta; i++) {
+		const char *key = ts->meta[i].key, *value = ts->meta[i].value;
+
+		if (strcmp(key, "crc32c") != 0)
+			texts += crc32c_of(crc32c_of(0, key, strlen(key) + 1),
+					   value, strlen(value));
+	}
+	return crc32c_of(sum, &texts, sizeof(texts));
+}
+
 int resume_save(const char *path, const struct learner *l,
 		const struct resume *r, struct err *err)
 {
@@ -83,6 +101,7 @@ int resume_save(const char *path, const struct learner *l,
 	REALS(SET, r)
 #undef SET
 	set_exchange(&ts, &r->exchange);
+	set_int(&ts, "crc32c", sum_of(&ts));
 	rc = tensors_write(&ts, path, err);
 	tensors_release(&ts);
 	return rc;
@@ -133,38 +152,71 @@ static int get_numbers(const struct tensors *ts, struct resume *r,
 	return 0;
 }
 
+static int get_texts(const struct tensors *ts, struct resume *r,
+		     struct learner *l, struct err *err)
+{
+	if (get_numbers(ts, r, l, err))
+		return (int)err->code;
+	if (!get_exchange(ts, &r->exchange))
+		return err_set(err, ERR_INVALID_ARGUMENT, "no exchange state");
+	if (l->sampler.n)
+		sampler_seek(&l->sampler, l->sampler.epoch, l->sampler.at);
+	return 0;
+}
+
+/* The texts last: by then all the rest is there and right. */
 static int get_all(const struct tensors *ts, const char *path, struct resume *r,
 		   struct learner *l, struct err *err)
 {
-	int rc = checkpoint_get(ts, l->model, "", path, l->params, err);
+	const size_t nx = l->model->len, nv = l->velocity ? l->model->n : 0;
+	float *x = mem_zero(nx + nv + 1, sizeof(*x));
+	int rc = checkpoint_get(ts, l->model, "", path, x, err);
 
-	if (!rc && l->velocity)
-		rc = checkpoint_get(ts, l->model, "momentum.", path,
-				    l->velocity, err);
+	if (!rc && nv)
+		rc = checkpoint_get(ts, l->model, "momentum.", path, x + nx,
+				    err);
+	if (!rc && get_texts(ts, r, l, err))
+		rc = err_wrap(err, "%s", path);
 	if (!rc)
-		rc = get_numbers(ts, r, l, err);
-	if (!rc && !get_exchange(ts, &r->exchange))
-		rc = err_set(err, ERR_INVALID_ARGUMENT, "no exchange state");
-	if (!rc && l->sampler.n)
-		sampler_seek(&l->sampler, l->sampler.epoch, l->sampler.at);
+		memcpy(l->params, x, nx * sizeof(*x));
+	if (!rc && nv)
+		memcpy(l->velocity, x + nx, nv * sizeof(*x));
+	free(x);
 	return rc;
+}
+
+/* Whatever a file that is not as it was written says, even of which run it is,
+ * is not believed. */
+static int check(const struct tensors *ts, const char *path, int64_t run,
+		 struct err *err)
+{
+	int64_t of = 0, sum = 0;
+
+	if (get_int(ts, "crc32c", &sum, err) || get_int(ts, "run", &of, err))
+		return err_wrap(err, "%s", path);
+	if (sum != sum_of(ts))
+		return err_set(err, ERR_DATA_LOSS,
+			       "%s is damaged: crc32c is %" PRIu32
+			       " instead of %" PRId64,
+			       path, sum_of(ts), sum);
+	if (of != run)
+		return err_set(err, ERR_NOT_FOUND, "%s is of run %" PRId64,
+			       path, of);
+	return 0;
 }
 
 int resume_load(const char *path, int64_t run, struct learner *l,
 		struct resume *r, struct err *err)
 {
 	struct tensors ts = {0};
-	int64_t of = 0;
 	int rc = tensors_read(&ts, path, err);
 
 	if (rc)
 		return rc;
 	*r = (struct resume){0};
-	if (get_int(&ts, "run", &of, err) || of != run)
-		rc = err_set(err, ERR_NOT_FOUND, "%s is of run %lld", path,
-			     (long long)of);
-	else if (get_all(&ts, path, r, l, err))
-		rc = err_wrap(err, "%s", path);
+	rc = check(&ts, path, run, err);
+	if (!rc)
+		rc = get_all(&ts, path, r, l, err);
 	if (rc)
 		buf_release(&r->exchange);
 	tensors_release(&ts);

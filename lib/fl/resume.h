@@ -31,9 +31,9 @@ int resume_save(const char *path, const struct learner *l,
 		const struct resume *r, struct err *err) MUST_CHECK;
 
 /* Read them back into l and *r, whose exchange is the caller's to release.
- * NOT_FOUND when there is no file, or it is of another run; INVALID_ARGUMENT
- * for one that is damaged or of another model. On failure l's parameters may
- * have changed. */
+ * NOT_FOUND when there is no file, or it is of another run; DATA_LOSS or
+ * INVALID_ARGUMENT for one that is damaged or of another model. On failure l's
+ * parameters are as they were. */
 int resume_load(const char *path, int64_t run, struct learner *l,
 		struct resume *r, struct err *err) MUST_CHECK;
 

@@ -1,8 +1,11 @@
 #include "test.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/loop.h"
+#include "base/mem.h"
 #include "fl/history.h"
 #include "fl/learner.h"
 #include "fl/resume.h"
@@ -136,6 +139,51 @@ TEST(resume_of_a_damaged_or_missing_file_is_an_error_that_names_it)
 	CHECK(!truncate("r", 200));
 	CHECK(resume_load("r", 5, l, &r, &err) == ERR_INVALID_ARGUMENT);
 	learner_free(l);
+}
+
+static void write_file(const char *path, const char *bytes, size_t len)
+{
+	FILE *f = fopen(path, "w");
+
+	CHECK(f && fwrite(bytes, 1, len, f) == len && !fclose(f));
+}
+
+/* A bit turned over anywhere is noticed, or was of no meaning (a blank). */
+TEST(resume_is_from_nothing_but_what_was_saved)
+{
+	struct learner *l = make(1), *to = make(2);
+	struct resume r = {.run = 5, .round = 3}, back;
+	const size_t size = l->model->n * sizeof(float);
+	float *was = mem_dup(to->params, size);
+	int refused = 0, passed = 0;
+	struct err err;
+	char *bytes;
+	size_t len;
+
+	l->params[0] = 5;
+	CHECK(!resume_save("r", l, &r, &err));
+	CHECK(!file_read(&bytes, &len, "r", 1 << 20, &err));
+	for (size_t i = 0; i < len; i++) {
+		bytes[i] ^= (char)(1 << i % 8);
+		write_file("r", bytes, len);
+		bytes[i] ^= (char)(1 << i % 8);
+		if (resume_load("r", 5, to, &back, &err)) {
+			CHECK_HAS(err.msg, "r");
+			CHECK(!memcmp(to->params, was, size));
+			refused++;
+			continue;
+		}
+		CHECK_INT(back.round, 3);
+		CHECK(!memcmp(to->params, l->params, size));
+		memcpy(to->params, was, size);
+		buf_release(&back.exchange);
+		passed++;
+	}
+	CHECK(refused > 500 && passed < 20);
+	free(bytes);
+	free(was);
+	learner_free(l);
+	learner_free(to);
 }
 
 /* --- history ------------------------------------------------------------- */
