@@ -14,7 +14,8 @@ struct config {
 	struct opt_list nodes, gateways;
 	const char *data, *label, *index, *test, *model_out;
 	int classes, threads;
-	int64_t trainer_id, eval_every, checkpoint_ms;
+	int64_t trainer_id, eval_every, checkpoint_rounds,
+		checkpoint_ms;
 	bool no_runs;
 };
 
@@ -40,8 +41,12 @@ static const struct opt opts[] = {
 		"compute on so many threads"),
 	OPT_INT64(0, "eval-every", struct config, eval_every, "ROUNDS", "20", 1,
 		  INT64_MAX, "evaluate so often, unless the run says"),
-	OPT_SECONDS(0, "checkpoint-every", struct config, checkpoint_ms, "10",
-		    "a crash loses at most so much training", .min = 1,
+	OPT_INT64(0, "checkpoint-every", struct config, checkpoint_rounds,
+		  "ROUNDS", "0", 0, INT64_MAX,
+		  "a crash loses at most so many rounds; 0: as many as fit "
+		  "into --checkpoint-interval"),
+	OPT_SECONDS(0, "checkpoint-interval", struct config, checkpoint_ms,
+		    "10", "a crash loses at most so much training", .min = 1,
 		    .max = 86400000),
 	OPT_FILE(0, "model-out", struct config, model_out, NULL,
 		 "write the last model here, not beside the database"),
@@ -131,6 +136,7 @@ static int open_trainer(struct app *app, const struct config *cfg,
 		.trainer_id = cfg->trainer_id,
 		.no_runs = cfg->no_runs,
 		.eval_every = cfg->eval_every,
+		.checkpoint_rounds = cfg->checkpoint_rounds,
 		.checkpoint_ms = cfg->checkpoint_ms,
 		.model_out = cfg->model_out,
 		.url = server_url(app->server),

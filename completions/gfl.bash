@@ -399,7 +399,7 @@ _gfl_trainer()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --label --index --test --classes --threads --eval-every --checkpoint-every --model-out --trainer-id --no-runs --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --label --index --test --classes --threads --eval-every --checkpoint-every --checkpoint-interval --model-out --trainer-id --no-runs --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

@@ -22,12 +22,14 @@ struct trainer_opts {
 	const struct opt_list *gateways; /* to ask where no node answers */
 	int64_t trainer_id; /* asked for; 0: given by the cluster */
 	bool no_runs;
-	int64_t eval_every;    /* rounds; a run's own setting wins */
-	int64_t checkpoint_ms; /* at most so much is lost by a crash */
+	int64_t eval_every;        /* rounds; a run's own setting wins */
+	int64_t checkpoint_rounds; /* at most so many are lost by a crash; 0:
+				      any number, in checkpoint_ms */
+	int64_t checkpoint_ms;
 	const char *model_out; /* NULL: beside db */
 	const char *url;       /* where peers find us */
 	const char *db;        /* file of history and identity */
-	struct tls *tls; /* for calls of https, borrowed; or NULL */
+	struct tls *tls;       /* for calls of https, borrowed; or NULL */
 };
 
 /* Open the file and begin to attach; serves on s. failed(arg) runs when it

@@ -14,6 +14,14 @@ static bool due_to_evaluate(const struct trainer *t)
 	       (done % t->run.eval_every == 0 || done >= t->run.rounds);
 }
 
+static bool due_to_save(const struct trainer *t)
+{
+	int64_t every = t->opts.checkpoint_rounds;
+
+	return (every && (t->run.at + 1) % every == 0) ||
+	       clock_ms() - t->run.saved_ms >= t->opts.checkpoint_ms;
+}
+
 static void add_history(struct trainer *t, bool evaluated)
 {
 	const struct tally *y = &t->run.tally;
@@ -88,7 +96,7 @@ void trainer_round_over(struct trainer *t)
 		what |= WORK_EVALUATE;
 	if (t->run.at >= t->run.rounds - 1)
 		what |= WORK_SAVE | WORK_MODEL;
-	else if (clock_ms() - t->run.saved_ms >= t->opts.checkpoint_ms)
+	else if (due_to_save(t))
 		what |= WORK_SAVE;
 	if (what) {
 		trainer_submit(t, what, settled);

@@ -19,7 +19,7 @@ cluster() { # NODES
 trainer() { # NUMBER [OPTION...]
 	start "t$1" gfl-trainer --db "t$1.db" --node "$n1_url" --data $data \
 		--test $data --index "parts/part-$1.idx" --eval-every 1000 \
-		--checkpoint-every 0.2 "${@:2}"
+		--checkpoint-interval 0.2 "${@:2}"
 }
 
 run_of() { # ROUNDS [OPTION...]
@@ -109,7 +109,7 @@ table() {
 
 @test "when all are killed before a checkpoint, one begins and others pull" {
 	cluster 1
-	for i in 1 2; do trainer $i --checkpoint-every 1000; done
+	for i in 1 2; do trainer $i --checkpoint-interval 1000; done
 	gfl-wait trainers 2 -t 20
 	run_of 800 --min-trainers 2
 	reaches t1 100
