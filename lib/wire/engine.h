@@ -256,6 +256,7 @@ struct intake {
 	uint64_t seen; /* bytes that had come when its time last began */
 	bool moved;    /* a message was taken since */
 	bool paused;   /* by the handler */
+	bool patient;  /* any time between messages */
 	bool ended;    /* the client has sent all */
 	bool told;     /* and the handler knows */
 };

@@ -167,6 +167,7 @@ void intake_open(struct stream *st)
 static bool moved(const struct call *call)
 {
 	return call->intake->moved ||
+	       (call->intake->patient && !call->st->body.len) ||
 	       call->body_len - call->intake->seen >= ENGINE_SLOWEST;
 }
 
@@ -204,6 +205,12 @@ void call_on_message(struct call *call, call_message_fn *fn, void *arg)
 	call->intake->fn = fn;
 	call->intake->arg = arg;
 	later(call);
+}
+
+void call_be_patient(struct call *call)
+{
+	if (call->intake)
+		call->intake->patient = true;
 }
 
 void call_pause(struct call *call)

@@ -38,6 +38,11 @@ static struct route *route_of(struct server *s, const char *path)
 	return r;
 }
 
+size_t server_unread(const struct server *s)
+{
+	return s->unread;
+}
+
 void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
 		   void *arg)
 {

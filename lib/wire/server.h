@@ -68,6 +68,10 @@ typedef void server_fn(struct call *call, const ProtobufCMessage *in,
  * place of a copy. */
 ProtobufCMessage *call_take(struct call *call);
 
+/* Bytes of all answers that are made and not yet read: who makes many large
+ * ones waits until it is less. */
+size_t server_unread(const struct server *s);
+
 /* Serve a method; arg goes to fn. The tables in rpc.h name the methods. */
 void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
 		   void *arg);
@@ -110,6 +114,9 @@ void server_metrics(struct server *s, server_metrics_fn *fn, void *arg);
 typedef void call_message_fn(struct call *call, const ProtobufCMessage *msg,
 			     void *arg);
 void call_on_message(struct call *call, call_message_fn *fn, void *arg);
+/* Between two messages the client may take any time, now and later; within one
+ * the 60 s count as ever. */
+void call_be_patient(struct call *call);
 void call_pause(struct call *call);
 void call_resume(struct call *call); /* goes on in the next turn */
 

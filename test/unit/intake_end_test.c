@@ -39,6 +39,34 @@ TEST(a_message_that_drips_ends_its_stream)
 	intake_bed_close(&t);
 }
 
+static void forget(struct call *call, void *arg)
+{
+	(void)call, (void)arg;
+}
+
+TEST(between_messages_a_patient_handler_waits_for_ever)
+{
+	struct intake_bed t;
+	struct reply *r;
+	int32_t id, other;
+
+	intake_bed_open(&t, (struct server_opts){.idle_ms = 30});
+	id = caller_begin(&t.c, SUM, GRPC, NULL);
+	CALLER_UNTIL(&t.c, t.call);
+	call_be_patient(t.call);
+	call_on_cancel(t.call, forget, NULL); /* the bed looks at others */
+	for (int i = 0; i < 3; i++) { /* each of them for the whole time */
+		other = caller_begin(&t.c, BACK, GRPC, NULL);
+		CHECK_STR(caller_wait(&t.c, other)->grpc_status, "4");
+	}
+	r = caller_reply(&t.c, id);
+	CHECK(!r->closed);
+	caller_say(&t.c, id, "\0\0\0",
+		   3); /* but no message may take for ever */
+	CHECK_STR(caller_wait(&t.c, id)->grpc_status, "4");
+	intake_bed_close(&t);
+}
+
 TEST(a_stream_ends_at_its_deadline)
 {
 	static const char *const soon[] = {"grpc-timeout", "30m", NULL};
