@@ -6,6 +6,7 @@
 #include "proto/comm.pb-c.h"
 #include "proto/gateway.pb-c.h"
 #include "proto/node.pb-c.h"
+#include "proto/participation.pb-c.h"
 #include "proto/raft.pb-c.h"
 #include "proto/tensor.pb-c.h"
 #include "proto/trainer.pb-c.h"

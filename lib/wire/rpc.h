@@ -62,7 +62,7 @@ struct rpc_method {
  *	          (which counts a miss twice then: a hint)
  *	term      UpdateLeader, Step
  *	session   Propose, StartRun, StopRun
- *	number    ConfirmBootstrap, Exchange, SendMessage, ReceiveMessages
+ *	number    ConfirmBootstrap, Exchange, SendMessage, ReceiveMessages, Ask
  * A foreign client may leave those out, and then has to know itself. Removing
  * whoever has an id, and moving the lead, may undo what came in between: they
  * have request ids. */
@@ -187,12 +187,24 @@ struct rpc_method {
 	X(COMM_RECEIVE_MESSAGE, "/gRPCCommManager/handleReceiveMessage",       \
 	  comm_request, comm_response, UNARY, CONTROL, false, GUARDED)
 
+#define RPC_PARTICIPANT_METHODS(X)                                            \
+	X(PARTICIPANT_CONNECT, "/ParticipantManager/Connect",                 \
+	  participant_message, coordinator_message, BIDI, BULK, false,        \
+	  GUARDED)                                                            \
+	X(PARTICIPANT_ASK, "/gfl.v1.ParticipantService/Ask",                  \
+	  gfl__v1__ask_request, gfl__v1__ask_response, UNARY, BULK, true,     \
+	  GUARDED)                                                            \
+	X(PARTICIPANT_LIST, "/gfl.v1.ParticipantService/ListParticipants",    \
+	  gfl__v1__list_participants_request,                                 \
+	  gfl__v1__list_participants_response, UNARY, CONTROL, true, OPEN)
+
 #define RPC_METHODS(X)         \
 	RPC_GATEWAY_METHODS(X) \
 	RPC_RAFT_METHODS(X)    \
 	RPC_NODE_METHODS(X)    \
 	RPC_COMM_METHODS(X)    \
-	RPC_TRAINER_METHODS(X)
+	RPC_TRAINER_METHODS(X) \
+	RPC_PARTICIPANT_METHODS(X)
 
 enum rpc_name {
 #define RPC_ENUM(NAME, path, in, out, kind, channel, again, guard) RPC_##NAME,

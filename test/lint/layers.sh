@@ -35,6 +35,8 @@ lib/fl/topk.*
 lib/fl/pace.*
 lib/fl/aggregate*
 lib/fl/staleness.*
+lib/fl/pool.*
+lib/fl/aggregate.*
 lib/fl/strategy*
 lib/task/task.*
 lib/wire/http1*
