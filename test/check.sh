@@ -18,7 +18,8 @@ suite() { # NAME, make arguments: build first, then run; a failed build counts
 	if [ $status != 0 ] && [ "$bad" = 0 ]; then
 		echo "not ok $name: ended with status $status" >>"$logs/$name.tap"
 	fi
-	grep -B 12 '^not ok ' "$logs/$name.tap"
+	# What C tests say comes before the line, what bats says after it.
+	grep -B 12 -A 20 '^not ok ' "$logs/$name.tap"
 	printf '%-16s %4d ok, %d not ok, %d s\n' "$name" "$ok" "$bad" \
 		$(($(date +%s) - start))
 	[ $status = 0 ] || tail -n 25 "$logs/$name.tap"
