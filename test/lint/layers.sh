@@ -37,6 +37,7 @@ lib/fl/aggregate*
 lib/fl/staleness.*
 lib/fl/pool.*
 lib/fl/aggregate.*
+lib/fl/correction.*
 lib/fl/strategy*
 lib/task/task.*
 lib/wire/http1*
