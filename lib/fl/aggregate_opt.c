@@ -1,64 +1,69 @@
-/* aggregate_opt.c - the server's step by the updates' mean difference d. */
+/* aggregate_opt.c - the server's step by the updates' mean difference. */
 #include <math.h>
 
 #include "fl/aggregate_impl.h"
-#include "nn/vector.h"
 
-void aggregate_sgd(const struct aggregate_opts *o, float *x, float *m, float *v,
-		   const double *d, size_t len)
+void aggregate_sgd(const struct aggregate *a, struct aggregate_tile *t)
 {
-	(void)m, (void)v;
-	for (size_t i = 0; i < len; i++)
-		x[i] = (float)((double)x[i] + o->lr * d[i]);
+	for (size_t i = 0; i < t->len; i++)
+		t->x[i] = (float)((double)t->x[i] + a->o.lr * t->d[i]);
 }
 
-void aggregate_avgm(const struct aggregate_opts *o, float *x, float *m,
-		    float *v, const double *d, size_t len)
+void aggregate_avgm(const struct aggregate *a, struct aggregate_tile *t)
 {
-	(void)v;
-	for (size_t i = 0; i < len; i++) {
-		m[i] = (float)(o->beta1 * (double)m[i] + d[i]);
-		x[i] = (float)((double)x[i] + o->lr * (double)m[i]);
+	float *m = t->moment[0];
+
+	for (size_t i = 0; i < t->len; i++) {
+		m[i] = (float)(a->o.beta1 * (double)m[i] + t->d[i]);
+		t->x[i] = (float)((double)t->x[i] + a->o.lr * (double)m[i]);
 	}
 }
 
 /* What the three adaptive rules have in common, once v is known. */
-static void adapt(const struct aggregate_opts *o, float *x, float *m,
-		  const float *v, const double *d, size_t len)
+static void adapt(const struct aggregate_opts *o, struct aggregate_tile *t)
 {
-	for (size_t i = 0; i < len; i++) {
-		m[i] = (float)(o->beta1 * (double)m[i] + (1 - o->beta1) * d[i]);
-		x[i] = (float)((double)x[i] +
-			       o->lr * (double)m[i] /
-				       (sqrt((double)v[i]) + o->tau));
+	float *m = t->moment[0];
+	const float *v = t->moment[1];
+
+	for (size_t i = 0; i < t->len; i++) {
+		const double root = sqrt((double)v[i]) + o->tau;
+
+		m[i] = (float)(o->beta1 * (double)m[i] +
+			       (1 - o->beta1) * t->d[i]);
+		t->x[i] =
+			(float)((double)t->x[i] + o->lr * (double)m[i] / root);
 	}
 }
 
-void aggregate_adagrad(const struct aggregate_opts *o, float *x, float *m,
-		       float *v, const double *d, size_t len)
+void aggregate_adagrad(const struct aggregate *a, struct aggregate_tile *t)
 {
-	for (size_t i = 0; i < len; i++)
-		v[i] = (float)((double)v[i] + d[i] * d[i]);
-	adapt(o, x, m, v, d, len);
+	float *v = t->moment[1];
+
+	for (size_t i = 0; i < t->len; i++)
+		v[i] = (float)((double)v[i] + t->d[i] * t->d[i]);
+	adapt(&a->o, t);
 }
 
-void aggregate_yogi(const struct aggregate_opts *o, float *x, float *m,
-		    float *v, const double *d, size_t len)
+void aggregate_yogi(const struct aggregate *a, struct aggregate_tile *t)
 {
-	for (size_t i = 0; i < len; i++) {
-		const double square = d[i] * d[i], was = (double)v[i];
+	float *v = t->moment[1];
+
+	for (size_t i = 0; i < t->len; i++) {
+		const double square = t->d[i] * t->d[i], was = (double)v[i];
 		const double sign = (was > square) - (was < square);
 
-		v[i] = (float)(was - (1 - o->beta2) * square * sign);
+		v[i] = (float)(was - (1 - a->o.beta2) * square * sign);
 	}
-	adapt(o, x, m, v, d, len);
+	adapt(&a->o, t);
 }
 
-void aggregate_adam(const struct aggregate_opts *o, float *x, float *m,
-		    float *v, const double *d, size_t len)
+void aggregate_adam(const struct aggregate *a, struct aggregate_tile *t)
 {
-	for (size_t i = 0; i < len; i++)
-		v[i] = (float)(o->beta2 * (double)v[i] +
-			       (1 - o->beta2) * d[i] * d[i]);
-	adapt(o, x, m, v, d, len);
+	const double beta2 = a->o.beta2;
+	float *v = t->moment[1];
+
+	for (size_t i = 0; i < t->len; i++)
+		v[i] = (float)(beta2 * (double)v[i] +
+			       (1 - beta2) * t->d[i] * t->d[i]);
+	adapt(&a->o, t);
 }
