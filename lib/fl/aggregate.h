@@ -49,6 +49,7 @@
 
 #include "base/err.h"
 #include "fl/staleness.h"
+#include "nn/tensors.h"
 
 struct aggregate; /* a rule, its round, and its state between rounds */
 
@@ -170,5 +171,16 @@ const float *aggregate_control(const struct aggregate *a);
  * were; after success the round is over. */
 int aggregate_finish(struct aggregate *a, float *global,
 		     struct aggregate_facts *facts, struct err *err) MUST_CHECK;
+
+/* Add to ts, as tensors "aggregate.NAME", what a rule keeps between rounds, and
+ * what an unfinished one has admitted, exactly: a server that saves this with
+ * its model goes on as if it had not stopped. */
+void aggregate_save(const struct aggregate *a, struct tensors *ts);
+
+/* Take back what such a rule, with as many values, has saved; if a round is
+ * begun, from the same model, what had been admitted to it too. From ts, called
+ * what in messages. INVALID_ARGUMENT for anything else, a being as it was. */
+int aggregate_restore(struct aggregate *a, const struct tensors *ts,
+		      const char *what, struct err *err) MUST_CHECK;
 
 #endif
