@@ -1,0 +1,76 @@
+# Federations that train on the first examples of a real data set, cut in three.
+
+full=/usr/share/datasets/fashion-mnist
+
+# cut KIND COUNT - the first COUNT examples of the real set, as IDX files
+cut_set() {
+	local count
+	printf -v count '\\x%02x\\x%02x' $(($2 / 256)) $(($2 % 256))
+	{
+		printf '\0\0\10\3\0\0%b\0\0\0\34\0\0\0\34' "$count"
+		zcat "$full/$1-images-idx3-ubyte.gz" | tail -c +17 |
+			head -c $(($2 * 784))
+	} >"$small/$1-images-idx3-ubyte"
+	{
+		printf '\0\0\10\1\0\0%b' "$count"
+		zcat "$full/$1-labels-idx1-ubyte.gz" | tail -c +9 |
+			head -c "$2"
+	} >"$small/$1-labels-idx1-ubyte"
+}
+
+setup_file() {
+	export small=$BATS_FILE_TMPDIR/small
+	mkdir "$small"
+	cut_set train 2000
+	cut_set t10k 500
+	gfl-data split --data "$small" --parts 3 --by dirichlet:0.5 --seed 1 \
+		--out "$small/parts"
+}
+
+trainer() { # ID NODE... [-- OPTION...]
+	local id=$1 urls='' node
+	shift
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		node=n${1}_url
+		urls+=${urls:+,}${!node}
+		shift
+	done
+	start "t$id" gfl-trainer --db "t$id" --node "$urls" --data "$small" \
+		--test "$small" --index "$small/parts/part-$id.idx" \
+		--eval-every 10 "${@:2}"
+}
+
+# federation NODES [OPTION...] - as many nodes, and three trainers on them
+federation() {
+	local id
+	cluster "$@"
+	for id in 1 2 3; do
+		trainer "$id" $((id <= $1 ? id : 1))
+	done
+	gfl-wait trainers 3 -t 20 2>>wait.err
+}
+
+run() { # ROUNDS [OPTION...] - its id is in $id
+	id=$(gfl-run start --model mlp --rounds "$1" --steps 1 --batch 10 \
+		--keep 0.1 --min-trainers 3 --round-deadline 2 "${@:2}")
+}
+
+at_round() { # ROUND
+	gfl-wait round "$1" -t 40 2>>wait.err
+}
+
+over() {
+	gfl-wait run "$id" -t 60 2>>wait.err
+}
+
+# The run's table is as this jq filter says.
+table() { # FILTER
+	answer=$(gfl-run show "$id" -o json)
+	jq -r '.[] | [.trainer, .round, .state, .misses, .exchanges,
+		.accuracy_alone, .accuracy, .reason] | @tsv' <<<"$answer"
+	is "$1"
+}
+
+finished_by() { # IDS, as JSON
+	table '[.[] | select(.state == "finished").trainer] == '"$1"
+}
