@@ -6,6 +6,8 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/rand.h"
+#include "fl/payload.h"
+#include "fl/strategy.h"
 #include "nn/model.h"
 #include "plan/topology.h"
 #include "proto/node.pb-c.h"
@@ -16,7 +18,7 @@ struct config {
 	struct client_opts client;
 	struct out_opts out;
 	int command;
-	const char *model, *scheme, *dtype, *policy, *reason;
+	const char *model, *scheme, *dtype, *codec, *policy, *reason;
 	int64_t rounds, steps, batch, seed, min_trainers, eval_every;
 	int64_t bridge_every, deadline_ms, give_up_ms, every_ms;
 	double keep, lr, momentum, target;
@@ -64,10 +66,13 @@ static const struct opt start_opts[] = {
 		 "let the rate fall to 0 over the rounds, as a cosine"),
 	OPT_REAL(0, "keep", struct config, keep, "SHARE", "0.01", 1e-6, 1,
 		 "share of the parameters that travels in an exchange"),
-	OPT_WORD(0, "scheme", struct config, scheme, "SCHEME", "strat|dense",
-		 "strat", "which parameters travel: strat or dense"),
-	OPT_WORD(0, "dtype", struct config, dtype, "TYPE", "f32|bf16", "f32",
-		 "how a value travels: f32, or bf16 in half the bytes"),
+	OPT_WORD(0, "scheme", struct config, scheme, "SCHEME", STRATEGY_SCHEMES,
+		 "strat",
+		 "which parameters travel: all, chance's, or the most changed"),
+	OPT_WORD(0, "dtype", struct config, dtype, "TYPE", PAYLOAD_DTYPES,
+		 "f32", "how a value travels: in 4 bytes, in 2, or in 1"),
+	OPT_WORD(0, "codec", struct config, codec, "CODEC", PAYLOAD_CODECS,
+		 "none", "what packs the values that travel"),
 	OPT_WORD(0, "policy", struct config, policy, "POLICY",
 		 TOPOLOGY_POLICIES, "auto",
 		 "who exchanges with whom"),
@@ -164,6 +169,7 @@ static int propose(const struct config *cfg, int64_t *id, struct err *err)
 	spec.keep = strcmp(cfg->scheme, "dense") != 0 ? cfg->keep : 1;
 	spec.scheme = (char *)cfg->scheme;
 	spec.dtype = (char *)cfg->dtype;
+	spec.codec = (char *)cfg->codec;
 	spec.policy = (char *)cfg->policy;
 	spec.steps = cfg->steps;
 	spec.batch = cfg->batch;

@@ -9,7 +9,7 @@
 #include "base/crc.h"
 #include "base/mem.h"
 #include "fl/exchange_impl.h"
-#include "fl/sparsify.h"
+#include "fl/mix.h"
 #include "plan/mask.h"
 #include "plan/round.h"
 
@@ -89,8 +89,10 @@ void exchange_free(struct exchange *e)
 	while (e->nheld)
 		exchange_held_drop(e, 0);
 	exchange_kept_clear(e);
-	free(e->idx);
+	free(e->index);
 	free(e->mine);
+	free(e->theirs);
+	buf_release(&e->bytes);
 	free(e->outs);
 	free(e);
 }
@@ -103,69 +105,96 @@ void exchange_begin(struct exchange *e, int64_t run, float *x, uint32_t n,
 	e->run = run;
 	e->x = x;
 	e->n = n;
-	e->bf16 = false;
+	e->how = (struct exchange_how){0};
 	e->layout = layout;
 	e->at = -1;
 	e->epoch = 0;
 	e->phase = IDLE;
 }
 
-void exchange_bf16(struct exchange *e)
+void exchange_by(struct exchange *e, const struct exchange_how *how)
 {
-	e->bf16 = true;
-}
-
-size_t exchange_size(const struct exchange *e, uint32_t k)
-{
-	return (size_t)k * (e->bf16 ? 2 : 4);
-}
-
-static bool all_finite(const struct exchange *e, const void *values)
-{
-	return e->bf16 ? sparsify_finite_bf16(values, e->k)
-		       : sparsify_finite(values, e->k);
-}
-
-void exchange_merge(struct exchange *e, const struct exchange_message *m)
-{
-	if (e->bf16)
-		sparsify_average_bf16(e->x, e->idx, e->k, m->values);
-	else
-		sparsify_average(e->x, e->idx, e->k, m->values);
+	e->how = *how;
 }
 
 /* --- the round we are at ------------------------------------------------ */
 
-/* Our masked values as they are now: what we send, or answer with. */
-static bool snapshot(struct exchange *e)
+static bool chosen(const struct exchange *e)
+{
+	return e->how.shared;
+}
+
+bool exchange_asks(const struct exchange *e)
+{
+	bool lower = e->self < e->round.peer;
+
+	return chosen(e) && e->round.t % 2 ? !lower : lower;
+}
+
+struct payload_form exchange_form(const struct exchange *e, bool answer)
+{
+	return (struct payload_form){
+		.dtype = e->how.dtype,
+		.codec = e->how.codec,
+		.indexed = chosen(e) && !answer,
+	};
+}
+
+/* Which values are exchanged: the mask's, or, when it is for us to choose,
+ * those that have changed most; else the peer will tell. */
+static void set_indices(struct exchange *e)
 {
 	const struct exchange_round *r = &e->round;
 	struct mask m = {r->run, r->t, r->seed, e->n, r->c};
 
 	e->k = mask_count(e->n, r->c);
-	e->idx = mem_grow(e->idx, &e->idx_cap, e->k, sizeof(*e->idx));
-	e->mine = mem_grow(e->mine, &e->mine_cap, exchange_size(e, e->k), 1);
-	mask_indices(&m, e->idx);
-	e->digest = mask_digest(&m, e->idx);
-	if (e->bf16)
-		sparsify_gather_bf16(e->x, e->idx, e->k, e->mine);
-	else
-		sparsify_gather(e->x, e->idx, e->k, e->mine);
-	return all_finite(e, e->mine);
+	e->index = mem_grow(e->index, &e->index_cap, e->k, sizeof(*e->index));
+	e->mine = mem_grow(e->mine, &e->mine_cap, e->k, sizeof(*e->mine));
+	e->theirs =
+		mem_grow(e->theirs, &e->theirs_cap, e->k, sizeof(*e->theirs));
+	if (!chosen(e))
+		mask_indices(&m, e->index);
+	else if (exchange_asks(e))
+		mix_choose(e->x, e->how.shared, e->n, e->k, e->index);
+	e->digest = mask_digest(&m, chosen(e) ? NULL : e->index);
+}
+
+int exchange_take(struct exchange *e, bool answer, struct err *err)
+{
+	const struct payload_form form = exchange_form(e, answer);
+
+	buf_reset(&e->bytes);
+	mix_gather(e->x, e->index, e->k, e->mine);
+	return payload_encode(&form, e->index, e->mine, e->k, e->mine,
+			      &e->bytes, err);
+}
+
+void exchange_merge(struct exchange *e)
+{
+	mix_pull(e->x, e->index, e->k, 0.5F, e->mine, e->theirs);
+	if (chosen(e))
+		mix_scatter(e->how.shared, e->index, e->k, e->mine);
 }
 
 struct exchange_key exchange_key_now(const struct exchange *e)
 {
 	const struct exchange_round *r = &e->round;
-	bool lower = e->self < r->peer;
+	bool asks = exchange_asks(e);
 
 	return (struct exchange_key){r->run, r->epoch, r->t,
-				     lower ? e->self : r->peer,
-				     lower ? r->peer : e->self};
+				     asks ? e->self : r->peer,
+				     asks ? r->peer : e->self};
 }
 
-int exchange_check(const struct exchange *e, const struct exchange_message *m,
-		   struct err *err)
+static bool same_form(const struct payload_form *a,
+		      const struct payload_form *b)
+{
+	return a->dtype == b->dtype && a->codec == b->codec &&
+	       a->indexed == b->indexed;
+}
+
+static int check(const struct exchange *e, const struct exchange_message *m,
+		 const struct payload_form *form, struct err *err)
 {
 	if (m->layout != e->layout)
 		return err_set(err, ERR_FAILED_PRECONDITION,
@@ -177,40 +206,59 @@ int exchange_check(const struct exchange *e, const struct exchange_message *m,
 			       "another mask: digest %016llx, not %016llx",
 			       (unsigned long long)m->digest,
 			       (unsigned long long)e->digest);
-	if (m->bf16 != e->bf16)
+	if (!same_form(&m->form, form))
 		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "values of %d bytes each, not %d",
-			       m->bf16 ? 2 : 4, e->bf16 ? 2 : 4);
-	if (m->k != e->k || m->len != exchange_size(e, e->k))
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%u values in %zu bytes, not %u in %zu", m->k,
-			       m->len, e->k, exchange_size(e, e->k));
+			       "values in another form: type %d, codec %d, not "
+			       "%d, %d",
+			       m->form.dtype, m->form.codec, form->dtype,
+			       form->codec);
 	if (crc32c_of(0, m->values, m->len) != m->crc)
 		return err_set(err, ERR_DATA_LOSS, "checksum does not match");
-	if (!all_finite(e, m->values))
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "values that are not finite");
 	return 0;
+}
+
+int exchange_read(struct exchange *e, const struct exchange_message *m,
+		  bool answer, struct err *err)
+{
+	const struct payload_form form = exchange_form(e, answer);
+	int rc = check(e, m, &form, err);
+
+	return rc ? rc
+		  : payload_decode(&form, m->values, m->len, e->n, e->k,
+				   e->index, e->theirs, err);
 }
 
 static void send(struct exchange *e)
 {
 	struct exchange_out *out = exchange_push(e, EXCHANGE_SEND);
-	size_t len = exchange_size(e, e->k);
 
 	out->peer = e->round.peer;
 	out->message = (struct exchange_message){
 		.key = exchange_key_now(e),
 		.digest = e->digest,
 		.layout = e->layout,
-		.k = e->k,
-		.crc = crc32c_of(0, e->mine, len),
-		.values = e->mine,
-		.len = len,
-		.bf16 = e->bf16,
+		.form = exchange_form(e, false),
+		.crc = crc32c_of(0, e->bytes.p, e->bytes.len),
+		.values = e->bytes.p,
+		.len = e->bytes.len,
 	};
 	e->phase = SENT;
 	e->retry_ms = INT64_MAX;
+}
+
+/* Whose values are chosen by the peer, they are taken when it has. */
+static void meet_or_wait(struct exchange *e)
+{
+	bool asks = exchange_asks(e);
+	struct err err;
+
+	set_indices(e);
+	if ((asks || !chosen(e)) && exchange_take(e, !asks, &err))
+		exchange_done(e, EXCHANGE_REFUSED, err.msg);
+	else if (asks)
+		send(e);
+	else
+		e->phase = WAITING;
 }
 
 void exchange_arrive(struct exchange *e, const struct exchange_round *r,
@@ -230,13 +278,8 @@ void exchange_arrive(struct exchange *e, const struct exchange_round *r,
 		exchange_done(e, EXCHANGE_RESTED, "");
 	else if (r->epoch < e->epoch)
 		exchange_done(e, EXCHANGE_MISSED, "the trainers have changed");
-	else if (!snapshot(e))
-		exchange_done(e, EXCHANGE_REFUSED,
-			      "our own values are not finite");
-	else if (e->self < r->peer)
-		send(e);
 	else
-		e->phase = WAITING;
+		meet_or_wait(e);
 	exchange_held_look(e);
 }
 
@@ -252,13 +295,13 @@ void exchange_reply(struct exchange *e, const struct exchange_message *m,
 	if ((e->phase != SENT && e->phase != RETRYING) ||
 	    !exchange_same_key(&m->key, &now))
 		return;
-	rc = exchange_check(e, m, &err);
+	rc = exchange_read(e, m, true, &err);
 	if (rc == ERR_DATA_LOSS) {
 		exchange_failed(e, ERR_DATA_LOSS, now_ms);
 	} else if (rc) {
 		exchange_done(e, EXCHANGE_REFUSED, err.msg);
 	} else {
-		exchange_merge(e, m);
+		exchange_merge(e);
 		exchange_done(e, EXCHANGE_MERGED, "");
 	}
 }
@@ -346,6 +389,11 @@ int64_t exchange_deadline(const struct exchange *e)
 bool exchange_busy(const struct exchange *e)
 {
 	return e->phase != IDLE;
+}
+
+bool exchange_waits(const struct exchange *e)
+{
+	return e->phase == WAITING;
 }
 
 int64_t exchange_round_at(const struct exchange *e)

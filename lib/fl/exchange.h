@@ -1,12 +1,17 @@
 /* exchange.h - one trainer's part in the pairwise exchanges, as pure state.
  *
- * The key of an exchange is (run, epoch, round, pair). The lower id sends its
- * masked values; the other averages them into its model, answers with the
- * values it had before, and keeps that answer for a while, so that the same
- * request again gets the same answer and never a second average. Whoever gets
- * the answer averages it in turn: both end with the same values, and the mean
- * of all models is as before. (SAPS-PSGD, arXiv 2002.09692, has the update;
- * how it is made atomic and idempotent is ours.)
+ * The key of an exchange is (run, epoch, round, pair). One side sends some of
+ * its values; the other mixes them into its model, answers with the values it
+ * had before, and keeps that answer for a while, so that the same request again
+ * gets the same answer and never a second mix. Whoever gets the answer mixes it
+ * in turn: what one gains the other loses, and the mean of all models is as
+ * before. (SAPS-PSGD, arXiv 2002.09692, has the update; how it is made atomic
+ * and idempotent is ours.)
+ *
+ * Which values: those of the round's mask, which both derive alike, and then
+ * the lower id sends; or those that have changed most since they travelled
+ * last, by the choice of the one that sends: the lower id in even rounds, the
+ * higher one in odd ones.
  *
  * No clock, socket or thread: each input carries the time in milliseconds and
  * may produce outputs, to be drained with exchange_next() before the next
@@ -20,21 +25,32 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "fl/payload.h"
 
 struct exchange_key {
 	int64_t run, epoch, t;
-	int64_t from, to; /* from < to: the sender and the answerer */
+	int64_t from, to; /* the sender and the answerer */
 };
 
-/* A request or its answer, as it travels; values (4k bytes) are borrowed. */
+/* A request or its answer, as it travels; values are borrowed. */
 struct exchange_message {
 	struct exchange_key key;
-	uint64_t digest; /* of the mask */
+	uint64_t digest; /* of the mask, or of how values are chosen */
 	uint64_t layout; /* of the model */
-	uint32_t k, crc; /* number of values; crc32c of them */
+	struct payload_form form;
+	uint32_t crc; /* crc32c of values */
 	const void *values;
 	size_t len;
-	bool bf16; /* values have 2 bytes each, not 4 */
+};
+
+/* How values travel. The peers must agree. */
+struct exchange_how {
+	enum payload_dtype dtype;
+	enum payload_codec codec;
+	/* What others know of the model, for those values to be sent that have
+	 * changed most; NULL: those of the mask. Borrowed like the model, and
+	 * like it written only as exchanges are done. */
+	float *shared;
 };
 
 /* A round that a trainer has come to: its local steps are done. */
@@ -87,9 +103,9 @@ void exchange_free(struct exchange *e);
 void exchange_begin(struct exchange *e, int64_t run, float *x, uint32_t n,
 		    uint64_t layout);
 
-/* Values travel as bfloat16, not as float32, from exchange_begin() to the next.
- * The peers must agree. */
-void exchange_bf16(struct exchange *e);
+/* How values travel, not as float32 by the mask, from exchange_begin() to the
+ * next. */
+void exchange_by(struct exchange *e, const struct exchange_how *how);
 
 /* We are at a round, later than any before. Gives SEND, DONE, ANSWER of a
  * request that was held, or nothing: then the peer has until the deadline. */
@@ -121,8 +137,10 @@ void exchange_tick(struct exchange *e, int64_t now_ms);
 int64_t exchange_deadline(const struct exchange *e); /* INT64_MAX: none */
 bool exchange_next(struct exchange *e, struct exchange_out *out);
 
-/* Whether a round is under way, and the last one arrived at (-1: none). */
+/* Whether a round is under way; whether it is for the peer to come; and the
+ * last one arrived at (-1: none). */
 bool exchange_busy(const struct exchange *e);
+bool exchange_waits(const struct exchange *e);
 int64_t exchange_round_at(const struct exchange *e);
 const struct exchange_counts *exchange_counts(const struct exchange *e);
 

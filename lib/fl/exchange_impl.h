@@ -32,7 +32,7 @@ struct exchange {
 	int64_t self, run;
 	uint64_t layout;
 	float *x; /* the model, borrowed */
-	bool bf16;
+	struct exchange_how how;
 	uint32_t n;
 	int64_t at;    /* the last round arrived at, or -1 */
 	int64_t epoch; /* the newest heard of */
@@ -41,10 +41,11 @@ struct exchange {
 	/* the round under way */
 	enum { IDLE, WAITING, SENT, RETRYING } phase;
 	struct exchange_round round;
-	uint32_t k, *idx;
+	uint32_t k, *index;
 	uint64_t digest;
-	char *mine; /* our values on arrival, as they travel */
-	size_t idx_cap, mine_cap;
+	float *mine, *theirs; /* as they travel; ours are on arrival */
+	size_t index_cap, mine_cap, theirs_cap;
+	struct buf bytes; /* of ours */
 	int64_t deadline_ms, retry_ms, backoff_ms;
 	bool unsure; /* a request may have been averaged, unanswered */
 
@@ -63,19 +64,25 @@ struct exchange_out *exchange_push(struct exchange *e,
 void exchange_done(struct exchange *e, enum exchange_outcome outcome,
 		   const char *why);
 
-/* Bytes of k values as they travel. */
-size_t exchange_size(const struct exchange *e, uint32_t k);
+/* Whether we send first; and the form of what the one who does sends, and of
+ * the answer. */
+bool exchange_asks(const struct exchange *e);
+struct payload_form exchange_form(const struct exchange *e, bool answer);
 
-/* Average what came into the model. */
-void exchange_merge(struct exchange *e, const struct exchange_message *m);
+/* Our values at the round's indices, to be sent or answered with. */
+int exchange_take(struct exchange *e, bool answer, struct err *err) MUST_CHECK;
+
+/* Mix what came into the model. */
+void exchange_merge(struct exchange *e);
 
 /* The key of the exchange of the round we are at. */
 struct exchange_key exchange_key_now(const struct exchange *e);
 
-/* Whether values that came agree with ours. DATA_LOSS was damaged on the way
- * and is worth repeating; anything else is not. */
-int exchange_check(const struct exchange *e, const struct exchange_message *m,
-		   struct err *err) MUST_CHECK;
+/* Read values that came, and their indices; they must agree with ours.
+ * DATA_LOSS was damaged on the way and is worth repeating; anything else is
+ * not. */
+int exchange_read(struct exchange *e, const struct exchange_message *m,
+		  bool answer, struct err *err) MUST_CHECK;
 
 /* Held requests: forget number i; deal with those that are due; refuse those
  * held for too long; refuse those of runs before run, and forget what was

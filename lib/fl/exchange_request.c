@@ -7,7 +7,6 @@
 #include "base/crc.h"
 #include "base/mem.h"
 #include "fl/exchange_impl.h"
-#include "fl/sparsify.h"
 
 static void refuse(struct exchange *e, uint64_t token, enum err_code code,
 		   const char *fmt, ...) PRINTF(4, 5);
@@ -34,11 +33,10 @@ static void answer(struct exchange *e, uint64_t token, const struct kept *k)
 		.key = k->key,
 		.digest = k->digest,
 		.layout = k->layout,
-		.k = (uint32_t)(k->len / exchange_size(e, 1)),
+		.form = exchange_form(e, true),
 		.crc = crc32c_of(0, k->values, k->len),
 		.values = k->values,
 		.len = k->len,
-		.bf16 = e->bf16,
 	};
 }
 
@@ -56,8 +54,8 @@ static const struct kept *keep_mine(struct exchange *e)
 	struct kept k = {.key = exchange_key_now(e),
 			 .digest = e->digest,
 			 .layout = e->layout,
-			 .values = e->mine,
-			 .len = exchange_size(e, e->k)};
+			 .values = e->bytes.p,
+			 .len = e->bytes.len};
 
 	return exchange_keep(e, &k);
 }
@@ -77,7 +75,9 @@ static void meet(struct exchange *e, const struct exchange_message *m,
 		       (long long)e->round.peer);
 		return;
 	}
-	rc = exchange_check(e, m, &err);
+	rc = exchange_read(e, m, false, &err);
+	if (!rc && e->how.shared)
+		rc = exchange_take(e, true, &err);
 	if (rc) {
 		refuse(e, token, (enum err_code)rc, "%.120s", err.msg);
 		if (rc != ERR_DATA_LOSS)
@@ -85,7 +85,7 @@ static void meet(struct exchange *e, const struct exchange_message *m,
 		return;
 	}
 	answer(e, token, keep_mine(e));
-	exchange_merge(e, m);
+	exchange_merge(e);
 	exchange_done(e, EXCHANGE_MERGED, "");
 }
 
@@ -176,6 +176,15 @@ static bool is_past(const struct exchange *e, const struct exchange_key *key)
 	       key->from == e->round.peer && key->t > e->round.t;
 }
 
+/* By the mask only a lower id asks. */
+static bool may_ask(const struct exchange *e, const struct exchange_key *key)
+{
+	bool by_mask = key->run == e->run && !e->how.shared;
+
+	return key->to == e->self && key->from >= 1 && key->from != e->self &&
+	       !(by_mask && key->from > e->self);
+}
+
 void exchange_request(struct exchange *e, const struct exchange_message *m,
 		      uint64_t token, int64_t now_ms)
 {
@@ -185,8 +194,7 @@ void exchange_request(struct exchange *e, const struct exchange_message *m,
 	if (again) {
 		e->counts.repeated++;
 		answer(e, token, again);
-	} else if (key->to != e->self || key->from < 1 ||
-		   key->from >= e->self) {
+	} else if (!may_ask(e, key)) {
 		refuse(e, token, ERR_INVALID_ARGUMENT,
 		       "trainer %lld sends to %lld, but this is %lld",
 		       (long long)key->from, (long long)key->to,

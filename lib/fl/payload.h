@@ -28,6 +28,10 @@
 enum payload_dtype { PAYLOAD_F32, PAYLOAD_BF16, PAYLOAD_INT8 };
 enum payload_codec { PAYLOAD_NONE, PAYLOAD_ZSTD };
 
+/* Their names, in this order, as value_choice() takes them. */
+#define PAYLOAD_DTYPES "f32|bf16|int8"
+#define PAYLOAD_CODECS "none|zstd"
+
 struct payload_form {
 	enum payload_dtype dtype;
 	enum payload_codec codec;

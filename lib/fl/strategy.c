@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "fl/sparsify.h"
+#include "fl/mix.h"
 #include "fl/topk.h"
 #include "plan/mask.h"
 
@@ -26,15 +26,15 @@ static double dense_bytes(const struct strategy_mix *m)
  * one's choice, and room for both ones' values. */
 struct part {
 	uint32_t *index, k;
-	char *mine, *yours;
+	float *mine, *yours;
 };
 
 static void part_open(struct part *p, const struct strategy_mix *m)
 {
 	p->k = mask_count(m->params, m->c);
 	p->index = mem_zero(p->k, sizeof(*p->index));
-	p->mine = mem_zero(p->k, 4);
-	p->yours = mem_zero(p->k, 4);
+	p->mine = mem_zero(p->k, sizeof(*p->mine));
+	p->yours = mem_zero(p->k, sizeof(*p->yours));
 }
 
 static void part_release(struct part *p)
@@ -57,18 +57,12 @@ static void part_mask(struct part *p, const struct strategy_mix *m)
 	mask_indices(&mask, p->index);
 }
 
-static void differences(const float *x, const float *y, uint32_t n, float *out)
-{
-	for (uint32_t j = 0; j < n; j++)
-		out[j] = x[j] - y[j];
-}
-
 static void average(struct part *p, float *a, float *b)
 {
-	sparsify_gather(a, p->index, p->k, p->mine);
-	sparsify_gather(b, p->index, p->k, p->yours);
-	sparsify_average(a, p->index, p->k, p->yours);
-	sparsify_average(b, p->index, p->k, p->mine);
+	mix_gather(a, p->index, p->k, p->mine);
+	mix_gather(b, p->index, p->k, p->yours);
+	mix_pull(a, p->index, p->k, 0.5F, p->mine, p->yours);
+	mix_pull(b, p->index, p->k, 0.5F, p->yours, p->mine);
 }
 
 static void note_shared(const struct part *p, const float *x, float *shared)
@@ -78,21 +72,19 @@ static void note_shared(const struct part *p, const float *x, float *shared)
 }
 
 /* The one chooses in even rounds, the other in odd ones, by what of its own has
- * changed most since it was shared; what is not sent stays in that difference
- * (error feedback). Both average the same values, so the mean stays. */
+ * changed most since it was shared. Both average the same values, so the mean
+ * stays. */
 static void choose(struct part *p, const struct strategy_mix *m, size_t a,
-		   size_t b, float *room)
+		   size_t b)
 {
 	size_t who = m->t % 2 ? b : a;
 
-	differences(m->x[who], m->shared[who], m->params, room);
-	topk_select(room, m->params, p->k, p->index);
+	mix_choose(m->x[who], m->shared[who], m->params, p->k, p->index);
 }
 
 static void mix_gossip(struct strategy_mix *m)
 {
 	bool topk = m->scheme == SCHEME_TOPK;
-	float *room = topk ? mem_zero(m->params, sizeof(*room)) : NULL;
 	struct part p;
 
 	part_open(&p, m);
@@ -105,19 +97,18 @@ static void mix_gossip(struct strategy_mix *m)
 		if (m->mate[a] <= (int)a)
 			continue;
 		if (topk) {
-			choose(&p, m, a, b, room);
+			choose(&p, m, a, b);
 			index = (double)topk_index_bytes(p.index, p.k);
 		}
-		average(&p, m->x[a], m->x[b]);
 		if (topk) {
 			note_shared(&p, m->x[a], m->shared[a]);
 			note_shared(&p, m->x[b], m->shared[b]);
 		}
+		average(&p, m->x[a], m->x[b]);
 		transfer(m, a, b, 4.0 * p.k + (m->t % 2 ? 0 : index));
 		transfer(m, b, a, 4.0 * p.k + (m->t % 2 ? index : 0));
 	}
 	part_release(&p);
-	free(room);
 }
 
 /* ---- rings ---- */
@@ -160,8 +151,7 @@ static void pull(const struct strategy_mix *m, float *const *from, size_t i,
 	float w = (float)(eta / (double)(n + 1));
 
 	for (size_t k = 0; k < n; k++)
-		for (uint32_t j = 0; j < m->params; j++)
-			to[j] += w * (from[near[k]][j] - from[i][j]);
+		mix_pull(to, NULL, m->params, w, from[i], from[near[k]]);
 }
 
 /* x = sum of W before - gradient */
@@ -174,15 +164,14 @@ static void mix_dpsgd(struct strategy_mix *m)
 }
 
 /* Add to shared[i] what of x - shared[i] is sent. */
-static void share(struct strategy_mix *m, const float *x, size_t i, float *room,
+static void share(struct strategy_mix *m, const float *x, size_t i,
 		  struct part *p)
 {
 	float *shared = m->shared[i];
 	double bytes = 4.0 * p->k;
 
 	if (m->scheme == SCHEME_TOPK) {
-		differences(x, shared, m->params, room);
-		topk_select(room, m->params, p->k, p->index);
+		mix_choose(x, shared, m->params, p->k, p->index);
 		bytes += (double)topk_index_bytes(p->index, p->k);
 	}
 	for (uint32_t j = 0; j < p->k; j++)
@@ -195,7 +184,6 @@ static void share(struct strategy_mix *m, const float *x, size_t i, float *room,
  * them mix what was shared before any has changed. */
 static void mix_dcd(struct strategy_mix *m)
 {
-	float *room = mem_zero(m->params, sizeof(*room));
 	struct part p;
 
 	part_open(&p, m);
@@ -203,26 +191,23 @@ static void mix_dcd(struct strategy_mix *m)
 	for (size_t i = 0; i < m->n; i++)
 		pull(m, m->shared, i, 1, m->x[i]);
 	for (size_t i = 0; i < m->n; i++) {
-		share(m, m->x[i], i, room, &p);
+		share(m, m->x[i], i, &p);
 		memcpy(m->x[i], m->shared[i], m->params * sizeof(float));
 	}
 	part_release(&p);
-	free(room);
 }
 
 static void mix_choco(struct strategy_mix *m)
 {
-	float *room = mem_zero(m->params, sizeof(*room));
 	struct part p;
 
 	part_open(&p, m);
 	part_mask(&p, m);
 	for (size_t i = 0; i < m->n; i++)
-		share(m, m->x[i], i, room, &p);
+		share(m, m->x[i], i, &p);
 	for (size_t i = 0; i < m->n; i++)
 		pull(m, m->shared, i, m->eta, m->x[i]);
 	part_release(&p);
-	free(room);
 }
 
 /* ---- all at once ---- */

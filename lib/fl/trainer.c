@@ -33,9 +33,10 @@ static void attached(int64_t id, const char *cluster_id, const char *node_url,
 {
 	struct trainer *t = arg;
 
-	if (!t->exchange) {
+	if (!t->talk.exchange) {
 		t->id = id;
-		t->exchange = exchange_new(id);
+		trainer_talk_open(&t->talk, t, &trainer_peers,
+				  exchange_new(id));
 		server_ready(t->server, true);
 	}
 	history_attached(t->history, id, cluster_id);
@@ -175,11 +176,9 @@ void trainer_close(struct trainer *t)
 {
 	if (!t)
 		return;
-	timer_stop(&t->tick);
 	timer_stop(&t->again);
 	link_close(t->link);
 	t->link = NULL;
-	client_cancel(t->sent);
 	client_cancel(t->probe);
 	trainer_pull_close(t);
 	trainer_forget_calls(t);
@@ -187,8 +186,9 @@ void trainer_close(struct trainer *t)
 	client_close(t->client);
 	if (t->worker)
 		worker_close(t->worker);
-	exchange_free(t->exchange);
+	exchange_free(t->talk.exchange);
 	learner_free(t->run.learner);
+	free(t->run.shared);
 	free(t->run.model_path);
 	history_close(t->history);
 	trainer_report_close(t);

@@ -50,6 +50,7 @@ struct trainer_run {
 	int64_t fastest;  /* the highest round others were seen in */
 	int64_t since_ms; /* of waiting for plan or peer */
 	int64_t saved_ms; /* the last checkpoint */
+	float *shared;    /* topk: what others know of the model, or NULL */
 	bool alone;       /* the run pairs nobody */
 	bool final;       /* evaluated and written after the last round */
 	bool over;        /* ends when the worker is done */
@@ -93,21 +94,41 @@ struct fetch { /* a model being pulled from a peer */
 	char layout[17];
 };
 
-/* Exchanges with the trainers that bridge other clusters. Ids and rounds are
- * the upper cluster's; they are another exchange, of the same model. */
+/* Exchanges with one set of peers: the trainers of our cluster, or those that
+ * bridge others. Ids and rounds are theirs; the model is the same. */
+struct talk {
+	struct trainer *trainer;
+	const struct talk_kind *kind;
+	struct exchange *exchange;   /* NULL: not with these */
+	struct exchange_round round; /* the last that we came to */
+	struct rpc *sent;            /* our request, and what it said */
+	struct exchange_message sent_message;
+	struct timer tick; /* of the exchange */
+	struct rpc *asking;    /* a peer that has not come how far it is */
+	struct timer patience; /* with it */
+	bool heard;            /* from the peer, in this round */
+};
+
+struct talk_kind {
+	const char *(*url)(const struct trainer *t, int64_t peer); /* or NULL */
+	/* The cluster whose ids and rounds these are; empty: our own. */
+	const char *(*cluster)(const struct trainer *t);
+	/* Is what it says of the run that we are in? And its round there. */
+	bool (*round)(const struct trainer *t, const Gfl__V1__TrainerStatus *s,
+		      int64_t *round);
+	void (*link)(struct trainer *t, int64_t from, int64_t to, double bps);
+	void (*done)(struct trainer *t, const struct exchange_out *out);
+	const char *nobody; /* why there is no url */
+};
+
 struct bridge {
-	struct exchange *exchange; /* NULL: we do not bridge */
+	struct talk talk; /* its exchange is NULL: we do not bridge */
 	char upper_id[STR_ID];
 	int64_t upper_run, self; /* self: our cluster's place above */
-	struct rpc *sent;        /* our request, and what it said */
-	struct exchange_message sent_message;
-	struct exchange_round round;
-	struct timer tick;
-	struct rpc *asking;    /* a peer that has not come how far it is */
-	struct timer patience; /* with it, or with a plan */
-	int64_t wanted;        /* the round that waits for a plan; 0: none */
-	int64_t vain;          /* index of the bridge that waited so */
-	int64_t done, missed;  /* exchanges in this run */
+	struct timer patience;   /* with a plan */
+	int64_t wanted;          /* the round that waits for it; below 0: none */
+	int64_t vain;            /* index of the bridge that waited so */
+	int64_t done, missed;    /* exchanges in this run */
 	struct bandwidth_cell link; /* measured, to be told; from 0: none */
 };
 
@@ -122,7 +143,7 @@ struct trainer {
 	struct worker *worker;
 	struct history *history;
 	struct link *link;
-	struct exchange *exchange; /* NULL before the id is known */
+	struct talk talk; /* its exchange is NULL before the id is known */
 	struct learner_data data;
 	struct trainer_opts opts;
 	int64_t id;
@@ -131,15 +152,8 @@ struct trainer {
 	int64_t out_of;         /* the run that we stay out of, or 0 */
 	char why_out[256];
 	struct work *work;  /* at the worker, or NULL */
-	struct timer tick;  /* of the exchange */
 	struct timer again; /* of a fetch */
 
-	struct timer patience; /* with a peer that has not come */
-	struct rpc *asking;    /* how far it is */
-	bool heard_peer;       /* in this round */
-	struct rpc *sent;      /* our request, and what it said */
-	struct exchange_message sent_message;
-	struct exchange_round round; /* that it is for */
 	struct bridge bridge;
 	struct asked *asked; /* of either exchange */
 	uint64_t tokens;
@@ -172,6 +186,9 @@ const struct state *trainer_state(const struct trainer *t); /* or NULL */
 /* trainer_run.c */
 void trainer_look(struct trainer *t); /* at the state: runs, epoch, peers */
 void trainer_begin_rounds(struct trainer *t, int64_t at); /* model is there */
+/* What is exchanged travels as the settings have it. */
+void trainer_exchange_by(const struct trainer *t, struct exchange *e,
+			 const Gfl__V1__RunSpec *spec);
 void trainer_halt(struct trainer *t); /* end the run here, if there is one */
 void trainer_stay_out(struct trainer *t, const struct err *err);
 /* The end, once nothing is under way: saves the checkpoint when we stop, the
@@ -194,18 +211,19 @@ void trainer_free_work(struct work *w);
 char *trainer_beside_db(const struct trainer *t, const char *what);
 char *trainer_model_path(const struct trainer *t);
 
-/* trainer_exchange.c */
-void trainer_serve_exchange(struct trainer *t);
-void trainer_drain(struct trainer *t); /* after each input of the exchange */
-void trainer_wait_for_peer(struct trainer *t); /* just arrived */
-void trainer_forget_calls(struct trainer *t);
+/* trainer_talk.c */
+void trainer_talk_open(struct talk *c, struct trainer *t,
+		       const struct talk_kind *kind, struct exchange *exchange);
+void trainer_talk_arrive(struct talk *c, const struct exchange_round *round);
+void trainer_talk_drain(struct talk *c); /* after each input of its exchange */
+void trainer_talk_quiet(struct talk *c); /* no calls, no timers any more */
 
-void trainer_fill_exchange(const struct trainer *t,
-			   const struct exchange_message *m,
-			   const struct exchange_round *round,
-			   Gfl__V1__ExchangeRequest *in, char *layout);
+/* trainer_exchange.c */
+extern const struct talk_kind trainer_peers;
+void trainer_serve_exchange(struct trainer *t);
 void trainer_answer(struct trainer *t, const struct exchange_out *out);
 void trainer_refuse(struct trainer *t, const struct exchange_out *out);
+void trainer_forget_calls(struct trainer *t);
 
 /* trainer_bridge.c */
 void trainer_bridge_look(struct trainer *t); /* at the state */
@@ -213,11 +231,10 @@ void trainer_bridge_look(struct trainer *t); /* at the state */
  * Then trainer_round_over() follows. */
 bool trainer_bridge_begin(struct trainer *t);
 void trainer_bridge_abandon(struct trainer *t, const char *why);
-void trainer_bridge_drain(struct trainer *t);
-/* The exchange that a request is for, or NULL, as err says. */
-struct exchange *trainer_bridge_of(struct trainer *t,
-				   const Gfl__V1__ExchangeRequest *r,
-				   struct err *err);
+/* Whom a request is for, or NULL, as err says. */
+struct talk *trainer_bridge_of(struct trainer *t,
+			       const Gfl__V1__ExchangeRequest *r,
+			       struct err *err);
 void trainer_bridge_link(struct trainer *t, int64_t from, int64_t to,
 			 double bps);
 void trainer_bridge_status(const struct trainer *t,

@@ -142,12 +142,9 @@ static void arrive(struct trainer *t)
 		at.c = r->c;
 		at.deadline_ms = r->deadline_ms;
 	}
-	t->round = at;
 	t->phase = PHASE_EXCHANGE;
 	trainer_give(t);
-	exchange_arrive(t->exchange, &at, clock_ms());
-	trainer_wait_for_peer(t);
-	trainer_drain(t);
+	trainer_talk_arrive(&t->talk, &at);
 }
 
 static void trained(void *arg)

@@ -6,7 +6,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/rand.h"
+#include "base/value.h"
 #include "fl/trainer_impl.h"
 
 enum { LEAVE_MS = 2000 };
@@ -65,6 +67,9 @@ static int open_run(struct trainer *t, const Gfl__V1__Run *run, struct err *err)
 			  err);
 	if (rc)
 		return rc;
+	if (!strcmp(spec->scheme, "topk"))
+		t->run.shared = mem_zero(t->run.learner->model->n,
+					 sizeof(*t->run.shared));
 	trainer_layout(t, layout);
 	if (*spec->layout_hash && strcmp(spec->layout_hash, layout))
 		return err_set(err, ERR_FAILED_PRECONDITION,
@@ -93,8 +98,8 @@ static bool resume_run(struct trainer *t)
 
 	free(path);
 	if (!rc) {
-		rc = exchange_load(t->exchange, r.exchange.p, r.exchange.len,
-				   &err);
+		rc = exchange_load(t->talk.exchange, r.exchange.p,
+				   r.exchange.len, &err);
 		t->run.tally = r.tally;
 		t->run.at = r.round;
 		buf_release(&r.exchange);
@@ -105,6 +110,20 @@ static bool resume_run(struct trainer *t)
 		log_info("resumed", "run=%lld round=%lld", (long long)t->run.id,
 			 (long long)t->run.at);
 	return !rc;
+}
+
+void trainer_exchange_by(const struct trainer *t, struct exchange *e,
+			 const Gfl__V1__RunSpec *spec)
+{
+	const struct exchange_how how = {
+		.dtype = (enum payload_dtype)value_choice(PAYLOAD_DTYPES,
+							  spec->dtype),
+		.codec = (enum payload_codec)value_choice(PAYLOAD_CODECS,
+							  spec->codec),
+		.shared = t->run.shared,
+	};
+
+	exchange_by(e, &how);
 }
 
 static void begin(struct trainer *t, const Gfl__V1__Run *run)
@@ -120,11 +139,10 @@ static void begin(struct trainer *t, const Gfl__V1__Run *run)
 		 "trainer=%lld run=%lld model=%s parameters=%zu rounds=%lld",
 		 (long long)t->id, (long long)run->id, run->spec->model,
 		 t->run.learner->model->n, (long long)run->spec->rounds);
-	exchange_begin(t->exchange, run->id, t->run.learner->params,
+	exchange_begin(t->talk.exchange, run->id, t->run.learner->params,
 		       (uint32_t)t->run.learner->model->n,
 		       t->run.learner->model->layout);
-	if (!strcmp(run->spec->dtype, "bf16"))
-		exchange_bf16(t->exchange);
+	trainer_exchange_by(t, t->talk.exchange, run->spec);
 	t->run.fastest = fastest_reported(run);
 	if (resume_run(t))
 		trainer_begin_rounds(t, t->run.at);
@@ -139,8 +157,11 @@ void trainer_begin_rounds(struct trainer *t, int64_t at)
 {
 	t->run.at = at;
 	t->phase = PHASE_READY;
-	exchange_epoch(t->exchange, trainer_state(t)->epoch, clock_ms());
-	trainer_drain(t);
+	if (t->run.shared)
+		memcpy(t->run.shared, t->run.learner->params,
+		       t->run.learner->model->n * sizeof(float));
+	exchange_epoch(t->talk.exchange, trainer_state(t)->epoch, clock_ms());
+	trainer_talk_drain(&t->talk);
 	trainer_advance(t);
 }
 
@@ -163,15 +184,16 @@ static void leave(struct trainer *t)
 
 static void close_run(struct trainer *t)
 {
-	if (t->exchange && t->run.learner) {
-		exchange_abandon(t->exchange, "the run is over here");
-		exchange_begin(t->exchange, t->run.id + 1, NULL, 0, 0);
+	if (t->talk.exchange && t->run.learner) {
+		exchange_abandon(t->talk.exchange, "the run is over here");
+		exchange_begin(t->talk.exchange, t->run.id + 1, NULL, 0, 0);
 	}
 	t->phase = PHASE_IDLE;
-	trainer_drain(t);
+	trainer_talk_drain(&t->talk);
 	trainer_bridge_close(t);
 	trainer_pull_close(t);
 	learner_free(t->run.learner);
+	free(t->run.shared);
 	free(t->run.model_path);
 	t->run = (struct trainer_run){0};
 	if (t->stopped)
@@ -212,8 +234,8 @@ void trainer_halt(struct trainer *t)
 		return;
 	t->run.over = true;
 	if (t->phase == PHASE_EXCHANGE) {
-		exchange_abandon(t->exchange, "the run is over here");
-		trainer_drain(t); /* its DONE leads on */
+		exchange_abandon(t->talk.exchange, "the run is over here");
+		trainer_talk_drain(&t->talk); /* its DONE leads on */
 		trainer_bridge_abandon(t, "the run is over here");
 	} else if (t->phase != PHASE_WORKING) {
 		trainer_end_run(t);
@@ -250,7 +272,7 @@ static void look_at_run(struct trainer *t, const struct state *s)
 	    fastest_reported(run) > t->run.fastest)
 		t->run.fastest = fastest_reported(run);
 	if (run && !t->run.id && run->id != t->out_of && !t->opts.no_runs &&
-	    !t->stopped && t->exchange)
+	    !t->stopped && t->talk.exchange)
 		begin(t, run);
 }
 
@@ -264,10 +286,10 @@ void trainer_look(struct trainer *t)
 	if (!t->run.id || t->run.over)
 		return;
 	trainer_bridge_look(t);
-	exchange_epoch(t->exchange, s->epoch, clock_ms());
+	exchange_epoch(t->talk.exchange, s->epoch, clock_ms());
 	if (t->phase == PHASE_EXCHANGE && t->run.peer &&
 	    !is_live(s, t->run.peer))
-		exchange_abandon(t->exchange, "the peer is down");
-	trainer_drain(t);
+		exchange_abandon(t->talk.exchange, "the peer is down");
+	trainer_talk_drain(&t->talk);
 	trainer_advance(t);
 }

@@ -97,7 +97,7 @@ void trainer_submit(struct trainer *t, unsigned what, worker_fn *done)
 	w->resume.round = t->run.at;
 	w->resume.tally = t->run.tally;
 	if (what & WORK_SAVE) {
-		exchange_dump(t->exchange, &w->resume.exchange);
+		exchange_dump(t->talk.exchange, &w->resume.exchange);
 		w->save_to = trainer_beside_db(t, "checkpoint");
 		t->run.saved_ms = clock_ms();
 	}

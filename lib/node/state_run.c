@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/value.h"
 #include "node/state_impl.h"
 #include "plan/topology.h"
 #include "wire/rpc.h"
@@ -32,6 +33,8 @@ static void fill(Gfl__V1__RunSpec *spec)
 		state_text(&spec->scheme, "strat");
 	if (!*spec->dtype)
 		state_text(&spec->dtype, "f32");
+	if (!*spec->codec)
+		state_text(&spec->codec, "none");
 	if (!*spec->policy)
 		state_text(&spec->policy, "auto");
 	if (spec->keep == 0)
@@ -113,6 +116,11 @@ static int check_numbers(const Gfl__V1__RunSpec *s, struct err *err)
 	return check_bridge(s, err);
 }
 
+static bool one_of(const char *choices, const char *text)
+{
+	return value_choice(choices, text) >= 0;
+}
+
 int state_spec_check(Gfl__V1__RunSpec *spec, struct err *err)
 {
 	fill(spec);
@@ -122,10 +130,12 @@ int state_spec_check(Gfl__V1__RunSpec *spec, struct err *err)
 		return wrong(err, "upper_id", "at most 32 hex digits");
 	if (strlen(spec->layout_hash) > 64)
 		return wrong(err, "layout_hash", "at most 64 bytes");
-	if (strcmp(spec->scheme, "strat") && strcmp(spec->scheme, "dense"))
-		return wrong(err, "scheme", "strat or dense");
-	if (strcmp(spec->dtype, "f32") && strcmp(spec->dtype, "bf16"))
-		return wrong(err, "dtype", "f32 or bf16");
+	if (!one_of("dense|strat|topk", spec->scheme))
+		return wrong(err, "scheme", "dense, strat or topk");
+	if (!one_of("f32|bf16|int8", spec->dtype))
+		return wrong(err, "dtype", "f32, bf16 or int8");
+	if (!one_of("none|zstd", spec->codec))
+		return wrong(err, "codec", "none or zstd");
 	if (topology_policy_of(spec->policy) < 0)
 		return wrong(err, "policy", "auto, random, ring or none");
 	return check_numbers(spec, err);

@@ -67,5 +67,7 @@ uint64_t mask_digest(const struct mask *m, const uint32_t *indices)
 
 	h = fold(h, m->n);
 	h = fold(h, m->c);
+	if (!indices)
+		return fold(h, 1);
 	return fold(h, crc_of_indices(indices, mask_count(m->n, m->c)));
 }

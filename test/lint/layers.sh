@@ -31,6 +31,7 @@ lib/node/lane.*
 lib/fl/exchange*
 lib/fl/sparsify.*
 lib/fl/payload.*
+lib/fl/mix.*
 lib/fl/topk.*
 lib/fl/pace.*
 lib/fl/aggregate*

@@ -12,7 +12,7 @@ struct pair {
 	float x[PARAMS], y[PARAMS];
 	struct exchange_out out;
 	struct exchange_message sent;
-	char values[PARAMS * 4];
+	char values[PARAMS * 16];
 };
 
 static const struct exchange_round ROUND = {
@@ -102,7 +102,7 @@ TEST(exchange_averages_both_sides_and_keeps_the_mean)
 	expect_nothing(&p, p.b);
 	arrive(p.a, 2, 5, 0);
 	CHECK_INT(expect(&p, p.a, EXCHANGE_SEND)->peer, 2);
-	CHECK_INT(p.sent.k, 4);
+	CHECK_INT(p.sent.len, 16);
 	exchange_request(p.b, &p.sent, 42, 1);
 	CHECK_INT(expect(&p, p.b, EXCHANGE_ANSWER)->token, 42);
 	expect_done(&p, p.b, EXCHANGE_MERGED);
@@ -113,49 +113,178 @@ TEST(exchange_averages_both_sides_and_keeps_the_mean)
 	teardown(&p);
 }
 
-TEST(exchange_in_bf16_takes_half_the_bytes_and_keeps_the_mean)
+static void by(struct exchange *e, enum payload_dtype dtype,
+	       enum payload_codec codec, float *shared)
 {
+	const struct exchange_how how = {dtype, codec, shared};
+
+	exchange_by(e, &how);
+}
+
+/* In rounds t that a or b asks, and the other one answers. */
+static void exchange(struct pair *p, int64_t t, bool b_asks)
+{
+	struct exchange *from = b_asks ? p->b : p->a;
+	struct exchange *to = b_asks ? p->a : p->b;
+
+	arrive(p->a, 2, t, 0);
+	if (!b_asks)
+		expect(p, p->a, EXCHANGE_SEND);
+	arrive(p->b, 1, t, 0);
+	if (b_asks)
+		expect(p, p->b, EXCHANGE_SEND);
+	CHECK_INT(p->sent.key.from, b_asks ? 2 : 1);
+	exchange_request(to, &p->sent, 42, 1);
+	expect(p, to, EXCHANGE_ANSWER);
+	expect_done(p, to, EXCHANGE_MERGED);
+	exchange_reply(from, &p->sent, 2);
+	expect_done(p, from, EXCHANGE_MERGED);
+}
+
+TEST(exchange_in_every_form_keeps_the_mean)
+{
+	static const size_t bytes[] = {16, 8, 8}; /* int8: one scale, 4 bytes */
+
+	for (int dtype = 0; dtype < 3; dtype++)
+		for (int codec = 0; codec < 2; codec++) {
+			struct pair p;
+			double before;
+
+			setup(&p);
+			for (int i = 0; i < PARAMS; i++)
+				p.x[i] += 0.001F; /* which bfloat16 has not */
+			by(p.a, dtype, codec, NULL);
+			by(p.b, dtype, codec, NULL);
+			before = total(&p);
+			exchange(&p, 5, false);
+			CHECK(codec || p.sent.len == bytes[dtype]);
+			CHECK_NEAR(total(&p), before, 1e-4);
+			teardown(&p);
+		}
+}
+
+TEST(exchange_of_values_of_another_form_is_refused)
+{
+	for (int what = 0; what < 3; what++) {
+		static float shared[PARAMS];
+		struct pair p;
+
+		setup(&p);
+		by(p.a, what == 0, what == 1, what == 2 ? shared : NULL);
+		arrive(p.b, 1, 4, 0);
+		arrive(p.a, 2, 4, 0);
+		expect(&p, p.a, EXCHANGE_SEND);
+		exchange_request(p.b, &p.sent, 42, 1);
+		CHECK_INT(expect(&p, p.b, EXCHANGE_REFUSE)->code,
+			  ERR_FAILED_PRECONDITION);
+		CHECK_HAS(p.out.text,
+			  what == 2 ? "another mask" : "another form");
+		expect_done(&p, p.b, EXCHANGE_REFUSED);
+		teardown(&p);
+	}
+}
+
+/* --- by choice --- */
+
+struct chosen {
 	struct pair p;
+	float sx[PARAMS], sy[PARAMS];
+};
+
+static void setup_chosen(struct chosen *c, enum payload_dtype dtype,
+			 enum payload_codec codec)
+{
+	setup(&c->p);
+	memcpy(c->sx, c->p.x, sizeof(c->sx));
+	memcpy(c->sy, c->p.y, sizeof(c->sy));
+	by(c->p.a, dtype, codec, c->sx);
+	by(c->p.b, dtype, codec, c->sy);
+}
+
+TEST(exchange_by_choice_sends_what_changed_most_by_turns)
+{
+	struct chosen c;
+	struct pair *p = &c.p;
 	double before;
 
-	setup(&p);
-	for (int i = 0; i < PARAMS; i++)
-		p.x[i] += 0.001F; /* which bfloat16 has not */
-	exchange_bf16(p.a);
-	exchange_bf16(p.b);
-	before = total(&p);
-	arrive(p.b, 1, 5, 0);
-	arrive(p.a, 2, 5, 0);
-	expect(&p, p.a, EXCHANGE_SEND);
-	CHECK_INT(p.sent.k, 4);
-	CHECK_INT(p.sent.len, 8);
-	exchange_request(p.b, &p.sent, 42, 1);
-	expect(&p, p.b, EXCHANGE_ANSWER);
-	CHECK_INT(p.sent.k, 4);
-	CHECK_INT(p.sent.len, 8);
-	expect_done(&p, p.b, EXCHANGE_MERGED);
-	exchange_reply(p.a, &p.sent, 2);
-	expect_done(&p, p.a, EXCHANGE_MERGED);
-	CHECK_NEAR(total(&p), before, 1e-4);
-	teardown(&p);
+	setup_chosen(&c, PAYLOAD_F32, PAYLOAD_NONE);
+	for (int i = 0; i < 6; i++)
+		p->x[5 * i + 2] += 10 + (float)i;
+	for (int i = 0; i < 4; i++)
+		p->y[6 * i + 1] -= 10;
+	before = total(p);
+	exchange(p, 6, false); /* by a: 12, 17, 22, 27 */
+	CHECK_INT(p->sent.len, 16);
+	CHECK_NEAR(p->x[12], p->y[12], 0);
+	CHECK_NEAR(p->x[27], p->y[27], 0);
+	CHECK_NEAR(c.sx[27], 27 + 15, 0); /* as it was sent */
+	CHECK_NEAR(c.sy[27], 81, 0);
+	CHECK(p->x[7] != p->y[7]); /* of which there is more to come */
+	CHECK_NEAR(c.sx[7], 7, 0);
+	exchange(p, 7, true); /* by b: 1, 7, 13, 19, or what it got */
+	CHECK(p->x[7] == p->y[7] || p->x[27] == p->y[27]);
+	CHECK_NEAR(total(p), before, 1e-4);
+	teardown(p);
 }
 
-TEST(exchange_of_values_of_another_type_is_refused)
+TEST(exchange_by_choice_in_every_form_keeps_the_mean)
 {
-	struct pair p;
+	for (int dtype = 0; dtype < 3; dtype++)
+		for (int codec = 0; codec < 2; codec++) {
+			struct chosen c;
+			double before;
 
-	setup(&p);
-	exchange_bf16(p.a);
-	arrive(p.b, 1, 5, 0);
-	arrive(p.a, 2, 5, 0);
-	expect(&p, p.a, EXCHANGE_SEND);
-	exchange_request(p.b, &p.sent, 42, 1);
-	CHECK_INT(expect(&p, p.b, EXCHANGE_REFUSE)->code,
-		  ERR_FAILED_PRECONDITION);
-	CHECK_HAS(p.out.text, "values of 2 bytes each, not 4");
-	expect_done(&p, p.b, EXCHANGE_REFUSED);
-	teardown(&p);
+			setup_chosen(&c, dtype, codec);
+			for (int i = 0; i < PARAMS; i++)
+				c.p.x[i] *= 1.01F;
+			before = total(&c.p);
+			for (int64_t t = 0; t < 20; t++)
+				exchange(&c.p, t, t % 2);
+			CHECK_NEAR(total(&c.p), before, 1e-3);
+			CHECK(differ(&c.p) < (dtype == 0 ? 1 : PARAMS));
+			teardown(&c.p);
+		}
 }
+
+TEST(exchange_by_choice_refuses_bad_indices_and_changes_nothing)
+{
+	struct chosen c;
+	float y[PARAMS];
+
+	setup_chosen(&c, PAYLOAD_F32, PAYLOAD_NONE);
+	memcpy(y, c.p.y, sizeof(y));
+	arrive(c.p.b, 1, 6, 0);
+	arrive(c.p.a, 2, 6, 0);
+	expect(&c.p, c.p.a, EXCHANGE_SEND);
+	c.p.values[0] = PARAMS;
+	c.p.sent.crc = crc32c_of(0, c.p.values, c.p.sent.len);
+	exchange_request(c.p.b, &c.p.sent, 1, 1);
+	CHECK_INT(expect(&c.p, c.p.b, EXCHANGE_REFUSE)->code,
+		  ERR_INVALID_ARGUMENT);
+	CHECK_HAS(c.p.out.text, "index");
+	expect_done(&c.p, c.p.b, EXCHANGE_REFUSED);
+	CHECK(!memcmp(y, c.p.y, sizeof(y)));
+	CHECK(!memcmp(c.sy, c.p.y, sizeof(y)));
+	teardown(&c.p);
+}
+
+TEST(exchange_by_choice_never_answers_values_that_are_not_finite)
+{
+	struct chosen c;
+
+	setup_chosen(&c, PAYLOAD_F32, PAYLOAD_NONE);
+	for (int i = 0; i < PARAMS; i++)
+		c.p.y[i] = INFINITY;
+	arrive(c.p.b, 1, 6, 0);
+	arrive(c.p.a, 2, 6, 0);
+	expect(&c.p, c.p.a, EXCHANGE_SEND);
+	exchange_request(c.p.b, &c.p.sent, 1, 1);
+	CHECK_HAS(expect(&c.p, c.p.b, EXCHANGE_REFUSE)->text, "not finite");
+	expect_done(&c.p, c.p.b, EXCHANGE_REFUSED);
+	teardown(&c.p);
+}
+
+/* --- by the mask --- */
 
 /* Bring both to the point where b has merged and its answer is in p.sent; the
  * request is kept in *request. */
@@ -166,7 +295,7 @@ static void half_way(struct pair *p, struct exchange_message *request,
 	arrive(p->a, 2, 5, 0);
 	expect(p, p->a, EXCHANGE_SEND);
 	*request = p->sent;
-	memcpy(copy, p->values, sizeof(p->values));
+	memcpy(copy, p->values, PARAMS * 4);
 	request->values = copy;
 	exchange_request(p->b, request, 1, 1);
 	expect(p, p->b, EXCHANGE_ANSWER);
@@ -348,7 +477,9 @@ TEST(exchange_refuses_what_is_not_of_this_mask_model_or_sum)
 		expect(&p, p.a, EXCHANGE_SEND);
 		p.sent.layout += what == 0;
 		p.sent.digest += what == 1;
-		p.sent.k -= what == 2;
+		p.sent.len -= what == 2;
+		if (what == 2)
+			p.sent.crc = crc32c_of(0, p.values, p.sent.len);
 		if (what >= 3)
 			memcpy(p.values, &nan, 4);
 		if (what == 4)

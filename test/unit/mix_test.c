@@ -1,28 +1,82 @@
 #include "test.h"
 
 #include "base/rand.h"
+#include "fl/mix.h"
 #include "fl/sparsify.h"
-#include "nn/bf16.h"
 #include "plan/mask.h"
 #include "plan/topology.h"
 
-TEST(gather_and_average_touch_only_what_the_mask_names)
+TEST(mix_touches_only_what_the_indices_name)
 {
-	float x[5] = {1, 2, 3, 4, 5}, y[2] = {10, -20};
-	uint32_t idx[2] = {1, 4};
-	unsigned char out[9];
-	float got[2];
+	float x[5] = {1, 2, 3, 4, 5}, theirs[2] = {10, -20}, mine[2];
+	const uint32_t index[2] = {1, 4};
 
-	sparsify_gather(x, idx, 2, out + 1);
-	memcpy(got, out + 1, 8);
-	CHECK_NEAR(got[0], 2, 0);
-	CHECK_NEAR(got[1], 5, 0);
-	CHECK_INT(out[1 + 3], 0x40); /* 2.0f, little-endian */
-	memcpy(out + 1, y, 8);
-	sparsify_average(x, idx, 2, out + 1);
+	mix_gather(x, index, 2, mine);
+	CHECK_NEAR(mine[0], 2, 0);
+	CHECK_NEAR(mine[1], 5, 0);
+	mix_pull(x, index, 2, 0.5F, mine, theirs);
 	CHECK_NEAR(x[1], 6, 0);
 	CHECK_NEAR(x[4], -7.5, 0);
+	mix_scatter(x, index, 2, mine);
+	CHECK_NEAR(x[1], 2, 0);
+	CHECK_NEAR(x[4], 5, 0);
 	CHECK_NEAR(x[0] + x[2] + x[3], 8, 0);
+}
+
+TEST(mix_without_indices_is_of_all)
+{
+	float x[3] = {1, 2, 3}, y[3] = {4, 8, 6}, was[3];
+
+	mix_gather(x, NULL, 3, was);
+	mix_pull(x, NULL, 3, 0.25F, was, y);
+	CHECK_NEAR(x[1], 3.5, 0);
+	mix_scatter(x, NULL, 3, y);
+	CHECK_NEAR(x[2], 6, 0);
+}
+
+/* However they are rounded; also the largest, whose sum is not finite. */
+TEST(mix_by_halves_leaves_both_with_the_very_same)
+{
+	struct rand r = {3};
+
+	for (int i = 0; i < 100000; i++) {
+		float x = (float)ldexp(rand_unit(&r) - 0.5,
+				       (int)rand_below(&r, 240) - 112);
+		float y = (float)ldexp(rand_unit(&r) - 0.5,
+				       (int)rand_below(&r, 240) - 112);
+		const float a = x, b = y;
+
+		mix_pull(&x, NULL, 1, 0.5F, &a, &b);
+		mix_pull(&y, NULL, 1, 0.5F, &b, &a);
+		CHECK(isfinite(x) && x == y);
+	}
+}
+
+/* Each knows the other's values only roughly. */
+TEST(mix_preserves_the_mean_of_values_that_were_rounded)
+{
+	struct rand r = {9};
+
+	for (int i = 0; i < 1000; i++) {
+		float x = (float)rand_unit(&r), y = (float)-rand_unit(&r);
+		const float a = roundf(x * 10) / 10, b = roundf(y * 10) / 10;
+		const double sum = (double)x + (double)y;
+
+		mix_pull(&x, NULL, 1, 0.3F, &a, &b);
+		mix_pull(&y, NULL, 1, 0.3F, &b, &a);
+		CHECK_NEAR((double)x + (double)y, sum, 1e-6);
+	}
+}
+
+TEST(mix_chooses_what_differs_most)
+{
+	const float x[] = {5, 5, 5, 5, 5}, shared[] = {5, 1, 9, 5, 4};
+	uint32_t index[3];
+
+	mix_choose(x, shared, 5, 3, index);
+	CHECK_INT(index[0], 1);
+	CHECK_INT(index[1], 2);
+	CHECK_INT(index[2], 4);
 }
 
 TEST(values_that_are_not_finite_are_seen)
@@ -35,74 +89,6 @@ TEST(values_that_are_not_finite_are_seen)
 	in[2] = -INFINITY;
 	CHECK(!sparsify_finite(in, 3));
 	CHECK(sparsify_finite(in, 2));
-}
-
-TEST(bf16_of_each_of_its_values_is_itself)
-{
-	for (uint32_t half = 0; half < 65536; half++) {
-		const float v = bf16_value((uint16_t)half);
-
-		if (isnan(v))
-			CHECK(isnan(bf16_value(bf16_of(v))));
-		else
-			CHECK_INT(bf16_of(v), half);
-	}
-}
-
-TEST(bf16_rounds_to_the_nearest_and_of_two_to_the_even)
-{
-	struct rand r = {5};
-	float nan;
-	uint32_t bits = 0x7f800001; /* whose upper half is infinity's */
-
-	CHECK_INT(bf16_of(1), 0x3f80);
-	CHECK_INT(bf16_of(-2.5F), 0xc020);
-	CHECK_INT(bf16_of(1 + 0x1p-8F), 0x3f80);
-	CHECK_INT(bf16_of(1 + 0x3p-8F), 0x3f82);
-	CHECK_INT(bf16_of(1 + 0x1p-8F + 0x1p-20F), 0x3f81);
-	CHECK_INT(bf16_of(3.4e38F), 0x7f80);
-	CHECK_INT(bf16_of(-0.0F), 0x8000);
-	memcpy(&nan, &bits, 4);
-	CHECK(isnan(bf16_value(bf16_of(nan))));
-	for (int i = 0; i < 100000; i++) {
-		const float v = (float)(rand_unit(&r) - 0.5);
-		const uint16_t h = bf16_of(v);
-		const float off = fabsf(bf16_value(h) - v);
-
-		CHECK(off <= fabsf(bf16_value((uint16_t)(h + 1)) - v));
-		CHECK(off <= fabsf(bf16_value((uint16_t)(h - 1)) - v));
-	}
-}
-
-/* Both know each other's values only roughly, but their mean stays. */
-TEST(bf16_exchange_preserves_the_mean)
-{
-	float x[100], y[100];
-	unsigned char a[201], b[201];
-	uint32_t idx[100];
-	struct rand r = {9};
-	double before = 0, after = 0;
-
-	for (uint32_t i = 0; i < 100; i++) {
-		idx[i] = i;
-		x[i] = (float)rand_unit(&r);
-		y[i] = (float)-rand_unit(&r) * 3;
-		before += (double)x[i] + (double)y[i];
-	}
-	sparsify_gather_bf16(x, idx, 100, a + 1);
-	sparsify_gather_bf16(y, idx, 100, b + 1);
-	CHECK(sparsify_finite_bf16(a + 1, 100));
-	sparsify_average_bf16(x, idx, 100, b + 1);
-	sparsify_average_bf16(y, idx, 100, a + 1);
-	for (int i = 0; i < 100; i++) {
-		CHECK_NEAR((double)x[i], (double)y[i], 0.02);
-		after += (double)x[i] + (double)y[i];
-	}
-	CHECK_NEAR(after, before, 1e-5);
-	x[3] = INFINITY;
-	sparsify_gather_bf16(x, idx, 100, a + 1);
-	CHECK(!sparsify_finite_bf16(a + 1, 100));
-	CHECK(sparsify_finite_bf16(a + 1, 3));
 }
 
 /* --- the contraction of the paper's lemma ------------------------------- */
@@ -144,10 +130,10 @@ static void one_round(float x[N][D], int64_t t, uint32_t c)
 
 		if (mate[i] < i)
 			continue;
-		sparsify_gather(x[i], idx, k, mine);
-		sparsify_gather(x[mate[i]], idx, k, theirs);
-		sparsify_average(x[i], idx, k, theirs);
-		sparsify_average(x[mate[i]], idx, k, mine);
+		mix_gather(x[i], idx, k, mine);
+		mix_gather(x[mate[i]], idx, k, theirs);
+		mix_pull(x[i], idx, k, 0.5F, mine, theirs);
+		mix_pull(x[mate[i]], idx, k, 0.5F, theirs, mine);
 	}
 }
 

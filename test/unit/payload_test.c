@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "fl/payload.h"
+#include "nn/bf16.h"
 
 enum { N = 3000 };
 
@@ -125,6 +126,43 @@ TEST(payload_of_int8_holds_blocks_of_nothing_and_of_the_extremes)
 	CHECK_NEAR(b.got[257], -3.4e38F, 1e33);
 	CHECK_NEAR(b.got[513], 1e-35F, 1e-36);
 	buf_release(&b.bytes);
+}
+
+TEST(bf16_of_each_of_its_values_is_itself)
+{
+	for (uint32_t half = 0; half < 65536; half++) {
+		const float v = bf16_value((uint16_t)half);
+
+		if (isnan(v))
+			CHECK(isnan(bf16_value(bf16_of(v))));
+		else
+			CHECK_INT(bf16_of(v), half);
+	}
+}
+
+TEST(bf16_rounds_to_the_nearest_and_of_two_to_the_even)
+{
+	struct rand r = {5};
+	float nan;
+	uint32_t bits = 0x7f800001; /* whose upper half is infinity's */
+
+	CHECK_INT(bf16_of(1), 0x3f80);
+	CHECK_INT(bf16_of(-2.5F), 0xc020);
+	CHECK_INT(bf16_of(1 + 0x1p-8F), 0x3f80);
+	CHECK_INT(bf16_of(1 + 0x3p-8F), 0x3f82);
+	CHECK_INT(bf16_of(1 + 0x1p-8F + 0x1p-20F), 0x3f81);
+	CHECK_INT(bf16_of(3.4e38F), 0x7f80);
+	CHECK_INT(bf16_of(-0.0F), 0x8000);
+	memcpy(&nan, &bits, 4);
+	CHECK(isnan(bf16_value(bf16_of(nan))));
+	for (int i = 0; i < 100000; i++) {
+		const float v = (float)(rand_unit(&r) - 0.5);
+		const uint16_t h = bf16_of(v);
+		const float off = fabsf(bf16_value(h) - v);
+
+		CHECK(off <= fabsf(bf16_value((uint16_t)(h + 1)) - v));
+		CHECK(off <= fabsf(bf16_value((uint16_t)(h - 1)) - v));
+	}
 }
 
 TEST(payload_under_zstd_is_smaller_where_values_are_alike)

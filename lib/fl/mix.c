@@ -1,0 +1,52 @@
+#include "fl/mix.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "fl/topk.h"
+
+void mix_gather(const float *x, const uint32_t *index, uint32_t k, float *out)
+{
+	if (!index)
+		memcpy(out, x, k * sizeof(*out));
+	for (uint32_t i = 0; i < k && index; i++)
+		out[i] = x[index[i]];
+}
+
+void mix_scatter(float *x, const uint32_t *index, uint32_t k,
+		 const float *values)
+{
+	if (!index)
+		memcpy(x, values, k * sizeof(*x));
+	for (uint32_t i = 0; i < k && index; i++)
+		x[index[i]] = values[i];
+}
+
+/* First less, then more: half of a value is exact, so that what is left of x
+ * is too, and the sum of halves is the same on both sides and never too large.
+ */
+static inline float pull(float x, float w, float mine, float theirs)
+{
+	return (x - w * mine) + w * theirs;
+}
+
+void mix_pull(float *x, const uint32_t *index, uint32_t k, float w,
+	      const float *mine, const float *theirs)
+{
+	for (uint32_t i = 0; i < k && !index; i++)
+		x[i] = pull(x[i], w, mine[i], theirs[i]);
+	for (uint32_t i = 0; i < k && index; i++)
+		x[index[i]] = pull(x[index[i]], w, mine[i], theirs[i]);
+}
+
+void mix_choose(const float *x, const float *shared, uint32_t n, uint32_t k,
+		uint32_t *index)
+{
+	float *change = mem_zero((size_t)n + 1, sizeof(*change));
+
+	for (uint32_t j = 0; j < n; j++)
+		change[j] = x[j] - shared[j];
+	topk_select(change, n, k, index);
+	free(change);
+}
