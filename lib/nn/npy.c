@@ -144,11 +144,12 @@ static int decode_lengths(const unsigned char *p, size_t len, const char *what,
 	return 0;
 }
 
-int npy_decode(struct npy *a, const void *p, size_t len, const char *what,
-	       struct err *err)
+/* All but whether the bytes are as many as *size, which the head says. */
+static int decode_head(struct npy *a, const void *p, size_t len,
+		       const char *what, size_t *size, struct err *err)
 {
 	struct decoder d = {.what = what};
-	size_t header = 0, size;
+	size_t header = 0;
 	char *text;
 	int rc;
 
@@ -166,13 +167,33 @@ int npy_decode(struct npy *a, const void *p, size_t len, const char *what,
 		return rc;
 	a->at = d.before + header;
 	a->data = (const char *)p + a->at;
-	size = a->len * (size_t)a->size;
-	if (len - a->at != size)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%s ends at byte %zu, expected %zu as its shape "
-			       "says",
-			       what, len, a->at + size);
+	*size = a->at + a->len * (size_t)a->size;
 	return 0;
+}
+
+static int bad_size(const char *what, size_t len, size_t size, struct err *err)
+{
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "%s ends at byte %zu, expected %zu as its shape says",
+		       what, len, size);
+}
+
+int npy_decode(struct npy *a, const void *p, size_t len, const char *what,
+	       struct err *err)
+{
+	size_t size;
+
+	if (decode_head(a, p, len, what, &size, err))
+		return (int)err->code;
+	return len == size ? 0 : bad_size(what, len, size, err);
+}
+
+int npy_first(struct npy *a, const void *p, size_t len, const char *what,
+	      size_t *used, struct err *err)
+{
+	if (decode_head(a, p, len, what, used, err))
+		return (int)err->code;
+	return len >= *used ? 0 : bad_size(what, len, *used, err);
 }
 
 static double float_value(const char *p, int size)

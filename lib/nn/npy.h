@@ -32,6 +32,11 @@ struct npy {
 int npy_decode(struct npy *a, const void *p, size_t len, const char *what,
 	       struct err *err) MUST_CHECK;
 
+/* The same of the first array, which more bytes may follow: of len bytes *used
+ * are its. */
+int npy_first(struct npy *a, const void *p, size_t len, const char *what,
+	      size_t *used, struct err *err) MUST_CHECK;
+
 /* Value i (below len), as exactly as a double has it. */
 double npy_value(const struct npy *a, size_t i);
 

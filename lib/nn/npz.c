@@ -48,11 +48,29 @@ static void read_names(struct npz *z)
 		z->name[i] = bare_name(zip_get_name(z->zip, i, 0));
 }
 
+/* Takes zip. */
+static int open_zip(struct npz **out, zip_t *zip, const char *path,
+		    struct err *err)
+{
+	struct npz *z = mem_zero(1, sizeof(*z));
+
+	z->zip = zip;
+	z->path = mem_str(path);
+	if (zip_get_num_entries(zip, 0) > NPZ_MEMBERS_MAX) {
+		npz_close(z);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s has more than %d members", path,
+			       NPZ_MEMBERS_MAX);
+	}
+	read_names(z);
+	*out = z;
+	return 0;
+}
+
 int npz_open(struct npz **out, const char *path, struct err *err)
 {
 	struct stat st;
 	zip_error_t why;
-	struct npz *z;
 	int code;
 	zip_t *zip;
 
@@ -65,18 +83,25 @@ int npz_open(struct npz **out, const char *path, struct err *err)
 		zip_error_fini(&why);
 		return (int)err->code;
 	}
-	z = mem_zero(1, sizeof(*z));
-	z->zip = zip;
-	z->path = mem_str(path);
-	if (zip_get_num_entries(zip, 0) > NPZ_MEMBERS_MAX) {
-		npz_close(z);
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%s has more than %d members", path,
-			       NPZ_MEMBERS_MAX);
-	}
-	read_names(z);
-	*out = z;
-	return 0;
+	return open_zip(out, zip, path, err);
+}
+
+int npz_open_bytes(struct npz **out, const void *p, size_t len,
+		   const char *what, struct err *err)
+{
+	zip_source_t *s;
+	zip_error_t why;
+	zip_t *zip;
+
+	zip_error_init(&why);
+	s = zip_source_buffer_create(p, len, 0, &why);
+	zip = s ? zip_open_from_source(s, ZIP_RDONLY, &why) : NULL;
+	if (zip)
+		return open_zip(out, zip, what, err);
+	zip_source_free(s);
+	fault(what, &why, err);
+	zip_error_fini(&why);
+	return (int)err->code;
 }
 
 void npz_close(struct npz *z)
@@ -183,33 +208,28 @@ static int add_members(zip_t *zip, const struct npz_member *members, size_t n)
 }
 
 /* What was written to an archive in memory. */
-static int save(zip_source_t *s, const char *path, struct err *err)
+static int fetch(zip_source_t *s, struct buf *b, const char *what,
+		 struct err *err)
 {
-	struct buf b = BUF_INIT(0);
-	struct file_part part;
+	zip_int64_t n = 0;
 	zip_stat_t st;
-	int rc;
+	size_t end;
 
 	if (zip_source_stat(s, &st) || zip_source_open(s))
-		return fault(path, zip_source_error(s), err);
-	while (b.len < st.size) {
-		zip_int64_t n = zip_source_read(s, buf_room(&b, st.size),
-						st.size - b.len);
-
+		return fault(what, zip_source_error(s), err);
+	end = b->len + st.size;
+	while (b->len < end) {
+		n = zip_source_read(s, buf_room(b, end - b->len), end - b->len);
 		if (n <= 0)
 			break;
-		b.len += (size_t)n;
+		b->len += (size_t)n;
 	}
-	part = (struct file_part){b.p, b.len};
-	rc = b.len == st.size ? file_replace(path, &part, 1, err)
-			      : fault(path, zip_source_error(s), err);
 	zip_source_close(s);
-	buf_release(&b);
-	return rc;
+	return b->len == end ? 0 : fault(what, zip_source_error(s), err);
 }
 
-int npz_write(const char *path, const struct npz_member *members, size_t n,
-	      struct err *err)
+int npz_pack(struct buf *b, const struct npz_member *members, size_t n,
+	     const char *what, struct err *err)
 {
 	zip_source_t *s;
 	zip_error_t why;
@@ -222,15 +242,29 @@ int npz_write(const char *path, const struct npz_member *members, size_t n,
 		: NULL;
 	if (!zip) {
 		zip_source_free(s);
-		return fault(path, &why, err);
+		return fault(what, &why, err);
 	}
 	zip_source_keep(s);
 	if (add_members(zip, members, n) || zip_close(zip)) {
-		rc = fault(path, zip_get_error(zip), err);
+		rc = fault(what, zip_get_error(zip), err);
 		zip_discard(zip);
 	} else {
-		rc = save(s, path, err);
+		rc = fetch(s, b, what, err);
 	}
 	zip_source_free(s);
+	return rc;
+}
+
+int npz_write(const char *path, const struct npz_member *members, size_t n,
+	      struct err *err)
+{
+	struct buf b = BUF_INIT(0);
+	struct file_part part;
+	int rc = npz_pack(&b, members, n, path, err);
+
+	part = (struct file_part){b.p, b.len};
+	if (!rc)
+		rc = file_replace(path, &part, 1, err);
+	buf_release(&b);
 	return rc;
 }

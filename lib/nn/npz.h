@@ -15,6 +15,10 @@ struct npz; /* an archive that is being read */
 int npz_open(struct npz **out, const char *path, struct err *err) MUST_CHECK;
 void npz_close(struct npz *z);
 
+/* The same of bytes, borrowed until npz_close() and called what in messages. */
+int npz_open_bytes(struct npz **out, const void *p, size_t len,
+		   const char *what, struct err *err) MUST_CHECK;
+
 /* How many arrays there are, and the i-th one's name without ".npy"; a member
  * that is none has no name: NULL. Valid until npz_close(). */
 size_t npz_count(const struct npz *z);
@@ -33,6 +37,10 @@ struct npz_member {
 	const char *name;
 	struct buf bytes;
 };
+
+/* Append an archive, called what in messages, to b. */
+int npz_pack(struct buf *b, const struct npz_member *members, size_t n,
+	     const char *what, struct err *err) MUST_CHECK;
 
 /* Write an archive, as one step. */
 int npz_write(const char *path, const struct npz_member *members, size_t n,
