@@ -18,6 +18,7 @@ struct config {
 	const char *data, *test, *speeds;
 	int scheme;
 	int64_t seed, step_ms;
+	bool lr_cosine;
 };
 
 static const struct opt opts[] = {
@@ -32,8 +33,8 @@ static const struct opt opts[] = {
 		   "how the data is divided, as gfl-data split --by"),
 	OPT_WORD(0, "strategy", struct config, strategy, "NAME", STRATEGY_NAMES,
 		 "gossip", "how models are mixed"),
-	OPT_WORD(0, "policy", struct config, policy, "NAME",
-		 TOPOLOGY_POLICIES, "auto", "how gossip chooses its pairs"),
+	OPT_WORD(0, "policy", struct config, policy, "NAME", TOPOLOGY_POLICIES,
+		 "auto", "how gossip chooses its pairs"),
 	OPT_CHOICE(0, "scheme", struct config, scheme, STRATEGY_SCHEMES,
 		   "strat", "which values travel"),
 	OPT_REAL(0, "keep", struct config, sim.keep, "SHARE", "0.01", 1e-6, 1,
@@ -60,6 +61,20 @@ static const struct opt opts[] = {
 		 "learning rate"),
 	OPT_REAL(0, "momentum", struct config, sim.steps.momentum, "X", "0.9",
 		 0, 1, "of the steps"),
+	OPT_BOOL(0, "nesterov", struct config, sim.steps.nesterov,
+		 "Nesterov's momentum"),
+	OPT_REAL(0, "weight-decay", struct config, sim.steps.weight_decay, "D",
+		 "0", 0, 1, "of all parameters but batch normalisation's"),
+	OPT_REAL(0, "prox", struct config, sim.steps.prox, "MU", "0", 0, 1000,
+		 "FedProx: pull local steps to where the round began"),
+	OPT_INT64(0, "lr-every", struct config, sim.steps.schedule.every,
+		  "ROUNDS", "0", 0, 10000000,
+		  "multiply the rate after so many; 0: never"),
+	OPT_REAL(0, "lr-decay", struct config, sim.steps.schedule.decay,
+		 "FACTOR", "0.992", 1e-6, 1,
+		 "by what --lr-every multiplies the rate"),
+	OPT_BOOL(0, "lr-cosine", struct config, lr_cosine,
+		 "let the rate fall to 0 over the rounds, as a cosine"),
 	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
 		  "the same seed gives the same run"),
 	OPT_STRING(0, "speeds", struct config, speeds, "SPEEDS", "uniform:1M",
@@ -76,22 +91,21 @@ static const struct prog prog = {
 	.name = "gfl-sim",
 	.args = "",
 	.brief = "a whole federation in one process, on a virtual clock",
-	.about =
-		"Trains N real models on parts of real data, mixes them round "
-		"after round as the strategy says, with the planner and the "
-		"masks of a real run, and prints a record for each round that "
-		"is evaluated: round, loss, accuracy (the mean of the models' "
-		"on the whole test set), accuracy_average (of the average of "
-		"the models), sent_bytes (mean over the trainers, values and "
-		"indices), seconds (computed: --step-time and the bytes by "
-		"--speeds), consensus (mean square distance of the models "
-		"from their mean). Strategies: gossip, pairs by --policy that "
-		"average values by --scheme; dpsgd, dcd and choco, on a ring; "
-		"psgd, all-reduce; fedavg, a server at the best-connected "
-		"trainer. A file of speeds is a matrix in bytes/s, a line of "
-		"numbers for each trainer; \"# unit 1M\" in it says that they "
-		"count something else. The same seed gives the same records. "
-		"No network.",
+	.about = "Trains N real models on parts of real data, mixes them round "
+		 "after round as the strategy says, with the planner and the "
+		 "masks of a real run, and prints a record for each round that "
+		 "is evaluated: round, loss, accuracy (the mean of the models' "
+		 "on the whole test set), accuracy_average (of the average of "
+		 "the models), sent_bytes (mean over the trainers, values and "
+		 "indices), seconds (computed: --step-time and the bytes by "
+		 "--speeds), consensus (mean square distance of the models "
+		 "from their mean). Strategies: gossip, pairs by --policy that "
+		 "average values by --scheme; dpsgd, dcd and choco, on a ring; "
+		 "psgd, all-reduce; fedavg, a server at the best-connected "
+		 "trainer. A file of speeds is a matrix in bytes/s, a line of "
+		 "numbers for each trainer; \"# unit 1M\" in it says that they "
+		 "count something else. The same seed gives the same records. "
+		 "No network.",
 	.example = "gfl-sim --by dirichlet:0.5 -o jsonl | "
 		   "gfl-plot --x seconds --y accuracy\n"
 		   "gfl-sim -n 100 --strategy fedavg --sample 0.1 --steps 50\n"
@@ -100,10 +114,10 @@ static const struct prog prog = {
 };
 
 static const struct out_col cols[] = {
-	{"round", OUT_INT},	      {"loss", OUT_REAL},
-	{"accuracy", OUT_REAL},	      {"accuracy_average", OUT_REAL},
-	{"sent_bytes", OUT_REAL},     {"seconds", OUT_REAL},
-	{"consensus", OUT_REAL},      {"strategy", OUT_TEXT},
+	{"round", OUT_INT},       {"loss", OUT_REAL},
+	{"accuracy", OUT_REAL},   {"accuracy_average", OUT_REAL},
+	{"sent_bytes", OUT_REAL}, {"seconds", OUT_REAL},
+	{"consensus", OUT_REAL},  {"strategy", OUT_TEXT},
 };
 
 struct printer {
@@ -157,12 +171,13 @@ static void set_up(struct config *cfg)
 
 	cfg->sim.strategy = strategy_of(cfg->strategy);
 	cfg->sim.scheme = (enum strategy_scheme)cfg->scheme;
-	cfg->sim.policy =
-		(enum topology_policy)topology_policy_of(cfg->policy);
+	cfg->sim.policy = (enum topology_policy)topology_policy_of(cfg->policy);
 	cfg->sim.seed = (uint64_t)cfg->seed;
 	cfg->sim.step_s = (double)cfg->step_ms / 1e3;
+	if (cfg->lr_cosine)
+		cfg->sim.steps.schedule.rounds = cfg->sim.rounds;
 	if (!cfg->sim.threads)
-		cfg->sim.threads = cores < 1		     ? 1
+		cfg->sim.threads = cores < 1                 ? 1
 				   : cores > SIM_THREADS_MAX ? SIM_THREADS_MAX
 							     : (int)cores;
 }

@@ -329,7 +329,7 @@ _gfl_sim()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--data --test --trainers --by --strategy --policy --scheme --keep --eta --sample --miss --model --rounds --eval-every --target-accuracy --steps --batch --lr --momentum --seed --speeds --step-time --threads --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--data --test --trainers --by --strategy --policy --scheme --keep --eta --sample --miss --model --rounds --eval-every --target-accuracy --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-every --lr-decay --lr-cosine --seed --speeds --step-time --threads --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

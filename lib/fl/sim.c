@@ -167,6 +167,7 @@ static int rounds(struct sim *s, sim_fn *fn, void *arg, struct err *err)
 	for (int64_t t = 0; t < s->o.rounds; t++) {
 		bool last = t + 1 == s->o.rounds;
 
+		s->o.steps.round = t;
 		sim_plan_round(s, t);
 		if (for_all(s, train, err))
 			return (int)err->code;

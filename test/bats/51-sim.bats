@@ -63,6 +63,21 @@ sim() { # OPTION... - a small federation that learns quickly
 	jq -es '.[-1].accuracy >= 0.9 and .[-1].round < 1000' out
 }
 
+@test "the rate falls as a run's would" {
+	# a round at the rate 0.5, then at next to none
+	sim --rounds 1 --eval-every 1 -o tsv -F accuracy_average >one
+	sim --rounds 9 --eval-every 9 --lr-every 1 --lr-decay 0.000001 \
+		-o tsv -F accuracy_average >nine
+	cmp one nine
+	sim --rounds 30 --eval-every 1 -o tsv -F loss >constant
+	sim --rounds 30 --eval-every 1 --lr-cosine -o tsv -F loss >cosine
+	[ "$(head -n 1 constant)" = "$(head -n 1 cosine)" ]
+	! cmp -s constant cosine
+	sim --prox 100 --lr 0.009 -o tsv -F loss | tail -n 1 >held
+	sim --lr 0.009 -o tsv -F loss | tail -n 1 >free
+	awk "NR == 1 { held = \$1 } END { exit !(held > \$1) }" held free
+}
+
 @test "speeds come from a file" {
 	sim -n 14 --speeds "$sites" -o jsonl | jq -es '.[2].seconds > 0'
 	printf '0 1\n1 0\n' >two
