@@ -34,6 +34,9 @@ lib/fl/payload.*
 lib/fl/mix.*
 lib/fl/topk.*
 lib/fl/pace.*
+lib/fl/cohort.*
+lib/fl/quorum.*
+lib/fl/floats.*
 lib/fl/aggregate*
 lib/fl/staleness.*
 lib/fl/pool.*

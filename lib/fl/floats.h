@@ -1,0 +1,33 @@
+/* floats.h - float32 as bytes on the wire, little-endian; pure. */
+#ifndef FL_FLOATS_H
+#define FL_FLOATS_H
+
+#include <endian.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* n values to 4 n bytes, of any alignment, and back. */
+static inline void floats_pack(void *to, const float *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t bits;
+
+		memcpy(&bits, &from[i], 4);
+		bits = htole32(bits);
+		memcpy((char *)to + 4 * i, &bits, 4);
+	}
+}
+
+static inline void floats_unpack(float *to, const void *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t bits;
+
+		memcpy(&bits, (const char *)from + 4 * i, 4);
+		bits = le32toh(bits);
+		memcpy(&to[i], &bits, 4);
+	}
+}
+
+#endif
