@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/opt.h"
+#include "fl/spoke.h"
 #include "fl/trainer.h"
 #include "nn/threads.h"
 #include "wire/tls.h"
@@ -17,6 +18,8 @@ struct config {
 	int64_t trainer_id, eval_every, checkpoint_rounds,
 		checkpoint_ms;
 	bool no_runs;
+	struct opt_list server;
+	bool active, passive;
 };
 
 static const struct opt opts[] = {
@@ -54,6 +57,13 @@ static const struct opt opts[] = {
 		  1 << 30, "the id to ask for; 0 takes what is given"),
 	OPT_BOOL(0, "no-runs", struct config, no_runs,
 		 "attach, but take part in no training run"),
+	OPT_URLS(0, "server", struct config, server, NULL,
+		 "be the client of this gfl-server instead: no node, no peers"),
+	OPT_BOOL(0, "passive", struct config, passive,
+		 "wait at the server to be activated, as is usual"),
+	OPT_BOOL(0, "active", struct config, active,
+		 "ask the server when there is nothing to do, and hold no "
+		 "request there meanwhile"),
 	OPT_DAEMON(struct config, daemon, "127.0.0.1:0"),
 	OPT_END,
 };
@@ -67,7 +77,8 @@ static const struct prog prog = {
 		 "of the parameters with the peer that the committed plan "
 		 "names for the round, averages, and goes on. The data never "
 		 "leave it. When its node dies it attaches to another that it "
-		 "knows, or that a gateway of -g tells; when it is killed and started again with the same "
+		 "knows, or that a gateway of -g tells; when it is killed and "
+		 "started again with the same "
 		 "--db it goes on from its last checkpoint, beside that file. "
 		 "The last model of a run is written there too.",
 	.example = "gfl-trainer --node http://127.0.0.1:8901 --data "
@@ -86,7 +97,8 @@ struct app {
 	struct server *server;
 	struct data *train, *test;
 	struct index index;
-	struct trainer *trainer;
+	struct trainer *trainer; /* or */
+	struct spoke *spoke;
 };
 
 static void on_end(void *arg)
@@ -99,7 +111,10 @@ static void on_stop(void *arg)
 	struct app *app = arg;
 
 	daemon_stopping(&app->daemon);
-	trainer_stop(app->trainer, on_end, app);
+	if (app->spoke)
+		spoke_stop(app->spoke);
+	else
+		trainer_stop(app->trainer, on_end, app);
 }
 
 static void on_hangup(void *arg)
@@ -124,6 +139,21 @@ static int open_data(struct app *app, const struct config *cfg, struct err *err)
 	return 0;
 }
 
+static int open_spoke(struct app *app, const struct config *cfg,
+		      const struct learner_data *data, const char *db,
+		      struct err *err)
+{
+	const struct spoke_opts how = {
+		.url = cfg->server.at[0],
+		.db = db,
+		.active = cfg->active,
+		.tls = app->tls,
+	};
+
+	return spoke_open(&app->spoke, app->loop, app->server, data, &how,
+			  on_end, app, err);
+}
+
 static int open_trainer(struct app *app, const struct config *cfg,
 			const char *db, struct err *err)
 {
@@ -144,6 +174,8 @@ static int open_trainer(struct app *app, const struct config *cfg,
 		.tls = app->tls,
 	};
 
+	if (cfg->server.n)
+		return open_spoke(app, cfg, &data, db, err);
 	return trainer_open(&app->trainer, app->loop, app->server, &data, &how,
 			    on_end, app, err);
 }
@@ -180,12 +212,19 @@ static void close_all(struct app *app)
 		server_close(app->server, 1000);
 	}
 	trainer_close(app->trainer);
+	spoke_close(app->spoke);
 	if (app->loop)
 		loop_close(app->loop);
 	tls_close(app->tls);
 	index_release(&app->index);
 	data_close(app->test);
 	data_close(app->train);
+}
+
+static const struct err *failure_of(const struct app *app)
+{
+	return app->spoke ? spoke_failed(app->spoke)
+			  : trainer_failed(app->trainer);
 }
 
 static int serve(struct app *app, struct err *err)
@@ -196,10 +235,31 @@ static int serve(struct app *app, struct err *err)
 	log_info("serving", "url=%s examples=%zu", server_url(app->server),
 		 app->index.n);
 	loop_run(app->loop);
-	if (!trainer_failed(app->trainer))
+	if (!failure_of(app))
 		return 0;
-	*err = *trainer_failed(app->trainer);
+	*err = *failure_of(app);
 	return (int)err->code;
+}
+
+static int check(const struct config *cfg, struct err *err)
+{
+	const bool server = cfg->server.n;
+
+	if (!cfg->nodes.n && !cfg->gateways.n && !server)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "name a node with --node, a gateway with -g, or "
+			       "a server with --server");
+	if (server && (cfg->nodes.n || cfg->gateways.n))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--server goes with neither --node nor -g");
+	if (cfg->server.n > 1 || (cfg->active && cfg->passive) ||
+	    (!server && (cfg->active || cfg->passive)))
+		return err_set(err, ERR_INVALID_ARGUMENT, "%s",
+			       cfg->server.n > 1
+				       ? "--server names one server"
+				       : "one of --active and --passive goes "
+					 "with --server");
+	return 0;
 }
 
 static int run(const struct config *cfg, struct err *err)
@@ -208,9 +268,8 @@ static int run(const struct config *cfg, struct err *err)
 	char *db = NULL;
 	int rc;
 
-	if (!cfg->nodes.n && !cfg->gateways.n)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "name a node with --node, or a gateway with -g");
+	if (check(cfg, err))
+		return (int)err->code;
 	mem_bulk();
 	if (daemon_start(&app.daemon, &cfg->daemon, err) ||
 	    daemon_db(&db, &cfg->daemon, "trainer.db", err))

@@ -310,6 +310,37 @@ _gfl_send()
 	esac
 }
 complete -o default -F _gfl_send gfl-send
+_gfl_server()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--init) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--sampler) mapfile -t COMPREPLY < <(compgen -W 'uniform size power' -- "$cur");;
+	--weights) mapfile -t COMPREPLY < <(compgen -W 'examples uniform' -- "$cur");;
+	--aggregate) mapfile -t COMPREPLY < <(compgen -W 'fedavg fedprox fedavgm fedadagrad fedyogi fedadam fednova qfedavg median trimmed krum multikrum' -- "$cur");;
+	--test) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--model-out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--model --init --seed --rounds --target-accuracy --min-participants --sample --sampler --choices --fraction --round-deadline --weights --aggregate --server-lr --beta1 --beta2 --tau --q --trim --byzantine --keep --norm-max --clip --epochs --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-decay --lr-decay-every --lr-cosine --test --label --classes --eval-every --model-out --format --fields --color --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
+	esac
+}
+complete -o default -F _gfl_server gfl-server
 _gfl_sim()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]}
@@ -400,7 +431,7 @@ _gfl_trainer()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --label --index --test --classes --threads --eval-every --checkpoint-every --checkpoint-interval --model-out --trainer-id --no-runs --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --label --index --test --classes --threads --eval-every --checkpoint-every --checkpoint-interval --model-out --trainer-id --no-runs --server --passive --active --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -434,7 +465,7 @@ _gfl()
 	if [ "$COMP_CWORD" -gt 1 ] && declare -F "$of" >/dev/null; then
 		"$of"
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'check data gateway leader list log model monitor node plot recv run scenario send sim status topo trainer wait help' -- \
+		mapfile -t COMPREPLY < <(compgen -W 'check data gateway leader list log model monitor node plot recv run scenario send server sim status topo trainer wait help' -- \
 			"${COMP_WORDS[COMP_CWORD]}")
 	fi
 }

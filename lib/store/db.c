@@ -214,6 +214,7 @@ static int check_kind(struct db *d, enum db_kind kind, bool write,
 			       kind == DB_GATEWAY   ? "gateway"
 			       : kind == DB_NODE    ? "node"
 			       : kind == DB_TRAINER ? "trainer"
+			       : kind == DB_SERVER  ? "server"
 						    : "master");
 	snprintf(set, sizeof(set), "PRAGMA application_id = %d", (int)kind);
 	return db_exec(d, set, err);

@@ -19,6 +19,7 @@ enum db_kind {
 	DB_GATEWAY = 0x67666c47, /* "gflG" */
 	DB_NODE = 0x67666c4e,    /* "gflN" */
 	DB_TRAINER = 0x67666c54, /* "gflT" */
+	DB_SERVER = 0x67666c53,  /* "gflS" */
 };
 
 /* Open or create the file at path (mode 0600) for writing, and lock it for this

@@ -8,6 +8,7 @@
 #include "proto/node.pb-c.h"
 #include "proto/participation.pb-c.h"
 #include "proto/raft.pb-c.h"
+#include "proto/server.pb-c.h"
 #include "proto/tensor.pb-c.h"
 #include "proto/trainer.pb-c.h"
 #include "wire/binary.h"

@@ -58,11 +58,12 @@ struct rpc_method {
 /* again: as our clients make it, the same call twice has the effect of one,
  * even if others came in between; at worst the second is told that there is
  * nothing left to do. So it holds for what is named by
- *	instance  RegisterNode, Join, Leave, AttachTrainer, DetachTrainer, Report
- *	          (which counts a miss twice then: a hint)
+ *	instance  RegisterNode, Join, Leave, AttachTrainer, DetachTrainer, SetUp,
+ *	          Report (which counts a miss twice then: a hint)
  *	term      UpdateLeader, Step
  *	session   Propose, StartRun, StopRun
- *	number    ConfirmBootstrap, Exchange, SendMessage, ReceiveMessages, Ask
+ *	number    ConfirmBootstrap, Exchange, SendMessage, ReceiveMessages, Ask,
+ *	          Update, Evaluated
  * A foreign client may leave those out, and then has to know itself. Removing
  * whoever has an id, and moving the lead, may undo what came in between: they
  * have request ids. */
@@ -198,13 +199,33 @@ struct rpc_method {
 	  gfl__v1__list_participants_request,                                 \
 	  gfl__v1__list_participants_response, UNARY, CONTROL, true, OPEN)
 
+#define RPC_FL_METHODS(X)                                                      \
+	X(FL_SET_UP, "/gfl.v1.FlService/SetUp", gfl__v1__fl_set_up_request,    \
+	  gfl__v1__fl_set_up_response, UNARY, CONTROL, true, GUARDED)          \
+	X(FL_AWAIT, "/gfl.v1.FlService/Await", gfl__v1__fl_await_request,      \
+	  gfl__v1__fl_instruction, UNARY, CONTROL, true, GUARDED)              \
+	X(FL_PULL_MODEL, "/gfl.v1.FlService/PullModel",                        \
+	  gfl__v1__fl_pull_request, gfl__v1__tensor_chunk, SERVER_STREAM,      \
+	  BULK, true, GUARDED)                                                 \
+	X(FL_UPDATE, "/gfl.v1.FlService/Update", gfl__v1__fl_update_request,   \
+	  gfl__v1__fl_update_response, UNARY, BULK, true, GUARDED)             \
+	X(FL_EVALUATED, "/gfl.v1.FlService/Evaluated",                         \
+	  gfl__v1__fl_evaluation, gfl__v1__fl_evaluation_response, UNARY,      \
+	  CONTROL, true, GUARDED)                                              \
+	X(FL_LEAVE, "/gfl.v1.FlService/Leave", gfl__v1__fl_leave_request,      \
+	  gfl__v1__fl_leave_response, UNARY, CONTROL, true, GUARDED)           \
+	X(FL_GET_STATUS, "/gfl.v1.FlService/GetStatus",                        \
+	  gfl__v1__fl_status_request, gfl__v1__fl_status, UNARY, CONTROL,      \
+	  true, OPEN)
+
 #define RPC_METHODS(X)         \
 	RPC_GATEWAY_METHODS(X) \
 	RPC_RAFT_METHODS(X)    \
 	RPC_NODE_METHODS(X)    \
 	RPC_COMM_METHODS(X)    \
 	RPC_TRAINER_METHODS(X) \
-	RPC_PARTICIPANT_METHODS(X)
+	RPC_PARTICIPANT_METHODS(X) \
+	RPC_FL_METHODS(X)
 
 enum rpc_name {
 #define RPC_ENUM(NAME, path, in, out, kind, channel, again, guard) RPC_##NAME,

@@ -1,0 +1,382 @@
+/* gfl-server - rounds of training with a centre: clients train, it mixes. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/daemon.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/out.h"
+#include "fl/hub.h"
+#include "wire/tls.h"
+
+struct config {
+	struct daemon_opts daemon;
+	struct out_opts out;
+	const char *model, *init, *test, *label, *model_out, *aggregate;
+	int sampler, weights, classes;
+	int64_t rounds, min_participants, choices, deadline_ms, eval_every;
+	int64_t seed, epochs, steps, lr_decay_every, lr_cosine;
+	int batch;
+	double target, fraction, sample;
+	double lr, momentum, weight_decay, prox, lr_decay;
+	struct aggregate_opts rule;
+	bool nesterov;
+};
+
+static const struct opt opts[] = {
+	OPT_STRING(0, "model", struct config, model, "MODEL", "mlp",
+		   "a preset, or layers as text"),
+	OPT_FILE(0, "init", struct config, init, NULL,
+		 "begin with this model, not with one made of the seed"),
+	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
+		  "of the first model, and of whom is sampled"),
+	OPT_INT64(0, "rounds", struct config, rounds, "N", "100", 0, INT64_MAX,
+		  "end after so many; 0: when it is stopped"),
+	OPT_REAL(0, "target-accuracy", struct config, target, "RATIO", NULL, 0,
+		 1, "end when this is reached on --test"),
+	OPT_INT64(0, "min-participants", struct config, min_participants, "N",
+		  "2", 1, 1 << 30,
+		  "no round begins with fewer clients, or ends with fewer "
+		  "updates"),
+	OPT_REAL(0, "sample", struct config, sample, "RATIO", "1", 0, 1,
+		 "so many of the clients take part in a round"),
+	OPT_CHOICE(0, "sampler", struct config, sampler, COHORT_RULES,
+		   "uniform",
+		   "who does: by chance, likely by examples, or of some so "
+		   "drawn those of the highest loss"),
+	OPT_INT64(0, "choices", struct config, choices, "N", "0", 0, 1 << 30,
+		  "how many --sampler power draws first; 0: all"),
+	OPT_REAL(0, "fraction", struct config, fraction, "RATIO", "1", 0, 1,
+		 "a round ends when so many of its clients have answered"),
+	OPT_SECONDS(0, "round-deadline", struct config, deadline_ms, "60",
+		    "or after so long", .min = 1, .max = 86400000),
+	OPT_CHOICE(0, "weights", struct config, weights, "examples|uniform",
+		   "examples", "what a client weighs in the mean"),
+	OPT_WORD(0, "aggregate", struct config, aggregate, "RULE", HUB_RULES,
+		 "fedavg", "how updates become a model"),
+	OPT_REAL(0, "server-lr", struct config, rule.lr, "RATE", "1", 0, 1e6,
+		 "of its step"),
+	OPT_REAL(0, "beta1", struct config, rule.beta1, "RATIO", "0.9", 0, 1,
+		 "of its momentum"),
+	OPT_REAL(0, "beta2", struct config, rule.beta2, "RATIO", "0.99", 0, 1,
+		 "of its second moment"),
+	OPT_REAL(0, "tau", struct config, rule.tau, "X", "1e-3", 0, 1e6,
+		 "its degree of adaptivity"),
+	OPT_REAL(0, "q", struct config, rule.q, "X", "1", 0, 100,
+		 "qfedavg: how much a client of a high loss weighs more"),
+	OPT_REAL(0, "trim", struct config, rule.trim, "RATIO", "0.2", 0, 0.4999,
+		 "trimmed: leave out so many at either end"),
+	OPT_INT(0, "byzantine", struct config, rule.byzantine, "N", "0", 0,
+		1 << 20, "krum, multikrum: so many updates may be false"),
+	OPT_INT(0, "keep", struct config, rule.keep, "N", "0", 0, 1 << 20,
+		"multikrum: of so many the mean; 0: of all but --byzantine"),
+	OPT_REAL(0, "norm-max", struct config, rule.norm_max, "NORM", "0", 0,
+		 1e30, "longer updates are refused; 0: none"),
+	OPT_REAL(0, "clip", struct config, rule.clip, "NORM", "0", 0, 1e30,
+		 "longer updates are made this long; 0: none"),
+	OPT_INT64(0, "epochs", struct config, epochs, "N", "1", 0, 1 << 20,
+		  "a client trains so often over its examples in a round"),
+	OPT_INT64(0, "steps", struct config, steps, "N", "0", 0, 1 << 30,
+		  "or, if not 0, takes so many steps"),
+	OPT_INT(0, "batch", struct config, batch, "N", "64", 1, 65536,
+		"examples in a step"),
+	OPT_REAL(0, "lr", struct config, lr, "RATE", "0.05", 0, 1000,
+		 "of a client's steps"),
+	OPT_REAL(0, "momentum", struct config, momentum, "RATIO", "0", 0,
+		 0.9999, "of a client's steps"),
+	OPT_BOOL(0, "nesterov", struct config, nesterov, "Nesterov's momentum"),
+	OPT_REAL(0, "weight-decay", struct config, weight_decay, "X", "0", 0, 1,
+		 "of a client's steps"),
+	OPT_REAL(0, "prox", struct config, prox, "MU", "0", 0, 1000,
+		 "FedProx: holds clients near the model they were given"),
+	OPT_REAL(0, "lr-decay", struct config, lr_decay, "RATIO", "1", 0, 1,
+		 "multiply the rate by this every --lr-decay-every rounds"),
+	OPT_INT64(0, "lr-decay-every", struct config, lr_decay_every, "ROUNDS",
+		  "0", 0, INT64_MAX, "0: never"),
+	OPT_INT64(0, "lr-cosine", struct config, lr_cosine, "ROUNDS", "0", 0,
+		  INT64_MAX, "let the rate fall to 0 along half a cosine"),
+	OPT_FILE(0, "test", struct config, test, NULL,
+		 "evaluate on this: a file (IDX, .npy, .npz, .csv, .svm; also "
+		 "gzipped), or a folder with MNIST's names"),
+	OPT_STRING(0, "label", struct config, label, "NAME", NULL,
+		   "its column, or file, of labels (see gfl-trainer)"),
+	OPT_INT(0, "classes", struct config, classes, "N", "10", 0, 256,
+		"refuse labels from this on; 0 takes whatever comes"),
+	OPT_INT64(0, "eval-every", struct config, eval_every, "ROUNDS", "1", 1,
+		  INT64_MAX, "evaluate so often, and after the last"),
+	OPT_FILE(0, "model-out", struct config, model_out, NULL,
+		 "write the last model here, not beside the database"),
+	OPT_OUT(struct config, out, OUT_FORMATS),
+	OPT_DAEMON(struct config, daemon, "127.0.0.1:8700"),
+	OPT_END,
+};
+
+static const struct prog prog = {
+	.name = "gfl-server",
+	.args = "",
+	.brief = "rounds of training with a centre: clients train, it mixes",
+	.about = "Gives its model to the trainers that ask (gfl-trainer "
+		 "--server), takes what they have made of it, mixes, and goes "
+		 "on to the next round; prints a line a round. Each round "
+		 "activates a sample of the clients that are there, and ends "
+		 "when enough of them have answered, or at its deadline; who "
+		 "was missing is said. An update is taken once, from whom it "
+		 "was asked of, for this round and version of the model; any "
+		 "other is refused with the reason. State is in SQLite: a "
+		 "server that is killed and started again with the same --db "
+		 "goes on with the round that was under way. At the end "
+		 "every client is told to exit.",
+	.example = "gfl-server --model mlp --rounds 20 --min-participants 3 "
+		   "--test /usr/share/datasets/fashion-mnist --db server.db\n"
+		   "gfl-trainer --server http://127.0.0.1:8700 --data "
+		   "/usr/share/datasets/fashion-mnist --index part-1.idx",
+	.opts = opts,
+	.daemon = true,
+};
+
+/* All that the daemon owns. */
+struct app {
+	struct daemon daemon;
+	struct loop *loop;
+	struct tls *tls;
+	struct server *server;
+	struct data *test;
+	struct hub *hub;
+	struct out *out;
+	struct err out_failed;
+	char *db, *model_out;
+};
+
+/* --- output ----------------------------------------------------------------
+ */
+
+static const struct out_col cols[] = {
+	{"round", OUT_INT},      {"activated", OUT_INT},
+	{"admitted", OUT_INT},   {"refused", OUT_INT},
+	{"missing", OUT_TEXT},   {"examples", OUT_INT},
+	{"loss", OUT_REAL},      {"accuracy", OUT_REAL},
+	{"bytes_sent", OUT_INT}, {"bytes_received", OUT_INT},
+	{"seconds", OUT_REAL},   {"at", OUT_TIME},
+};
+
+static void on_round(const struct hub_round *r, void *arg)
+{
+	struct app *app = arg;
+
+	out_row(app->out, out_int(r->round), out_int(r->activated),
+		out_int(r->admitted), out_int(r->refused), out_text(r->missing),
+		out_int(r->examples), out_real(r->loss), out_real(r->accuracy),
+		out_int(r->bytes_sent), out_int(r->bytes_received),
+		out_real(r->seconds), out_time(r->ended_ms));
+}
+
+/* --- life ------------------------------------------------------------------
+ */
+
+static void on_end(void *arg)
+{
+	loop_stop(((struct app *)arg)->loop);
+}
+
+static void on_stop(void *arg)
+{
+	struct app *app = arg;
+
+	daemon_stopping(&app->daemon);
+	hub_stop(app->hub);
+}
+
+static void on_hangup(void *arg)
+{
+	tls_reload(((struct app *)arg)->tls);
+}
+
+static int open_test(struct app *app, const struct config *cfg, struct err *err)
+{
+	const struct data_opts how = {"test", cfg->classes, cfg->label};
+
+	return cfg->test ? data_open_as(&app->test, cfg->test, &how, err) : 0;
+}
+
+static Gfl__V1__FlTraining training_of(const struct config *cfg)
+{
+	Gfl__V1__FlTraining t;
+
+	gfl__v1__fl_training__init(&t);
+	t.epochs = cfg->steps ? 0 : cfg->epochs;
+	t.steps = cfg->steps;
+	t.batch = cfg->batch;
+	t.lr = cfg->lr;
+	t.momentum = cfg->momentum;
+	t.weight_decay = cfg->weight_decay;
+	t.prox = cfg->prox;
+	t.nesterov = cfg->nesterov;
+	t.lr_decay = cfg->lr_decay;
+	t.lr_decay_every = cfg->lr_decay_every;
+	t.lr_cosine = cfg->lr_cosine;
+	return t;
+}
+
+static struct aggregate_opts rule_of(const struct config *cfg)
+{
+	const struct aggregate_opts usual = AGGREGATE_OPTS;
+	struct aggregate_opts r = cfg->rule;
+
+	r.local_lr = cfg->lr;
+	r.local_momentum = cfg->momentum;
+	r.local_prox = cfg->prox;
+	r.clients = cfg->min_participants;
+	r.dyn = usual.dyn;
+	r.staleness = usual.staleness;
+	r.mix = usual.mix;
+	r.buffer = usual.buffer;
+	return r;
+}
+
+static int open_hub(struct app *app, const struct config *cfg, struct err *err)
+{
+	const struct hub_opts how = {
+		.model = cfg->model,
+		.init = cfg->init,
+		.seed = (uint64_t)cfg->seed,
+		.rounds = cfg->rounds,
+		.target = cfg->target > 0 ? cfg->target : (double)NAN,
+		.min_participants = cfg->min_participants,
+		.fraction = cfg->fraction,
+		.sample = cfg->sample,
+		.sampler = (enum cohort_rule)cfg->sampler,
+		.choices = cfg->choices ? cfg->choices : INT64_MAX,
+		.deadline_ms = cfg->deadline_ms,
+		.rule = cfg->aggregate,
+		.aggregate = rule_of(cfg),
+		.uniform = cfg->weights,
+		.training = training_of(cfg),
+		.test = app->test,
+		.eval_every = cfg->eval_every,
+		.db = app->db,
+		.model_out = app->model_out,
+		.on_round = on_round,
+		.on_round_arg = app,
+	};
+
+	return hub_open(&app->hub, app->loop, app->server, &how, on_end, app,
+			err);
+}
+
+static int open_all(struct app *app, const struct config *cfg, struct err *err)
+{
+	struct server_opts serve = {
+		.advertise = cfg->daemon.advertise,
+		.insecure = cfg->daemon.insecure,
+		.cors = &cfg->daemon.cors,
+		.max_connections = (size_t)cfg->daemon.max_connections,
+		.max_per_source = (size_t)cfg->daemon.per_source,
+	};
+	char *listen = opt_addr_text(&cfg->daemon.listen);
+	int rc;
+
+	serve.listen = listen;
+	rc = tls_open(&app->tls, &cfg->daemon.tls, err);
+	serve.tls = app->tls;
+	rc = rc || open_test(app, cfg, err) ||
+	     hub_message_max(cfg->model, &serve.max_message, err) ||
+	     loop_open(&app->loop, err) ||
+	     server_open(&app->server, app->loop, &serve, err) ||
+	     out_begin(&app->out, &cfg->out, cols, sizeof(cols) / sizeof(*cols),
+		       true, err) ||
+	     open_hub(app, cfg, err);
+	free(listen);
+	return rc ? (int)err->code : 0;
+}
+
+/* The hub first: it answers the calls that it holds. */
+static void close_all(struct app *app)
+{
+	if (app->server)
+		server_ready(app->server, false);
+	hub_close(app->hub);
+	if (app->server)
+		server_close(app->server, 1000);
+	if (app->loop)
+		loop_close(app->loop);
+	tls_close(app->tls);
+	data_close(app->test);
+}
+
+static int serve(struct app *app, struct err *err)
+{
+	char *join;
+
+	loop_signals(app->loop, on_stop, on_hangup, app);
+	server_ready(app->server, true);
+	if (daemon_ready(&app->daemon, server_port(app->server), err))
+		return (int)err->code;
+	join = mem_fmt("gfl-trainer --server %s", server_url(app->server));
+	log_info("serving", "join_with=%s", join);
+	free(join);
+	loop_run(app->loop);
+	if (!hub_failed(app->hub))
+		return 0;
+	*err = *hub_failed(app->hub);
+	return (int)err->code;
+}
+
+static int check(const struct config *cfg, struct err *err)
+{
+	if (!cfg->steps && !cfg->epochs)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "one of --epochs and --steps is above 0");
+	if (cfg->target > 0 && !cfg->test)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--target-accuracy needs --test");
+	if (!(cfg->fraction > 0) || !(cfg->sample > 0) || !(cfg->lr > 0))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--fraction, --sample and --lr are above 0");
+	return 0;
+}
+
+/* server.db has the model server.safetensors beside it. */
+static char *beside(const char *db)
+{
+	size_t len = strlen(db);
+
+	if (len > 3 && !strcmp(db + len - 3, ".db"))
+		len -= 3;
+	return mem_fmt("%.*s.safetensors", (int)len, db);
+}
+
+static int run(const struct config *cfg, struct err *err)
+{
+	struct app app = {0};
+	int rc;
+
+	if (check(cfg, err))
+		return (int)err->code;
+	mem_bulk();
+	if (daemon_start(&app.daemon, &cfg->daemon, err) ||
+	    daemon_db(&app.db, &cfg->daemon, "server.db", err))
+		return (int)err->code;
+	app.model_out =
+		cfg->model_out ? mem_str(cfg->model_out) : beside(app.db);
+	rc = open_all(&app, cfg, err) || serve(&app, err);
+	close_all(&app);
+	if (app.out && out_end(app.out, rc ? NULL : err))
+		rc = 1;
+	daemon_end(&app.daemon);
+	free(app.model_out);
+	free(app.db);
+	return rc ? (int)err->code : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct config cfg = {0};
+	struct err err;
+
+	opt_parse(&prog, &cfg, argc, argv);
+	if (run(&cfg, &err))
+		return err_report(&prog, &err);
+	return 0;
+}

@@ -1,0 +1,247 @@
+#include "fl/hub.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "fl/hub_impl.h"
+#include "nn/eval.h"
+
+enum {
+	JOBS = HUB_ADMITTING_MAX + 8,
+	MESSAGE_SLACK = 64 << 10, /* of an update, besides its values */
+	MESSAGE_LEAST = 1 << 20,
+	ENDING_MS = 30000, /* for clients that were not told yet */
+};
+
+const struct err *hub_failed(const struct hub *h)
+{
+	return h->failure.code ? &h->failure : NULL;
+}
+
+static void ended(struct hub *h)
+{
+	h->state = HUB_ENDED;
+	h->ended(h->ended_arg);
+}
+
+void hub_fail(struct hub *h, const struct err *err)
+{
+	if (h->failure.code || h->state == HUB_ENDED)
+		return;
+	h->failure = *err;
+	ended(h);
+}
+
+/* --- the end ---------------------------------------------------------------
+ */
+
+const char *hub_why_ended(const struct hub *h)
+{
+	return h->why_ended;
+}
+
+/* On the worker's thread. */
+struct saving {
+	struct hub *hub;
+	struct err err;
+};
+
+static void save(void *arg)
+{
+	struct saving *s = arg;
+
+	if (!hub_store_model(s->hub, s->hub->opts.model_out, &s->err))
+		s->err.code = ERR_OK;
+}
+
+static void saved(void *arg)
+{
+	struct saving s = *(struct saving *)arg;
+
+	free(arg);
+	s.hub->saved = true;
+	if (s.err.code)
+		hub_fail(s.hub, &s.err);
+	else
+		log_info("saved", "round=%lld accuracy=%.4f model=%s",
+			 (long long)s.hub->round, s.hub->accuracy,
+			 s.hub->opts.model_out);
+	hub_look(s.hub);
+}
+
+void hub_end(struct hub *h, const char *why)
+{
+	struct saving *s = mem_zero(1, sizeof(*s));
+	struct hub_client *c, *next;
+
+	h->state = HUB_ENDING;
+	h->why_ended = why;
+	h->ending_ms = clock_ms();
+	log_info("ending", "round=%lld clients=%lld reason=%s",
+		 (long long)h->round, (long long)h->present, why);
+	s->hub = h;
+	if (worker_submit(h->worker, save, saved, s, &s->err))
+		saved(s);
+	HASH_ITER (hh, h->clients, c, next) {
+		c->given.over = true;
+		hub_instruct(c);
+	}
+}
+
+static void look_at_end(struct hub *h, int64_t now_ms)
+{
+	bool waited = now_ms - h->ending_ms >= ENDING_MS;
+
+	if (!h->saved || h->committing || (h->present && !waited))
+		return;
+	if (h->present)
+		log_warn("not_told", "clients=%lld reason=%s",
+			 (long long)h->present, "they were not heard in time");
+	ended(h);
+}
+
+void hub_look(struct hub *h)
+{
+	int64_t now_ms = clock_ms();
+
+	if (h->stopping && h->state < HUB_CLOSING)
+		hub_end(h, "the server was stopped");
+	if (h->state < HUB_ENDING)
+		hub_round_look(h, now_ms);
+	if (h->state == HUB_ENDING)
+		look_at_end(h, now_ms);
+}
+
+void hub_stop(struct hub *h)
+{
+	h->stopping = true;
+	hub_look(h);
+}
+
+/* --- life ------------------------------------------------------------------
+ */
+
+static void tick(void *arg)
+{
+	struct hub *h = arg;
+
+	hub_clients_tick(h, clock_ms());
+	hub_look(h);
+}
+
+int hub_message_max(const char *model, size_t *bytes, struct err *err)
+{
+	struct model *m;
+
+	if (model_open(&m, model, err))
+		return (int)err->code;
+	*bytes = m->len * 4 + MESSAGE_SLACK;
+	if (*bytes < MESSAGE_LEAST)
+		*bytes = MESSAGE_LEAST;
+	model_free(m);
+	return 0;
+}
+
+static int open_rule(struct hub *h, struct err *err)
+{
+	const struct hub_opts *o = &h->opts;
+	size_t least;
+
+	if (aggregate_open(&h->rule, o->rule, &o->aggregate, h->model->len,
+			   h->model->n, err))
+		return (int)err->code;
+	least = aggregate_least(h->rule);
+	if ((size_t)o->min_participants < least)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s needs at least %zu updates in a round, and "
+			       "--min-participants is %lld",
+			       o->rule, least, (long long)o->min_participants);
+	if (aggregate_needs(h->rule) & AGGREGATE_PROX &&
+	    !(o->training.prox > 0))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s needs --prox above 0", o->rule);
+	return 0;
+}
+
+static int open_model(struct hub *h, struct err *err)
+{
+	int rc = model_open(&h->model, h->opts.model, err);
+
+	if (!rc && h->opts.test)
+		rc = eval_fits(h->model, h->opts.test, err) ||
+		     net_open(&h->net, h->model, NULL, err);
+	if (rc)
+		return (int)err->code;
+	snprintf(h->layout, sizeof(h->layout), "%016" PRIx64, h->model->layout);
+	h->params = mem_zero(h->model->len, sizeof(*h->params));
+	h->values = mem_zero(h->model->len, sizeof(*h->values));
+	model_init(h->model, h->opts.seed, h->params);
+	return open_rule(h, err);
+}
+
+static int open_all(struct hub *h, struct err *err)
+{
+	int rc = open_model(h, err);
+
+	if (!rc)
+		rc = worker_open(&h->worker, h->loop, "hub", JOBS, err);
+	if (!rc)
+		rc = hub_store_open(h, err);
+	return rc;
+}
+
+int hub_open(struct hub **out, struct loop *loop, struct server *s,
+	     const struct hub_opts *opts, loop_fn *ended_fn, void *arg,
+	     struct err *err)
+{
+	struct hub *h = mem_zero(1, sizeof(*h));
+
+	h->loop = loop;
+	h->server = s;
+	h->opts = *opts;
+	h->ended = ended_fn;
+	h->ended_arg = arg;
+	h->loss = h->accuracy = (double)NAN;
+	h->rand.state = opts->seed;
+	str_new_id(h->session);
+	if (open_all(h, err)) {
+		hub_close(h);
+		return (int)err->code;
+	}
+	h->last_activation = h->round << 20;
+	hub_model_use(h, hub_model_make(h, h->version));
+	hub_serve_clients(h);
+	hub_serve_updates(h);
+	hub_serve_model(h);
+	hub_serve_status(h);
+	timer_every(&h->tick, loop, HUB_TICK_MS, tick, h);
+	*out = h;
+	return 0;
+}
+
+void hub_close(struct hub *h)
+{
+	if (!h)
+		return;
+	if (h->state < HUB_ENDING)
+		h->state = HUB_ENDED;
+	timer_stop(&h->tick);
+	if (h->worker)
+		worker_close(h->worker);
+	writer_close(h->writer);
+	hub_clients_close(h);
+	hub_model_use(h, NULL);
+	db_close(h->db);
+	net_close(h->net);
+	aggregate_free(h->rule);
+	free(h->params);
+	free(h->values);
+	model_free(h->model);
+	free(h);
+}

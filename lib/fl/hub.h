@@ -1,0 +1,90 @@
+/* hub.h - the server of a federation that has a centre: it gives its model to
+ * clients, takes what they have trained, mixes, and goes on.
+ *
+ * sync: in each round a sample of the clients that are there is activated; the
+ * round closes when enough of them have answered, or at its deadline.
+ * async: whoever asks is given the newest model, and what comes back is mixed
+ * at once, or each K of them together.
+ *
+ * A client is known by its instance id. One that is there has a request held
+ * here, so its end is noticed at once; it is gone when it does not come back.
+ * Each round is in SQLite, with its model, before it is told or followed by
+ * the end of another: after kill -9 the server goes on with the round that was
+ * under way. */
+#ifndef FL_HUB_H
+#define FL_HUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "fl/aggregate.h"
+#include "fl/cohort.h"
+#include "nn/data.h"
+#include "proto/server.pb-c.h"
+#include "wire/server.h"
+
+/* Of AGGREGATE_RULES. */
+#define HUB_RULES                                                            \
+	"fedavg|fedprox|fedavgm|fedadagrad|fedyogi|fedadam|fednova|qfedavg|" \
+	"median|trimmed|krum|multikrum"
+
+struct hub;
+
+/* What a round has come to. In async a round is a version of the model. */
+struct hub_round {
+	int64_t round;               /* from 1 */
+	int64_t activated, admitted; /* logical clients */
+	int64_t refused, missed;     /* missed: activated, never admitted */
+	const char *missing;         /* ids of clients, "3,17", or "" */
+	int64_t examples;
+	double loss;                        /* the mean over their examples */
+	double accuracy;                    /* NAN: not evaluated */
+	double staleness;                   /* async: the mean, in versions */
+	int64_t bytes_sent, bytes_received; /* models; updates */
+	int64_t began_ms, ended_ms;         /* wall clock */
+	double seconds;
+};
+
+typedef void hub_round_fn(const struct hub_round *r, void *arg);
+
+struct hub_opts {
+	const char *model; /* text or preset */
+	const char *init;  /* a file of it, or NULL: made from seed */
+	uint64_t seed;
+	int64_t rounds;           /* 0: until it is stopped */
+	double target;            /* accuracy that ends it; NAN: none */
+	int64_t min_participants; /* logical clients; no round has fewer */
+	double fraction;          /* of the activated close a round */
+	double sample;            /* of the present are activated */
+	enum cohort_rule sampler;
+	int64_t choices; /* COHORT_POWER draws so many first */
+	int64_t deadline_ms;
+	const char *rule; /* of HUB_RULES */
+	struct aggregate_opts aggregate;
+	bool uniform; /* clients weigh alike, not by their examples */
+	Gfl__V1__FlTraining training;
+	const struct data *test;    /* NULL: does not evaluate; borrowed */
+	int64_t eval_every;         /* rounds */
+	const char *db, *model_out; /* model_out NULL: beside db */
+	hub_round_fn *on_round;     /* each, once it is durable; or NULL */
+	void *on_round_arg;
+};
+
+/* The largest update of the model, as a message: the bound for the server. */
+int hub_message_max(const char *model, size_t *bytes,
+		    struct err *err) MUST_CHECK;
+
+/* Open the file, go on where it was, and serve on s. A file of another model
+ * is FAILED_PRECONDITION. ended(arg) runs once it is over: all rounds done,
+ * stopped, or hub_failed(). Strings are borrowed until hub_close(). */
+int hub_open(struct hub **out, struct loop *loop, struct server *s,
+	     const struct hub_opts *opts, loop_fn *ended, void *arg,
+	     struct err *err) MUST_CHECK;
+const struct err *hub_failed(const struct hub *h); /* or NULL */
+
+/* No further round: tell every client to exit, wait until all have gone. */
+void hub_stop(struct hub *h);
+void hub_close(struct hub *h); /* NULL is nothing */
+
+#endif

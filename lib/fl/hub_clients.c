@@ -1,0 +1,349 @@
+/* Who is there: set-up, held requests, and how clients go. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "fl/hub_impl.h"
+
+/* --- the table -------------------------------------------------------------
+ */
+
+static struct hub_client *by_instance(struct hub *h, const char *instance_id)
+{
+	struct hub_client *c;
+
+	HASH_FIND(by_instance, h->by_instance, instance_id, STR_ID - 1, c);
+	return c;
+}
+
+struct hub_client *hub_client_add(struct hub *h, int64_t id,
+				  const char *instance_id)
+{
+	struct hub_client *c = mem_zero(1, sizeof(*c));
+
+	c->hub = h;
+	c->id = id;
+	str_copy(c->instance_id, STR_ID, instance_id);
+	if (id > h->last_client)
+		h->last_client = id;
+	HASH_ADD(hh, h->clients, id, sizeof(c->id), c);
+	HASH_ADD(by_instance, h->by_instance, instance_id, STR_ID - 1, c);
+	return c;
+}
+
+struct hub_client *hub_client_of(struct hub *h, int64_t id, const char *session,
+				 struct err *err)
+{
+	struct hub_client *c;
+
+	HASH_FIND(hh, h->clients, &id, sizeof(id), c);
+	if (c && c->nlogical && !strcmp(session, h->session))
+		return c;
+	err_set(err, ERR_NOT_FOUND,
+		"client %lld is not known to this start of the server: set up "
+		"first",
+		(long long)id);
+	return NULL;
+}
+
+static void set_here(struct hub_client *c, bool here, const char *why)
+{
+	struct hub *h = c->hub;
+
+	if (c->here == here)
+		return;
+	c->here = here;
+	h->present += here ? 1 : -1;
+	h->here += here ? (int64_t)c->nlogical : -(int64_t)c->nlogical;
+	hub_round_lost(c, !here);
+	log_info(here ? "client_here" : "client_gone",
+		 "client=%lld logical=%zu examples=%lld reason=%s",
+		 (long long)c->id, c->nlogical, (long long)c->examples, why);
+}
+
+void hub_client_heard(struct hub_client *c)
+{
+	c->seen_ms = clock_ms();
+	set_here(c, true, "heard");
+}
+
+/* --- instructions ----------------------------------------------------------
+ */
+
+static void instruction(struct hub_client *c, Gfl__V1__FlInstruction *out,
+			int32_t **logical)
+{
+	struct hub *h = c->hub;
+	struct hub_activation *g = &c->given;
+
+	gfl__v1__fl_instruction__init(out);
+	out->code = GFL__V1__FL_CODE__PARAMETER_REQUEST;
+	if (h->state >= HUB_ENDING) {
+		out->code = GFL__V1__FL_CODE__EXIT;
+		out->reason = (char *)(uintptr_t)hub_why_ended(h);
+		return;
+	}
+	if (!g->id || g->over)
+		return;
+	out->code = g->code;
+	out->activation = g->id;
+	out->round = g->round;
+	out->version = g->version;
+	*logical = mem_zero(g->n, sizeof(**logical));
+	for (size_t i = 0; i < g->n; i++)
+		if (g->parts[i].state == HUB_OPEN)
+			(*logical)[out->n_logical++] = g->parts[i].logical;
+	out->logical = *logical;
+}
+
+static void answer(struct hub_client *c, struct call *call)
+{
+	Gfl__V1__FlInstruction out;
+	int32_t *logical = NULL;
+
+	instruction(c, &out, &logical);
+	c->told = out.activation;
+	call_reply(call, &out.base);
+	free(logical);
+}
+
+static struct call *take_held(struct hub_client *c)
+{
+	struct call *call = c->held;
+
+	c->held = NULL;
+	c->seen_ms = clock_ms();
+	call_on_cancel(call, NULL, NULL);
+	return call;
+}
+
+static bool has_news(const struct hub_client *c)
+{
+	const struct hub_activation *g = &c->given;
+
+	return c->hub->state >= HUB_ENDING ||
+	       (g->id && !g->over && g->open && g->id != c->told);
+}
+
+void hub_instruct(struct hub_client *c)
+{
+	if (c->held && has_news(c))
+		answer(c, take_held(c));
+}
+
+static void held_gone(struct call *call, void *arg)
+{
+	struct hub_client *c = arg;
+
+	(void)call;
+	c->held = NULL;
+	c->seen_ms = clock_ms();
+}
+
+static void serve_await(struct call *call, const ProtobufCMessage *in,
+			void *arg)
+{
+	const Gfl__V1__FlAwaitRequest *r = (const Gfl__V1__FlAwaitRequest *)in;
+	struct hub_client *c;
+	struct err err;
+
+	c = hub_client_of(arg, r->client_id, r->session, &err);
+	if (!c) {
+		call_fail(call, &err);
+		return;
+	}
+	if (c->held) /* its connection broke, and we have yet to hear of it */
+		answer(c, take_held(c));
+	hub_client_heard(c);
+	c->told = r->busy; /* what was told and did not arrive is told again */
+	c->held = call;
+	c->held_ms = c->seen_ms;
+	call_on_cancel(call, held_gone, c);
+	hub_asked(c);
+	hub_instruct(c);
+	hub_look(c->hub);
+}
+
+/* --- set-up ----------------------------------------------------------------
+ */
+
+struct set_up {
+	struct hub_client *client;
+	struct call *call;
+};
+
+static void reply_set_up(struct hub_client *c, struct call *call)
+{
+	struct hub *h = c->hub;
+	Gfl__V1__FlSetUpResponse out;
+
+	gfl__v1__fl_set_up_response__init(&out);
+	out.code = GFL__V1__FL_CODE__SET_UP;
+	out.client_id = c->id;
+	out.session = h->session;
+	out.model = h->model->text;
+	out.layout_hash = h->layout;
+	out.seed = h->opts.seed;
+	out.training = &h->opts.training;
+	call_reply(call, &out.base);
+	hub_client_heard(c);
+	hub_look(h);
+}
+
+static void stored(const struct err *err, void *arg)
+{
+	struct set_up s = *(struct set_up *)arg;
+
+	free(arg);
+	if (err) {
+		hub_fail(s.client->hub, err);
+		call_fail(s.call, err);
+		return;
+	}
+	reply_set_up(s.client, s.call);
+}
+
+static int check_set_up(const struct hub *h, const Gfl__V1__FlSetUpRequest *r,
+			struct err *err)
+{
+	if (!str_is_id(r->instance_id))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "an instance id has 32 hex digits");
+	if (r->n_examples < 1 || r->n_examples > HUB_LOGICAL_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%zu logical clients, expected 1 to %d",
+			       r->n_examples, HUB_LOGICAL_MAX);
+	for (size_t i = 0; i < r->n_examples; i++)
+		if (r->examples[i] < 1 || r->examples[i] > HUB_EXAMPLES_MAX)
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				       "logical client %zu has %lld examples, "
+				       "expected 1 to %lld",
+				       i, (long long)r->examples[i],
+				       (long long)HUB_EXAMPLES_MAX);
+	if (HASH_COUNT(h->clients) >= HUB_CLIENTS_MAX)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			       "%d clients are known, more are not taken",
+			       HUB_CLIENTS_MAX);
+	return 0;
+}
+
+/* One that has started again may host others than before. */
+static void take_set_up(struct hub_client *c, const Gfl__V1__FlSetUpRequest *r,
+			const struct peer *peer)
+{
+	set_here(c, false, "sets_up");
+	if (c->nlogical != r->n_examples)
+		hub_forget_given(c);
+	free(c->logical);
+	c->logical = mem_zero(r->n_examples, sizeof(*c->logical));
+	c->nlogical = r->n_examples;
+	c->examples = 0;
+	for (size_t i = 0; i < c->nlogical; i++) {
+		c->logical[i].examples = r->examples[i];
+		c->logical[i].loss = (double)NAN;
+		c->examples += r->examples[i];
+	}
+	c->evaluates = r->evaluates;
+	c->active = r->active;
+	str_copy(c->address, sizeof(c->address), peer->addr);
+}
+
+static void serve_set_up(struct call *call, const ProtobufCMessage *in,
+			 void *arg)
+{
+	const Gfl__V1__FlSetUpRequest *r = (const Gfl__V1__FlSetUpRequest *)in;
+	struct hub *h = arg;
+	struct hub_client *c;
+	struct set_up *s;
+	struct err err;
+
+	if (check_set_up(h, r, &err)) {
+		call_fail(call, &err);
+		return;
+	}
+	c = by_instance(h, r->instance_id);
+	if (c) {
+		take_set_up(c, r, call_peer(call));
+		reply_set_up(c, call);
+		return;
+	}
+	c = hub_client_add(h, h->last_client + 1, r->instance_id);
+	take_set_up(c, r, call_peer(call));
+	s = mem_zero(1, sizeof(*s));
+	*s = (struct set_up){c, call};
+	hub_store_client(h, c, stored, s);
+}
+
+/* --- going -----------------------------------------------------------------
+ */
+
+static void serve_leave(struct call *call, const ProtobufCMessage *in,
+			void *arg)
+{
+	const Gfl__V1__FlLeaveRequest *r = (const Gfl__V1__FlLeaveRequest *)in;
+	Gfl__V1__FlLeaveResponse out;
+	struct hub *h = arg;
+	struct hub_client *c;
+	struct err err;
+
+	c = hub_client_of(h, r->client_id, r->session, &err);
+	if (!c) {
+		call_fail(call, &err);
+		return;
+	}
+	gfl__v1__fl_leave_response__init(&out);
+	if (c->held)
+		answer(c, take_held(c));
+	hub_forget_given(c);
+	set_here(c, false, r->reason);
+	call_reply(call, &out.base);
+	hub_look(h);
+}
+
+/* An active client asks when it has done what it was given, and is not heard
+ * before. */
+static bool is_away(const struct hub_client *c, int64_t now_ms)
+{
+	const struct hub_activation *g = &c->given;
+
+	if (c->held || !c->here || now_ms - c->seen_ms < HUB_AWAY_MS)
+		return false;
+	return !c->active || !g->id || g->over || !g->open;
+}
+
+void hub_clients_tick(struct hub *h, int64_t now_ms)
+{
+	struct hub_client *c, *next;
+
+	HASH_ITER (hh, h->clients, c, next) {
+		if (c->held && now_ms - c->held_ms >= HUB_ASK_AGAIN_MS)
+			answer(c, take_held(c));
+		if (is_away(c, now_ms))
+			set_here(c, false, "not_heard");
+	}
+}
+
+void hub_serve_clients(struct hub *h)
+{
+	server_handle(h->server, RPC_FL_SET_UP, serve_set_up, h);
+	server_handle(h->server, RPC_FL_AWAIT, serve_await, h);
+	server_handle(h->server, RPC_FL_LEAVE, serve_leave, h);
+}
+
+void hub_clients_close(struct hub *h)
+{
+	struct hub_client *c, *next;
+
+	HASH_ITER (hh, h->clients, c, next) {
+		if (c->held)
+			answer(c, take_held(c));
+		HASH_DELETE(by_instance, h->by_instance, c);
+		HASH_DELETE(hh, h->clients, c);
+		free(c->given.parts);
+		free(c->logical);
+		free(c);
+	}
+}

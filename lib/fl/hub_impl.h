@@ -1,0 +1,234 @@
+/* hub_impl.h - what the files of hub.h share. */
+#ifndef FL_HUB_IMPL_H
+#define FL_HUB_IMPL_H
+
+#include <uthash.h>
+
+#include "base/rand.h"
+#include "base/str.h"
+#include "base/timer.h"
+#include "base/worker.h"
+#include "fl/aggregate.h"
+#include "fl/hub.h"
+#include "fl/quorum.h"
+#include "nn/model.h"
+#include "nn/net.h"
+#include "store/writer.h"
+#include "wire/peer.h"
+#include "wire/tensor.h"
+
+enum {
+	HUB_CLIENTS_MAX = 100000,
+	HUB_LOGICAL_MAX = 4096, /* that one client hosts */
+	HUB_ADMITTING_MAX = 16, /* updates that wait to be admitted */
+	HUB_ASK_AGAIN_MS = 20000,
+	HUB_AWAY_MS = 2000, /* without a request held here: it is gone */
+	HUB_TICK_MS = 100,
+};
+#define HUB_EXAMPLES_MAX ((int64_t)1 << 40) /* of a logical client */
+
+/* Why an update was refused, and how its sender is told:
+ * FOREIGN    of nobody who was set up, or for nothing that it was given
+ * LATE       its round is over
+ * DOUBLE     another one was there before
+ * BASE       of another round, or made from another version
+ * MALFORMED  model, type, length, numbers
+ * DAMAGED    its checksum
+ * VALUES     not finite, or beyond a bound
+ * FULL       too many at once: to be sent again */
+#define HUB_REASONS(X)                              \
+	X(FOREIGN, "foreign", NOT_FOUND)            \
+	X(LATE, "late", FAILED_PRECONDITION)        \
+	X(DOUBLE, "double", ALREADY_EXISTS)         \
+	X(BASE, "base", FAILED_PRECONDITION)        \
+	X(MALFORMED, "malformed", INVALID_ARGUMENT) \
+	X(DAMAGED, "damaged", DATA_LOSS)            \
+	X(VALUES, "values", INVALID_ARGUMENT)       \
+	X(FULL, "full", RESOURCE_EXHAUSTED)
+
+enum hub_reason {
+#define HUB_ENUM(NAME, text, code) HUB_##NAME,
+	HUB_REASONS(HUB_ENUM)
+#undef HUB_ENUM
+		HUB_REASON_COUNT
+};
+
+enum hub_state {
+	HUB_WAITING, /* for enough clients */
+	HUB_TRAINING,
+	HUB_CLOSING, /* the worker makes the next model */
+	HUB_ENDING,  /* clients are told to exit */
+	HUB_ENDED,
+};
+
+enum hub_part_state { HUB_OPEN, HUB_ADMITTING, HUB_ADMITTED, HUB_FAILED };
+
+/* A logical client in an activation. */
+struct hub_part {
+	int32_t logical;
+	enum hub_part_state state;
+	uint32_t crc; /* of what was admitted */
+};
+
+/* What a client was last asked to do. */
+struct hub_activation {
+	int64_t id; /* 0: nothing */
+	Gfl__V1__FlCode code;
+	int64_t round, version;
+	struct hub_part *parts;
+	size_t n, open; /* open: not yet admitted or failed */
+	bool over;      /* its round is */
+};
+
+struct hub_logical {
+	int64_t examples;
+	double loss; /* the last told, NAN: none yet */
+};
+
+struct hub_client {
+	struct hub *hub;
+	int64_t id;
+	char instance_id[STR_ID];
+	struct hub_logical *logical;
+	size_t nlogical;
+	int64_t examples;
+	bool evaluates;
+	bool active;  /* holds no request here while it trains */
+	int64_t told; /* the activation that it has, as far as we know */
+	int64_t held_ms;
+	char address[PEER_ADDR];
+	struct call *held; /* its Await, or NULL */
+	int64_t seen_ms;   /* when it last held one, or spoke */
+	bool here;
+	struct hub_activation given;
+	int64_t accepted, refused, missed, round;
+	int64_t bytes_sent, bytes_received;
+	UT_hash_handle hh; /* by id */
+	UT_hash_handle by_instance;
+};
+
+/* A version of the model as it is given. */
+struct hub_model {
+	int64_t version;
+	char *bytes;
+	struct tensor_info info;
+	int users; /* streams, and the hub while it is the newest */
+};
+
+/* The round under way. */
+struct hub_now {
+	int64_t round, version;
+	int64_t began_ms, deadline_ms; /* monotonic */
+	int64_t began_wall_ms;
+	int64_t activated, admitted, lost, admitting, refused;
+	int64_t examples, bytes_sent, bytes_received;
+	double loss; /* the sum, by examples */
+};
+
+/* What the worker does; it has params, rule and net meanwhile. */
+struct hub_job {
+	struct hub *hub;
+	struct hub_client *client; /* of an update, which call answers */
+	struct call *call;
+	Gfl__V1__FlUpdateRequest *update;
+	double weight;
+	bool first; /* of its round */
+
+	bool evaluate;           /* of a round that closes */
+	struct hub_model *model; /* the next one */
+	struct hub_round row;
+	char *missing;
+	struct buf file; /* the model as safetensors */
+	struct err err;  /* code 0: all went well */
+};
+
+struct hub {
+	struct loop *loop;
+	struct server *server;
+	struct hub_opts opts;
+	struct worker *worker;
+	struct db *db;
+	struct writer *writer;
+	struct timer tick;
+	struct rand rand;
+	char session[STR_ID];
+	char layout[17];
+
+	/* the worker's while it has jobs */
+	struct model *model;
+	float *params;
+	struct aggregate *rule;
+	float *values; /* of the update being admitted */
+	struct net *net;
+
+	enum hub_state state;
+	int64_t round, version;  /* finished so far */
+	double loss, accuracy;   /* of the last; NAN */
+	struct hub_model *given; /* the newest version */
+	struct hub_now now;
+	bool committing; /* a round is on its way to the disk */
+	bool stopping;
+	struct hub_client *clients, *by_instance;
+	int64_t last_client, last_activation;
+	int64_t present, here; /* clients that are here; logical ones */
+	int64_t refused[HUB_REASON_COUNT], accepted, missed, voided;
+	const char *why_ended;
+	int64_t ending_ms;
+	bool saved; /* the last model, to its file */
+
+	struct err failure; /* code 0: none */
+	loop_fn *ended;
+	void *ended_arg;
+};
+
+/* hub.c */
+void hub_fail(struct hub *h, const struct err *err);
+void hub_look(struct hub *h); /* at all that may go on now */
+void hub_end(struct hub *h, const char *why);
+const char *hub_why_ended(const struct hub *h);
+
+/* hub_clients.c */
+void hub_serve_clients(struct hub *h);
+void hub_clients_tick(struct hub *h, int64_t now_ms);
+void hub_clients_close(struct hub *h);
+/* The client of a request, or NULL as err says. */
+struct hub_client *hub_client_of(struct hub *h, int64_t id, const char *session,
+				 struct err *err);
+void hub_client_heard(struct hub_client *c);
+struct hub_client *hub_client_add(struct hub *h, int64_t id,
+				  const char *instance_id);
+/* Answer its held request, if there is one, with what there is for it. */
+void hub_instruct(struct hub_client *c);
+
+/* hub_rounds.c */
+void hub_round_look(struct hub *h, int64_t now_ms);
+void hub_asked(struct hub_client *c); /* it holds a request here */
+/* A client of the round was lost, or is back. */
+void hub_round_lost(struct hub_client *c, bool lost);
+void hub_forget_given(struct hub_client *c);
+
+/* hub_update.c */
+void hub_serve_updates(struct hub *h);
+const char *hub_reason_name(enum hub_reason r);
+
+/* hub_model.c */
+void hub_serve_model(struct hub *h);
+struct hub_model *hub_model_make(const struct hub *h, int64_t version);
+void hub_model_use(struct hub *h, struct hub_model *m); /* as the newest */
+
+/* hub_store.c */
+int hub_store_open(struct hub *h, struct err *err) MUST_CHECK;
+void hub_store_client(struct hub *h, const struct hub_client *c,
+		      writer_done_fn *done, void *arg);
+void hub_store_round(struct hub *h, struct hub_job *j, writer_done_fn *done);
+/* The model as it is, on the worker's thread; round and accuracy go with it,
+ * and, if asked for, what the rule keeps. */
+void hub_store_encode(const struct hub *h, int64_t round, double accuracy,
+		      bool state, struct buf *b);
+int hub_store_model(struct hub *h, const char *path,
+		    struct err *err) MUST_CHECK;
+
+/* hub_status.c */
+void hub_serve_status(struct hub *h);
+
+#endif

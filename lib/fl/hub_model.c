@@ -1,0 +1,87 @@
+/* The newest model, given to whoever was asked to train or evaluate it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "fl/floats.h"
+#include "fl/hub_impl.h"
+
+/* On the worker's thread: from params. */
+struct hub_model *hub_model_make(const struct hub *h, int64_t version)
+{
+	struct hub_model *m = mem_zero(1, sizeof(*m));
+	struct tensor_bytes from;
+
+	m->users = 1;
+	m->version = version;
+	m->bytes = mem_zero(h->model->len, 4);
+	floats_pack(m->bytes, h->params, h->model->len);
+	m->info = (struct tensor_info){
+		.dtype = "F32",
+		.rank = 1,
+		.shape = {h->model->len},
+		.size = h->model->len * 4,
+		.version = version,
+	};
+	str_copy(m->info.layout, sizeof(m->info.layout), h->layout);
+	from = (struct tensor_bytes){.p = m->bytes};
+	if (tensor_hash(&m->info, &from, NULL))
+		abort(); /* memory is never cut short */
+	return m;
+}
+
+static void drop(struct hub_model *m)
+{
+	if (--m->users)
+		return;
+	free(m->bytes);
+	free(m);
+}
+
+void hub_model_use(struct hub *h, struct hub_model *m)
+{
+	struct hub_model *old = h->given;
+
+	h->given = m;
+	if (old)
+		drop(old);
+}
+
+static void over(void *arg)
+{
+	drop(arg);
+}
+
+static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	const Gfl__V1__FlPullRequest *r = (const Gfl__V1__FlPullRequest *)in;
+	struct hub *h = arg;
+	struct hub_client *c;
+	struct hub_model *m;
+	struct err err;
+
+	c = hub_client_of(h, r->client_id, r->session, &err);
+	if (!c) {
+		call_fail(call, &err);
+		return;
+	}
+	hub_client_heard(c);
+	if (r->version > h->given->version) {
+		err_set(&err, ERR_FAILED_PRECONDITION,
+			"the model is at version %lld, not yet at %lld",
+			(long long)h->given->version, (long long)r->version);
+		call_fail(call, &err);
+		return;
+	}
+	m = h->given;
+	m->users++;
+	c->bytes_sent += (int64_t)m->info.size;
+	h->now.bytes_sent += (int64_t)m->info.size;
+	tensor_give(call, &m->info, &(struct tensor_bytes){.p = m->bytes},
+		    strcmp(r->sha256, m->info.sha256) ? 0 : r->offset, over, m);
+}
+
+void hub_serve_model(struct hub *h)
+{
+	server_handle(h->server, RPC_FL_PULL_MODEL, serve_pull, h);
+}

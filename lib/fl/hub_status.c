@@ -1,0 +1,133 @@
+/* What a server tells of itself: status and metrics. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "fl/hub_impl.h"
+
+static const char *const states[] = {
+	[HUB_WAITING] = "waiting", [HUB_TRAINING] = "training",
+	[HUB_CLOSING] = "closing", [HUB_ENDING] = "ending",
+	[HUB_ENDED] = "ended",
+};
+
+static const char *state_of(const struct hub_client *c)
+{
+	const struct hub_activation *g = &c->given;
+
+	if (!c->here)
+		return "gone";
+	return g->id && !g->over && g->open ? "training" : "idle";
+}
+
+static double mean_loss(const struct hub_client *c)
+{
+	double sum = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->nlogical; i++) {
+		if (isnan(c->logical[i].loss))
+			continue;
+		sum += c->logical[i].loss;
+		n++;
+	}
+	return n ? sum / (double)n : 0;
+}
+
+static char *text(const char *s)
+{
+	return (char *)(uintptr_t)s; /* borrowed: only to be packed */
+}
+
+static void fill_client(const struct hub_client *c, Gfl__V1__FlClient *out)
+{
+	gfl__v1__fl_client__init(out);
+	out->client_id = c->id;
+	out->state = text(state_of(c));
+	out->logical = (int32_t)c->nlogical;
+	out->examples = c->examples;
+	out->accepted = c->accepted;
+	out->refused = c->refused;
+	out->missed = c->missed;
+	out->bytes_sent = c->bytes_sent;
+	out->bytes_received = c->bytes_received;
+	out->loss = mean_loss(c);
+	out->round = c->round;
+	out->address = text(c->address);
+}
+
+static void fill(const struct hub *h, Gfl__V1__FlStatus *out)
+{
+	gfl__v1__fl_status__init(out);
+	out->mode = text("sync");
+	out->state = text(states[h->state]);
+	out->round = h->round;
+	out->rounds = h->opts.rounds;
+	out->version = h->version;
+	out->loss = isnan(h->loss) ? 0 : h->loss;
+	if (!isnan(h->accuracy)) {
+		out->_accuracy_case = GFL__V1__FL_STATUS___ACCURACY_ACCURACY;
+		out->accuracy = h->accuracy;
+	}
+	out->model = h->model->text;
+	out->session = text(h->session);
+}
+
+static void serve_status(struct call *call, const ProtobufCMessage *in,
+			 void *arg)
+{
+	const struct hub *h = arg;
+	size_t n = HASH_COUNT(h->clients);
+	Gfl__V1__FlClient *rows = mem_zero(n + 1, sizeof(*rows));
+	Gfl__V1__FlClient **at = mem_zero(n + 1, sizeof(*at));
+	Gfl__V1__FlStatus out;
+	struct hub_client *c;
+
+	(void)in;
+	fill(h, &out);
+	for (c = h->clients; c; c = c->hh.next) {
+		fill_client(c, &rows[out.n_clients]);
+		at[out.n_clients] = &rows[out.n_clients];
+		out.n_clients++;
+	}
+	out.clients = at;
+	call_reply(call, &out.base);
+	free(at);
+	free(rows);
+}
+
+static void metrics(struct buf *b, void *arg)
+{
+	const struct hub *h = arg;
+
+	buf_putf(b, "# TYPE gfl_server_clients gauge\n");
+	buf_putf(b, "gfl_server_clients %" PRId64 "\n", h->present);
+	buf_putf(b, "# TYPE gfl_server_logical_clients gauge\n");
+	buf_putf(b, "gfl_server_logical_clients %" PRId64 "\n", h->here);
+	buf_putf(b, "# TYPE gfl_server_rounds_total counter\n");
+	buf_putf(b, "gfl_server_rounds_total %" PRId64 "\n", h->round);
+	buf_putf(b, "# TYPE gfl_server_rounds_void_total counter\n");
+	buf_putf(b, "gfl_server_rounds_void_total %" PRId64 "\n", h->voided);
+	buf_putf(b, "# TYPE gfl_server_updates_accepted_total counter\n");
+	buf_putf(b, "gfl_server_updates_accepted_total %" PRId64 "\n",
+		 h->accepted);
+	buf_putf(b, "# TYPE gfl_server_updates_missed_total counter\n");
+	buf_putf(b, "gfl_server_updates_missed_total %" PRId64 "\n", h->missed);
+	buf_putf(b, "# TYPE gfl_server_updates_refused_total counter\n");
+	for (enum hub_reason r = 0; r < HUB_REASON_COUNT; r++)
+		buf_putf(b,
+			 "gfl_server_updates_refused_total{reason=\"%s\"} "
+			 "%" PRId64 "\n",
+			 hub_reason_name(r), h->refused[r]);
+	if (!isnan(h->loss))
+		buf_putf(b, "gfl_server_loss %.6f\n", h->loss);
+	if (!isnan(h->accuracy))
+		buf_putf(b, "gfl_server_accuracy_ratio %.6f\n", h->accuracy);
+}
+
+void hub_serve_status(struct hub *h)
+{
+	server_handle(h->server, RPC_FL_GET_STATUS, serve_status, h);
+	server_metrics(h->server, metrics, h);
+}

@@ -1,0 +1,322 @@
+/* What a server knows after its death: its clients, each round, and the newest
+ * model, as the bytes of a safetensors file, in one SQLite file. A round and
+ * its model commit together. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "fl/hub_impl.h"
+#include "nn/checkpoint.h"
+#include "store/schema.h"
+
+enum { JOBS = 1024, PIECE = 16 << 20 };
+
+static const char *const steps[] = {
+	"CREATE TABLE server (one INTEGER PRIMARY KEY CHECK (one = 1),"
+	" model TEXT NOT NULL, layout TEXT NOT NULL, seed INTEGER NOT NULL)"
+	" STRICT;"
+	"CREATE TABLE client (id INTEGER PRIMARY KEY,"
+	" instance_id TEXT NOT NULL UNIQUE) STRICT;"
+	"CREATE TABLE round (round INTEGER PRIMARY KEY,"
+	" activated INTEGER NOT NULL, admitted INTEGER NOT NULL,"
+	" refused INTEGER NOT NULL, missing TEXT NOT NULL,"
+	" examples INTEGER NOT NULL, loss REAL, accuracy REAL,"
+	" bytes_sent INTEGER NOT NULL, bytes_received INTEGER NOT NULL,"
+	" began_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE model (piece INTEGER PRIMARY KEY,"
+	" bytes BLOB NOT NULL) STRICT;",
+};
+
+/* --- the model's bytes -----------------------------------------------------
+ */
+
+void hub_store_encode(const struct hub *h, int64_t round, double accuracy,
+		      bool state, struct buf *b)
+{
+	struct tensors ts = {0};
+	char text[32];
+
+	checkpoint_put(&ts, h->model, "", h->params);
+	snprintf(text, sizeof(text), "%" PRId64, round);
+	tensors_set(&ts, "rounds", text);
+	snprintf(text, sizeof(text), "%.6f", accuracy);
+	if (!isnan(accuracy))
+		tensors_set(&ts, "accuracy", text);
+	if (state)
+		aggregate_save(h->rule, &ts);
+	tensors_encode(&ts, b);
+	tensors_release(&ts);
+}
+
+int hub_store_model(struct hub *h, const char *path, struct err *err)
+{
+	struct buf b = BUF_INIT(0);
+	struct file_part part;
+	int rc;
+
+	hub_store_encode(h, h->round, h->accuracy, false, &b);
+	part = (struct file_part){b.p, b.len};
+	rc = file_replace(path, &part, 1, err);
+	buf_release(&b);
+	return rc;
+}
+
+/* --- writing ---------------------------------------------------------------
+ */
+
+static int write_model(struct db *db, const struct buf *b, struct err *err)
+{
+	sqlite3_stmt *s;
+	int rc = db_stmt(db, &s, "INSERT OR REPLACE INTO model VALUES (?, ?)",
+			 err);
+
+	for (size_t at = 0, i = 0; !rc && at < b->len; at += PIECE, i++) {
+		size_t len = b->len - at < PIECE ? b->len - at : PIECE;
+
+		sqlite3_bind_int64(s, 1, (int64_t)i);
+		sqlite3_bind_blob64(s, 2, b->p + at, len, SQLITE_STATIC);
+		rc = db_run(db, s, err);
+	}
+	return rc;
+}
+
+static void bind_real(sqlite3_stmt *s, int at, double v)
+{
+	if (isnan(v))
+		sqlite3_bind_null(s, at);
+	else
+		sqlite3_bind_double(s, at, v);
+}
+
+static int write_round(struct db *db, void *arg, struct err *err)
+{
+	const struct hub_job *j = arg;
+	const struct hub_round *r = &j->row;
+	sqlite3_stmt *s;
+	int rc = db_stmt(db, &s,
+			 "INSERT INTO round VALUES"
+			 " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			 err);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(s, 1, r->round);
+	sqlite3_bind_int64(s, 2, r->activated);
+	sqlite3_bind_int64(s, 3, r->admitted);
+	sqlite3_bind_int64(s, 4, r->refused);
+	sqlite3_bind_text(s, 5, r->missing, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(s, 6, r->examples);
+	bind_real(s, 7, r->loss);
+	bind_real(s, 8, r->accuracy);
+	sqlite3_bind_int64(s, 9, r->bytes_sent);
+	sqlite3_bind_int64(s, 10, r->bytes_received);
+	sqlite3_bind_int64(s, 11, r->began_ms);
+	sqlite3_bind_int64(s, 12, r->ended_ms);
+	rc = db_run(db, s, err);
+	return rc ? rc : write_model(db, &j->file, err);
+}
+
+void hub_store_round(struct hub *h, struct hub_job *j, writer_done_fn *done)
+{
+	struct err err;
+
+	if (writer_post(h->writer, write_round, done, j, &err))
+		done(&err, j);
+}
+
+struct client_row {
+	int64_t id;
+	char instance_id[STR_ID];
+	writer_done_fn *done;
+	void *arg;
+};
+
+static int write_client(struct db *db, void *arg, struct err *err)
+{
+	const struct client_row *r = arg;
+	sqlite3_stmt *s;
+	int rc = db_stmt(db, &s, "INSERT INTO client VALUES (?, ?)", err);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(s, 1, r->id);
+	sqlite3_bind_text(s, 2, r->instance_id, -1, SQLITE_STATIC);
+	return db_run(db, s, err);
+}
+
+static void client_written(const struct err *err, void *arg)
+{
+	struct client_row r = *(struct client_row *)arg;
+
+	free(arg);
+	r.done(err, r.arg);
+}
+
+void hub_store_client(struct hub *h, const struct hub_client *c,
+		      writer_done_fn *done, void *arg)
+{
+	struct client_row *r = mem_zero(1, sizeof(*r));
+	struct err err;
+
+	r->id = c->id;
+	str_copy(r->instance_id, STR_ID, c->instance_id);
+	r->done = done;
+	r->arg = arg;
+	if (writer_post(h->writer, write_client, client_written, r, &err))
+		client_written(&err, r);
+}
+
+/* --- reading ---------------------------------------------------------------
+ */
+
+static int check_server(struct hub *h, struct err *err)
+{
+	sqlite3_stmt *s;
+	bool row;
+	int rc = db_stmt(h->db, &s, "SELECT model, layout FROM server", err);
+
+	if (!rc)
+		rc = db_next(h->db, s, &row, err);
+	if (rc || !row)
+		return rc;
+	if (strcmp((const char *)sqlite3_column_text(s, 1), h->layout) != 0)
+		rc = err_set(err, ERR_FAILED_PRECONDITION,
+			     "%s is of the model \"%s\", not of \"%s\"",
+			     h->opts.db, sqlite3_column_text(s, 0),
+			     h->model->text);
+	db_done(s);
+	return rc;
+}
+
+static int insert_server(struct hub *h, struct err *err)
+{
+	sqlite3_stmt *s;
+	int rc = db_stmt(h->db, &s,
+			 "INSERT OR IGNORE INTO server VALUES (1, ?, ?, ?)",
+			 err);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_text(s, 1, h->model->text, -1, SQLITE_STATIC);
+	sqlite3_bind_text(s, 2, h->layout, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(s, 3, (int64_t)h->opts.seed);
+	return db_run(h->db, s, err);
+}
+
+static int load_clients(struct hub *h, struct err *err)
+{
+	sqlite3_stmt *s;
+	bool row = true;
+	int rc = db_stmt(h->db, &s, "SELECT id, instance_id FROM client", err);
+
+	while (!rc && !(rc = db_next(h->db, s, &row, err)) && row)
+		hub_client_add(h, sqlite3_column_int64(s, 0),
+			       (const char *)sqlite3_column_text(s, 1));
+	return rc;
+}
+
+static int load_round(struct hub *h, struct err *err)
+{
+	sqlite3_stmt *s;
+	bool row;
+	int rc = db_stmt(h->db, &s,
+			 "SELECT round, loss FROM round"
+			 " ORDER BY round DESC LIMIT 1",
+			 err);
+
+	if (!rc)
+		rc = db_next(h->db, s, &row, err);
+	if (rc || !row)
+		return rc;
+	h->round = h->version = sqlite3_column_int64(s, 0);
+	if (sqlite3_column_type(s, 1) != SQLITE_NULL)
+		h->loss = sqlite3_column_double(s, 1);
+	db_done(s);
+	return 0;
+}
+
+static int load_accuracy(struct hub *h, struct err *err)
+{
+	sqlite3_stmt *s;
+	bool row;
+	int rc = db_stmt(h->db, &s,
+			 "SELECT accuracy FROM round WHERE accuracy IS NOT NULL"
+			 " ORDER BY round DESC LIMIT 1",
+			 err);
+
+	if (!rc)
+		rc = db_next(h->db, s, &row, err);
+	if (rc || !row)
+		return rc;
+	h->accuracy = sqlite3_column_double(s, 0);
+	db_done(s);
+	return 0;
+}
+
+static int read_bytes(struct hub *h, struct buf *b, struct err *err)
+{
+	sqlite3_stmt *s;
+	bool row = true;
+	int rc = db_stmt(h->db, &s, "SELECT bytes FROM model ORDER BY piece",
+			 err);
+
+	while (!rc && !(rc = db_next(h->db, s, &row, err)) && row)
+		buf_put(b, sqlite3_column_blob(s, 0),
+			(size_t)sqlite3_column_bytes(s, 0));
+	return rc;
+}
+
+static int load_model(struct hub *h, struct err *err)
+{
+	struct buf b = BUF_INIT(0);
+	struct tensors ts = {0};
+	int rc = read_bytes(h, &b, err);
+
+	if (!rc)
+		rc = tensors_decode(&ts, b.p, b.len, h->opts.db, err);
+	if (!rc)
+		rc = checkpoint_get(&ts, h->model, "", h->opts.db, h->params,
+				    err);
+	if (!rc)
+		rc = aggregate_restore(h->rule, &ts, h->opts.db, err);
+	if (rc) /* not the user's file: ours, and damaged */
+		err->code = ERR_DATA_LOSS;
+	tensors_release(&ts);
+	buf_release(&b);
+	return rc ? (int)err->code : 0;
+}
+
+static int load(struct hub *h, struct err *err)
+{
+	int rc = check_server(h, err) || insert_server(h, err) ||
+		 load_clients(h, err) || load_round(h, err) ||
+		 load_accuracy(h, err);
+
+	if (!rc && h->round) {
+		rc = load_model(h, err);
+		if (!rc)
+			log_info("resumed", "round=%lld", (long long)h->round);
+	} else if (!rc && h->opts.init) {
+		rc = checkpoint_load(h->opts.init, h->model, h->params, err);
+	}
+	return rc ? (int)err->code : 0;
+}
+
+int hub_store_open(struct hub *h, struct err *err)
+{
+	int rc = db_open(&h->db, h->opts.db, DB_SERVER, err);
+
+	if (!rc)
+		rc = schema_apply(h->db, steps, sizeof(steps) / sizeof(*steps),
+				  err);
+	if (!rc)
+		rc = load(h, err);
+	if (!rc)
+		rc = writer_open(&h->writer, h->loop, h->db, JOBS, err);
+	return rc;
+}

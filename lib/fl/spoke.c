@@ -1,0 +1,328 @@
+#include "fl/spoke.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "fl/spoke_impl.h"
+
+enum {
+	JOBS = 2,
+	SET_UP_MS = 10000,
+	ASK_MS = 40000, /* the server holds it for 20 s */
+	LEAVE_MS = 2000,
+	PAUSE_MS = 50,
+	PAUSE_MAX_MS = 2000,
+};
+
+const struct err *spoke_failed(const struct spoke *s)
+{
+	return s->failure.code ? &s->failure : NULL;
+}
+
+static void end(struct spoke *s)
+{
+	if (s->over)
+		return;
+	s->over = true;
+	s->ended(s->ended_arg);
+}
+
+void spoke_fail(struct spoke *s, const struct err *err)
+{
+	if (s->failure.code || s->over)
+		return;
+	s->failure = *err;
+	spoke_leave(s, err->msg);
+}
+
+/* --- set-up ----------------------------------------------------------------
+ */
+
+static void set_up_again(void *arg)
+{
+	spoke_set_up(arg);
+}
+
+static void ask_again(void *arg)
+{
+	spoke_ask(arg);
+}
+
+static int take_training(struct spoke *s, const Gfl__V1__FlTraining *t,
+			 struct err *err)
+{
+	bool ok = t && (t->epochs > 0) != (t->steps > 0) && t->epochs >= 0 &&
+		  t->steps >= 0 && t->epochs <= 1 << 20 && t->batch > 0 &&
+		  t->lr > 0 && isfinite(t->lr) && t->momentum >= 0 &&
+		  t->momentum < 1 && t->weight_decay >= 0 &&
+		  isfinite(t->weight_decay) && t->prox >= 0 &&
+		  isfinite(t->prox) && t->lr_decay >= 0 && t->lr_decay <= 1 &&
+		  t->lr_decay_every >= 0 && t->lr_cosine >= 0;
+
+	if (!ok)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "the server's way of training makes no sense");
+	s->training = *t;
+	return 0;
+}
+
+/* A server that has started again may have another model: not for us. */
+static int take_set_up(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
+		       struct err *err)
+{
+	if (take_training(s, r->training, err))
+		return (int)err->code;
+	if (!str_is_id(r->session) || r->client_id < 1)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "the server gave no id or session");
+	if (!s->learner &&
+	    learner_open(&s->learner, r->model, &s->data, r->seed,
+			 r->seed ^ rand_mix((uint64_t)r->client_id), err))
+		return err_wrap(err, "the server's model");
+	snprintf(s->layout, sizeof(s->layout), "%016" PRIx64,
+		 s->learner->model->layout);
+	if (strcmp(s->layout, r->layout_hash) != 0)
+		return err_set(
+			err, ERR_FAILED_PRECONDITION,
+			"the server has the model \"%s\", we have \"%s\"",
+			r->model, s->learner->model->text);
+	s->id = r->client_id;
+	str_copy(s->session, sizeof(s->session), r->session);
+	return 0;
+}
+
+/* What will be the same when it is asked again. */
+static bool is_final(enum err_code code)
+{
+	return code == ERR_INVALID_ARGUMENT || code == ERR_UNIMPLEMENTED ||
+	       code == ERR_PERMISSION_DENIED || code == ERR_UNAUTHENTICATED ||
+	       code == ERR_RESOURCE_EXHAUSTED;
+}
+
+static void set_up_done(const struct err *err, const ProtobufCMessage *out,
+			void *arg)
+{
+	struct spoke *s = arg;
+	struct err why;
+
+	s->asking = NULL;
+	if (err && !is_final(err->code)) {
+		log_warn("set_up_failed", "server=%s error=%s", s->opts.url,
+			 err->msg);
+		timer_set(&s->again, s->loop, backoff_next(&s->pause, &s->rand),
+			  set_up_again, s);
+		return;
+	}
+	if (err) {
+		why = *err;
+		err_wrap(&why, "set up at %s", s->opts.url);
+		spoke_fail(s, &why);
+		return;
+	}
+	s->pause.now_ms = 0;
+	if (take_set_up(s, (const Gfl__V1__FlSetUpResponse *)out, &why)) {
+		err_wrap(&why, "set up at %s", s->opts.url);
+		spoke_fail(s, &why);
+		return;
+	}
+	log_info("set_up", "server=%s client=%lld model=%s", s->opts.url,
+		 (long long)s->id, s->learner->model->text);
+	server_ready(s->server, true);
+	spoke_ask(s);
+}
+
+void spoke_set_up(struct spoke *s)
+{
+	const struct rpc_opts opts = {.timeout_ms = SET_UP_MS};
+	int64_t examples = (int64_t)s->data.index->n;
+	Gfl__V1__FlSetUpRequest in;
+
+	if (s->asking || s->leaving)
+		return;
+	spoke_task_close(s); /* it was another start's */
+	gfl__v1__fl_set_up_request__init(&in);
+	in.instance_id = (char *)(uintptr_t)history_me(s->history)->instance_id;
+	in.examples = &examples;
+	in.n_examples = 1;
+	in.evaluates = s->data.test != NULL;
+	in.active = s->opts.active;
+	s->asking = client_call(s->client, s->opts.url, RPC_FL_SET_UP, &in.base,
+				&opts, set_up_done, s);
+}
+
+/* --- asking ----------------------------------------------------------------
+ */
+
+static void ask_failed(struct spoke *s, const struct err *err)
+{
+	if (err->code == ERR_NOT_FOUND) {
+		log_info("set_up_anew", "server=%s reason=%s", s->opts.url,
+			 err->msg);
+		spoke_set_up(s);
+		return;
+	}
+	if (!s->pause.now_ms)
+		log_warn("server_away", "server=%s error=%s", s->opts.url,
+			 err->msg);
+	timer_set(&s->again, s->loop, backoff_next(&s->pause, &s->rand),
+		  ask_again, s);
+}
+
+static void told(const struct err *err, const ProtobufCMessage *out, void *arg)
+{
+	const Gfl__V1__FlInstruction *in = (const Gfl__V1__FlInstruction *)out;
+	struct spoke *s = arg;
+
+	s->asking = NULL;
+	if (s->leaving)
+		return;
+	if (err) {
+		ask_failed(s, err);
+		return;
+	}
+	s->pause.now_ms = 0;
+	if (in->code == GFL__V1__FL_CODE__EXIT) {
+		log_info("exit", "server=%s reason=%s", s->opts.url,
+			 in->reason);
+		spoke_leave(s, "told to exit");
+		return;
+	}
+	if (in->code != GFL__V1__FL_CODE__PARAMETER_REQUEST)
+		spoke_begin(s, in);
+	spoke_ask(s);
+}
+
+void spoke_ask(struct spoke *s)
+{
+	const struct rpc_opts opts = {.timeout_ms = ASK_MS};
+	Gfl__V1__FlAwaitRequest in;
+
+	if (s->asking || s->leaving || s->next.id ||
+	    (s->opts.active && s->task.id))
+		return;
+	timer_stop(&s->again);
+	gfl__v1__fl_await_request__init(&in);
+	in.client_id = s->id;
+	in.session = s->session;
+	in.busy = s->task.id;
+	s->asking = client_call(s->client, s->opts.url, RPC_FL_AWAIT, &in.base,
+				&opts, told, s);
+}
+
+/* --- leaving ---------------------------------------------------------------
+ */
+
+static void left(const struct err *err, const ProtobufCMessage *out, void *arg)
+{
+	struct spoke *s = arg;
+
+	(void)out;
+	s->farewell = NULL;
+	if (err)
+		log_info("not_told", "server=%s error=%s", s->opts.url,
+			 err->msg);
+	end(s);
+}
+
+static void end_later(void *arg)
+{
+	end(arg);
+}
+
+void spoke_leave(struct spoke *s, const char *why)
+{
+	const struct rpc_opts opts = {.timeout_ms = LEAVE_MS};
+	Gfl__V1__FlLeaveRequest in;
+
+	if (s->leaving)
+		return;
+	s->leaving = true;
+	if (!s->id) {
+		timer_set(&s->again, s->loop, 0, end_later, s);
+		return;
+	}
+	gfl__v1__fl_leave_request__init(&in);
+	in.client_id = s->id;
+	in.session = s->session;
+	in.reason = (char *)(uintptr_t)why;
+	s->farewell = client_call(s->client, s->opts.url, RPC_FL_LEAVE,
+				  &in.base, &opts, left, s);
+}
+
+void spoke_stop(struct spoke *s)
+{
+	spoke_leave(s, "stopped");
+}
+
+/* --- life ------------------------------------------------------------------
+ */
+
+static void metrics(struct buf *b, void *arg)
+{
+	const struct spoke *s = arg;
+
+	buf_putf(b, "gfl_trainer_updates_total %" PRId64 "\n", s->rounds);
+	buf_putf(b, "gfl_trainer_updates_refused_total %" PRId64 "\n",
+		 s->refused);
+	buf_putf(b, "gfl_trainer_sent_bytes_total %" PRId64 "\n",
+		 s->bytes_sent);
+	buf_putf(b, "gfl_trainer_received_bytes_total %" PRId64 "\n",
+		 s->bytes_received);
+}
+
+static int open_all(struct spoke *s, struct err *err)
+{
+	int rc = history_open(&s->history, s->loop, s->opts.db, err);
+
+	if (!rc)
+		rc = client_open(&s->client, s->loop, s->opts.tls, err);
+	if (!rc)
+		rc = worker_open(&s->worker, s->loop, "learner", JOBS, err);
+	return rc;
+}
+
+int spoke_open(struct spoke **out, struct loop *loop, struct server *server,
+	       const struct learner_data *data, const struct spoke_opts *opts,
+	       loop_fn *ended, void *arg, struct err *err)
+{
+	struct spoke *s = mem_zero(1, sizeof(*s));
+
+	s->loop = loop;
+	s->server = server;
+	s->data = *data;
+	s->opts = *opts;
+	s->ended = ended;
+	s->ended_arg = arg;
+	s->rand.state = rand_id();
+	s->pause = (struct backoff){PAUSE_MS, PAUSE_MAX_MS, 0};
+	s->busy_pause = s->pause;
+	if (open_all(s, err)) {
+		spoke_close(s);
+		return (int)err->code;
+	}
+	server_metrics(server, metrics, s);
+	spoke_set_up(s);
+	*out = s;
+	return 0;
+}
+
+void spoke_close(struct spoke *s)
+{
+	if (!s)
+		return;
+	s->leaving = s->over = true;
+	timer_stop(&s->again);
+	client_cancel(s->asking);
+	client_cancel(s->farewell);
+	spoke_task_close(s);
+	client_close(s->client);
+	if (s->worker)
+		worker_close(s->worker);
+	learner_free(s->learner);
+	history_close(s->history);
+	free(s);
+}

@@ -1,0 +1,37 @@
+/* spoke.h - a trainer as the client of a server (hub.h): it asks what to do,
+ * pulls the model, trains, and sends what came of it.
+ *
+ * A passive one has a request held at the server all the time, so that either
+ * learns at once when the other ends; an active one asks whenever it has
+ * nothing to do. It never gives up: a server that is away is asked again, with
+ * jittered backoff, until it says that all is over. */
+#ifndef FL_SPOKE_H
+#define FL_SPOKE_H
+
+#include <stdbool.h>
+
+#include "base/loop.h"
+#include "fl/learner.h"
+#include "wire/server.h"
+
+struct spoke;
+
+struct spoke_opts {
+	const char *url; /* of the server */
+	const char *db;  /* file of its identity */
+	bool active;
+	struct tls *tls; /* for calls of https, borrowed; or NULL */
+};
+
+/* Open the file and begin to ask. ended(arg) runs once it is over: the server
+ * said so, it was stopped, or spoke_failed(). s is for status and metrics.
+ * Strings, s and data are borrowed until spoke_close(). */
+int spoke_open(struct spoke **out, struct loop *loop, struct server *s,
+	       const struct learner_data *data, const struct spoke_opts *opts,
+	       loop_fn *ended, void *arg, struct err *err) MUST_CHECK;
+const struct err *spoke_failed(const struct spoke *s); /* or NULL */
+
+void spoke_stop(struct spoke *s);  /* tells the server, then ended() */
+void spoke_close(struct spoke *s); /* NULL is nothing; waits for the worker */
+
+#endif

@@ -1,0 +1,83 @@
+/* spoke_impl.h - what the files of spoke.h share. */
+#ifndef FL_SPOKE_IMPL_H
+#define FL_SPOKE_IMPL_H
+
+#include "base/rand.h"
+#include "base/str.h"
+#include "base/timer.h"
+#include "base/worker.h"
+#include "fl/history.h"
+#include "fl/spoke.h"
+#include "proto/server.pb-c.h"
+#include "wire/backoff.h"
+#include "wire/tensor.h"
+
+/* What the server has asked for. */
+struct spoke_task {
+	int64_t id; /* of the activation; 0: nothing */
+	Gfl__V1__FlCode code;
+	int64_t round, version;
+	int32_t *logical;
+	size_t n, at; /* logical[at] is under way */
+};
+
+/* What the worker does: train, and make the update's bytes. */
+struct spoke_work {
+	struct spoke *spoke;
+	struct learner_steps steps;
+	double loss, seconds;
+	int64_t examples;
+	char *base;   /* the model as it came */
+	char *values; /* as it goes */
+	size_t len;
+	uint32_t crc;
+	struct err err; /* code 0: all went well */
+};
+
+struct spoke {
+	struct loop *loop;
+	struct server *server;
+	struct client *client;
+	struct worker *worker;
+	struct history *history;
+	struct learner_data data;
+	struct spoke_opts opts;
+	struct rand rand;
+	struct backoff pause, busy_pause;
+
+	int64_t id; /* 0: not set up yet */
+	char session[STR_ID], layout[17];
+	Gfl__V1__FlTraining training;
+	struct learner *learner;
+
+	struct rpc *asking; /* set-up, or what to do */
+	struct timer again; /* to ask */
+	struct spoke_task task, next;
+	struct tensor_pull *pull;
+	Gfl__V1__FlPullRequest pull_ask;
+	char *base;              /* the model that comes */
+	struct spoke_work *work; /* trained, or at the worker */
+	bool working;            /* the worker has it */
+	struct rpc *sending;
+	struct timer resend;
+
+	int64_t rounds, refused, bytes_sent, bytes_received;
+	double loss;
+	bool leaving, over;
+	struct rpc *farewell;
+	struct err failure; /* code 0: none */
+	loop_fn *ended;
+	void *ended_arg;
+};
+
+/* spoke.c */
+void spoke_fail(struct spoke *s, const struct err *err);
+void spoke_set_up(struct spoke *s);
+void spoke_ask(struct spoke *s); /* what to do, unless that is asked already */
+void spoke_leave(struct spoke *s, const char *why);
+
+/* spoke_task.c */
+void spoke_begin(struct spoke *s, const Gfl__V1__FlInstruction *in);
+void spoke_task_close(struct spoke *s);
+
+#endif

@@ -1,0 +1,311 @@
+/* What the server asked for: the model comes, is trained, and goes back. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/crc.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "fl/floats.h"
+#include "fl/spoke_impl.h"
+
+enum { PULL_MS = 600000, PULL_PATIENCE_MS = 20000, SEND_MS = 120000 };
+
+static void pull(struct spoke *s);
+static void send_update(struct spoke *s);
+
+static void free_task(struct spoke_task *t)
+{
+	free(t->logical);
+	*t = (struct spoke_task){0};
+}
+
+static void free_work(struct spoke_work *w)
+{
+	if (!w)
+		return;
+	free(w->base);
+	free(w->values);
+	free(w);
+}
+
+static void forget_work(struct spoke *s)
+{
+	free_work(s->work);
+	s->work = NULL;
+}
+
+/* --- one task after the other ----------------------------------------------
+ */
+
+static void finish(struct spoke *s)
+{
+	free_task(&s->task);
+	s->task = s->next;
+	s->next = (struct spoke_task){0};
+	if (s->task.id)
+		pull(s);
+	spoke_ask(s);
+}
+
+static void drop(struct spoke *s, const char *why)
+{
+	log_warn("task_dropped", "round=%lld reason=%s",
+		 (long long)s->task.round, why);
+	finish(s);
+}
+
+void spoke_begin(struct spoke *s, const Gfl__V1__FlInstruction *in)
+{
+	bool busy = s->task.id;
+	struct spoke_task *t = busy ? &s->next : &s->task;
+
+	if (in->activation == s->task.id || in->activation == s->next.id)
+		return; /* told once more */
+	free_task(t);
+	*t = (struct spoke_task){
+		.id = in->activation,
+		.code = in->code,
+		.round = in->round,
+		.version = in->version,
+		.logical = mem_dup(in->logical,
+				   in->n_logical * sizeof(*in->logical)),
+		.n = in->n_logical,
+	};
+	if (!busy)
+		pull(s);
+}
+
+/* --- the model comes -------------------------------------------------------
+ */
+
+static int pull_begin(const struct tensor_info *info, void *arg,
+		      struct err *err)
+{
+	struct spoke *s = arg;
+
+	if (strcmp(info->dtype, "F32") != 0 ||
+	    info->size != s->learner->model->len * 4 ||
+	    strcmp(info->layout, s->layout) != 0)
+		return err_set(err, ERR_DATA_LOSS, "a model that does not fit");
+	if (!s->base)
+		s->base = mem_zero(s->learner->model->len, 4);
+	s->task.version = info->version;
+	return 0;
+}
+
+static int pull_bytes(uint64_t offset, const void *p, size_t len, void *arg,
+		      struct err *err)
+{
+	struct spoke *s = arg;
+
+	(void)err;
+	memcpy(s->base + offset, p, len);
+	return 0;
+}
+
+static const ProtobufCMessage *pull_ask(uint64_t offset, const char *sha256,
+					void *arg)
+{
+	struct spoke *s = arg;
+	Gfl__V1__FlPullRequest *in = &s->pull_ask;
+
+	gfl__v1__fl_pull_request__init(in);
+	in->client_id = s->id;
+	in->session = s->session;
+	in->version = s->task.version;
+	in->offset = offset;
+	in->sha256 = (char *)(uintptr_t)sha256;
+	return &in->base;
+}
+
+/* --- training --------------------------------------------------------------
+ */
+
+/* On the worker's thread. Each round begins without momentum. */
+static void train(void *arg)
+{
+	struct spoke_work *w = arg;
+	struct learner *l = w->spoke->learner;
+	int64_t from = clock_us();
+
+	floats_unpack(l->params, w->base, l->model->len);
+	if (l->velocity)
+		memset(l->velocity, 0, l->model->n * sizeof(*l->velocity));
+	if (learner_train(l, &w->steps, &w->loss, &w->err))
+		return;
+	w->len = l->model->len * 4;
+	w->values = mem_zero(l->model->len, 4);
+	floats_pack(w->values, l->params, l->model->len);
+	w->crc = crc32c_of(0, w->values, w->len);
+	w->seconds = (double)(clock_us() - from) / 1e6;
+	w->err.code = ERR_OK;
+}
+
+static void trained(void *arg)
+{
+	struct spoke_work *w = arg;
+	struct spoke *s = w->spoke;
+	struct err err = w->err;
+
+	s->working = false;
+	if (s->work != w) { /* the task is no more */
+		free_work(w);
+	} else if (err.code) {
+		forget_work(s);
+		spoke_fail(s, &err);
+	} else {
+		send_update(s);
+	}
+}
+
+static struct learner_steps steps_of(const struct spoke *s)
+{
+	const Gfl__V1__FlTraining *t = &s->training;
+	int64_t n = (int64_t)s->data.index->n;
+	int64_t batches = (n + t->batch - 1) / t->batch;
+
+	return (struct learner_steps){
+		.steps = t->epochs ? t->epochs * batches : t->steps,
+		.batch = t->batch,
+		.lr = t->lr,
+		.momentum = t->momentum,
+		.weight_decay = t->weight_decay,
+		.prox = t->prox,
+		.nesterov = t->nesterov,
+		.schedule = {t->lr_decay, t->lr_decay_every, t->lr_cosine},
+		.round = s->task.round - 1,
+	};
+}
+
+static int64_t examples_of(const struct spoke *s, const struct learner_steps *l)
+{
+	int64_t n = (int64_t)s->data.index->n;
+
+	return l->steps * l->batch < n ? l->steps * l->batch : n;
+}
+
+static void begin_training(struct spoke *s)
+{
+	struct spoke_work *w = mem_zero(1, sizeof(*w));
+
+	w->spoke = s;
+	w->base = s->base;
+	s->base = NULL;
+	w->steps = steps_of(s);
+	w->examples = examples_of(s, &w->steps);
+	s->work = w;
+	s->working = true;
+	if (worker_submit(s->worker, train, trained, w, &w->err))
+		trained(w);
+}
+
+static void pulled(const struct err *err, void *arg)
+{
+	struct spoke *s = arg;
+
+	s->pull = NULL;
+	if (err) {
+		drop(s, err->msg);
+		return;
+	}
+	s->bytes_received += (int64_t)s->learner->model->len * 4;
+	begin_training(s);
+}
+
+static void pull(struct spoke *s)
+{
+	static const struct tensor_sink sink = {pull_begin, pull_bytes};
+	const struct rpc_opts opts = {.timeout_ms = PULL_MS,
+				      .try_ms = PULL_PATIENCE_MS};
+
+	s->pull = tensor_pull(s->client, s->opts.url,
+			      &rpc_methods[RPC_FL_PULL_MODEL], &opts, pull_ask,
+			      &sink, pulled, s);
+}
+
+/* --- and goes back ---------------------------------------------------------
+ */
+
+static void resend(void *arg)
+{
+	send_update(arg);
+}
+
+static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
+{
+	struct spoke *s = arg;
+	struct spoke_work *w = s->work;
+
+	(void)out;
+	s->sending = NULL;
+	if (err && (err->code == ERR_RESOURCE_EXHAUSTED ||
+		    err->code == ERR_DATA_LOSS)) {
+		timer_set(&s->resend, s->loop,
+			  backoff_next(&s->busy_pause, &s->rand), resend, s);
+		return;
+	}
+	s->busy_pause.now_ms = 0;
+	if (err) {
+		s->refused++;
+		forget_work(s);
+		drop(s, err->msg);
+		return;
+	}
+	s->rounds++;
+	s->loss = w->loss;
+	s->bytes_sent += (int64_t)w->len;
+	log_info("sent", "round=%lld loss=%.6f seconds=%.3f bytes=%zu",
+		 (long long)s->task.round, w->loss, w->seconds, w->len);
+	forget_work(s);
+	finish(s);
+}
+
+static void send_update(struct spoke *s)
+{
+	const struct rpc_opts opts = {.timeout_ms = SEND_MS, .retry = true};
+	const struct spoke_work *w = s->work;
+	Gfl__V1__FlUpdateRequest in;
+
+	if (s->leaving)
+		return;
+	gfl__v1__fl_update_request__init(&in);
+	in.code = GFL__V1__FL_CODE__PARAMETER_UPDATE;
+	in.client_id = s->id;
+	in.session = s->session;
+	in.activation = s->task.id;
+	in.logical = s->task.n ? s->task.logical[s->task.at] : 0;
+	in.round = s->task.round;
+	in.base_version = s->task.version;
+	in.layout_hash = s->layout;
+	in.parameters = s->learner->model->len;
+	in.dtype = s->training.dtype;
+	in.examples = w->examples;
+	in.steps = w->steps.steps;
+	in.loss = w->loss;
+	in.crc32c = w->crc;
+	in.values.data = (uint8_t *)w->values;
+	in.values.len = w->len;
+	in.seconds = w->seconds;
+	s->sending = client_call(s->client, s->opts.url, RPC_FL_UPDATE,
+				 &in.base, &opts, sent, s);
+}
+
+/* The worker frees what it still has when it is done. */
+void spoke_task_close(struct spoke *s)
+{
+	tensor_pull_cancel(s->pull);
+	s->pull = NULL;
+	client_cancel(s->sending);
+	s->sending = NULL;
+	timer_stop(&s->resend);
+	if (s->working)
+		s->work = NULL;
+	forget_work(s);
+	free_task(&s->task);
+	free_task(&s->next);
+	free(s->base);
+	s->base = NULL;
+}
