@@ -39,7 +39,8 @@ static const struct opt info_opts[] = {
 	OPT_END};
 
 static const struct opt average_opts[] = {
-	OPT_FILE(0, "out", struct config, file, NULL, "the file to write",
+	OPT_FILE(0, "out", struct config, file, NULL,
+		 "the file to write: .npz, .npy, else safetensors",
 		 .required = true),
 	OPT_END};
 
@@ -108,9 +109,9 @@ static const struct prog prog = {
 		"write them. info prints a line for each tensor, diff one for "
 		"each tensor of either file, eval one for each file. sparsify "
 		"prints how many values there are and were kept, and their "
-		"l2 norm beside that of all. convert takes and writes .npz, "
-		"an array for each tensor, and .npy, one vector of all "
-		"values. A model "
+		"l2 norm beside that of all. average and convert also take "
+		"and write .npz, an array for each tensor, and .npy, one "
+		"vector of all values. A model "
 		"is a preset (softmax, mlp, cnn, cifar10flnet, resnet20) or a "
 		"text of layers such as \"conv 32 5 pad 2; relu; maxpool 2; "
 		"dense 10\"; the layers are dense UNITS, conv CHANNELS "
@@ -210,7 +211,7 @@ static int run_average(struct config *cfg, char **paths, int n, struct err *err)
 		rc = average_add_file(&mean, paths[i], err);
 	if (!rc) {
 		average_get(mean, &ts);
-		rc = tensors_write(&ts, cfg->file, err);
+		rc = convert_write(&ts, cfg->file, err);
 		tensors_release(&ts);
 	}
 	average_free(mean);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "nn/convert.h"
 
 struct average {
 	struct tensors first; /* names and shapes */
@@ -101,7 +102,7 @@ int average_add_file(struct average **mean, const char *path, struct err *err)
 	struct tensors ts;
 	int rc;
 
-	if (tensors_read(&ts, path, err))
+	if (convert_read(&ts, path, NULL, err))
 		return (int)err->code;
 	rc = *mean ? average_add(*mean, &ts, path, err)
 		   : average_new(mean, &ts, path, err);

@@ -19,7 +19,7 @@ void average_free(struct average *a);
 int average_add(struct average *a, const struct tensors *ts, const char *what,
 		struct err *err) MUST_CHECK;
 
-/* Add the model file at path to *mean, which the first one makes: NULL before.
+/* Add the model file at path (convert.h) to *mean, which the first one makes: NULL before.
  * On failure *mean stays as it was. */
 int average_add_file(struct average **mean, const char *path,
 		     struct err *err) MUST_CHECK;

@@ -124,6 +124,11 @@ try() {
 		awk '{ d = $1 - $2; if (!$1 || d * d > 1e-10) exit 1 }'
 	[ "$(gfl-model info mean.st --meta -F key,value)" = \
 		$'model\tinput 4 1 1; dense 4\naveraged\t2' ]
+	# and so are arrays of numpy
+	gfl-model convert 1.st --out 1.npz
+	gfl-model average 1.npz 2.st --out mean.npz
+	gfl-model convert mean.npz --out same.st
+	gfl-model diff mean.st same.st
 }
 
 @test "gfl-model eval scores models on a data set" {
