@@ -8,24 +8,29 @@
  * fedavg      x += lr D (McMahan et al. 2017, arXiv 1602.05629, algorithm 1)
  * fedprox     the same; the clients hold themselves near x (Li et al. 2020,
  *             arXiv 1812.06127, algorithm 2), which is struct sgd's prox
- * fedavgm     m = beta1 m + D, x += lr m (Hsu et al. 2019, arXiv
- * 1909.06335, 4.3) fedadagrad  m = beta1 m + (1 - beta1) D, v += D^2 fedyogi
- * ... v -= (1 - beta2) D^2 sign(v - D^2) fedadam     ... v = beta2 v + (1 -
- * beta2) D^2 all three: x += lr m / (sqrt(v) + tau), v = tau^2 at first (Reddi
- * et al. 2021, arXiv 2003.00295, algorithm 2) fednova     x += lr T E: E is the
- * mean by w of d / a, T that of a, and a how far the client's steps reach, see
- * correction_reach() (Wang et al. 2020, arXiv 2007.07481, equation 7) qfedavg
- * x += sum of L F^q d / sum of (q F^(q-1) L^2 |d|^2 + L F^q): L is 1 / the
- * clients' rate, F a client's loss with x (Li et al. 2020, arXiv 1905.10497,
- * algorithm 2) scaffold    x += lr / n sum of d, c += 1/N sum of the clients'
- * changes of their c (Karimireddy et al. 2020, arXiv 1910.06378, algorithm 1)
+ * fedavgm     m = beta1 m + D, x += lr m (Hsu et al. 2019, arXiv 1909.06335,
+ *             section 4.3)
+ * fedadagrad  m = beta1 m + (1 - beta1) D, v += D^2
+ * fedyogi     the same m, v -= (1 - beta2) D^2 sign(v - D^2)
+ * fedadam     the same m, v = beta2 v + (1 - beta2) D^2; all three:
+ *             x += lr m / (sqrt(v) + tau), v = tau^2 at first (Reddi et al.
+ *             2021, arXiv 2003.00295, algorithm 2)
+ * fednova     x += lr T E: E is the mean by w of d / a, T that of a, and a how
+ *             far the client's steps reach, see correction_reach() (Wang et
+ *             al. 2020, arXiv 2007.07481, equation 7)
+ * qfedavg     x += sum of L F^q d / sum of (q F^(q-1) L^2 |d|^2 + L F^q): L is
+ *             1 / the clients' rate, F a client's loss with x (Li et al. 2020,
+ *             arXiv 1905.10497, algorithm 2)
+ * scaffold    x += lr / n sum of d, c += 1/N sum of the clients' changes of
+ *             their c (Karimireddy et al. 2020, arXiv 1910.06378, algorithm 1)
  * feddyn      h -= dyn / N sum of d, x += 1/n sum of d - h / dyn (Acar et al.
  *             2021, arXiv 2111.04263, algorithm 1)
  * fedasync    x += lr mix s d, s the weight of its staleness, d the difference
- *             to x as it is now; n = 1 (Xie et al. 2019, arXiv 1903.03934, alg.
- * 1) fedbuff     x += lr / buffer sum of s d, d the difference to the model
- * that the client was sent; n = buffer (Nguyen et al. 2022, arXiv 2106.06639,
- * algorithm 1)
+ *             to x as it is now; n = 1 (Xie et al. 2019, arXiv 1903.03934,
+ *             algorithm 1)
+ * fedbuff     x += lr / buffer sum of s d, d the difference to the model that
+ *             the client was sent; n = buffer (Nguyen et al. 2022, arXiv
+ *             2106.06639, algorithm 1)
  *
  * These need a few times the model's memory, whatever n. The following hold all
  * updates until the end, so they have a limit; weights are of no meaning to
@@ -60,12 +65,11 @@ struct aggregate; /* a rule, its round, and its state between rounds */
 /* What a rule needs of an update besides its values and weight, and what of the
  * clients (correction.h). */
 enum aggregate_needs {
-	AGGREGATE_STEPS = 1 << 0, /* steps */
-	AGGREGATE_LOSS = 1 << 1,  /* loss */
-	AGGREGATE_CONTROL = 1
-			    << 2, /* control: the clients do SCAFFOLD's part */
-	AGGREGATE_DYN = 1 << 3,   /* the clients do FedDyn's part */
-	AGGREGATE_PROX = 1 << 4,  /* the clients' steps have prox */
+	AGGREGATE_STEPS = 1 << 0,     /* steps */
+	AGGREGATE_LOSS = 1 << 1,      /* loss */
+	AGGREGATE_CONTROL = 1 << 2,   /* control: clients do SCAFFOLD's part */
+	AGGREGATE_DYN = 1 << 3,       /* clients do FedDyn's part */
+	AGGREGATE_PROX = 1 << 4,      /* clients' steps have prox */
 	AGGREGATE_STALENESS = 1 << 5, /* staleness: there are no rounds */
 	AGGREGATE_DELTA = 1 << 6,     /* delta, of whatever is stale */
 };
@@ -92,8 +96,7 @@ struct aggregate_opts {
 	size_t bytes_max; /* that held updates may take; 0: 1 GiB */
 
 	double clip;       /* 0: none */
-	double norm_max;   /* an update of a greater l2 norm is refused; 0: none
-			    */
+	double norm_max;   /* an update of a greater norm is refused; 0: none */
 	double weight_max; /* and one of more weight; 0: none */
 };
 
