@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/opt.h"
+#include "fl/clients.h"
 #include "fl/spoke.h"
-#include "fl/trainer.h"
 #include "nn/threads.h"
 #include "wire/tls.h"
 
@@ -14,9 +14,8 @@ struct config {
 	struct daemon_opts daemon;
 	struct opt_list nodes, gateways;
 	const char *data, *label, *index, *test, *model_out;
-	int classes, threads;
-	int64_t trainer_id, eval_every, checkpoint_rounds,
-		checkpoint_ms;
+	int classes, threads, clients;
+	int64_t trainer_id, eval_every, checkpoint_rounds, checkpoint_ms;
 	bool no_runs;
 	struct opt_list server;
 	bool active, passive;
@@ -34,14 +33,18 @@ static const struct opt opts[] = {
 	OPT_STRING(0, "label", struct config, label, "NAME", NULL,
 		   "column of labels of a .csv (name, or number from 1), or "
 		   "file of labels of a .npy"),
+	OPT_INT(0, "clients", struct config, clients, "N", "1", 1, CLIENTS_MAX,
+		"host so many logical clients: each is a trainer of its own "
+		"to the cluster"),
 	OPT_FILE(0, "index", struct config, index, NULL,
-		 "only on the examples of this index file (see gfl-data)"),
+		 "only on the examples of this index file (see gfl-data); with "
+		 "--clients a list of files, or a name with %d for 1 to N"),
 	OPT_FILE(0, "test", struct config, test, NULL,
 		 "evaluate on this, a file or a folder likewise"),
 	OPT_INT(0, "classes", struct config, classes, "N", "10", 0, 256,
 		"refuse labels from this on; 0 takes whatever comes"),
 	OPT_INT(0, "threads", struct config, threads, "N", "1", 1, THREADS_MAX,
-		"compute on so many threads"),
+		"compute on so many threads, which clients share"),
 	OPT_INT64(0, "eval-every", struct config, eval_every, "ROUNDS", "20", 1,
 		  INT64_MAX, "evaluate so often, unless the run says"),
 	OPT_INT64(0, "checkpoint-every", struct config, checkpoint_rounds,
@@ -52,9 +55,12 @@ static const struct opt opts[] = {
 		    "10", "a crash loses at most so much training", .min = 1,
 		    .max = 86400000),
 	OPT_FILE(0, "model-out", struct config, model_out, NULL,
-		 "write the last model here, not beside the database"),
+		 "write the last model here, not beside the database; with "
+		 "--clients as --index"),
 	OPT_INT64(0, "trainer-id", struct config, trainer_id, "N", "0", 0,
-		  1 << 30, "the id to ask for; 0 takes what is given"),
+		  1 << 30,
+		  "the id to ask for, and those that follow for further "
+		  "clients; 0 takes what is given"),
 	OPT_BOOL(0, "no-runs", struct config, no_runs,
 		 "attach, but take part in no training run"),
 	OPT_URLS(0, "server", struct config, server, NULL,
@@ -80,7 +86,10 @@ static const struct prog prog = {
 		 "knows, or that a gateway of -g tells; when it is killed and "
 		 "started again with the same "
 		 "--db it goes on from its last checkpoint, beside that file. "
-		 "The last model of a run is written there too.",
+		 "The last model of a run is written there too. With --clients "
+		 "it is N trainers, which share its data, address and threads; "
+		 "the files of each have its number before their last dot, and "
+		 "keep its id.",
 	.example = "gfl-trainer --node http://127.0.0.1:8901 --data "
 		   "/usr/share/datasets/fashion-mnist --test "
 		   "/usr/share/datasets/fashion-mnist --index part-1.idx --db "
@@ -96,8 +105,9 @@ struct app {
 	struct tls *tls;
 	struct server *server;
 	struct data *train, *test;
-	struct index index;
-	struct trainer *trainer; /* or */
+	struct index *indexes; /* of each client */
+	int nclients;
+	struct clients *clients; /* or */
 	struct spoke *spoke;
 };
 
@@ -114,7 +124,7 @@ static void on_stop(void *arg)
 	if (app->spoke)
 		spoke_stop(app->spoke);
 	else
-		trainer_stop(app->trainer, on_end, app);
+		clients_stop(app->clients, on_end, app);
 }
 
 static void on_hangup(void *arg)
@@ -130,19 +140,20 @@ static int open_data(struct app *app, const struct config *cfg, struct err *err)
 	how.part = "test";
 	if (!rc && cfg->test)
 		rc = data_open_as(&app->test, cfg->test, &how, err);
-	if (rc)
-		return rc;
-	if (cfg->index)
-		return index_read(&app->index, cfg->index, app->train->count,
-				  err);
-	index_all(&app->index, app->train->count);
-	return 0;
+	if (!rc && clients_indexes(&app->indexes, cfg->index, cfg->clients,
+				   app->train->count, err))
+		return err_wrap(err, "--index");
+	app->nclients = rc ? 0 : cfg->clients;
+	return rc;
 }
 
-static int open_spoke(struct app *app, const struct config *cfg,
-		      const struct learner_data *data, const char *db,
+static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 		      struct err *err)
 {
+	const struct learner_data data = {.train = app->train,
+					  .index = &app->indexes[0],
+					  .test = app->test,
+					  .threads = cfg->threads};
 	const struct spoke_opts how = {
 		.url = cfg->server.at[0],
 		.db = db,
@@ -150,34 +161,38 @@ static int open_spoke(struct app *app, const struct config *cfg,
 		.tls = app->tls,
 	};
 
-	return spoke_open(&app->spoke, app->loop, app->server, data, &how,
+	return spoke_open(&app->spoke, app->loop, app->server, &data, &how,
 			  on_end, app, err);
 }
 
-static int open_trainer(struct app *app, const struct config *cfg,
+static int open_clients(struct app *app, const struct config *cfg,
 			const char *db, struct err *err)
 {
-	const struct learner_data data = {app->train, &app->index, app->test,
-					  cfg->threads};
-	const struct trainer_opts how = {
-		.nodes = cfg->nodes.at,
-		.nnodes = cfg->nodes.n,
-		.gateways = &cfg->gateways,
-		.trainer_id = cfg->trainer_id,
-		.no_runs = cfg->no_runs,
-		.eval_every = cfg->eval_every,
-		.checkpoint_rounds = cfg->checkpoint_rounds,
-		.checkpoint_ms = cfg->checkpoint_ms,
-		.model_out = cfg->model_out,
-		.url = server_url(app->server),
-		.db = db,
+	const struct learner_data data = {.train = app->train,
+					  .test = app->test};
+	const struct clients_opts how = {
+		.each =
+			{
+				.nodes = cfg->nodes.at,
+				.nnodes = cfg->nodes.n,
+				.gateways = &cfg->gateways,
+				.trainer_id = cfg->trainer_id,
+				.no_runs = cfg->no_runs,
+				.eval_every = cfg->eval_every,
+				.checkpoint_rounds = cfg->checkpoint_rounds,
+				.checkpoint_ms = cfg->checkpoint_ms,
+				.model_out = cfg->model_out,
+				.db = db,
+			},
+		.n = cfg->clients,
+		.threads = cfg->threads,
 		.tls = app->tls,
 	};
 
 	if (cfg->server.n)
-		return open_spoke(app, cfg, &data, db, err);
-	return trainer_open(&app->trainer, app->loop, app->server, &data, &how,
-			    on_end, app, err);
+		return open_spoke(app, cfg, db, err);
+	return clients_open(&app->clients, app->loop, app->server, &data,
+			    app->indexes, &how, on_end, app, err);
 }
 
 static int open_all(struct app *app, const struct config *cfg, const char *db,
@@ -199,7 +214,7 @@ static int open_all(struct app *app, const struct config *cfg, const char *db,
 	serve.tls = app->tls;
 	rc = rc || open_data(app, cfg, err) || loop_open(&app->loop, err) ||
 	     server_open(&app->server, app->loop, &serve, err) ||
-	     open_trainer(app, cfg, db, err);
+	     open_clients(app, cfg, db, err);
 	free(listen);
 	return rc ? (int)err->code : 0;
 }
@@ -211,12 +226,14 @@ static void close_all(struct app *app)
 		server_ready(app->server, false);
 		server_close(app->server, 1000);
 	}
-	trainer_close(app->trainer);
+	clients_close(app->clients);
 	spoke_close(app->spoke);
 	if (app->loop)
 		loop_close(app->loop);
 	tls_close(app->tls);
-	index_release(&app->index);
+	for (int i = 0; i < app->nclients; i++)
+		index_release(&app->indexes[i]);
+	free(app->indexes);
 	data_close(app->test);
 	data_close(app->train);
 }
@@ -224,7 +241,16 @@ static void close_all(struct app *app)
 static const struct err *failure_of(const struct app *app)
 {
 	return app->spoke ? spoke_failed(app->spoke)
-			  : trainer_failed(app->trainer);
+			  : clients_failed(app->clients);
+}
+
+static size_t examples(const struct app *app)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < app->nclients; i++)
+		n += app->indexes[i].n;
+	return n;
 }
 
 static int serve(struct app *app, struct err *err)
@@ -232,8 +258,8 @@ static int serve(struct app *app, struct err *err)
 	loop_signals(app->loop, on_stop, on_hangup, app);
 	if (daemon_ready(&app->daemon, server_port(app->server), err))
 		return (int)err->code;
-	log_info("serving", "url=%s examples=%zu", server_url(app->server),
-		 app->index.n);
+	log_info("serving", "url=%s clients=%d examples=%zu",
+		 server_url(app->server), app->nclients, examples(app));
 	loop_run(app->loop);
 	if (!failure_of(app))
 		return 0;
@@ -252,6 +278,10 @@ static int check(const struct config *cfg, struct err *err)
 	if (server && (cfg->nodes.n || cfg->gateways.n))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--server goes with neither --node nor -g");
+	if (server && cfg->clients > 1)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--server takes one client; start another "
+			       "program for another");
 	if (cfg->server.n > 1 || (cfg->active && cfg->passive) ||
 	    (!server && (cfg->active || cfg->passive)))
 		return err_set(err, ERR_INVALID_ARGUMENT, "%s",

@@ -6,8 +6,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { JOBS = 2 };
-
 const struct err *trainer_failed(const struct trainer *t)
 {
 	return t->failure.code ? &t->failure : NULL;
@@ -18,7 +16,17 @@ void trainer_fail(struct trainer *t, const struct err *err)
 	if (t->failure.code)
 		return;
 	t->failure = *err;
-	t->failed(t->failed_arg);
+	t->host.failed(t->host.arg);
+}
+
+int64_t trainer_id(const struct trainer *t)
+{
+	return t->id;
+}
+
+const char *trainer_cluster(const struct trainer *t)
+{
+	return history_me(t->history)->cluster_id;
 }
 
 const struct state *trainer_state(const struct trainer *t)
@@ -37,10 +45,10 @@ static void attached(int64_t id, const char *cluster_id, const char *node_url,
 		t->id = id;
 		trainer_talk_open(&t->talk, t, &trainer_peers,
 				  exchange_new(id));
-		server_ready(t->server, true);
 	}
 	history_attached(t->history, id, cluster_id);
 	history_node(t->history, node_url);
+	t->host.attached(t->host.arg);
 }
 
 static void changed(unsigned what, void *arg)
@@ -97,7 +105,7 @@ static int open_link(struct trainer *t, struct err *err)
 	struct link_opts opts = {
 		.nodes = (const char *const *)u.at,
 		.gateways = t->opts.gateways,
-		.url = t->opts.url,
+		.url = t->host.url,
 		.instance_id = me->instance_id,
 		.cluster_id = me->cluster_id,
 		.trainer_id = t->opts.trainer_id ? t->opts.trainer_id
@@ -132,33 +140,25 @@ static int open_all(struct trainer *t, struct err *err)
 			       "%s is of trainer %lld, not of %lld", t->opts.db,
 			       (long long)me->trainer_id,
 			       (long long)t->opts.trainer_id);
-	rc = client_open(&t->client, t->loop, t->opts.tls, err);
-	if (!rc)
-		rc = worker_open(&t->worker, t->loop, "learner", JOBS, err);
-	return rc ? rc : open_link(t, err);
+	return open_link(t, err);
 }
 
-int trainer_open(struct trainer **out, struct loop *loop, struct server *s,
+int trainer_open(struct trainer **out, const struct trainer_host *host,
 		 const struct learner_data *data,
-		 const struct trainer_opts *opts, loop_fn *failed, void *arg,
-		 struct err *err)
+		 const struct trainer_opts *opts, struct err *err)
 {
 	struct trainer *t = mem_zero(1, sizeof(*t));
 
-	t->loop = loop;
-	t->server = s;
+	t->host = *host;
+	t->loop = host->loop;
+	t->client = host->client;
 	t->data = *data;
 	t->opts = *opts;
-	t->failed = failed;
-	t->failed_arg = arg;
 	if (open_all(t, err)) {
-		trainer_close(t);
+		trainer_quiet(t);
+		trainer_free(t);
 		return (int)err->code;
 	}
-	trainer_serve_exchange(t);
-	trainer_serve_probe(t);
-	trainer_serve_pull(t);
-	trainer_serve_reads(t);
 	*out = t;
 	return 0;
 }
@@ -172,10 +172,11 @@ void trainer_stop(struct trainer *t, loop_fn *done, void *arg)
 	trainer_halt(t);
 }
 
-void trainer_close(struct trainer *t)
+void trainer_quiet(struct trainer *t)
 {
 	if (!t)
 		return;
+	t->quiet = true;
 	timer_stop(&t->again);
 	link_close(t->link);
 	t->link = NULL;
@@ -183,9 +184,12 @@ void trainer_close(struct trainer *t)
 	trainer_pull_close(t);
 	trainer_forget_calls(t);
 	trainer_bridge_close(t);
-	client_close(t->client);
-	if (t->worker)
-		worker_close(t->worker);
+}
+
+void trainer_free(struct trainer *t)
+{
+	if (!t)
+		return;
 	exchange_free(t->talk.exchange);
 	learner_free(t->run.learner);
 	free(t->run.shared);

@@ -16,6 +16,17 @@
 
 struct trainer;
 
+/* What trainers of one process share; borrowed until trainer_free(). */
+struct trainer_host {
+	struct loop *loop;
+	struct client *client;
+	struct worker *worker;
+	const char *url; /* where peers find us */
+	loop_fn *attached;
+	loop_fn *failed; /* it cannot go on: trainer_failed() says why */
+	void *arg;
+};
+
 struct trainer_opts {
 	const char *const *nodes; /* URLs to attach to */
 	size_t nnodes;
@@ -27,24 +38,37 @@ struct trainer_opts {
 				      any number, in checkpoint_ms */
 	int64_t checkpoint_ms;
 	const char *model_out; /* NULL: beside db */
-	const char *url;       /* where peers find us */
 	const char *db;        /* file of history and identity */
 	struct tls *tls;       /* for calls of https, borrowed; or NULL */
 };
 
-/* Open the file and begin to attach; serves on s. failed(arg) runs when it
- * cannot go on: trainer_failed() says why. Strings, s and data are borrowed
- * until trainer_close(). */
-int trainer_open(struct trainer **out, struct loop *loop, struct server *s,
+/* Open the file and begin to attach. Strings and data are borrowed until
+ * trainer_free(). */
+int trainer_open(struct trainer **out, const struct trainer_host *host,
 		 const struct learner_data *data,
-		 const struct trainer_opts *opts, loop_fn *failed, void *arg,
-		 struct err *err) MUST_CHECK;
+		 const struct trainer_opts *opts, struct err *err) MUST_CHECK;
 const struct err *trainer_failed(const struct trainer *t); /* or NULL */
+int64_t trainer_id(const struct trainer *t); /* 0: never attached so far */
 
 /* Finish the step under way, save, leave the cluster, then call done(arg). */
 void trainer_stop(struct trainer *t, loop_fn *done, void *arg);
 
-/* NULL is nothing. Waits for the worker. */
-void trainer_close(struct trainer *t);
+/* The end, in two steps. From trainer_quiet() on it calls nobody and answers
+ * nobody; once the worker has finished its jobs as well, trainer_free(). NULL
+ * is nothing. */
+void trainer_quiet(struct trainer *t);
+void trainer_free(struct trainer *t);
+
+/* Handlers of TrainerService, for a server; arg is the trainer. */
+server_fn trainer_on_exchange, trainer_on_pull, trainer_on_probe,
+	trainer_on_status, trainer_on_history;
+
+/* Whether a request is for t that names a cluster which is not t's own: then t
+ * exchanges for it with others of that one. */
+bool trainer_bridges(const struct trainer *t, const char *cluster_id);
+const char *trainer_cluster(const struct trainer *t);
+
+/* The metrics of all of them, one after the other. */
+void trainer_metrics(struct trainer *const *all, int n, struct buf *text);
 
 #endif

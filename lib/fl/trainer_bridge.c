@@ -230,6 +230,12 @@ void trainer_bridge_status(const struct trainer *t, Gfl__V1__TrainerStatus *out)
 
 /* --- for others ----------------------------------------------------------- */
 
+bool trainer_bridges(const struct trainer *t, const char *cluster_id)
+{
+	return t->bridge.talk.exchange &&
+	       !strcmp(t->bridge.upper_id, cluster_id);
+}
+
 struct talk *trainer_bridge_of(struct trainer *t,
 			       const Gfl__V1__ExchangeRequest *r,
 			       struct err *err)

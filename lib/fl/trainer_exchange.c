@@ -16,9 +16,9 @@ static struct asked *find_asked(struct trainer *t, uint64_t token)
 {
 	struct asked *a;
 
-	DL_FOREACH(t->asked, a)
-	if (a->token == token)
-		return a;
+	DL_FOREACH (t->asked, a)
+		if (a->token == token)
+			return a;
 	return NULL;
 }
 
@@ -170,8 +170,8 @@ static void note_request(struct trainer *t, struct call *call,
 	note_round(t, r);
 }
 
-static void serve_exchange(struct call *call, const ProtobufCMessage *in,
-			   void *arg)
+void trainer_on_exchange(struct call *call, const ProtobufCMessage *in,
+			 void *arg)
 {
 	struct err err;
 	const Gfl__V1__ExchangeRequest *r =
@@ -185,11 +185,6 @@ static void serve_exchange(struct call *call, const ProtobufCMessage *in,
 	}
 	note_request(t, call, r);
 	take_request(t, c, call, r);
-}
-
-void trainer_serve_exchange(struct trainer *t)
-{
-	server_handle(t->server, RPC_TRAINER_EXCHANGE, serve_exchange, t);
 }
 
 void trainer_forget_calls(struct trainer *t)

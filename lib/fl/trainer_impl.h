@@ -35,6 +35,7 @@ struct work {
 	char *save_to, *model_to; /* owned */
 	double loss, accuracy, seconds;
 	struct err err; /* code 0: all went well */
+	worker_fn *done;
 };
 
 /* The run that this trainer takes part in. */
@@ -137,10 +138,9 @@ struct seen_peer {
 };
 
 struct trainer {
-	struct loop *loop;
-	struct server *server;
+	struct trainer_host host;
+	struct loop *loop; /* of the host, as client */
 	struct client *client;
-	struct worker *worker;
 	struct history *history;
 	struct link *link;
 	struct talk talk; /* its exchange is NULL before the id is known */
@@ -172,11 +172,9 @@ struct trainer {
 	struct rpc *probe;
 
 	struct err failure; /* code 0: none */
-	loop_fn *failed;
-	void *failed_arg;
 	loop_fn *stopped;
 	void *stopped_arg;
-	bool leaving;
+	bool leaving, quiet;
 };
 
 /* trainer.c: it cannot go on. */
@@ -220,7 +218,6 @@ void trainer_talk_quiet(struct talk *c); /* no calls, no timers any more */
 
 /* trainer_exchange.c */
 extern const struct talk_kind trainer_peers;
-void trainer_serve_exchange(struct trainer *t);
 void trainer_answer(struct trainer *t, const struct exchange_out *out);
 void trainer_refuse(struct trainer *t, const struct exchange_out *out);
 void trainer_forget_calls(struct trainer *t);
@@ -244,19 +241,16 @@ void trainer_bridge_close(struct trainer *t); /* with the run */
 /* trainer_speed.c: bytes/s, 0 when that many bytes say little; a link that was
  * measured, to be reported; measure ours to peer, unless that is fresh. */
 enum { TRAINER_PROBE_BYTES = 256 << 10 };
-void trainer_serve_probe(struct trainer *t);
 double trainer_speed(uint64_t bytes, int64_t us);
 void trainer_link(struct trainer *t, int64_t from, int64_t to, double bps);
 void trainer_probe(struct trainer *t, int64_t peer);
 
 /* trainer_pull.c */
-void trainer_serve_pull(struct trainer *t);
 void trainer_give(struct trainer *t); /* the model is ours to read: serve */
 void trainer_fetch(struct trainer *t);
 void trainer_pull_close(struct trainer *t);
 
 /* trainer_report.c */
-void trainer_serve_reads(struct trainer *t);
 void trainer_fill(Gfl__V1__ReportRequest *r, void *trainer);
 void trainer_reported(bool arrived, void *trainer);
 void trainer_report_close(struct trainer *t);

@@ -150,7 +150,7 @@ static int check_pull(const struct trainer *t,
 	return 0;
 }
 
-static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
+void trainer_on_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 {
 	const Gfl__V1__PullModelRequest *r =
 		(const Gfl__V1__PullModelRequest *)in;
@@ -174,11 +174,6 @@ static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 		start_pull(p, t->snapshot);
 	else if (t->phase != PHASE_WORKING)
 		trainer_give(t);
-}
-
-void trainer_serve_pull(struct trainer *t)
-{
-	server_handle(t->server, RPC_TRAINER_PULL_MODEL, serve_pull, t);
 }
 
 /* --- taking ----------------------------------------------------------------
@@ -310,6 +305,7 @@ static const ProtobufCMessage *fetch_ask(uint64_t offset, const char *sha256,
 	Gfl__V1__PullModelRequest *in = &t->fetch.ask;
 
 	gfl__v1__pull_model_request__init(in);
+	in->to = t->fetch.peer;
 	in->run = t->run.id;
 	in->layout_hash = t->fetch.layout;
 	in->offset = offset;

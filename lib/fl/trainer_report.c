@@ -176,8 +176,7 @@ void trainer_reported(bool arrived, void *trainer)
 /* --- for whoever asks ------------------------------------------------------
  */
 
-static void serve_status(struct call *call, const ProtobufCMessage *in,
-			 void *arg)
+void trainer_on_status(struct call *call, const ProtobufCMessage *in, void *arg)
 {
 	Gfl__V1__TrainerStatus out = GFL__V1__TRAINER_STATUS__INIT;
 	const struct trainer *t = arg;
@@ -284,44 +283,40 @@ static int64_t run_of(const struct trainer *t, const Gfl__V1__HistoryRequest *q)
 	return part ? part->id : -1;
 }
 
-static void serve_history(struct call *call, const ProtobufCMessage *in,
-			  void *arg)
+void trainer_on_history(struct call *call, const ProtobufCMessage *in,
+			void *arg)
 {
 	const Gfl__V1__HistoryRequest *q = (const Gfl__V1__HistoryRequest *)in;
 	struct history_reader *r = mem_zero(1, sizeof(*r));
 
-	*r = (struct history_reader){arg, call, run_of(arg, q),
-				     q->after_round};
+	*r = (struct history_reader){arg, call, run_of(arg, q), q->after_round};
 	call_on_cancel(call, reader_gone, r);
 	history_settle(r->t->history, send_history, r);
 }
 
-static void metrics(struct buf *text, void *arg)
-{
-	const struct trainer *t = arg;
-	const struct tally *y = &t->run.tally;
+#define METRICS(X, t)                                                    \
+	X("round", (t)->run.id ? (t)->run.at + 1 : 0)                    \
+	X("exchanges_total", (t)->run.tally.exchanges)                   \
+	X("misses_total", (t)->run.tally.misses)                         \
+	X("lost_replies_total", (t)->run.tally.lost)                     \
+	X("sent_bytes_total", (t)->run.tally.bytes_sent)                 \
+	X("received_bytes_total", (t)->run.tally.bytes_received)         \
+	X("accuracy_ratio", (t)->run.id ? (t)->run.tally.accuracy : NAN) \
+	X("loss", (t)->run.id ? (t)->run.tally.loss : NAN)
 
-	buf_putf(text, "gfl_trainer_round %lld\n",
-		 t->run.id ? (long long)t->run.at + 1 : 0);
-	buf_putf(text, "gfl_trainer_exchanges_total %lld\n",
-		 (long long)y->exchanges);
-	buf_putf(text, "gfl_trainer_misses_total %lld\n", (long long)y->misses);
-	buf_putf(text, "gfl_trainer_lost_replies_total %lld\n",
-		 (long long)y->lost);
-	buf_putf(text, "gfl_trainer_sent_bytes_total %lld\n",
-		 (long long)y->bytes_sent);
-	buf_putf(text, "gfl_trainer_received_bytes_total %lld\n",
-		 (long long)y->bytes_received);
-	if (!isnan(y->accuracy))
-		buf_putf(text, "gfl_trainer_accuracy_ratio %.6f\n",
-			 y->accuracy);
-	if (!isnan(y->loss))
-		buf_putf(text, "gfl_trainer_loss %.6f\n", y->loss);
+static void put_metric(struct buf *text, const char *name,
+		       const struct trainer *t, double value)
+{
+	if (t->id && !isnan(value))
+		buf_putf(text, "gfl_trainer_%s{trainer=\"%lld\"} %.15g\n", name,
+			 (long long)t->id, value);
 }
 
-void trainer_serve_reads(struct trainer *t)
+void trainer_metrics(struct trainer *const *all, int n, struct buf *text)
 {
-	server_handle(t->server, RPC_TRAINER_GET_STATUS, serve_status, t);
-	server_handle(t->server, RPC_TRAINER_GET_HISTORY, serve_history, t);
-	server_metrics(t->server, metrics, t);
+#define PUT(name, value)            \
+	for (int i = 0; i < n; i++) \
+		put_metric(text, name, all[i], (double)(value));
+	METRICS(PUT, all[i])
+#undef PUT
 }

@@ -49,9 +49,8 @@ static void finish(struct trainer *t)
 	t->phase = PHASE_ENDED;
 	log_info("finished",
 		 "trainer=%lld run=%lld accuracy=%.4f misses=%lld model=%s",
-		 (long long)t->id, (long long)t->run.id,
-		 t->run.tally.accuracy, (long long)t->run.tally.misses,
-		 t->run.model_path);
+		 (long long)t->id, (long long)t->run.id, t->run.tally.accuracy,
+		 (long long)t->run.tally.misses, t->run.model_path);
 	link_poke(t->link);
 	trainer_give(t);
 }

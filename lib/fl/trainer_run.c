@@ -107,7 +107,8 @@ static bool resume_run(struct trainer *t)
 	if (rc && rc != ERR_NOT_FOUND)
 		log_err("checkpoint", &err);
 	if (!rc)
-		log_info("resumed", "run=%lld round=%lld", (long long)t->run.id,
+		log_info("resumed", "trainer=%lld run=%lld round=%lld",
+			 (long long)t->id, (long long)t->run.id,
 			 (long long)t->run.at);
 	return !rc;
 }

@@ -67,6 +67,7 @@ void trainer_probe(struct trainer *t, int64_t peer)
 		return;
 	p->probed_ms = now;
 	in.from = t->id;
+	in.to = peer;
 	in.payload.len = TRAINER_PROBE_BYTES;
 	in.payload.data = mem_zero(TRAINER_PROBE_BYTES, 1);
 	t->probe = client_call(t->client, to->url, RPC_TRAINER_PROBE, &in.base,
@@ -74,8 +75,7 @@ void trainer_probe(struct trainer *t, int64_t peer)
 	free(in.payload.data);
 }
 
-static void serve_probe(struct call *call, const ProtobufCMessage *in,
-			void *arg)
+void trainer_on_probe(struct call *call, const ProtobufCMessage *in, void *arg)
 {
 	const Gfl__V1__ProbeRequest *r = (const Gfl__V1__ProbeRequest *)in;
 	Gfl__V1__ProbeResponse out = GFL__V1__PROBE_RESPONSE__INIT;
@@ -87,9 +87,4 @@ static void serve_probe(struct call *call, const ProtobufCMessage *in,
 	out.bytes_per_s = trainer_speed(bytes, us);
 	trainer_link(t, r->from, t->id, out.bytes_per_s);
 	call_reply(call, &out.base);
-}
-
-void trainer_serve_probe(struct trainer *t)
-{
-	server_handle(t->server, RPC_TRAINER_PROBE, serve_probe, t);
 }

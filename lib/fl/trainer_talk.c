@@ -144,6 +144,8 @@ static void ask(void *arg)
 	struct talk *c = arg;
 	const char *url = c->kind->url(c->trainer, c->round.peer);
 
+	in.to = c->round.peer;
+	in.cluster_id = (char *)(uintptr_t)c->kind->cluster(c->trainer);
 	if (url)
 		c->asking = client_call(c->trainer->client, url,
 					RPC_TRAINER_GET_STATUS, &in.base, &opts,

@@ -84,12 +84,23 @@ char *trainer_model_path(const struct trainer *t)
 	return trainer_beside_db(t, name);
 }
 
-void trainer_submit(struct trainer *t, unsigned what, worker_fn *done)
+static void done(void *arg)
+{
+	struct trainer *t = arg;
+
+	if (t->quiet)
+		trainer_free_work(trainer_take_work(t));
+	else
+		t->work->done(t);
+}
+
+void trainer_submit(struct trainer *t, unsigned what, worker_fn *then)
 {
 	struct work *w = mem_zero(1, sizeof(*w));
 	struct err err;
 
 	w->what = what;
+	w->done = then;
 	w->learner = t->run.learner;
 	w->steps = t->run.steps;
 	w->steps.round = t->run.at;
@@ -105,7 +116,7 @@ void trainer_submit(struct trainer *t, unsigned what, worker_fn *done)
 		w->model_to = trainer_model_path(t);
 	t->work = w;
 	t->phase = PHASE_WORKING;
-	if (worker_submit(t->worker, work, done, t, &err))
+	if (worker_submit(t->host.worker, work, done, t, &err))
 		trainer_fail(t, &err);
 }
 

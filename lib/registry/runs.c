@@ -175,6 +175,7 @@ static int ask_trainer(const struct client_opts *c, const char *url,
 
 	in.run = run;
 	in.cluster_id = cluster;
+	in.to = h->trainer;
 	h->last = 0;
 	do {
 		in.after_round = h->last;
@@ -196,8 +197,8 @@ static void ask_trainers(const struct client_opts *c, const Gfl__V1__State *s,
 
 	for (size_t i = 0; i < s->n_trainers; i++) {
 		h->trainer = s->trainers[i]->id;
-		if (!ask_trainer(c, s->trainers[i]->url, h, run,
-				 s->cluster_id, &why)) {
+		if (!ask_trainer(c, s->trainers[i]->url, h, run, s->cluster_id,
+				 &why)) {
 			h->answered++;
 			continue;
 		}

@@ -60,7 +60,7 @@ resumed_at() {
 		trainer $i --checkpoint-every 5 --checkpoint-interval 1000
 	done
 	gfl-wait trainers 2 -t 20
-	run_of 500 --min-trainers 2
+	run_of 1500 --min-trainers 2
 	for round in 20 93 94 200 351; do
 		reaches t2 $round
 		crash t2
@@ -73,7 +73,7 @@ resumed_at() {
 		[ $(($(resumed_at) % 5)) = 0 ]
 	done
 	gfl-wait run "$id" -t 60
-	[ "$(table state,round | sort -u)" = $'finished\t500' ]
+	[ "$(table state,round | sort -u)" = $'finished\t1500' ]
 	gfl-model eval t?.run"$id".safetensors --data $data -F accuracy \
 		-o tsv | awk '$1 < 0.5 { exit 1 }'
 }
@@ -101,4 +101,49 @@ resumed_at() {
 		grep -q 't2.checkpoint.safetensors at byte 8 (header)'
 	! grep -q event=resumed t2.log
 	gfl-run stop "$id"
+}
+
+# As a process: clients hosted by one are trainers like any other.
+@test "four clients of one process and another trainer train together, and all resume" {
+	cluster 1
+	gfl-data split --data $data --parts 5 --by iid --out five >/dev/null
+	start t1 gfl-trainer --db t1.db --node "$n1_url" --data $data \
+		--test $data --clients 4 --index five/part-%d.idx \
+		--eval-every 100000 --checkpoint-every 5
+	start t2 gfl-trainer --db t2.db --node "$n1_url" --data $data \
+		--test $data --index five/part-5.idx --eval-every 100000
+	gfl-wait trainers 5 -t 20
+	run_of 400 --min-trainers 5
+	reaches t2 60
+	[ "$(grep -c event=client t1.log)" = 4 ]
+	crash t1
+	again t1
+	gfl-wait run "$id" -t 80
+	grep event=resumed t1.log | cut -d' ' -f 5 | sort >resumed
+	printf 'trainer=%d\n' $(table trainer | head -n 4) | diff - resumed
+	[ "$(table state,round | sort | uniq -c | tr -s ' ')" = \
+		$' 5 finished\t400' ]
+	gfl-list trainers -o tsv -F url | sort | uniq -c | tr -s ' ' |
+		grep -qx " 4 $t1_url"
+	gfl-run show "$id" --history -o tsv -F trainer | sort | uniq -c
+	for i in 1 2 3 4; do
+		gfl-model eval "t1-$i.run$id.safetensors" --data $data -o tsv \
+			-F accuracy
+	done | awk '$1 < 0.5 { exit 1 }'
+	curl -s "$t1_url/metrics" | grep -c '^gfl_trainer_round{trainer=' |
+		grep -qx 4
+	stop t1
+	gfl-list trainers | grep -c . | grep -qx 1
+}
+
+@test "clients that cannot each have a part, a file or a share are refused" {
+	clients=(gfl-trainer --node http://127.0.0.1:1 --listen 127.0.0.1:0
+		--data $data --db t.db --clients 3)
+	fails 2 "${clients[@]}" --index one.idx
+	[[ $said == *"--index: one.idx: 1 names for 3 clients"* ]]
+	fails 2 "${clients[@]}" --model-out one.safetensors
+	fails 1 "${clients[@]}" --index none-%d.idx
+	[[ $said == *none-1.idx* ]]
+	fails 2 "${clients[@]}" --clients 0
+	[ ! -e t.db ]
 }
