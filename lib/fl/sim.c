@@ -102,12 +102,12 @@ static int evaluate_average(struct sim *s, struct learner *l,
 
 static void set_average(struct sim *s)
 {
-	double *sum = mem_zero(s->mix.params, sizeof(*sum));
+	double *sum = mem_zero(s->mix.len, sizeof(*sum));
 
 	for (size_t i = 0; i < s->mix.n; i++)
-		for (uint32_t j = 0; j < s->mix.params; j++)
+		for (uint32_t j = 0; j < s->mix.len; j++)
 			sum[j] += (double)s->mix.x[i][j];
-	for (uint32_t j = 0; j < s->mix.params; j++)
+	for (uint32_t j = 0; j < s->mix.len; j++)
 		s->average[j] = (float)(sum[j] / (double)s->mix.n);
 	free(sum);
 }
@@ -236,7 +236,7 @@ static float **copies(const struct sim *s, const float *x)
 	float **all = mem_zero(s->mix.n, sizeof(*all));
 
 	for (size_t i = 0; i < s->mix.n; i++)
-		all[i] = mem_dup(x, s->mix.params * sizeof(*x));
+		all[i] = mem_dup(x, s->mix.len * sizeof(*x));
 	return all;
 }
 
@@ -254,6 +254,7 @@ static void open_models(struct sim *s)
 	struct strategy_mix *m = &s->mix;
 
 	m->params = (uint32_t)l->model->n;
+	m->len = (uint32_t)l->model->len;
 	m->scheme = s->o.scheme;
 	m->c = s->o.scheme == SCHEME_DENSE ? 1 : (uint32_t)lrint(1 / s->o.keep);
 	m->eta = s->o.eta;
@@ -264,7 +265,7 @@ static void open_models(struct sim *s)
 	if (s->o.strategy->needs_shared)
 		m->shared = copies(s, l->params);
 	m->transfer = mem_zero(2 * m->n + 2, sizeof(*m->transfer));
-	s->average = mem_zero(m->params, sizeof(*s->average));
+	s->average = mem_zero(m->len, sizeof(*s->average));
 	for (size_t i = 0; i < m->n; i++) {
 		struct sim_trainer *t = &s->trainer[i];
 

@@ -33,6 +33,8 @@ struct strategy_transfer {
 struct strategy_mix {
 	size_t n;
 	uint32_t params;
+	uint32_t len;   /* of x[i]; what is behind params is each trainer's
+			 * own */
 	float **x;      /* after the local steps; mixed in place */
 	float **before; /* before them: for a strategy that needs it */
 	float **shared; /* what others know of each model, kept between rounds;
