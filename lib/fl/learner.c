@@ -133,6 +133,12 @@ static struct sgd sgd_of(const struct learner_steps *how)
 	};
 }
 
+static void add_shift(float *grads, const float *shift, size_t n)
+{
+	for (size_t i = 0; shift && i < n; i++)
+		grads[i] += shift[i];
+}
+
 static int train(struct learner *l, const struct learner_steps *how,
 		 double *loss, struct err *err)
 {
@@ -150,9 +156,11 @@ static int train(struct learner *l, const struct learner_steps *how,
 		data_batch(w->data.train, some, n, w->x, w->labels);
 		rc = net_grad(w->net, l->params, w->x, w->labels, n, w->grads,
 			      &score, err);
-		if (!rc)
-			sgd_model(&sgd, l->model, l->params, l->velocity,
-				  w->grads, anchor);
+		if (rc)
+			break;
+		add_shift(w->grads, how->shift, l->model->n);
+		sgd_model(&sgd, l->model, l->params, l->velocity, w->grads,
+			  anchor);
 	}
 	*loss = score.n ? score.loss / (double)score.n : 0;
 	if (!rc && !isfinite(*loss))

@@ -33,6 +33,8 @@ struct learner_steps {
 	bool nesterov;
 	struct schedule schedule;
 	int64_t round;
+	const float *shift; /* model->n values, added to each gradient
+			       (correction.h); NULL: none */
 };
 
 struct learner;

@@ -282,3 +282,23 @@ TEST(learner_with_prox_stays_near_where_it_began)
 	learner_free(far);
 	learner_free(near);
 }
+
+TEST(learner_adds_what_it_is_told_to_each_gradient)
+{
+	struct learner_steps one = {.steps = 1, .batch = 10, .lr = 0.5};
+	struct learner *a = make(3), *b = make(3);
+	float shift[256];
+	struct err err;
+	double loss;
+
+	CHECK(a->model->n <= 256);
+	for (size_t i = 0; i < a->model->n; i++)
+		shift[i] = (float)i / 64;
+	CHECK(!learner_train(a, &one, &loss, &err));
+	one.shift = shift;
+	CHECK(!learner_train(b, &one, &loss, &err));
+	for (size_t i = 0; i < a->model->n; i++)
+		CHECK_NEAR(b->params[i], a->params[i] - shift[i] / 2, 1e-5);
+	learner_free(a);
+	learner_free(b);
+}
