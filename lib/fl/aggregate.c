@@ -19,14 +19,17 @@ static const struct aggregate_rule rules[] = {
 	 .step = aggregate_avgm},
 	{.name = "fedadagrad",
 	 .state = {"momentum", "variance"},
+	 .lr = 0.03,
 	 .by_weight = true,
 	 .step = aggregate_adagrad},
 	{.name = "fedyogi",
 	 .state = {"momentum", "variance"},
+	 .lr = 0.03,
 	 .by_weight = true,
 	 .step = aggregate_yogi},
 	{.name = "fedadam",
 	 .state = {"momentum", "variance"},
+	 .lr = 0.03,
 	 .by_weight = true,
 	 .step = aggregate_adam},
 	{.name = "fednova",
@@ -168,6 +171,8 @@ int aggregate_open(struct aggregate **out, const char *rule,
 	a = mem_zero(1, sizeof(*a));
 	*a = (struct aggregate){
 		.rule = r, .o = *opts, .n = n, .trained = trained};
+	if (opts->lr == 0)
+		a->o.lr = r->lr > 0 ? r->lr : 1;
 	if (r->centre && make_room(a, err)) {
 		free(a);
 		return (int)err->code;

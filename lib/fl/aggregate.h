@@ -76,7 +76,7 @@ enum aggregate_needs {
 
 /* Zero is not a default; AGGREGATE_OPTS is all of them. */
 struct aggregate_opts {
-	double lr;           /* the server's */
+	double lr;           /* the server's; 0: 1, of the adaptive three 0.03 */
 	double beta1, beta2; /* of the moments, 0 to below 1 */
 	double tau;          /* added to the root of the second, above 0 */
 
@@ -100,12 +100,12 @@ struct aggregate_opts {
 	double weight_max; /* and one of more weight; 0: none */
 };
 
-#define AGGREGATE_OPTS                                                   \
-	{                                                                \
-		.lr = 1, .beta1 = 0.9, .beta2 = 0.99, .tau = 1e-3,       \
-		.local_lr = 0.02, .q = 1, .clients = 1, .dyn = 0.01,     \
-		.staleness = {STALENESS_POLYNOMIAL, 0.5, 0}, .mix = 0.6, \
-		.buffer = 10, .trim = 0.2,                               \
+#define AGGREGATE_OPTS                                                         \
+	{                                                                      \
+		.beta1 = 0.9, .beta2 = 0.99, .tau = 1e-3, .local_lr = 0.02,    \
+		.q = 1, .clients = 1, .dyn = 0.01,                             \
+		.staleness = {STALENESS_POLYNOMIAL, 0.5, 0}, .mix = 0.6,       \
+		.buffer = 10, .trim = 0.2,                                     \
 	}
 
 /* One client's, borrowed for the call. Whether it is of this round, and the

@@ -29,6 +29,7 @@ struct aggregate_coef {
 struct aggregate_rule {
 	const char *name;
 	unsigned needs;
+	double lr; /* unless another is asked for; 0: 1 */
 	const char *state[2]; /* names of its moments: vectors of trained values
 				 that it keeps between rounds */
 	bool by_weight;       /* without coef: weights, else 1 */

@@ -40,7 +40,6 @@ lib/fl/floats.*
 lib/fl/aggregate*
 lib/fl/staleness.*
 lib/fl/pool.*
-lib/fl/aggregate.*
 lib/fl/correction.*
 lib/fl/strategy*
 lib/task/task.*
