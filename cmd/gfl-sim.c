@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "fl/aggregate_args.h"
 #include "fl/sim.h"
 #include "plan/speeds.h"
 
@@ -16,7 +17,8 @@ struct config {
 	struct sim_opts sim;
 	const char *strategy, *policy, *by;
 	const char *data, *test, *speeds;
-	int scheme;
+	struct aggregate_args aggregate;
+	int scheme, attack;
 	int64_t seed, step_ms;
 	bool lr_cosine;
 };
@@ -43,6 +45,11 @@ static const struct opt opts[] = {
 		 "choco's step size"),
 	OPT_REAL(0, "sample", struct config, sim.sample, "SHARE", "1", 1e-6, 1,
 		 "share of the trainers in a round of fedavg"),
+	OPT_AGGREGATE(struct config, aggregate),
+	OPT_INT(0, "attackers", struct config, sim.attackers, "N", "0", 0,
+		SIM_TRAINERS_MAX, "fedavg: trainers that lie to the server"),
+	OPT_CHOICE(0, "attack", struct config, attack, SIM_ATTACKS, "flip",
+		   "what they send"),
 	OPT_REAL(0, "miss", struct config, sim.miss, "CHANCE", "0", 0, 1,
 		 "that an exchange of gossip fails"),
 	OPT_STRING(0, "model", struct config, sim.model, "MODEL", "mlp",
@@ -102,14 +109,20 @@ static const struct prog prog = {
 		 "from their mean). Strategies: gossip, pairs by --policy that "
 		 "average values by --scheme; dpsgd, dcd and choco, on a ring; "
 		 "psgd, all-reduce; fedavg, a server at the best-connected "
-		 "trainer. A file of speeds is a matrix in bytes/s, a line of "
+		 "trainer, which makes one model of those of a sample by "
+		 "--aggregate. Attackers send their step tenfold in the other "
+		 "direction (flip), chance (noise), or what is no number "
+		 "(nan); refused counts the updates that the server did not "
+		 "take. A file of speeds is a matrix in bytes/s, a line of "
 		 "numbers for each trainer; \"# unit 1M\" in it says that they "
 		 "count something else. The same seed gives the same records. "
 		 "No network.",
-	.example = "gfl-sim --by dirichlet:0.5 -o jsonl | "
-		   "gfl-plot --x seconds --y accuracy\n"
-		   "gfl-sim -n 100 --strategy fedavg --sample 0.1 --steps 50\n"
-		   "gfl-sim --speeds sites.tsv --policy random",
+	.example =
+		"gfl-sim --by dirichlet:0.5 -o jsonl | "
+		"gfl-plot --x seconds --y accuracy\n"
+		"gfl-sim -n 100 --strategy fedavg --sample 0.1 --steps 50\n"
+		"gfl-sim --strategy fedavg --attackers 4 --aggregate median\n"
+		"gfl-sim --speeds sites.tsv --policy random",
 	.opts = opts,
 };
 
@@ -118,6 +131,7 @@ static const struct out_col cols[] = {
 	{"accuracy", OUT_REAL},   {"accuracy_average", OUT_REAL},
 	{"sent_bytes", OUT_REAL}, {"seconds", OUT_REAL},
 	{"consensus", OUT_REAL},  {"strategy", OUT_TEXT},
+	{"refused", OUT_INT},
 };
 
 struct printer {
@@ -132,7 +146,8 @@ static void print(const struct sim_record *r, void *arg)
 	out_row(p->out, out_int(r->round), out_real(r->loss),
 		out_real(r->accuracy), out_real(r->accuracy_average),
 		out_real(r->bytes), out_real(r->seconds),
-		out_real(r->consensus), out_text(p->cfg->strategy));
+		out_real(r->consensus), out_text(p->cfg->strategy),
+		out_int(r->refused));
 }
 
 static int read_speeds(struct config *cfg, double **bps, struct err *err)
@@ -172,6 +187,9 @@ static void set_up(struct config *cfg)
 	cfg->sim.strategy = strategy_of(cfg->strategy);
 	cfg->sim.scheme = (enum strategy_scheme)cfg->scheme;
 	cfg->sim.policy = (enum topology_policy)topology_policy_of(cfg->policy);
+	cfg->sim.aggregate = cfg->aggregate.rule;
+	cfg->sim.server = cfg->aggregate.opts;
+	cfg->sim.attack = (enum sim_attack)cfg->attack;
 	cfg->sim.seed = (uint64_t)cfg->seed;
 	cfg->sim.step_s = (double)cfg->step_ms / 1e3;
 	if (cfg->lr_cosine)
@@ -188,8 +206,10 @@ static int run(struct config *cfg, struct err *err)
 	double *bps = NULL;
 	int rc;
 
+	rc = aggregate_args_parse(&cfg->aggregate, err);
+	if (!rc)
+		rc = partition_parse(&cfg->sim.by, cfg->by, err);
 	set_up(cfg);
-	rc = partition_parse(&cfg->sim.by, cfg->by, err);
 	if (!rc)
 		rc = read_speeds(cfg, &bps, err);
 	if (!rc)

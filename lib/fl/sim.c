@@ -76,7 +76,7 @@ static int train(struct sim *s, struct learner *l, struct sim_trainer *t,
 	if (s->mix.before)
 		memcpy(s->mix.before[i], t->params,
 		       s->mix.params * sizeof(float));
-	if (learner_train(l, &s->o.steps, &t->loss, err))
+	if (sim_server_train(s, l, t, err))
 		return err_wrap(err, "trainer %zu, round %lld", i + 1,
 				(long long)s->mix.t);
 	return 0;
@@ -154,9 +154,28 @@ static int record(struct sim *s, int64_t rounds, struct sim_record *r,
 		return (int)err->code;
 	sum_up(s, r);
 	r->consensus = distance(s);
+	r->refused = (int64_t)s->mix.refused;
 	if (for_all(s, evaluate_average, err))
 		return (int)err->code;
 	r->accuracy_average = s->trainer[0].accuracy;
+	return 0;
+}
+
+static int round_of(struct sim *s, int64_t t, struct err *err)
+{
+	s->o.steps.round = t;
+	sim_plan_round(s, t);
+	if (for_all(s, train, err))
+		return (int)err->code;
+	sim_clock_steps(s);
+	sim_server_attack(s);
+	s->mix.ntransfers = 0;
+	s->o.strategy->mix(&s->mix);
+	if (s->mix.rc) {
+		*err = s->mix.err;
+		return err_wrap(err, "round %lld", (long long)t);
+	}
+	sim_clock_transfers(s);
 	return 0;
 }
 
@@ -167,14 +186,8 @@ static int rounds(struct sim *s, sim_fn *fn, void *arg, struct err *err)
 	for (int64_t t = 0; t < s->o.rounds; t++) {
 		bool last = t + 1 == s->o.rounds;
 
-		s->o.steps.round = t;
-		sim_plan_round(s, t);
-		if (for_all(s, train, err))
+		if (round_of(s, t, err))
 			return (int)err->code;
-		sim_clock_steps(s);
-		s->mix.ntransfers = 0;
-		s->o.strategy->mix(&s->mix);
-		sim_clock_transfers(s);
 		if (!last && (t + 1) % s->o.eval_every)
 			continue;
 		if (record(s, t + 1, &r, err))
@@ -203,7 +216,6 @@ static int divide(struct sim *s, struct err *err)
 		struct index *ix = &s->trainer[i].index;
 
 		ix->i = mem_zero(ix->n + 1, sizeof(*ix->i));
-		s->weight[i] = (double)ix->n;
 		ix->n = 0;
 	}
 	for (size_t i = 0; i < d->count && !rc; i++) {
@@ -258,7 +270,6 @@ static void open_models(struct sim *s)
 	m->scheme = s->o.scheme;
 	m->c = s->o.scheme == SCHEME_DENSE ? 1 : (uint32_t)lrint(1 / s->o.keep);
 	m->eta = s->o.eta;
-	m->weight = s->weight;
 	m->x = copies(s, l->params);
 	if (s->o.strategy->needs_before)
 		m->before = copies(s, l->params);
@@ -291,9 +302,9 @@ static void release(struct sim *s)
 	free_copies(s->mix.before, s->mix.n);
 	free_copies(s->mix.shared, s->mix.n);
 	sim_plan_release(s);
+	sim_server_release(s);
 	free(s->mix.transfer);
 	free(s->average);
-	free(s->weight);
 	free(s->trainer);
 	free(s->thread);
 	loop_close(s->loop);
@@ -311,14 +322,15 @@ int sim_run(const struct sim_opts *opts, sim_fn *fn, void *arg, struct err *err)
 	s.mix.n = (size_t)s.o.trainers;
 	s.thread = mem_zero((size_t)s.o.threads, sizeof(*s.thread));
 	s.trainer = mem_zero(s.mix.n, sizeof(*s.trainer));
-	s.weight = mem_zero(s.mix.n, sizeof(*s.weight));
 	rc = divide(&s, err);
 	for (int k = 0; k < s.o.threads && !rc; k++)
 		rc = open_thread(&s, k, err);
 	if (!rc) {
 		open_models(&s);
 		sim_plan_open(&s);
-		rc = rounds(&s, fn, arg, err);
+		rc = sim_server_open(&s, err);
+		if (!rc)
+			rc = rounds(&s, fn, arg, err);
 	}
 	release(&s);
 	return rc;

@@ -21,13 +21,25 @@
 
 enum { SIM_TRAINERS_MAX = 4096, SIM_THREADS_MAX = 256 };
 
+/* What an attacker sends for the model x that its steps made of g: g - 10 (x -
+ * g); values by chance, of the model's order; x with a value that is no number.
+ */
+enum sim_attack { SIM_FLIP, SIM_NOISE, SIM_NAN };
+
+#define SIM_ATTACKS "flip|noise|nan"
+
 struct sim_opts {
 	const struct strategy *strategy;
 	enum strategy_scheme scheme;
-	enum topology_policy policy; /* of gossip */
-	double keep;                 /* share of the values that travels */
-	double eta;                  /* choco */
-	double sample;               /* fedavg: share that takes part */
+	enum topology_policy policy;  /* of gossip */
+	double keep;                  /* share of the values that travels */
+	double eta;                   /* choco */
+	double sample;                /* fedavg: share that takes part */
+	const char *aggregate;        /* fedavg: one of AGGREGATE_RULES, … */
+	struct aggregate_opts server; /* … its options, but for clients and the
+					 local ones, which steps has */
+	int attackers;                /* fedavg: the first so many lie */
+	enum sim_attack attack;
 	double miss; /* gossip: the chance that an exchange fails */
 
 	const char *model;
@@ -53,12 +65,14 @@ struct sim_record {
 	double bytes;            /* sent, mean over the trainers */
 	double seconds;          /* on the virtual clock */
 	double consensus; /* mean of |x - mean of x|^2 over the trainers */
+	int64_t refused;  /* updates that the server has not admitted */
 };
 
 typedef void sim_fn(const struct sim_record *r, void *arg);
 
 /* INVALID_ARGUMENT where model, data and options do not fit; ABORTED when the
- * loss is not finite any more. fn is called for each evaluated round. */
+ * loss or a model is not finite any more. fn is called for each evaluated
+ * round. */
 int sim_run(const struct sim_opts *opts, sim_fn *fn, void *arg,
 	    struct err *err) MUST_CHECK;
 

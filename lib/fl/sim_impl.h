@@ -14,6 +14,7 @@ struct sim_trainer {
 	struct sampler sampler;
 	double loss, accuracy;
 	double clock_s, bytes;
+	float *own, *shift; /* of SCAFFOLD and FedDyn, or NULL */
 };
 
 struct sim;
@@ -40,7 +41,6 @@ struct sim {
 	int left;     /* threads at it */
 
 	struct strategy_mix mix;
-	double *weight;
 	bool *active;
 	int *mate;
 	float *average;
@@ -51,6 +51,14 @@ struct sim {
 	struct plans plans;
 	struct bandwidth bandwidth;
 };
+
+/* sim_server.c: what a server's rule asks of the trainers, and those who lie to
+ * it. sim_server_train() is learner_train(), with that. */
+int sim_server_open(struct sim *s, struct err *err) MUST_CHECK;
+int sim_server_train(struct sim *s, struct learner *l, struct sim_trainer *t,
+		     struct err *err) MUST_CHECK;
+void sim_server_attack(struct sim *s);
+void sim_server_release(struct sim *s);
 
 /* sim_plan.c: who exchanges with whom in round t, who takes part, and when it
  * is over. */

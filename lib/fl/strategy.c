@@ -212,33 +212,25 @@ static void mix_choco(struct strategy_mix *m)
 
 /* ---- all at once ---- */
 
-/* The mean, by weight, of those that are active (NULL: all alike). */
-static float *mean(const struct strategy_mix *m, const bool *active,
-		   const double *weight)
-{
-	double *sum = mem_zero(m->params, sizeof(*sum)), total = 0;
-	float *out = mem_zero(m->params, sizeof(*out));
-
-	for (size_t i = 0; i < m->n; i++) {
-		double w = weight ? weight[i] : 1;
-
-		if (active && !active[i])
-			continue;
-		total += w;
-		for (uint32_t j = 0; j < m->params; j++)
-			sum[j] += w * (double)m->x[i][j];
-	}
-	for (uint32_t j = 0; j < m->params; j++)
-		out[j] = (float)(sum[j] / total);
-	free(sum);
-	return out;
-}
-
-static void give(struct strategy_mix *m, float *x)
+static void give(struct strategy_mix *m, const float *x, size_t len)
 {
 	for (size_t i = 0; i < m->n; i++)
-		memcpy(m->x[i], x, m->params * sizeof(*x));
-	free(x);
+		memcpy(m->x[i], x, len * sizeof(*x));
+}
+
+static int mean(struct strategy_mix *m, struct aggregate *a, float *out)
+{
+	aggregate_begin(a, out);
+	for (size_t i = 0; i < m->n; i++) {
+		const struct aggregate_update u = {.client = (int64_t)i + 1,
+						   .values = m->x[i],
+						   .n = m->params,
+						   .weight = 1};
+
+		if (aggregate_admit(a, &u, &m->err))
+			return (int)m->err.code;
+	}
+	return aggregate_finish(a, out, NULL, &m->err);
 }
 
 /* A ring all-reduce: each sends 2 (n - 1) / n of the model to the next. All had
@@ -246,23 +238,95 @@ static void give(struct strategy_mix *m, float *x)
  * gradients. */
 static void mix_psgd(struct strategy_mix *m)
 {
+	const struct aggregate_opts opts = AGGREGATE_OPTS;
 	double bytes = dense_bytes(m) * 2 * (double)(m->n - 1) / (double)m->n;
+	float *x = mem_zero(m->params, sizeof(*x));
+	struct aggregate *a;
 
-	give(m, mean(m, NULL, NULL));
+	m->rc = aggregate_open(&a, "fedavg", &opts, m->params, m->params,
+			       &m->err);
+	if (!m->rc) {
+		m->rc = mean(m, a, x);
+		aggregate_free(a);
+	}
+	if (!m->rc)
+		give(m, x, m->params);
 	for (size_t i = 0; i < m->n && m->n > 1; i++)
 		transfer(m, i, right_of(m, i), bytes);
+	free(x);
 }
 
+/* Take an update; without rounds the model may be the next one then. One that
+ * is not admitted has no part. */
+static int take(struct strategy_mix *m, const struct aggregate_update *u,
+		int64_t *version)
+{
+	struct aggregate *a = m->aggregate;
+	int rc;
+
+	if (!m->open)
+		aggregate_begin(a, m->global);
+	m->open = true;
+	rc = aggregate_admit(a, u, &m->err);
+	m->refused += rc == ERR_INVALID_ARGUMENT;
+	if (rc)
+		return rc == ERR_INVALID_ARGUMENT ? 0 : rc;
+	if (!(aggregate_needs(a) & AGGREGATE_STALENESS) ||
+	    aggregate_count(a) < aggregate_most(a))
+		return 0;
+	m->open = false;
+	++*version;
+	return aggregate_finish(a, m->global, NULL, &m->err);
+}
+
+static void to_differences(struct strategy_mix *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		for (uint32_t j = 0; j < m->len && m->active[i]; j++)
+			m->x[i][j] -= m->global[j];
+}
+
+/* The clients of a round come in one after the other. Where there are no rounds
+ * each of them makes a model, or as many as the rule wants do; what the later
+ * ones send is then of an older model, which all of them were sent. */
+static int aggregate(struct strategy_mix *m)
+{
+	const unsigned needs = aggregate_needs(m->aggregate);
+	int64_t version = 0;
+	int rc = 0;
+
+	if (needs & AGGREGATE_DELTA)
+		to_differences(m);
+	for (size_t i = 0; i < m->n && !rc; i++) {
+		struct aggregate_update u = m->update[i];
+
+		u.values = m->x[i];
+		u.n = m->len;
+		u.delta = needs & AGGREGATE_DELTA;
+		u.staleness = version;
+		if (m->active[i])
+			rc = take(m, &u, &version);
+	}
+	if (rc || needs & AGGREGATE_STALENESS)
+		return rc;
+	m->open = false;
+	return aggregate_finish(m->aggregate, m->global, NULL, &m->err);
+}
+
+/* Control variates travel beside the model. */
 static void mix_fedavg(struct strategy_mix *m)
 {
+	const bool twice = aggregate_needs(m->aggregate) & AGGREGATE_CONTROL;
+	const double bytes = 4.0 * m->len + (twice ? dense_bytes(m) : 0);
 	size_t server = (size_t)m->server;
 
-	give(m, mean(m, m->active, m->weight));
+	m->rc = aggregate(m);
+	give(m, m->global, m->len);
 	for (size_t i = 0; i < m->n; i++) {
 		if (!m->active[i] || i == server)
 			continue;
-		transfer(m, server, i, dense_bytes(m));
-		transfer(m, i, server, dense_bytes(m));
+		transfer(m, server, i, bytes);
+		transfer(m, i, server, bytes);
 	}
 }
 
@@ -289,7 +353,7 @@ const struct strategy strategies[] = {
 	 .barrier = true,
 	 .mix = mix_psgd},
 	{.name = "fedavg",
-	 .brief = "a server averages the whole models of a sample",
+	 .brief = "a server aggregates the whole models of a sample",
 	 .barrier = true,
 	 .samples = true,
 	 .mix = mix_fedavg},

@@ -6,7 +6,8 @@
  * dcd      DCD-PSGD (Tang et al. 2018): a ring, differences compressed
  * choco    CHOCO-SGD (Koloskova et al. 2019): the same, with a step size
  * psgd     all-reduce: the mean of all, dense
- * fedavg   FedAvg (McMahan et al. 2017): the mean of a sample, by examples
+ * fedavg   a server aggregates those of a sample by a rule (aggregate.h); by
+ *          default FedAvg's (McMahan et al. 2017), the mean by examples
  *
  * Here all models are in one process, for gfl-sim: what would travel is noted
  * as transfers, with their bytes. Pure. */
@@ -16,6 +17,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/err.h"
+#include "fl/aggregate.h"
 
 /* Which values travel: all; those of the round's mask (plan/mask.h); those
  * that have changed most since they travelled last. */
@@ -34,14 +38,11 @@ struct strategy_mix {
 	size_t n;
 	uint32_t params;
 	uint32_t len;   /* of x[i]; what is behind params is each trainer's
-			 * own */
+			 * own, and only a server mixes it */
 	float **x;      /* after the local steps; mixed in place */
 	float **before; /* before them: for a strategy that needs it */
 	float **shared; /* what others know of each model, kept between rounds;
 			 * at first equal to x */
-	const double *weight; /* fedavg: by examples, positive */
-	const bool *active;   /* fedavg: who takes part in this round */
-	int server;           /* fedavg: at whose site it is */
 	enum strategy_scheme scheme;
 	uint32_t c; /* one value in c travels */
 	double eta; /* choco's step size */
@@ -50,6 +51,19 @@ struct strategy_mix {
 	const int *mate;
 	uint64_t seed;
 	int64_t t;
+
+	/* fedavg */
+	const bool *active; /* who takes part in this round */
+	int server;         /* at whose site it is */
+	struct aggregate *aggregate;
+	struct aggregate_update *update; /* of n: what is told beside x[i] */
+	float *global;                   /* the server's model, len values */
+	bool open;                       /* a round of aggregation is */
+	size_t refused;                  /* updates, ever */
+
+	/* Why the last mix failed; 0: it did not. */
+	int rc;
+	struct err err;
 
 	/* What travelled in the last mix, room for 2 n + 2. */
 	struct strategy_transfer *transfer;

@@ -91,6 +91,43 @@ sim() { # OPTION... - a small federation that learns quickly
 	[ "$status" = 2 ]
 }
 
+@test "a server learns by every rule of aggregation" {
+	for rule in fedavg fedprox fedavgm fedadagrad fedyogi fedadam fednova \
+		qfedavg scaffold feddyn fedasync fedbuff median trimmed krum \
+		multikrum; do
+		sim -n 5 --strategy fedavg --aggregate $rule --server-lr 0.1 \
+			--beta1 0.8 --momentum 0 --prox 0.01 --buffer 5 \
+			--rounds 60 --eval-every 30 -o jsonl >out
+		jq -es --arg r $rule '.[1].accuracy > 0.7 and .[1].refused == 0
+			and .[1].loss < .[0].loss or error($r)' out
+	done
+}
+
+@test "where some lie the mean breaks; median, trimmed mean and Krum hold" {
+	lied() { # OPTION... - the last accuracy on real images, 3 of 10 lie
+		gfl-sim --model softmax -n 10 --rounds 10 --eval-every 10 \
+			--steps 10 --batch 32 --lr 0.05 --momentum 0 \
+			--strategy fedavg --attackers 3 --byzantine 3 \
+			--trim 0.3 -o tsv -F accuracy,refused "$@"
+	}
+	for attack in flip noise; do
+		read -r accuracy _ < <(lied --attack $attack)
+		jq -en "$accuracy < 0.5"
+		for rule in median trimmed krum multikrum; do
+			read -r accuracy _ < \
+				<(lied --attack $attack --aggregate $rule)
+			jq -en --arg r "$attack $rule" \
+				"$accuracy > 0.65 or error(\$r)"
+		done
+	done
+	# a clip bounds what a lie does; what is no number is not taken at all
+	read -r accuracy _ < <(lied --attack noise --clip 1)
+	jq -en "$accuracy > 0.5"
+	read -r accuracy refused < <(lied --attack nan)
+	jq -en "$accuracy > 0.65"
+	[ "$refused" = 30 ]
+}
+
 @test "what does not fit is refused before anything is computed" {
 	run sim --model 'dense 4'
 	[ "$status" = 2 ]
@@ -99,6 +136,20 @@ sim() { # OPTION... - a small federation that learns quickly
 	run sim --strategy magic
 	[ "$status" = 2 ]
 	[[ $output == *gossip* ]]
+	run sim --strategy fedavg --aggregate krum --byzantine 1
+	[ "$status" = 2 ]
+	[[ $output == *'krum: 4 updates in a round, expected 5 to '* ]]
+	run sim --strategy fedavg --aggregate fedprox
+	[ "$status" = 2 ]
+	[[ $output == *'unless prox is above 0'* ]]
+	run sim --strategy fedavg --aggregate fedasync --staleness hinge:0
+	[ "$status" = 2 ]
+	[[ $output == *'hinge takes A above 0'* ]]
+	run sim --attackers 1
+	[ "$status" = 2 ]
+	[[ $output == *'not for gossip'* ]]
+	run sim --strategy fedavg --attackers 5
+	[ "$status" = 2 ]
 	run sim --lr 1000 --rounds 500 --model 'input 1 2 2; dense 9; dense 4'
 	[ "$status" = 1 ]
 	[[ $output == *'the loss is not finite'* ]]

@@ -31,6 +31,8 @@ static struct sim_opts opts_of(const char *strategy)
 		.keep = 1,
 		.eta = 0.5,
 		.sample = 1,
+		.aggregate = "fedavg",
+		.server = AGGREGATE_OPTS,
 		.model = "input 1 2 2; batchnorm; dense 4; relu; dense 2",
 		.train = &set,
 		.test = &set,
@@ -50,7 +52,7 @@ static void take(const struct sim_record *r, void *arg)
 	*(struct sim_record *)arg = *r;
 }
 
-/* Running means lie behind the parameters. */
+/* Running means lie behind the parameters; a server's are the clients' mean. */
 TEST(every_strategy_trains_a_model_that_keeps_running_means)
 {
 	for (const struct strategy *s = strategies; s->name; s++) {

@@ -16,7 +16,8 @@ struct bed {
 	float *x[N_MAX], *before[N_MAX], *shared[N_MAX];
 	float own[3][N_MAX][PARAMS];
 	struct strategy_transfer transfer[2 * N_MAX + 2];
-	double weight[N_MAX];
+	struct aggregate_update update[N_MAX];
+	float global[PARAMS];
 	bool active[N_MAX];
 	int mate[N_MAX];
 };
@@ -42,7 +43,7 @@ static void begin(struct bed *b, size_t n, enum strategy_scheme scheme,
 				b->before[i][j] + (float)rand_below(&r, 100);
 			b->shared[i][j] = b->before[i][j];
 		}
-		b->weight[i] = 1 + (double)i;
+		b->update[i].weight = 1 + (double)i;
 		b->active[i] = true;
 		b->mate[i] = -1;
 	}
@@ -50,7 +51,9 @@ static void begin(struct bed *b, size_t n, enum strategy_scheme scheme,
 	b->m.before = b->before;
 	b->m.shared = b->shared;
 	b->m.transfer = b->transfer;
-	b->m.weight = b->weight;
+	b->m.len = PARAMS;
+	b->m.update = b->update;
+	b->m.global = b->global;
 	b->m.active = b->active;
 	b->m.mate = b->mate;
 }
@@ -219,7 +222,7 @@ TEST(dcd_and_choco_keep_the_mean_and_what_they_did_not_send)
 	}
 }
 
-TEST(psgd_and_fedavg_give_all_the_mean)
+TEST(psgd_gives_all_the_mean)
 {
 	struct bed b, was;
 
@@ -233,21 +236,118 @@ TEST(psgd_and_fedavg_give_all_the_mean)
 				   4,
 			   1e-3);
 	CHECK_NEAR(bytes_of(&b, 2), 4.0 * PARAMS * 2 * 3 / 4, 1e-9);
+}
 
-	begin(&b, 4, SCHEME_DENSE, 1);
-	b.active[1] = false;
-	b.m.server = 3;
-	was = b;
-	mix(&b, "fedavg");
+static struct aggregate *rule(const char *name)
+{
+	struct aggregate_opts opts = AGGREGATE_OPTS;
+	struct aggregate *a;
+	struct err err;
+
+	opts.staleness.kind = STALENESS_CONSTANT;
+	opts.mix = 0.5;
+	opts.buffer = 2;
+	if (aggregate_open(&a, name, &opts, PARAMS, PARAMS, &err))
+		test_fail(__FILE__, __LINE__, "%s", err.msg);
+	return a;
+}
+
+/* A round of four, of whom the second rests and the last has the server. */
+static void serve(struct bed *b, const char *name, struct bed *was)
+{
+	begin(b, 4, SCHEME_DENSE, 1);
+	b->active[1] = false;
+	b->m.server = 3;
+	b->m.aggregate = rule(name);
+	memset(b->global, 0, sizeof(b->global));
+	*was = *b;
+	mix(b, "fedavg");
+	CHECK_INT(b->m.rc, 0);
 	for (int i = 0; i < 4; i++)
-		CHECK_NEAR(b.x[i][3],
-			   (was.own[0][0][3] + 3 * was.own[0][2][3] +
-			    4 * was.own[0][3][3]) /
-				   8,
-			   1e-3);
+		CHECK(!memcmp(b->x[i], b->global, sizeof(b->global)));
+}
+
+TEST(fedavg_gives_all_what_the_server_makes_of_some)
+{
+	struct bed b, was;
+
+	serve(&b, "fedavg", &was);
+	CHECK_NEAR(b.x[1][3],
+		   (was.own[0][0][3] + 3 * was.own[0][2][3] +
+		    4 * was.own[0][3][3]) /
+			   8,
+		   1e-3);
 	CHECK_NEAR(bytes_of(&b, 3), 4.0 * PARAMS * 2, 0);
 	CHECK_NEAR(bytes_of(&b, 0), 4.0 * PARAMS, 0);
 	CHECK_NEAR(bytes_of(&b, 1), 0, 0);
+	aggregate_free(b.m.aggregate);
+}
+
+/* Each client moves the model by half; from 0 on. */
+TEST(fedasync_takes_one_client_after_the_other)
+{
+	struct bed b, was;
+
+	serve(&b, "fedasync", &was);
+	CHECK_NEAR(b.x[1][3],
+		   was.own[0][0][3] / 8 + was.own[0][2][3] / 4 +
+			   was.own[0][3][3] / 2,
+		   1e-3);
+	aggregate_free(b.m.aggregate);
+}
+
+/* Of three differences two make a model; the third waits for the next round's
+ * first, which is relative to the model of then. */
+TEST(fedbuff_keeps_what_is_too_few_for_the_next_round)
+{
+	struct bed b, was;
+	float half;
+
+	serve(&b, "fedbuff", &was);
+	half = (was.own[0][0][3] + was.own[0][2][3]) / 2;
+	CHECK_NEAR(b.x[1][3], half, 1e-3);
+	CHECK_INT(aggregate_count(b.m.aggregate), 1);
+	for (int i = 0; i < 4; i++) {
+		b.active[i] = i == 1;
+		b.x[i][3] = half + 8;
+	}
+	mix(&b, "fedavg");
+	CHECK_INT(b.m.rc, 0);
+	CHECK_NEAR(b.x[0][3], half + (was.own[0][3][3] + 8) / 2, 1e-3);
+	aggregate_free(b.m.aggregate);
+}
+
+TEST(a_server_goes_on_without_an_update_that_it_refuses)
+{
+	struct bed b, was;
+
+	begin(&b, 3, SCHEME_DENSE, 1);
+	b.m.aggregate = rule("fedavg");
+	b.x[1][7] = NAN;
+	was = b;
+	mix(&b, "fedavg");
+	CHECK_INT(b.m.rc, 0);
+	CHECK_INT(b.m.refused, 1);
+	CHECK_NEAR(b.x[1][3], (was.own[0][0][3] + 3 * was.own[0][2][3]) / 4,
+		   1e-3);
+	aggregate_free(b.m.aggregate);
+}
+
+TEST(a_mean_that_cannot_be_made_is_an_error)
+{
+	struct bed b;
+
+	begin(&b, 3, SCHEME_DENSE, 1);
+	b.x[1][7] = INFINITY;
+	mix(&b, "psgd");
+	CHECK_INT(b.m.rc, ERR_INVALID_ARGUMENT);
+	CHECK_HAS(b.m.err.msg, "client 2");
+	begin(&b, 3, SCHEME_DENSE, 1);
+	b.m.aggregate = rule("krum");
+	b.active[0] = false;
+	mix(&b, "fedavg");
+	CHECK_INT(b.m.rc, ERR_FAILED_PRECONDITION);
+	aggregate_free(b.m.aggregate);
 }
 
 /* ---- topk ---- */
