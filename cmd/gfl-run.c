@@ -7,8 +7,9 @@
 #include "base/out.h"
 #include "base/rand.h"
 #include "fl/payload.h"
-#include "fl/strategy.h"
 #include "nn/model.h"
+#include "node/spec.h"
+#include "plan/strategies.h"
 #include "plan/topology.h"
 #include "proto/node.pb-c.h"
 #include "registry/directory.h"
@@ -18,7 +19,8 @@ struct config {
 	struct client_opts client;
 	struct out_opts out;
 	int command;
-	const char *model, *scheme, *dtype, *codec, *policy, *reason;
+	const char *model, *scheme, *dtype, *codec, *policy;
+	const char *strategy, *reason;
 	int64_t rounds, steps, batch, seed, min_trainers, eval_every;
 	int64_t bridge_every, deadline_ms, give_up_ms, every_ms;
 	double keep, lr, momentum, target;
@@ -33,9 +35,9 @@ static const struct opt opts[] = {
 	OPT_END,
 };
 
-#define OPT_EVERY                                                              \
-	OPT_SECONDS(0, "every", struct config, every_ms, "1",                  \
-		    "time between two lines of progress", .min = 10,           \
+#define OPT_EVERY                                                    \
+	OPT_SECONDS(0, "every", struct config, every_ms, "1",        \
+		    "time between two lines of progress", .min = 10, \
 		    .max = 60000)
 
 static const struct opt start_opts[] = {
@@ -52,8 +54,7 @@ static const struct opt start_opts[] = {
 		 "learning rate"),
 	OPT_REAL(0, "momentum", struct config, momentum, "M", "0.9", 0, 1,
 		 "of SGD"),
-	OPT_BOOL(0, "nesterov", struct config, nesterov,
-		 "Nesterov's momentum"),
+	OPT_BOOL(0, "nesterov", struct config, nesterov, "Nesterov's momentum"),
 	OPT_REAL(0, "weight-decay", struct config, weight_decay, "D", "0", 0, 1,
 		 "of all parameters but batch normalisation's"),
 	OPT_REAL(0, "prox", struct config, prox, "MU", "0", 0, 1000,
@@ -64,18 +65,20 @@ static const struct opt start_opts[] = {
 		 1e-6, 1, "by what --lr-every multiplies the rate"),
 	OPT_BOOL(0, "lr-cosine", struct config, lr_cosine,
 		 "let the rate fall to 0 over the rounds, as a cosine"),
+	OPT_WORD(0, "strategy", struct config, strategy, "NAME", STRATEGY_NAMES,
+		 "gossip", "how models are mixed"),
 	OPT_REAL(0, "keep", struct config, keep, "SHARE", "0.01", 1e-6, 1,
 		 "share of the parameters that travels in an exchange"),
 	OPT_WORD(0, "scheme", struct config, scheme, "SCHEME", STRATEGY_SCHEMES,
-		 "strat",
-		 "which parameters travel: all, chance's, or the most changed"),
+		 NULL,
+		 "which parameters travel: all, chance's, or the most changed; "
+		 "without it strat, or dense where all do"),
 	OPT_WORD(0, "dtype", struct config, dtype, "TYPE", PAYLOAD_DTYPES,
 		 "f32", "how a value travels: in 4 bytes, in 2, or in 1"),
 	OPT_WORD(0, "codec", struct config, codec, "CODEC", PAYLOAD_CODECS,
 		 "none", "what packs the values that travel"),
 	OPT_WORD(0, "policy", struct config, policy, "POLICY",
-		 TOPOLOGY_POLICIES, "auto",
-		 "who exchanges with whom"),
+		 TOPOLOGY_POLICIES, "auto", "who exchanges with whom"),
 	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
 		  "of the first model, the masks and the matchings"),
 	OPT_INT64(0, "min-trainers", struct config, min_trainers, "N", "2", 2,
@@ -120,8 +123,8 @@ static const struct opt_cmd cmds[] = {
 	[START] = {"start", "", "start a run and print its id", start_opts},
 	[STOP] = {"stop", "ID", "stop a run", stop_opts},
 	[LIST] = {"list", "", "list the runs", NULL},
-	[SHOW] = {"show", "[ID]", "a run's trainers; the newest run's without ID",
-		  show_opts},
+	[SHOW] = {"show", "[ID]",
+		  "a run's trainers; the newest run's without ID", show_opts},
 	{NULL, NULL, NULL, NULL},
 };
 
@@ -130,7 +133,8 @@ static const struct prog prog = {
 	.brief = "training runs: start, stop, list, show",
 	.about = "A run is an entry in the replicated log: every trainer that "
 		 "is attached to the cluster takes part. One run is under way "
-		 "at a time; others wait in line. In a cluster of clusters a run "
+		 "at a time; others wait in line. In a cluster of clusters a "
+		 "run "
 		 "spans them: each of its rounds is --bridge-every rounds in "
 		 "every lower cluster, and then an exchange between two of "
 		 "these; its trainers, as show has them, are the clusters.",
@@ -166,8 +170,12 @@ static int propose(const struct config *cfg, int64_t *id, struct err *err)
 		return (int)err->code;
 	spec.model = (char *)cfg->model;
 	spec.rounds = cfg->rounds;
-	spec.keep = strcmp(cfg->scheme, "dense") != 0 ? cfg->keep : 1;
-	spec.scheme = (char *)cfg->scheme;
+	spec.strategy = (char *)cfg->strategy;
+	spec.scheme = (char *)(cfg->scheme ? cfg->scheme
+					   : strategies_scheme(strategies_find(
+						     cfg->strategy)));
+	spec.keep = strcmp(spec.scheme, "dense") != 0 ? cfg->keep : 1;
+	spec.eta = 0.1;
 	spec.dtype = (char *)cfg->dtype;
 	spec.codec = (char *)cfg->codec;
 	spec.policy = (char *)cfg->policy;
@@ -189,6 +197,8 @@ static int propose(const struct config *cfg, int64_t *id, struct err *err)
 	spec.bridge_every = cfg->bridge_every;
 	spec.give_up_ms = cfg->give_up_ms;
 	spec.layout_hash = hash;
+	if (spec_check_run(&spec, err))
+		return (int)err->code;
 	in.spec = &spec;
 	in.client = rand_id();
 	in.seq = 1;

@@ -6,8 +6,11 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "base/value.h"
 #include "fl/aggregate_args.h"
 #include "fl/sim.h"
+#include "node/spec.h"
+#include "plan/round.h"
 #include "plan/speeds.h"
 
 enum { FILE_MAX = 64 << 20, BATCH_MAX = 65536 };
@@ -15,10 +18,10 @@ enum { FILE_MAX = 64 << 20, BATCH_MAX = 65536 };
 struct config {
 	struct out_opts out;
 	struct sim_opts sim;
-	const char *strategy, *policy, *by;
+	const char *strategy, *scheme, *policy, *by;
 	const char *data, *test, *speeds;
 	struct aggregate_args aggregate;
-	int scheme, attack;
+	int attack;
 	int64_t seed, step_ms;
 	bool lr_cosine;
 };
@@ -37,8 +40,10 @@ static const struct opt opts[] = {
 		 "gossip", "how models are mixed"),
 	OPT_WORD(0, "policy", struct config, policy, "NAME", TOPOLOGY_POLICIES,
 		 "auto", "how gossip chooses its pairs"),
-	OPT_CHOICE(0, "scheme", struct config, scheme, STRATEGY_SCHEMES,
-		   "strat", "which values travel"),
+	OPT_WORD(0, "scheme", struct config, scheme, "SCHEME", STRATEGY_SCHEMES,
+		 NULL,
+		 "which values travel; without it strat, or dense where all "
+		 "do"),
 	OPT_REAL(0, "keep", struct config, sim.keep, "SHARE", "0.01", 1e-6, 1,
 		 "share of the values that travels"),
 	OPT_REAL(0, "eta", struct config, sim.eta, "X", "0.1", 1e-6, 1,
@@ -184,8 +189,11 @@ static void set_up(struct config *cfg)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-	cfg->sim.strategy = strategy_of(cfg->strategy);
-	cfg->sim.scheme = (enum strategy_scheme)cfg->scheme;
+	cfg->sim.strategy = strategies_find(cfg->strategy);
+	if (!cfg->scheme)
+		cfg->scheme = strategies_scheme(cfg->sim.strategy);
+	cfg->sim.scheme = (enum strategy_scheme)value_choice(STRATEGY_SCHEMES,
+							     cfg->scheme);
 	cfg->sim.policy = (enum topology_policy)topology_policy_of(cfg->policy);
 	cfg->sim.aggregate = cfg->aggregate.rule;
 	cfg->sim.server = cfg->aggregate.opts;
@@ -200,6 +208,39 @@ static void set_up(struct config *cfg)
 							     : (int)cores;
 }
 
+/* What a real run would be refused for. */
+static int check(const struct config *cfg, struct err *err)
+{
+	const struct learner_steps *steps = &cfg->sim.steps;
+	Gfl__V1__RunSpec spec = GFL__V1__RUN_SPEC__INIT;
+
+	spec.model = (char *)cfg->sim.model;
+	spec.strategy = (char *)cfg->strategy;
+	spec.scheme = (char *)cfg->scheme;
+	spec.dtype = (char *)"f32";
+	spec.codec = (char *)"none";
+	spec.policy = (char *)cfg->policy;
+	spec.keep = cfg->sim.keep;
+	spec.eta = cfg->sim.eta;
+	spec.rounds = cfg->sim.rounds;
+	spec.eval_every = cfg->sim.eval_every;
+	spec.target_accuracy = cfg->sim.target;
+	spec.steps = steps->steps;
+	spec.batch = steps->batch;
+	spec.lr = steps->lr;
+	spec.momentum = steps->momentum;
+	spec.weight_decay = steps->weight_decay;
+	spec.prox = steps->prox;
+	spec.nesterov = steps->nesterov;
+	spec.lr_every = steps->schedule.every;
+	spec.lr_decay = steps->schedule.decay;
+	spec.lr_cosine = steps->schedule.rounds > 0;
+	spec.min_trainers = 2;
+	spec.round_deadline_ms = PLAN_DEADLINE_MAX_MS;
+	spec.give_up_ms = 1;
+	return spec_check(&spec, err);
+}
+
 static int run(struct config *cfg, struct err *err)
 {
 	struct data *train = NULL, *test = NULL;
@@ -210,6 +251,8 @@ static int run(struct config *cfg, struct err *err)
 	if (!rc)
 		rc = partition_parse(&cfg->sim.by, cfg->by, err);
 	set_up(cfg);
+	if (!rc)
+		rc = check(cfg, err);
 	if (!rc)
 		rc = read_speeds(cfg, &bps, err);
 	if (!rc)

@@ -273,13 +273,14 @@ _gfl_run()
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	--strategy) mapfile -t COMPREPLY < <(compgen -W 'gossip dpsgd dcd choco psgd fedavg' -- "$cur");;
 	--scheme) mapfile -t COMPREPLY < <(compgen -W 'dense strat topk' -- "$cur");;
 	--dtype) mapfile -t COMPREPLY < <(compgen -W 'f32 bf16 int8' -- "$cur");;
 	--codec) mapfile -t COMPREPLY < <(compgen -W 'none zstd' -- "$cur");;
 	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto saps age random ring all none' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-every --lr-decay --lr-cosine --keep --scheme --dtype --codec --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --bridge-every --give-up --follow --every --wait --reason --history' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-every --lr-decay --lr-cosine --strategy --keep --scheme --dtype --codec --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --bridge-every --give-up --follow --every --wait --reason --history' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'start stop list show' -- "$cur");;
 		esac;;
 	esac

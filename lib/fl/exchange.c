@@ -9,8 +9,6 @@
 #include "base/crc.h"
 #include "base/mem.h"
 #include "fl/exchange_impl.h"
-#include "fl/mix.h"
-#include "plan/mask.h"
 #include "plan/round.h"
 
 /* --- outputs ----------------------------------------------------------- */
@@ -67,7 +65,7 @@ void exchange_done(struct exchange *e, enum exchange_outcome outcome,
 	out->outcome = outcome;
 	snprintf(out->text, sizeof(out->text), "%.127s", why);
 	count(&e->counts, outcome);
-	e->phase = IDLE;
+	e->state = IDLE;
 }
 
 /* --- life -------------------------------------------------------------- */
@@ -109,7 +107,7 @@ void exchange_begin(struct exchange *e, int64_t run, float *x, uint32_t n,
 	e->layout = layout;
 	e->at = -1;
 	e->epoch = 0;
-	e->phase = IDLE;
+	e->state = IDLE;
 }
 
 void exchange_by(struct exchange *e, const struct exchange_how *how)
@@ -118,63 +116,6 @@ void exchange_by(struct exchange *e, const struct exchange_how *how)
 }
 
 /* --- the round we are at ------------------------------------------------ */
-
-static bool chosen(const struct exchange *e)
-{
-	return e->how.shared;
-}
-
-bool exchange_asks(const struct exchange *e)
-{
-	bool lower = e->self < e->round.peer;
-
-	return chosen(e) && e->round.t % 2 ? !lower : lower;
-}
-
-struct payload_form exchange_form(const struct exchange *e, bool answer)
-{
-	return (struct payload_form){
-		.dtype = e->how.dtype,
-		.codec = e->how.codec,
-		.indexed = chosen(e) && !answer,
-	};
-}
-
-/* Which values are exchanged: the mask's, or, when it is for us to choose,
- * those that have changed most; else the peer will tell. */
-static void set_indices(struct exchange *e)
-{
-	const struct exchange_round *r = &e->round;
-	struct mask m = {r->run, r->t, r->seed, e->n, r->c};
-
-	e->k = mask_count(e->n, r->c);
-	e->index = mem_grow(e->index, &e->index_cap, e->k, sizeof(*e->index));
-	e->mine = mem_grow(e->mine, &e->mine_cap, e->k, sizeof(*e->mine));
-	e->theirs =
-		mem_grow(e->theirs, &e->theirs_cap, e->k, sizeof(*e->theirs));
-	if (!chosen(e))
-		mask_indices(&m, e->index);
-	else if (exchange_asks(e))
-		mix_choose(e->x, e->how.shared, e->n, e->k, e->index);
-	e->digest = mask_digest(&m, chosen(e) ? NULL : e->index);
-}
-
-int exchange_take(struct exchange *e, bool answer, struct err *err)
-{
-	const struct payload_form form = exchange_form(e, answer);
-
-	buf_reset(&e->bytes);
-	mix_gather(e->x, e->index, e->k, e->mine);
-	return payload_encode(&form, e->index, e->mine, e->k, e->mine,
-			      &e->bytes, err);
-}
-
-void exchange_merge(struct exchange *e)
-{
-	mix_pull(e->x, e->index, e->k, 0.5F, e->mine, e->theirs);
-	if (chosen(e))
-		mix_scatter(e->how.shared, e->index, e->k, e->mine);
-}
 
 struct exchange_key exchange_key_now(const struct exchange *e)
 {
@@ -186,48 +127,6 @@ struct exchange_key exchange_key_now(const struct exchange *e)
 				     asks ? r->peer : e->self};
 }
 
-static bool same_form(const struct payload_form *a,
-		      const struct payload_form *b)
-{
-	return a->dtype == b->dtype && a->codec == b->codec &&
-	       a->indexed == b->indexed;
-}
-
-static int check(const struct exchange *e, const struct exchange_message *m,
-		 const struct payload_form *form, struct err *err)
-{
-	if (m->layout != e->layout)
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "another model: layout %016llx, not %016llx",
-			       (unsigned long long)m->layout,
-			       (unsigned long long)e->layout);
-	if (m->digest != e->digest)
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "another mask: digest %016llx, not %016llx",
-			       (unsigned long long)m->digest,
-			       (unsigned long long)e->digest);
-	if (!same_form(&m->form, form))
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "values in another form: type %d, codec %d, not "
-			       "%d, %d",
-			       m->form.dtype, m->form.codec, form->dtype,
-			       form->codec);
-	if (crc32c_of(0, m->values, m->len) != m->crc)
-		return err_set(err, ERR_DATA_LOSS, "checksum does not match");
-	return 0;
-}
-
-int exchange_read(struct exchange *e, const struct exchange_message *m,
-		  bool answer, struct err *err)
-{
-	const struct payload_form form = exchange_form(e, answer);
-	int rc = check(e, m, &form, err);
-
-	return rc ? rc
-		  : payload_decode(&form, m->values, m->len, e->n, e->k,
-				   e->index, e->theirs, err);
-}
-
 static void send(struct exchange *e)
 {
 	struct exchange_out *out = exchange_push(e, EXCHANGE_SEND);
@@ -237,12 +136,13 @@ static void send(struct exchange *e)
 		.key = exchange_key_now(e),
 		.digest = e->digest,
 		.layout = e->layout,
+		.phase = e->round.phase,
 		.form = exchange_form(e, false),
 		.crc = crc32c_of(0, e->bytes.p, e->bytes.len),
 		.values = e->bytes.p,
 		.len = e->bytes.len,
 	};
-	e->phase = SENT;
+	e->state = SENT;
 	e->retry_ms = INT64_MAX;
 }
 
@@ -252,21 +152,23 @@ static void meet_or_wait(struct exchange *e)
 	bool asks = exchange_asks(e);
 	struct err err;
 
-	set_indices(e);
-	if ((asks || !chosen(e)) && exchange_take(e, !asks, &err))
+	exchange_choose(e);
+	if ((asks || !e->how.shared) && exchange_take(e, !asks, &err))
 		exchange_done(e, EXCHANGE_REFUSED, err.msg);
 	else if (asks)
 		send(e);
 	else
-		e->phase = WAITING;
+		e->state = WAITING;
 }
 
 void exchange_arrive(struct exchange *e, const struct exchange_round *r,
 		     int64_t now_ms)
 {
-	assert(r->run == e->run && r->t > e->at && e->phase == IDLE);
+	assert(r->run == e->run && e->state == IDLE);
+	assert(r->t > e->at || (r->t == e->at && r->phase > e->phase_at));
 	e->round = *r;
 	e->at = r->t;
+	e->phase_at = r->phase;
 	if (r->epoch > e->epoch)
 		e->epoch = r->epoch;
 	e->hold_ms = r->deadline_ms;
@@ -292,7 +194,7 @@ void exchange_reply(struct exchange *e, const struct exchange_message *m,
 	struct err err;
 	int rc;
 
-	if ((e->phase != SENT && e->phase != RETRYING) ||
+	if ((e->state != SENT && e->state != RETRYING) ||
 	    !exchange_same_key(&m->key, &now))
 		return;
 	rc = exchange_read(e, m, true, &err);
@@ -330,11 +232,11 @@ static void give_up(struct exchange *e, const char *why)
 
 void exchange_failed(struct exchange *e, enum err_code code, int64_t now_ms)
 {
-	if (e->phase != SENT)
+	if (e->state != SENT)
 		return;
 	e->unsure |= outcome_unknown(code);
 	if (worth_repeating(code)) {
-		e->phase = RETRYING;
+		e->state = RETRYING;
 		e->retry_ms = now_ms + e->backoff_ms;
 		if (e->backoff_ms < EXCHANGE_BACKOFF_MAX_MS)
 			e->backoff_ms *= 2;
@@ -347,8 +249,8 @@ void exchange_failed(struct exchange *e, enum err_code code, int64_t now_ms)
 
 void exchange_abandon(struct exchange *e, const char *why)
 {
-	e->unsure |= e->phase == SENT;
-	if (e->phase != IDLE)
+	e->unsure |= e->state == SENT;
+	if (e->state != IDLE)
 		give_up(e, why);
 }
 
@@ -358,7 +260,7 @@ void exchange_epoch(struct exchange *e, int64_t epoch, int64_t now_ms)
 	if (epoch <= e->epoch)
 		return;
 	e->epoch = epoch;
-	if (e->phase == WAITING)
+	if (e->state == WAITING)
 		exchange_done(e, EXCHANGE_MISSED, "the trainers have changed");
 	exchange_held_look(e);
 }
@@ -366,9 +268,9 @@ void exchange_epoch(struct exchange *e, int64_t epoch, int64_t now_ms)
 void exchange_tick(struct exchange *e, int64_t now_ms)
 {
 	exchange_held_expire(e, now_ms);
-	if (e->phase != IDLE && e->deadline_ms <= now_ms)
+	if (e->state != IDLE && e->deadline_ms <= now_ms)
 		exchange_abandon(e, "deadline");
-	else if (e->phase == RETRYING && e->retry_ms <= now_ms)
+	else if (e->state == RETRYING && e->retry_ms <= now_ms)
 		send(e);
 }
 
@@ -376,9 +278,9 @@ int64_t exchange_deadline(const struct exchange *e)
 {
 	int64_t first = INT64_MAX;
 
-	if (e->phase != IDLE)
+	if (e->state != IDLE)
 		first = e->deadline_ms;
-	if (e->phase == RETRYING && e->retry_ms < first)
+	if (e->state == RETRYING && e->retry_ms < first)
 		first = e->retry_ms;
 	for (size_t i = 0; i < e->nheld; i++)
 		if (e->held[i].until_ms < first)
@@ -388,12 +290,12 @@ int64_t exchange_deadline(const struct exchange *e)
 
 bool exchange_busy(const struct exchange *e)
 {
-	return e->phase != IDLE;
+	return e->state != IDLE;
 }
 
 bool exchange_waits(const struct exchange *e)
 {
-	return e->phase == WAITING;
+	return e->state == WAITING;
 }
 
 int64_t exchange_round_at(const struct exchange *e)

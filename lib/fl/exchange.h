@@ -37,6 +37,7 @@ struct exchange_message {
 	struct exchange_key key;
 	uint64_t digest; /* of the mask, or of how values are chosen */
 	uint64_t layout; /* of the model */
+	int phase;       /* of the round; see exchange_round */
 	struct payload_form form;
 	uint32_t crc; /* crc32c of values */
 	const void *values;
@@ -51,14 +52,21 @@ struct exchange_how {
 	 * changed most; NULL: those of the mask. Borrowed like the model, and
 	 * like it written only as exchanges are done. */
 	float *shared;
+	/* What is sent, and what x gains the differences of; NULL: x, as it is
+	 * when the exchange begins. Borrowed. */
+	const float *base;
 };
 
-/* A round that a trainer has come to: its local steps are done. */
+/* A round that a trainer has come to: its local steps are done. Where it meets
+ * several peers in a round, it comes to it once for each, by ascending phase;
+ * both have the same phase of it then. */
 struct exchange_round {
 	int64_t run, epoch, t;
+	int phase;
 	int64_t peer; /* 0: rests */
 	uint64_t seed;
 	uint32_t c, deadline_ms;
+	float weight; /* x += weight (theirs - ours); the same on both sides */
 };
 
 enum exchange_outcome {
@@ -107,8 +115,9 @@ void exchange_begin(struct exchange *e, int64_t run, float *x, uint32_t n,
  * next. */
 void exchange_by(struct exchange *e, const struct exchange_how *how);
 
-/* We are at a round, later than any before. Gives SEND, DONE, ANSWER of a
- * request that was held, or nothing: then the peer has until the deadline. */
+/* We are at a round, or a phase of it, later than any before. Gives SEND, DONE,
+ * ANSWER of a request that was held, or nothing: then the peer has until the
+ * deadline. */
 void exchange_arrive(struct exchange *e, const struct exchange_round *r,
 		     int64_t now_ms);
 

@@ -6,7 +6,7 @@
 
 enum {
 	EXCHANGE_KEEP_ROUNDS = 2, /* an answer of round t serves until t+2 */
-	EXCHANGE_KEPT_MAX = 4,
+	EXCHANGE_KEPT_MAX = 8,
 	EXCHANGE_HELD_MAX = 8,
 	EXCHANGE_HELD_BYTES = 64 << 20,
 	EXCHANGE_BACKOFF_MS = 50, /* between sends of one request, doubling */
@@ -35,11 +35,12 @@ struct exchange {
 	struct exchange_how how;
 	uint32_t n;
 	int64_t at;    /* the last round arrived at, or -1 */
+	int phase_at;  /* and phase of it */
 	int64_t epoch; /* the newest heard of */
 	int64_t hold_ms;
 
 	/* the round under way */
-	enum { IDLE, WAITING, SENT, RETRYING } phase;
+	enum { IDLE, WAITING, SENT, RETRYING } state;
 	struct exchange_round round;
 	uint32_t k, *index;
 	uint64_t digest;
@@ -68,6 +69,9 @@ void exchange_done(struct exchange *e, enum exchange_outcome outcome,
  * the answer. */
 bool exchange_asks(const struct exchange *e);
 struct payload_form exchange_form(const struct exchange *e, bool answer);
+
+/* Which values are exchanged; those that the peer chooses it will tell. */
+void exchange_choose(struct exchange *e);
 
 /* Our values at the round's indices, to be sent or answered with. */
 int exchange_take(struct exchange *e, bool answer, struct err *err) MUST_CHECK;

@@ -2,6 +2,7 @@
 #include "fl/exchange_impl.h"
 
 #include <endian.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,6 +155,7 @@ int exchange_load(struct exchange *e, const void *p, size_t len,
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%zu bytes are no exchange state", len);
 	e->at = head[0];
+	e->phase_at = INT_MAX; /* a checkpoint is between rounds */
 	e->epoch = head[1];
 	e->counts = (struct exchange_counts){head[2], head[3], head[4], head[5],
 					     head[6]};

@@ -104,9 +104,10 @@ static bool deal(struct exchange *e, const struct exchange_message *m,
 		       (long long)e->run, (long long)e->epoch);
 		return true;
 	}
-	if (key->run > e->run || key->t > e->at)
+	if (key->run > e->run || key->t > e->at ||
+	    (key->t == e->at && m->phase > e->phase_at))
 		return false;
-	if (key->t == e->at && e->phase == WAITING)
+	if (key->t == e->at && m->phase == e->phase_at && e->state == WAITING)
 		meet(e, m, token);
 	else
 		refuse(e, token, ERR_FAILED_PRECONDITION,
@@ -172,7 +173,7 @@ static void hold(struct exchange *e, const struct exchange_message *m,
  * and will not come any more. */
 static bool is_past(const struct exchange *e, const struct exchange_key *key)
 {
-	return e->phase == WAITING && key->run == e->run &&
+	return e->state == WAITING && key->run == e->run &&
 	       key->from == e->round.peer && key->t > e->round.t;
 }
 

@@ -24,13 +24,14 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "plan/strategies.h"
 
 enum payload_dtype { PAYLOAD_F32, PAYLOAD_BF16, PAYLOAD_INT8 };
 enum payload_codec { PAYLOAD_NONE, PAYLOAD_ZSTD };
 
 /* Their names, in this order, as value_choice() takes them. */
-#define PAYLOAD_DTYPES "f32|bf16|int8"
-#define PAYLOAD_CODECS "none|zstd"
+#define PAYLOAD_DTYPES STRATEGY_DTYPES
+#define PAYLOAD_CODECS STRATEGY_CODECS
 
 struct payload_form {
 	enum payload_dtype dtype;

@@ -170,7 +170,7 @@ static int round_of(struct sim *s, int64_t t, struct err *err)
 	sim_clock_steps(s);
 	sim_server_attack(s);
 	s->mix.ntransfers = 0;
-	s->o.strategy->mix(&s->mix);
+	strategy_mix(s->o.strategy, &s->mix);
 	if (s->mix.rc) {
 		*err = s->mix.err;
 		return err_wrap(err, "round %lld", (long long)t);

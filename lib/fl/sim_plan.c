@@ -127,9 +127,9 @@ void sim_plan_round(struct sim *s, int64_t t)
 
 	for (int i = 0; i < s->o.trainers; i++)
 		s->active[i] = true;
-	if (s->o.strategy->pairs)
+	if (s->o.strategy->links == LINKS_PAIRS)
 		choose_pairs(s, t, &r);
-	if (s->o.strategy->samples)
+	if (s->o.strategy->links == LINKS_SERVER)
 		choose_sample(s, &r);
 	s->mix.t = t;
 }
@@ -176,7 +176,8 @@ void sim_clock_transfers(struct sim *s)
 			a->clock_s = from + took;
 		if (b->clock_s < from + took)
 			b->clock_s = from + took;
-		if (s->o.strategy->samples && x->from == s->mix.server)
+		if (s->o.strategy->links == LINKS_SERVER &&
+		    x->from == s->mix.server)
 			ready[x->to] = from + took;
 	}
 	all = latest(s);

@@ -59,11 +59,11 @@ int sim_server_open(struct sim *s, struct err *err)
 {
 	struct strategy_mix *m = &s->mix;
 
-	if (!s->o.strategy->samples && s->o.attackers)
+	if (s->o.strategy->links != LINKS_SERVER && s->o.attackers)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "attackers are for strategy fedavg, not for %s",
 			       s->o.strategy->name);
-	if (!s->o.strategy->samples)
+	if (s->o.strategy->links != LINKS_SERVER)
 		return 0;
 	if (open_aggregate(s, err))
 		return (int)err->code;

@@ -100,11 +100,11 @@ static void mix_gossip(struct strategy_mix *m)
 			choose(&p, m, a, b);
 			index = (double)topk_index_bytes(p.index, p.k);
 		}
+		average(&p, m->x[a], m->x[b]);
 		if (topk) {
 			note_shared(&p, m->x[a], m->shared[a]);
 			note_shared(&p, m->x[b], m->shared[b]);
 		}
-		average(&p, m->x[a], m->x[b]);
 		transfer(m, a, b, 4.0 * p.k + (m->t % 2 ? 0 : index));
 		transfer(m, b, a, 4.0 * p.k + (m->t % 2 ? index : 0));
 	}
@@ -330,41 +330,13 @@ static void mix_fedavg(struct strategy_mix *m)
 	}
 }
 
-const struct strategy strategies[] = {
-	{.name = "gossip",
-	 .brief = "pairs average what the round's mask has",
-	 .needs_shared = true,
-	 .pairs = true,
-	 .mix = mix_gossip},
-	{.name = "dpsgd",
-	 .brief = "a ring averages whole models",
-	 .needs_before = true,
-	 .mix = mix_dpsgd},
-	{.name = "dcd",
-	 .brief = "a ring, compressed differences",
-	 .needs_shared = true,
-	 .mix = mix_dcd},
-	{.name = "choco",
-	 .brief = "a ring, compressed differences and a step size",
-	 .needs_shared = true,
-	 .mix = mix_choco},
-	{.name = "psgd",
-	 .brief = "all average whole models after each step",
-	 .barrier = true,
-	 .mix = mix_psgd},
-	{.name = "fedavg",
-	 .brief = "a server aggregates the whole models of a sample",
-	 .barrier = true,
-	 .samples = true,
-	 .mix = mix_fedavg},
-	{.name = NULL},
-};
-
-const struct strategy *strategy_of(const char *name)
+void strategy_mix(const struct strategy *s, struct strategy_mix *m)
 {
-	const struct strategy *s = strategies;
+	static void (*const mix[])(struct strategy_mix *) = {
+		[STRATEGY_GOSSIP] = mix_gossip, [STRATEGY_DPSGD] = mix_dpsgd,
+		[STRATEGY_DCD] = mix_dcd,       [STRATEGY_CHOCO] = mix_choco,
+		[STRATEGY_PSGD] = mix_psgd,     [STRATEGY_FEDAVG] = mix_fedavg,
+	};
 
-	while (strcmp(s->name, name))
-		s++;
-	return s;
+	mix[s->kind](m);
 }

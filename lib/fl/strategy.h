@@ -1,16 +1,7 @@
-/* strategy.h - how the models of a federation are mixed after each round's
- * local steps; gossip, and what it is compared with.
- *
- * gossip   SAPS-PSGD (arXiv 2002.09692): masked values of pairs are averaged
- * dpsgd    D-PSGD (Lian et al. 2017): a ring, weights 1/3, dense
- * dcd      DCD-PSGD (Tang et al. 2018): a ring, differences compressed
- * choco    CHOCO-SGD (Koloskova et al. 2019): the same, with a step size
- * psgd     all-reduce: the mean of all, dense
- * fedavg   a server aggregates those of a sample by a rule (aggregate.h); by
- *          default FedAvg's (McMahan et al. 2017), the mean by examples
- *
- * Here all models are in one process, for gfl-sim: what would travel is noted
- * as transfers, with their bytes. Pure. */
+/* strategy.h - the strategies of plan/strategies.h at work on all models at
+ * once, in one process, for gfl-sim: what would travel is noted as transfers,
+ * with their bytes. The arithmetic is that of real exchanges (fl/mix.h). Pure.
+ */
 #ifndef FL_STRATEGY_H
 #define FL_STRATEGY_H
 
@@ -20,12 +11,7 @@
 
 #include "base/err.h"
 #include "fl/aggregate.h"
-
-/* Which values travel: all; those of the round's mask (plan/mask.h); those
- * that have changed most since they travelled last. */
-enum strategy_scheme { SCHEME_DENSE, SCHEME_STRAT, SCHEME_TOPK };
-
-#define STRATEGY_SCHEMES "dense|strat|topk"
+#include "plan/strategies.h"
 
 struct strategy_transfer {
 	int from, to;
@@ -70,20 +56,7 @@ struct strategy_mix {
 	size_t ntransfers;
 };
 
-struct strategy {
-	const char *name, *brief;
-	bool needs_before, needs_shared;
-	bool barrier; /* a round is over for all at once */
-	bool pairs;   /* takes the planner's pairs */
-	bool samples; /* takes part by chance */
-	void (*mix)(struct strategy_mix *m);
-};
-
-extern const struct strategy strategies[]; /* name NULL ends */
-
-#define STRATEGY_NAMES "gossip|dpsgd|dcd|choco|psgd|fedavg"
-
-/* By name, which is one of them. */
-const struct strategy *strategy_of(const char *name);
+/* Mix the models of a round. */
+void strategy_mix(const struct strategy *s, struct strategy_mix *m);
 
 #endif

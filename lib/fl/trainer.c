@@ -192,7 +192,7 @@ void trainer_free(struct trainer *t)
 		return;
 	exchange_free(t->talk.exchange);
 	learner_free(t->run.learner);
-	free(t->run.shared);
+	trainer_meet_close(t);
 	free(t->run.model_path);
 	history_close(t->history);
 	trainer_report_close(t);

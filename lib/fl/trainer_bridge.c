@@ -44,9 +44,10 @@ static const char *upper_cluster(const struct trainer *t)
 	return t->bridge.upper_id;
 }
 
-static bool round_of(const struct trainer *t, const Gfl__V1__TrainerStatus *s,
-		     int64_t *round)
+static bool at_of(const struct trainer *t, const Gfl__V1__TrainerStatus *s,
+		  int64_t *round, int *phase)
 {
+	*phase = 0;
 	*round = s->upper_round;
 	return s->upper_run == t->bridge.upper_run &&
 	       !strcmp(s->upper_id, t->bridge.upper_id);
@@ -76,7 +77,7 @@ static void done(struct trainer *t, const struct exchange_out *out)
 static const struct talk_kind bridges = {
 	.url = url_of,
 	.cluster = upper_cluster,
-	.round = round_of,
+	.at = at_of,
 	.link = trainer_bridge_link,
 	.done = done,
 	.nobody = "nobody bridges that cluster",
@@ -99,7 +100,7 @@ static void open_bridge(struct trainer *t, const Gfl__V1__Bridge *b)
 	exchange_begin(e, br->upper_run, t->run.learner->params,
 		       (uint32_t)t->run.learner->model->n,
 		       t->run.learner->model->layout);
-	trainer_exchange_by(t, e, spec);
+	trainer_exchange_by(t, e, spec, NULL);
 	trainer_talk_open(&br->talk, t, &bridges, e);
 	log_info("bridges", "trainer=%lld upper=%s place=%lld",
 		 (long long)t->id, br->upper_id, (long long)b->self);
@@ -119,6 +120,7 @@ static void arrive(struct trainer *t, const Gfl__V1__Bridge *b, int64_t at)
 		.seed = r->seed,
 		.c = r->c,
 		.deadline_ms = r->deadline_ms,
+		.weight = 0.5F,
 	};
 
 	trainer_talk_arrive(&t->bridge.talk, &round);

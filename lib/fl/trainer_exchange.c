@@ -131,6 +131,7 @@ static void take_request(struct trainer *t, struct talk *c, struct call *call,
 	struct exchange_message m = {
 		.key = {r->run, r->epoch, r->round, r->from, r->to},
 		.digest = r->mask_digest,
+		.phase = r->phase,
 		.layout = strtoull(r->layout_hash, NULL, 16),
 		.form = {.dtype = (enum payload_dtype)r->dtype,
 			 .codec = (enum payload_codec)r->codec,
@@ -212,9 +213,10 @@ static const char *our_cluster(const struct trainer *t)
 	return "";
 }
 
-static bool round_of(const struct trainer *t, const Gfl__V1__TrainerStatus *s,
-		     int64_t *round)
+static bool at_of(const struct trainer *t, const Gfl__V1__TrainerStatus *s,
+		  int64_t *round, int *phase)
 {
+	*phase = s->phase;
 	*round = s->round;
 	return s->run == t->run.id && s->trainer_id == t->talk.round.peer;
 }
@@ -252,7 +254,7 @@ static void done(struct trainer *t, const struct exchange_out *out)
 const struct talk_kind trainer_peers = {
 	.url = url_of,
 	.cluster = our_cluster,
-	.round = round_of,
+	.at = at_of,
 	.link = trainer_link,
 	.done = done,
 	.nobody = "the peer is gone",

@@ -11,6 +11,7 @@
 #include "fl/pace.h"
 #include "fl/resume.h"
 #include "fl/trainer.h"
+#include "plan/strategies.h"
 #include "proto/trainer.pb-c.h"
 #include "wire/tensor.h"
 
@@ -38,6 +39,16 @@ struct work {
 	worker_fn *done;
 };
 
+/* Whom a trainer meets in the round under way, one after the other. */
+struct meeting {
+	const struct strategy *strategy;
+	int64_t *ids; /* who is in the round, ascending; owned */
+	size_t n, self;
+	size_t phase; /* the one we are in */
+	int64_t until_ms; /* for all of them */
+	bool met;     /* somebody, in this round */
+};
+
 /* The run that this trainer takes part in. */
 struct trainer_run {
 	int64_t id, rounds, eval_every;
@@ -51,7 +62,9 @@ struct trainer_run {
 	int64_t fastest;  /* the highest round others were seen in */
 	int64_t since_ms; /* of waiting for plan or peer */
 	int64_t saved_ms; /* the last checkpoint */
+	struct meeting meeting;
 	float *shared;    /* topk: what others know of the model, or NULL */
+	float *base;      /* what is exchanged instead of the model, or NULL */
 	bool alone;       /* the run pairs nobody */
 	bool final;       /* evaluated and written after the last round */
 	bool over;        /* ends when the worker is done */
@@ -114,9 +127,9 @@ struct talk_kind {
 	const char *(*url)(const struct trainer *t, int64_t peer); /* or NULL */
 	/* The cluster whose ids and rounds these are; empty: our own. */
 	const char *(*cluster)(const struct trainer *t);
-	/* Is what it says of the run that we are in? And its round there. */
-	bool (*round)(const struct trainer *t, const Gfl__V1__TrainerStatus *s,
-		      int64_t *round);
+	/* Is what it says of the run that we are in? And where it is there. */
+	bool (*at)(const struct trainer *t, const Gfl__V1__TrainerStatus *s,
+		   int64_t *round, int *phase);
 	void (*link)(struct trainer *t, int64_t from, int64_t to, double bps);
 	void (*done)(struct trainer *t, const struct exchange_out *out);
 	const char *nobody; /* why there is no url */
@@ -186,7 +199,7 @@ void trainer_look(struct trainer *t); /* at the state: runs, epoch, peers */
 void trainer_begin_rounds(struct trainer *t, int64_t at); /* model is there */
 /* What is exchanged travels as the settings have it. */
 void trainer_exchange_by(const struct trainer *t, struct exchange *e,
-			 const Gfl__V1__RunSpec *spec);
+			 const Gfl__V1__RunSpec *spec, const float *base);
 void trainer_halt(struct trainer *t); /* end the run here, if there is one */
 void trainer_stay_out(struct trainer *t, const struct err *err);
 /* The end, once nothing is under way: saves the checkpoint when we stop, the
@@ -208,6 +221,17 @@ void trainer_free_work(struct work *w);
  * model PATH/t.run7.safetensors. To be freed. */
 char *trainer_beside_db(const struct trainer *t, const char *what);
 char *trainer_model_path(const struct trainer *t);
+
+/* trainer_meet.c: a round's exchanges. Begin with those that a plan has for
+ * round run.t (NULL: none), and go on after each that is done; false when all
+ * are. */
+void trainer_meet_open(struct trainer *t, const Gfl__V1__RunSpec *spec);
+void trainer_meet_before(struct trainer *t); /* the round's local steps */
+void trainer_meet_begin(struct trainer *t, const struct plan_round *r,
+			int64_t epoch);
+bool trainer_meet_next(struct trainer *t);
+bool trainer_meet_planned(const struct trainer *t, const struct plan_round *r);
+void trainer_meet_close(struct trainer *t);
 
 /* trainer_talk.c */
 void trainer_talk_open(struct talk *c, struct trainer *t,

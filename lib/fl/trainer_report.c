@@ -192,6 +192,7 @@ void trainer_on_status(struct call *call, const ProtobufCMessage *in, void *arg)
 	out.run = t->run.id;
 	out.epoch = s ? s->epoch : 0;
 	out.round = t->run.id ? t->run.at + 1 : 0;
+	out.phase = (int32_t)t->run.meeting.phase;
 	set_string(&out.state, state_name(t));
 	out.loss = isnan(y->loss) ? 0 : y->loss;
 	out.accuracy = isnan(y->accuracy) ? 0 : y->accuracy;

@@ -118,6 +118,9 @@ void trainer_round_done(struct trainer *t, const struct exchange_out *out)
 	if (planned && out->outcome != EXCHANGE_MERGED)
 		log_info("missed", "round=%lld peer=%lld reason=%s",
 			 (long long)out->t, (long long)out->peer, out->text);
+	t->run.since_ms = clock_ms();
+	if (!t->run.over && trainer_meet_next(t))
+		return;
 	if (!trainer_bridge_begin(t))
 		trainer_round_over(t);
 }
@@ -129,21 +132,12 @@ static void arrive(struct trainer *t)
 	const struct plan *of = NULL;
 	const struct plan_round *r =
 		plans_at(&s->plans, t->run.id, s->epoch, t->run.t, &of);
-	struct exchange_round at = {.run = t->run.id, .t = t->run.t};
 
 	t->run.peer = 0;
 	t->run.since_ms = clock_ms();
-	if (r) {
-		t->run.peer = plan_partner(r, t->id);
-		at.epoch = of->epoch;
-		at.peer = t->run.peer;
-		at.seed = r->seed;
-		at.c = r->c;
-		at.deadline_ms = r->deadline_ms;
-	}
 	t->phase = PHASE_EXCHANGE;
 	trainer_give(t);
-	trainer_talk_arrive(&t->talk, &at);
+	trainer_meet_begin(t, r, r ? of->epoch : 0);
 }
 
 static void trained(void *arg)
@@ -195,7 +189,7 @@ static void jump(struct trainer *t, int64_t to)
 	for (int64_t i = t->run.at + 1; i < to; i++) {
 		const struct plan_round *r = plans_was(plans, t->run.id, i);
 
-		t->run.tally.misses += r && plan_partner(r, t->id);
+		t->run.tally.misses += trainer_meet_planned(t, r);
 	}
 }
 
@@ -207,10 +201,11 @@ static void train(struct trainer *t, const struct pace_next *next)
 		jump(t, next->t);
 	t->run.tally.wait_s += (double)(clock_ms() - t->run.since_ms) / 1e3;
 	t->run.t = next->t;
-	if (t->data.test && isnan(t->run.tally.accuracy_alone) && next->round &&
-	    plan_partner(next->round, t->id))
+	if (t->data.test && isnan(t->run.tally.accuracy_alone) &&
+	    trainer_meet_planned(t, next->round))
 		what |= WORK_EVALUATE;
 	trainer_give(t);
+	trainer_meet_before(t);
 	trainer_submit(t, what, trained);
 }
 

@@ -67,9 +67,7 @@ static int open_run(struct trainer *t, const Gfl__V1__Run *run, struct err *err)
 			  err);
 	if (rc)
 		return rc;
-	if (!strcmp(spec->scheme, "topk"))
-		t->run.shared = mem_zero(t->run.learner->model->n,
-					 sizeof(*t->run.shared));
+	trainer_meet_open(t, spec);
 	trainer_layout(t, layout);
 	if (*spec->layout_hash && strcmp(spec->layout_hash, layout))
 		return err_set(err, ERR_FAILED_PRECONDITION,
@@ -114,7 +112,7 @@ static bool resume_run(struct trainer *t)
 }
 
 void trainer_exchange_by(const struct trainer *t, struct exchange *e,
-			 const Gfl__V1__RunSpec *spec)
+			 const Gfl__V1__RunSpec *spec, const float *base)
 {
 	const struct exchange_how how = {
 		.dtype = (enum payload_dtype)value_choice(PAYLOAD_DTYPES,
@@ -122,6 +120,7 @@ void trainer_exchange_by(const struct trainer *t, struct exchange *e,
 		.codec = (enum payload_codec)value_choice(PAYLOAD_CODECS,
 							  spec->codec),
 		.shared = t->run.shared,
+		.base = base,
 	};
 
 	exchange_by(e, &how);
@@ -143,7 +142,7 @@ static void begin(struct trainer *t, const Gfl__V1__Run *run)
 	exchange_begin(t->talk.exchange, run->id, t->run.learner->params,
 		       (uint32_t)t->run.learner->model->n,
 		       t->run.learner->model->layout);
-	trainer_exchange_by(t, t->talk.exchange, run->spec);
+	trainer_exchange_by(t, t->talk.exchange, run->spec, t->run.base);
 	t->run.fastest = fastest_reported(run);
 	if (resume_run(t))
 		trainer_begin_rounds(t, t->run.at);
@@ -194,7 +193,7 @@ static void close_run(struct trainer *t)
 	trainer_bridge_close(t);
 	trainer_pull_close(t);
 	learner_free(t->run.learner);
-	free(t->run.shared);
+	trainer_meet_close(t);
 	free(t->run.model_path);
 	t->run = (struct trainer_run){0};
 	if (t->stopped)

@@ -71,6 +71,7 @@ static void fill_request(const struct talk *c, const struct exchange_message *m,
 	in->round = m->key.t;
 	in->from = m->key.from;
 	in->to = m->key.to;
+	in->phase = m->phase;
 	trainer_layout(t, layout);
 	in->layout_hash = layout;
 	in->parameters = t->run.learner->model->n;
@@ -123,11 +124,13 @@ static void ask_done(const struct err *err, const ProtobufCMessage *out,
 	const Gfl__V1__TrainerStatus *s = (const Gfl__V1__TrainerStatus *)out;
 	struct talk *c = arg;
 	int64_t round;
+	int phase;
 
 	c->asking = NULL;
-	if (!err && c->kind->round(c->trainer, s, &round)) {
+	if (!err && c->kind->at(c->trainer, s, &round, &phase)) {
 		c->heard = true;
-		if (round > c->round.t) {
+		if (round > c->round.t ||
+		    (round == c->round.t && phase > c->round.phase)) {
 			exchange_abandon(c->exchange, "the peer is past it");
 			trainer_talk_drain(c);
 			return;

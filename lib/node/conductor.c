@@ -11,6 +11,7 @@
 #include "node/node_impl.h"
 #include "node/state_impl.h"
 #include "plan/coordinator.h"
+#include "plan/strategies.h"
 #include "wire/rpc.h"
 
 enum {
@@ -235,6 +236,7 @@ static const struct coordinator_run *view_run(struct conductor *c,
 {
 	const Gfl__V1__RunSpec *s = run->spec;
 	bool dense = !strcmp(s->scheme, "dense");
+	bool pairs = strategies_find(s->strategy)->links == LINKS_PAIRS;
 
 	c->run = (struct coordinator_run){
 		.id = run->id,
@@ -242,7 +244,9 @@ static const struct coordinator_run *view_run(struct conductor *c,
 		.seed = s->seed,
 		.c = dense ? 1 : (uint32_t)lround(1 / s->keep),
 		.deadline_ms = (uint32_t)s->round_deadline_ms,
-		.policy = (enum topology_policy)topology_policy_of(s->policy),
+		.policy = pairs ? (enum topology_policy)topology_policy_of(
+					  s->policy)
+				: TOPOLOGY_RING, /* so that all are in it */
 		.min_trainers = (int)s->min_trainers,
 		.target_accuracy = s->target_accuracy,
 		.give_up_ms = s->give_up_ms,
@@ -360,7 +364,8 @@ static void do_plan(struct node *n, const struct coordinator_act *act)
 				  act->plan->epoch
 			  ? LEVEL_DEBUG
 			  : LEVEL_INFO,
-		  "plan", " run=%" PRId64 " reason=%s", act->plan->run, act->why);
+		  "plan", " run=%" PRId64 " reason=%s", act->plan->run,
+		  act->why);
 	propose(n, &e);
 	n->conductor->fresh = false;
 	rpc_free(&one[0].topology->base);

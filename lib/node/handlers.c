@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "node/node_impl.h"
 #include "node/roles.h"
+#include "node/spec.h"
 #include "node/state_impl.h"
 #include "wire/rpc.h"
 
@@ -359,7 +360,7 @@ static void on_start(struct call *call, const ProtobufCMessage *msg, void *arg)
 	if (!in->spec)
 		err_set(&err, ERR_INVALID_ARGUMENT, "a run without settings");
 	else if (!bad_session(in->client, in->seq, &err) &&
-		 !state_spec_check(in->spec, &err)) {
+		 !spec_complete(in->spec, &err)) {
 		adopt(a, &in->client, &in->seq);
 		ask_begin(a);
 		return;

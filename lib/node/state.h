@@ -151,8 +151,4 @@ void state_run_note(Gfl__V1__Run *run, const Gfl__V1__TrainerReport *r);
 /* The id for a node that asks for none: above all trainers' and members'. */
 int64_t state_next_id(const struct state *s);
 
-/* The settings of a run, completed with defaults where a field is unset, or
- * INVALID_ARGUMENT naming the field. */
-int state_spec_check(Gfl__V1__RunSpec *spec, struct err *err) MUST_CHECK;
-
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "node/roles.h"
+#include "node/spec.h"
 #include "node/state_impl.h"
 #include "wire/rpc.h"
 
@@ -237,7 +238,7 @@ static int decode_lists(struct state *s, const Gfl__V1__State *msg,
 		if (!s->runs[i]->spec)
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				       "state with a run without settings");
-		if (state_spec_check(s->runs[i]->spec, err))
+		if (spec_complete(s->runs[i]->spec, err))
 			return err_wrap(err, "state");
 	}
 	return decode_plans(s, msg, err);

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/value.h"
+#include "node/spec.h"
 #include "node/state_impl.h"
-#include "plan/topology.h"
+#include "plan/strategies.h"
 #include "wire/rpc.h"
 
 #define ACTION(name) GFL__V1__RUN_CHANGE__ACTION__##name
@@ -15,130 +15,6 @@ static void refuse(struct turn *t, enum err_code code, int64_t id,
 		   const char *what)
 {
 	err_set(&t->res->refused, code, "run %lld %s", (long long)id, what);
-}
-
-/* ---- settings ---- */
-
-static int wrong(struct err *err, const char *field, const char *want)
-{
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s of a run is %s", field,
-		       want);
-}
-
-static void fill(Gfl__V1__RunSpec *spec)
-{
-	if (!*spec->model)
-		state_text(&spec->model, "mlp");
-	if (!*spec->scheme)
-		state_text(&spec->scheme, "strat");
-	if (!*spec->dtype)
-		state_text(&spec->dtype, "f32");
-	if (!*spec->codec)
-		state_text(&spec->codec, "none");
-	if (!*spec->policy)
-		state_text(&spec->policy, "auto");
-	if (spec->keep == 0)
-		spec->keep = strcmp(spec->scheme, "dense") ? 0.1 : 1;
-	if (!spec->steps)
-		spec->steps = 5;
-	if (!spec->batch)
-		spec->batch = 50;
-	if (spec->lr == 0)
-		spec->lr = 0.02;
-	if (!spec->min_trainers)
-		spec->min_trainers = 2;
-	if (!spec->round_deadline_ms)
-		spec->round_deadline_ms = 10000;
-	if (!spec->give_up_ms)
-		spec->give_up_ms = 300000;
-}
-
-static bool within(double x, double low, double high)
-{
-	return isfinite(x) && x >= low && x <= high;
-}
-
-static int check_rate(const Gfl__V1__RunSpec *s, struct err *err)
-{
-	if (!within(s->lr, 1e-12, 1e3))
-		return wrong(err, "lr", "above 0 and at most 1000");
-	if (!within(s->momentum, 0, 0.999999))
-		return wrong(err, "momentum", "from 0 to below 1");
-	if (s->nesterov && s->momentum == 0)
-		return wrong(err, "momentum", "above 0 with nesterov");
-	if (!within(s->weight_decay, 0, 1))
-		return wrong(err, "weight_decay", "0 to 1");
-	if (!within(s->prox, 0, 1e3))
-		return wrong(err, "prox", "0 to 1000");
-	if (!within(s->lr_every, 0, STATE_ROUNDS_MAX))
-		return wrong(err, "lr_every", "0 to 10,000,000");
-	if (s->lr_every && !within(s->lr_decay, 1e-6, 1))
-		return wrong(err, "lr_decay", "above 0 and at most 1");
-	return 0;
-}
-
-/* All rounds of a lower cluster are within bounds too. */
-static int check_bridge(const Gfl__V1__RunSpec *s, struct err *err)
-{
-	int64_t every = s->bridge_every ? s->bridge_every : 1;
-	int64_t rounds = *s->upper_id ? 1 : s->rounds;
-
-	if (!within(every, 1, STATE_ROUNDS_MAX / rounds))
-		return wrong(err, "bridge_every",
-			     "at least 1, and times rounds at most 10,000,000");
-	if (!within(s->upper_from, 0, STATE_ROUNDS_MAX) || s->upper_run < 0)
-		return wrong(err, "upper_from", "0 to 10,000,000");
-	return 0;
-}
-
-static int check_numbers(const Gfl__V1__RunSpec *s, struct err *err)
-{
-	if (!within(s->rounds, 1, STATE_ROUNDS_MAX))
-		return wrong(err, "rounds", "1 to 10,000,000");
-	if (!within(s->keep, 1e-6, 1))
-		return wrong(err, "keep", "above 0 and at most 1");
-	if (!within(s->steps, 1, 1e6))
-		return wrong(err, "steps", "1 to 1,000,000");
-	if (!within(s->batch, 1, 1 << 20))
-		return wrong(err, "batch", "1 to 1,048,576");
-	if (check_rate(s, err))
-		return (int)err->code;
-	if (!within(s->min_trainers, 2, STATE_TRAINERS_MAX))
-		return wrong(err, "min_trainers", "2 to 4096");
-	if (!within(s->target_accuracy, 0, 1))
-		return wrong(err, "target_accuracy", "0 to 1");
-	if (!within(s->round_deadline_ms, 1, PLAN_DEADLINE_MAX_MS))
-		return wrong(err, "round_deadline_ms", "1 to 30,000");
-	if (!within(s->eval_every, 0, 1e7))
-		return wrong(err, "eval_every", "0 to 10,000,000");
-	if (!within(s->give_up_ms, 1, 1e12))
-		return wrong(err, "give_up_ms", "at least 1");
-	return check_bridge(s, err);
-}
-
-static bool one_of(const char *choices, const char *text)
-{
-	return value_choice(choices, text) >= 0;
-}
-
-int state_spec_check(Gfl__V1__RunSpec *spec, struct err *err)
-{
-	fill(spec);
-	if (strlen(spec->model) > STATE_TEXT_MAX)
-		return wrong(err, "model", "at most 4096 bytes");
-	if (strlen(spec->upper_id) > 32)
-		return wrong(err, "upper_id", "at most 32 hex digits");
-	if (strlen(spec->layout_hash) > 64)
-		return wrong(err, "layout_hash", "at most 64 bytes");
-	if (!one_of("dense|strat|topk", spec->scheme))
-		return wrong(err, "scheme", "dense, strat or topk");
-	if (!one_of("f32|bf16|int8", spec->dtype))
-		return wrong(err, "dtype", "f32, bf16 or int8");
-	if (!one_of("none|zstd", spec->codec))
-		return wrong(err, "codec", "none or zstd");
-	if (topology_policy_of(spec->policy) < 0)
-		return wrong(err, "policy", "auto, random, ring or none");
-	return check_numbers(spec, err);
 }
 
 /* ---- life ---- */
@@ -181,6 +57,24 @@ static void next(struct turn *t, int64_t at_ms)
 		}
 }
 
+static bool settings_fit(struct turn *t, int64_t id, Gfl__V1__RunSpec *spec)
+{
+	if (!spec) {
+		refuse(t, ERR_INVALID_ARGUMENT, id, "has no settings");
+		return false;
+	}
+	if (spec_complete(spec, &t->res->refused))
+		return false;
+	if (t->s->graph.n &&
+	    strategies_find(spec->strategy)->links != LINKS_PAIRS) {
+		refuse(t, ERR_FAILED_PRECONDITION, id,
+		       "has to go round all trainers, but a topology says who "
+		       "may exchange");
+		return false;
+	}
+	return true;
+}
+
 static void start(struct turn *t, const Gfl__V1__RunChange *c)
 {
 	Gfl__V1__Run *run;
@@ -206,10 +100,7 @@ static void start(struct turn *t, const Gfl__V1__RunChange *c)
 	run->id = t->index;
 	run->spec =
 		c->spec ? (Gfl__V1__RunSpec *)rpc_copy(&c->spec->base) : NULL;
-	if (!run->spec || state_spec_check(run->spec, &t->res->refused)) {
-		if (!run->spec)
-			refuse(t, ERR_INVALID_ARGUMENT, run->id,
-			       "has no settings");
+	if (!settings_fit(t, run->id, run->spec)) {
 		gfl__v1__run__free_unpacked(run, NULL);
 		return;
 	}

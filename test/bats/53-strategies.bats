@@ -55,3 +55,57 @@ learns() {
 	finished_by '[1,2,3]'
 	table 'all(.round == 300 and .accuracy > 0.4)'
 }
+
+# mixes STRATEGY - a run of three trainers, of which each exchanges its whole
+# model with both others in every round
+mixes() {
+	run 15 --strategy "$1" --steps 5
+	over
+	finished_by '[1,2,3]'
+	table 'all(.exchanges == 30 and .misses == 0)'
+	table 'all(.accuracy > .accuracy_alone and .accuracy > 0.4)'
+	table "all(.bytes_sent / 30 - 4 * $values | . >= 0 and . < 250)"
+	gfl-run show "$id" -F model -o tsv >models
+}
+
+@test "a ring averages models, and all-reduce leaves all with the same" {
+	federation 1
+	mixes dpsgd
+	mixes psgd
+	# but for the order in which each has added the others
+	gfl-model diff -o json $(sed 1,1d models) | tee diff |
+		jq -e 'length == 4 and all(.max_abs < 1e-6)'
+}
+
+@test "where one of a ring is killed the others go on, and it comes back" {
+	federation 1 --fail-after 1
+	run 150 --strategy dpsgd --round-deadline 2
+	at_round 10
+	crash t2
+	at_round 40
+	again t2
+	over
+	finished_by '[1,2,3]'
+	table 'all(.round == 150 and .accuracy > 0.4)'
+}
+
+@test "what no run can be is refused before it is one" {
+	cluster 1
+	fails 1 gfl-run start --strategy fedavg
+	[[ $said == *'strategy fedavg: it needs a server: gfl-server' ]]
+	fails 1 gfl-run start --strategy dcd
+	[[ $said == *'strategy dcd: a difference that is lost would '* ]]
+	fails 2 gfl-run start --strategy psgd --scheme topk
+	[[ $said == *'strategy psgd cannot have another scheme than dense'* ]]
+	fails 2 gfl-run start --strategy dpsgd --policy random
+	[[ $said == *'strategy dpsgd cannot have a policy'* ]]
+	fails 2 gfl-sim --strategy psgd --scheme topk
+	[[ $said == *'strategy psgd cannot have another scheme than dense'* ]]
+	call "$n1_url" gfl.v1.NodeService/StartRun \
+		'{"spec":{"rounds":"5","lr":"NaN"},"client":"7","seq":"1"}'
+	[ "$code" = 400 ] && [[ $answer == *'lr of a run has to be above 0'* ]]
+	echo 1 2 | gfl-log append topology
+	fails 5 gfl-run start --strategy dpsgd
+	[[ $said == *'has to go round all trainers, but a topology says '* ]]
+	[ -z "$(gfl-run list)" ]
+}

@@ -23,7 +23,14 @@ static void drain(struct exchange *e)
 
 static void go_on(struct exchange *e)
 {
-	const struct exchange_round r = {RUN, 1, 6, 1, 99, 2, 100};
+	const struct exchange_round r = {.run = RUN,
+					 .epoch = 1,
+					 .t = 6,
+					 .peer = 1,
+					 .seed = 99,
+					 .c = 2,
+					 .deadline_ms = 100,
+					 .weight = 0.5F};
 	struct exchange_message m = {
 		.key = {RUN, 1, 5, 1, SELF}, .values = "", .len = 0};
 

@@ -24,6 +24,7 @@ lib/raft/*         -lib/raft/store* -lib/raft/driver* -lib/raft/journal.* -lib/r
 lib/registry/probe.*
 lib/node/state*
 lib/node/hierarchy.*
+lib/node/spec.*
 lib/node/view.*
 lib/node/phrase.*
 lib/node/screen.*

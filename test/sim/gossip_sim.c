@@ -224,6 +224,7 @@ static void step(struct sim *s, int i)
 	const struct plan *of;
 	const struct plan_round *r = plans_at(&s->plans, 1, 0, w->t, &of);
 	struct exchange_round at = {.run = 1,
+				    .weight = 0.5F,
 				    .epoch = of->epoch,
 				    .t = w->t,
 				    .peer = plan_partner(r, i + 1),

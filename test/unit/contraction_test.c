@@ -147,7 +147,7 @@ static double measure(struct bed *b, enum topology_policy policy, double fails)
 		b->m.t = t;
 		b->m.seed = rand_next(&r);
 		b->m.ntransfers = 0;
-		strategy_of("gossip")->mix(&b->m);
+		strategy_mix(&strategies[STRATEGY_GOSSIP], &b->m);
 		after = spread(b, &mean_after);
 		CHECK_NEAR(mean_after, mean, 1e-4);
 		left += after / before / ROUNDS;

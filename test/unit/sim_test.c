@@ -26,7 +26,7 @@ static struct sim_opts opts_of(const char *strategy)
 	for (int i = 0; i < TRAINERS * TRAINERS; i++)
 		bps[i] = 1e6;
 	return (struct sim_opts){
-		.strategy = strategy_of(strategy),
+		.strategy = strategies_find(strategy),
 		.policy = TOPOLOGY_AUTO,
 		.keep = 1,
 		.eta = 0.5,

@@ -1015,39 +1015,3 @@ TEST(what_is_no_state_is_refused)
 	rpc_free(&msg->base);
 	state_free(f.s);
 }
-
-TEST(settings_of_a_run_are_completed_and_bounded)
-{
-	Gfl__V1__RunSpec *s = mem_zero(1, sizeof(*s));
-	struct err err;
-
-	gfl__v1__run_spec__init(s);
-	CHECK_INT(state_spec_check(s, &err), ERR_INVALID_ARGUMENT);
-	CHECK_HAS(err.msg, "rounds");
-	s->rounds = 400;
-	CHECK_INT(state_spec_check(s, &err), 0);
-	CHECK_STR(s->scheme, "strat");
-	CHECK_INT(s->steps, 5);
-	s->lr = NAN;
-	CHECK_INT(state_spec_check(s, &err), ERR_INVALID_ARGUMENT);
-	CHECK_HAS(err.msg, "lr");
-	s->lr = 0.1;
-	s->nesterov = true;
-	CHECK_INT(state_spec_check(s, &err), ERR_INVALID_ARGUMENT);
-	CHECK_HAS(err.msg, "momentum");
-	s->momentum = 0.9;
-	CHECK_INT(state_spec_check(s, &err), 0);
-	s->lr_every = 10;
-	CHECK_INT(state_spec_check(s, &err), ERR_INVALID_ARGUMENT);
-	CHECK_HAS(err.msg, "lr_decay");
-	s->lr_decay = 0.9;
-	CHECK_INT(state_spec_check(s, &err), 0);
-	s->weight_decay = -1;
-	CHECK_INT(state_spec_check(s, &err), ERR_INVALID_ARGUMENT);
-	CHECK_HAS(err.msg, "weight_decay");
-	s->weight_decay = 1e-4;
-	state_text(&s->policy, "best");
-	CHECK_INT(state_spec_check(s, &err), ERR_INVALID_ARGUMENT);
-	CHECK_HAS(err.msg, "policy");
-	rpc_free(&s->base);
-}

@@ -1,0 +1,108 @@
+/* The values of an exchange: which they are, ours as they leave, the peer's as
+ * they come, and how these are mixed. */
+#include "base/crc.h"
+#include "base/mem.h"
+#include "fl/exchange_impl.h"
+#include "fl/mix.h"
+#include "plan/mask.h"
+
+static bool chosen(const struct exchange *e)
+{
+	return e->how.shared;
+}
+
+bool exchange_asks(const struct exchange *e)
+{
+	bool lower = e->self < e->round.peer;
+
+	return chosen(e) && e->round.t % 2 ? !lower : lower;
+}
+
+struct payload_form exchange_form(const struct exchange *e, bool answer)
+{
+	return (struct payload_form){
+		.dtype = e->how.dtype,
+		.codec = e->how.codec,
+		.indexed = chosen(e) && !answer,
+	};
+}
+
+/* Which values are exchanged: the mask's, or, when it is for us to choose,
+ * those that have changed most; else the peer will tell. */
+void exchange_choose(struct exchange *e)
+{
+	const struct exchange_round *r = &e->round;
+	struct mask m = {r->run, r->t, r->seed, e->n, r->c};
+
+	e->k = mask_count(e->n, r->c);
+	e->index = mem_grow(e->index, &e->index_cap, e->k, sizeof(*e->index));
+	e->mine = mem_grow(e->mine, &e->mine_cap, e->k, sizeof(*e->mine));
+	e->theirs =
+		mem_grow(e->theirs, &e->theirs_cap, e->k, sizeof(*e->theirs));
+	if (!chosen(e))
+		mask_indices(&m, e->index);
+	else if (exchange_asks(e))
+		mix_choose(e->x, e->how.shared, e->n, e->k, e->index);
+	e->digest = mask_digest(&m, chosen(e) ? NULL : e->index);
+}
+
+int exchange_take(struct exchange *e, bool answer, struct err *err)
+{
+	const struct payload_form form = exchange_form(e, answer);
+
+	buf_reset(&e->bytes);
+	mix_gather(e->how.base ? e->how.base : e->x, e->index, e->k, e->mine);
+	return payload_encode(&form, e->index, e->mine, e->k, e->mine,
+			      &e->bytes, err);
+}
+
+void exchange_merge(struct exchange *e)
+{
+	mix_pull(e->x, e->index, e->k, e->round.weight, e->mine, e->theirs);
+	if (!chosen(e))
+		return;
+	mix_gather(e->x, e->index, e->k, e->mine);
+	mix_scatter(e->how.shared, e->index, e->k, e->mine);
+}
+
+static bool same_form(const struct payload_form *a,
+		      const struct payload_form *b)
+{
+	return a->dtype == b->dtype && a->codec == b->codec &&
+	       a->indexed == b->indexed;
+}
+
+static int check(const struct exchange *e, const struct exchange_message *m,
+		 const struct payload_form *form, struct err *err)
+{
+	if (m->layout != e->layout)
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "another model: layout %016llx, not %016llx",
+			       (unsigned long long)m->layout,
+			       (unsigned long long)e->layout);
+	if (m->digest != e->digest)
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "another mask: digest %016llx, not %016llx",
+			       (unsigned long long)m->digest,
+			       (unsigned long long)e->digest);
+	if (!same_form(&m->form, form))
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "values in another form: type %d, codec %d, not "
+			       "%d, %d",
+			       m->form.dtype, m->form.codec, form->dtype,
+			       form->codec);
+	if (crc32c_of(0, m->values, m->len) != m->crc)
+		return err_set(err, ERR_DATA_LOSS, "checksum does not match");
+	return 0;
+}
+
+int exchange_read(struct exchange *e, const struct exchange_message *m,
+		  bool answer, struct err *err)
+{
+	const struct payload_form form = exchange_form(e, answer);
+	int rc = check(e, m, &form, err);
+
+	return rc ? rc
+		  : payload_decode(&form, m->values, m->len, e->n, e->k,
+				   e->index, e->theirs, err);
+}
