@@ -10,6 +10,9 @@
 /* n values to 4 n bytes, of any alignment, and back. */
 static inline void floats_pack(void *to, const float *from, size_t n)
 {
+	memcpy(to, from, 4 * n);
+	if (htole32(1) == 1)
+		return;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t bits;
 
@@ -21,13 +24,25 @@ static inline void floats_pack(void *to, const float *from, size_t n)
 
 static inline void floats_unpack(float *to, const void *from, size_t n)
 {
+	memcpy(to, from, 4 * n);
+	if (htole32(1) == 1)
+		return;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t bits;
 
-		memcpy(&bits, (const char *)from + 4 * i, 4);
+		memcpy(&bits, &to[i], 4);
 		bits = le32toh(bits);
 		memcpy(&to[i], &bits, 4);
 	}
+}
+
+/* The values at from, where they are if that can be, or in room for n. */
+static inline const float *floats_view(const void *from, size_t n, float *room)
+{
+	if (htole32(1) == 1 && (uintptr_t)from % _Alignof(float) == 0)
+		return from;
+	floats_unpack(room, from, n);
+	return room;
 }
 
 #endif

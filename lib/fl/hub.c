@@ -98,7 +98,7 @@ static void look_at_end(struct hub *h, int64_t now_ms)
 {
 	bool waited = now_ms - h->ending_ms >= ENDING_MS;
 
-	if (!h->saved || h->committing || (h->present && !waited))
+	if (!h->saved || h->ahead || (h->present && !waited))
 		return;
 	if (h->present)
 		log_warn("not_told", "clients=%lld reason=%s",
@@ -235,6 +235,7 @@ void hub_close(struct hub *h)
 	if (h->worker)
 		worker_close(h->worker);
 	writer_close(h->writer);
+	hub_next_close(h);
 	hub_clients_close(h);
 	hub_model_use(h, NULL);
 	db_close(h->db);

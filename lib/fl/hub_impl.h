@@ -24,6 +24,7 @@ enum {
 	HUB_ASK_AGAIN_MS = 20000,
 	HUB_AWAY_MS = 2000, /* without a request held here: it is gone */
 	HUB_TICK_MS = 100,
+	HUB_AHEAD = 8, /* rounds that may be made and not durable yet */
 };
 #define HUB_EXAMPLES_MAX ((int64_t)1 << 40) /* of a logical client */
 
@@ -125,21 +126,30 @@ struct hub_now {
 	double loss; /* the sum, by examples */
 };
 
-/* What the worker does; it has params, rule and net meanwhile. */
-struct hub_job {
+/* A model on its way from updates to the disk. */
+struct hub_next {
 	struct hub *hub;
-	struct hub_client *client; /* of an update, which call answers */
-	struct call *call;
-	Gfl__V1__FlUpdateRequest *update;
-	double weight;
-	bool first; /* of its round */
-
-	bool evaluate;           /* of a round that closes */
-	struct hub_model *model; /* the next one */
+	bool evaluate;
 	struct hub_round row;
 	char *missing;
-	struct buf file; /* the model as safetensors */
-	struct err err;  /* code 0: all went well */
+	struct hub_model *model; /* NULL: a later one is written instead */
+	struct tensors state;    /* of the rule */
+	struct call *call;       /* async: whose update completed it, or NULL */
+	struct err err;          /* code 0: all went well */
+	struct hub_next *prev, *next;
+};
+
+/* An update at the worker, which has params, rule and net meanwhile. */
+struct hub_job {
+	struct hub *hub;
+	struct hub_client *client;
+	struct call *call; /* to be answered */
+	Gfl__V1__FlUpdateRequest *update;
+	double weight;
+	bool first;            /* of its round */
+	int64_t staleness;     /* async */
+	struct hub_next *next; /* async: what it completed, or NULL */
+	struct err err;        /* code 0: all went well */
 };
 
 struct hub {
@@ -166,7 +176,9 @@ struct hub {
 	double loss, accuracy;   /* of the last; NAN */
 	struct hub_model *given; /* the newest version */
 	struct hub_now now;
-	bool committing; /* a round is on its way to the disk */
+	/* made, and not durable yet: to be written, being written */
+	struct hub_next *unsaved, *saving;
+	int64_t ahead; /* how many */
 	bool stopping;
 	struct hub_client *clients, *by_instance;
 	int64_t last_client, last_activation;
@@ -206,6 +218,15 @@ void hub_asked(struct hub_client *c); /* it holds a request here */
 /* A client of the round was lost, or is back. */
 void hub_round_lost(struct hub_client *c, bool lost);
 void hub_forget_given(struct hub_client *c);
+/* Ask the client for n logical ones of its own. */
+void hub_activate(struct hub_client *c, const int32_t *logical, size_t n);
+
+/* hub_next.c: make it on the worker's thread, from what the rule has; then it
+ * is the newest, and on its way to the disk. */
+bool hub_next_due(const struct hub *h, int64_t round); /* to evaluate */
+void hub_next_make(struct hub_next *n);
+void hub_next_made(struct hub_next *n);
+void hub_next_close(struct hub *h);
 
 /* hub_update.c */
 void hub_serve_updates(struct hub *h);
@@ -215,16 +236,14 @@ const char *hub_reason_name(enum hub_reason r);
 void hub_serve_model(struct hub *h);
 struct hub_model *hub_model_make(const struct hub *h, int64_t version);
 void hub_model_use(struct hub *h, struct hub_model *m); /* as the newest */
+void hub_model_drop(struct hub_model *m);               /* one user less */
 
 /* hub_store.c */
 int hub_store_open(struct hub *h, struct err *err) MUST_CHECK;
 void hub_store_client(struct hub *h, const struct hub_client *c,
 		      writer_done_fn *done, void *arg);
-void hub_store_round(struct hub *h, struct hub_job *j, writer_done_fn *done);
-/* The model as it is, on the worker's thread; round and accuracy go with it,
- * and, if asked for, what the rule keeps. */
-void hub_store_encode(const struct hub *h, int64_t round, double accuracy,
-		      bool state, struct buf *b);
+int hub_store_rounds(struct db *db, const struct hub_next *all,
+		     struct err *err) MUST_CHECK;
 int hub_store_model(struct hub *h, const char *path,
 		    struct err *err) MUST_CHECK;
 

@@ -30,7 +30,7 @@ struct hub_model *hub_model_make(const struct hub *h, int64_t version)
 	return m;
 }
 
-static void drop(struct hub_model *m)
+void hub_model_drop(struct hub_model *m)
 {
 	if (--m->users)
 		return;
@@ -44,12 +44,12 @@ void hub_model_use(struct hub *h, struct hub_model *m)
 
 	h->given = m;
 	if (old)
-		drop(old);
+		hub_model_drop(old);
 }
 
 static void over(void *arg)
 {
-	drop(arg);
+	hub_model_drop(arg);
 }
 
 static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)

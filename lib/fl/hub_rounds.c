@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fl/hub_impl.h"
-#include "nn/eval.h"
 
 /* --- activations -----------------------------------------------------------
  */
@@ -36,8 +35,7 @@ void hub_forget_given(struct hub_client *c)
 	c->given.over = true;
 }
 
-/* Ask the client for the logical ones at picked[0..n-1], its own. */
-static void activate(struct hub_client *c, const int32_t *logical, size_t n)
+void hub_activate(struct hub_client *c, const int32_t *logical, size_t n)
 {
 	struct hub *h = c->hub;
 	struct hub_activation *g = &c->given;
@@ -97,7 +95,7 @@ static void activate_all(const struct field *f, const size_t *picked, size_t n)
 
 		for (; i < n && f->places[picked[i]].client == c; i++)
 			logical[k++] = f->places[picked[i]].logical;
-		activate(c, logical, k);
+		hub_activate(c, logical, k);
 	}
 	free(logical);
 }
@@ -157,100 +155,30 @@ static char *end_activations(struct hub *h, int64_t *missed)
 	return buf_take(&ids);
 }
 
-static void log_round(const struct hub_round *r)
-{
-	log_info("round",
-		 "round=%lld activated=%lld admitted=%lld missed=%lld "
-		 "missing=%s examples=%lld loss=%.6f accuracy=%.4f "
-		 "bytes_sent=%lld bytes_received=%lld seconds=%.4f",
-		 (long long)r->round, (long long)r->activated,
-		 (long long)r->admitted, (long long)r->missed, r->missing,
-		 (long long)r->examples, r->loss, r->accuracy,
-		 (long long)r->bytes_sent, (long long)r->bytes_received,
-		 r->seconds);
-}
-
-static void free_job(struct hub_job *j)
-{
-	buf_release(&j->file);
-	free(j->missing);
-	free(j);
-}
-
-static void committed(const struct err *err, void *arg)
-{
-	struct hub_job *j = arg;
-	struct hub *h = j->hub;
-
-	h->committing = false;
-	if (err) {
-		hub_fail(h, err);
-	} else {
-		log_round(&j->row);
-		if (h->opts.on_round)
-			h->opts.on_round(&j->row, h->opts.on_round_arg);
-	}
-	free_job(j);
-	hub_look(h);
-}
-
 /* On the worker's thread. */
-static void make_next(void *arg)
+static void make(void *arg)
 {
-	struct hub_job *j = arg;
-	struct hub *h = j->hub;
-	struct net_score score = {0};
-
-	if (aggregate_finish(h->rule, h->params, NULL, &j->err))
-		return;
-	j->row.accuracy = (double)NAN;
-	if (j->evaluate) {
-		if (eval_run(h->net, h->params, h->opts.test, NULL, 0, &score,
-			     &j->err))
-			return;
-		j->row.accuracy = (double)score.correct / (double)score.n;
-	}
-	hub_store_encode(h, j->row.round, j->row.accuracy, true, &j->file);
-	j->model = hub_model_make(h, j->row.round);
-	j->err.code = ERR_OK;
+	hub_next_make(arg);
 }
 
-static void next_made(void *arg)
+static void made(void *arg)
 {
-	struct hub_job *j = arg;
-	struct hub *h = j->hub;
+	struct hub_next *n = arg;
+	struct hub *h = n->hub;
 
-	if (j->err.code) {
-		hub_fail(h, &j->err);
-		free_job(j);
-		return;
-	}
-	h->round = h->version = j->row.round;
-	h->loss = j->row.loss;
-	if (!isnan(j->row.accuracy))
-		h->accuracy = j->row.accuracy;
-	hub_model_use(h, j->model);
-	h->missed += j->row.missed;
 	if (h->state == HUB_CLOSING)
 		h->state = HUB_WAITING;
-	h->committing = true;
-	hub_store_round(h, j, committed);
+	hub_next_made(n);
 	hub_look(h);
-}
-
-static bool due_to_evaluate(const struct hub *h, int64_t round)
-{
-	return h->opts.test &&
-	       (round % h->opts.eval_every == 0 || round == h->opts.rounds);
 }
 
 static void close_round(struct hub *h, int64_t now_ms)
 {
-	struct hub_job *j = mem_zero(1, sizeof(*j));
+	struct hub_next *j = mem_zero(1, sizeof(*j));
 	const struct hub_now *n = &h->now;
 
 	j->hub = h;
-	j->evaluate = due_to_evaluate(h, n->round);
+	j->evaluate = hub_next_due(h, n->round);
 	j->row = (struct hub_round){
 		.round = n->round,
 		.activated = n->activated,
@@ -267,8 +195,8 @@ static void close_round(struct hub *h, int64_t now_ms)
 	j->missing = end_activations(h, &j->row.missed);
 	j->row.missing = j->missing;
 	h->state = HUB_CLOSING;
-	if (worker_submit(h->worker, make_next, next_made, j, &j->err))
-		next_made(j);
+	if (worker_submit(h->worker, make, made, j, &j->err))
+		made(j);
 }
 
 static void void_round(struct hub *h)
@@ -300,7 +228,7 @@ static void look_at_updates(struct hub *h, int64_t now_ms)
 		.late = now_ms >= h->now.deadline_ms,
 	};
 
-	if (h->now.admitting || h->committing)
+	if (h->now.admitting || h->ahead >= HUB_AHEAD)
 		return;
 	switch (quorum_verdict(&q)) {
 	case QUORUM_CLOSE:

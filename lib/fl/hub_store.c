@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "fl/floats.h"
 #include "fl/hub_impl.h"
 #include "nn/checkpoint.h"
 #include "store/schema.h"
@@ -35,31 +37,40 @@ static const char *const steps[] = {
 /* --- the model's bytes -----------------------------------------------------
  */
 
-void hub_store_encode(const struct hub *h, int64_t round, double accuracy,
-		      bool state, struct buf *b)
+/* Everything of model and row, and what the rule keeps. */
+static void encode(const struct hub_next *n, struct buf *b)
 {
+	const struct hub *h = n->hub;
+	float *values = mem_zero(h->model->len, sizeof(*values));
 	struct tensors ts = {0};
 	char text[32];
 
-	checkpoint_put(&ts, h->model, "", h->params);
-	snprintf(text, sizeof(text), "%" PRId64, round);
+	floats_unpack(values, n->model->bytes, h->model->len);
+	checkpoint_put(&ts, h->model, "", values);
+	snprintf(text, sizeof(text), "%" PRId64, n->row.round);
 	tensors_set(&ts, "rounds", text);
-	snprintf(text, sizeof(text), "%.6f", accuracy);
-	if (!isnan(accuracy))
+	snprintf(text, sizeof(text), "%.6f", n->row.accuracy);
+	if (!isnan(n->row.accuracy))
 		tensors_set(&ts, "accuracy", text);
-	if (state)
-		aggregate_save(h->rule, &ts);
+	for (size_t i = 0; i < n->state.n; i++)
+		tensors_copy(&ts, &n->state.t[i]);
+	for (size_t i = 0; i < n->state.n_meta; i++)
+		tensors_set(&ts, n->state.meta[i].key, n->state.meta[i].value);
 	tensors_encode(&ts, b);
 	tensors_release(&ts);
+	free(values);
 }
 
 int hub_store_model(struct hub *h, const char *path, struct err *err)
 {
+	struct hub_next n = {.hub = h, .model = h->given};
 	struct buf b = BUF_INIT(0);
 	struct file_part part;
 	int rc;
 
-	hub_store_encode(h, h->round, h->accuracy, false, &b);
+	n.row.round = h->round;
+	n.row.accuracy = h->accuracy;
+	encode(&n, &b);
 	part = (struct file_part){b.p, b.len};
 	rc = file_replace(path, &part, 1, err);
 	buf_release(&b);
@@ -69,19 +80,22 @@ int hub_store_model(struct hub *h, const char *path, struct err *err)
 /* --- writing ---------------------------------------------------------------
  */
 
-static int write_model(struct db *db, const struct buf *b, struct err *err)
+static int write_model(struct db *db, const struct hub_next *n, struct err *err)
 {
+	struct buf b = BUF_INIT(0);
 	sqlite3_stmt *s;
 	int rc = db_stmt(db, &s, "INSERT OR REPLACE INTO model VALUES (?, ?)",
 			 err);
 
-	for (size_t at = 0, i = 0; !rc && at < b->len; at += PIECE, i++) {
-		size_t len = b->len - at < PIECE ? b->len - at : PIECE;
+	encode(n, &b);
+	for (size_t at = 0, i = 0; !rc && at < b.len; at += PIECE, i++) {
+		size_t len = b.len - at < PIECE ? b.len - at : PIECE;
 
 		sqlite3_bind_int64(s, 1, (int64_t)i);
-		sqlite3_bind_blob64(s, 2, b->p + at, len, SQLITE_STATIC);
+		sqlite3_bind_blob64(s, 2, b.p + at, len, SQLITE_STATIC);
 		rc = db_run(db, s, err);
 	}
+	buf_release(&b);
 	return rc;
 }
 
@@ -93,10 +107,9 @@ static void bind_real(sqlite3_stmt *s, int at, double v)
 		sqlite3_bind_double(s, at, v);
 }
 
-static int write_round(struct db *db, void *arg, struct err *err)
+static int write_round(struct db *db, const struct hub_round *r,
+		       struct err *err)
 {
-	const struct hub_job *j = arg;
-	const struct hub_round *r = &j->row;
 	sqlite3_stmt *s;
 	int rc = db_stmt(db, &s,
 			 "INSERT INTO round VALUES"
@@ -117,16 +130,20 @@ static int write_round(struct db *db, void *arg, struct err *err)
 	sqlite3_bind_int64(s, 10, r->bytes_received);
 	sqlite3_bind_int64(s, 11, r->began_ms);
 	sqlite3_bind_int64(s, 12, r->ended_ms);
-	rc = db_run(db, s, err);
-	return rc ? rc : write_model(db, &j->file, err);
+	return db_run(db, s, err);
 }
 
-void hub_store_round(struct hub *h, struct hub_job *j, writer_done_fn *done)
+int hub_store_rounds(struct db *db, const struct hub_next *all, struct err *err)
 {
-	struct err err;
+	const struct hub_next *n;
+	int rc = 0;
 
-	if (writer_post(h->writer, write_round, done, j, &err))
-		done(&err, j);
+	DL_FOREACH (all, n) {
+		rc = rc ? rc : write_round(db, &n->row, err);
+		if (!rc && n->model)
+			rc = write_model(db, n, err);
+	}
+	return rc;
 }
 
 struct client_row {

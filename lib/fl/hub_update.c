@@ -195,7 +195,8 @@ static void admit(void *arg)
 	struct hub *h = j->hub;
 	const struct aggregate_update u = {
 		.client = j->client->id,
-		.values = h->values,
+		.values = floats_view(j->update->values.data, h->model->len,
+				      h->values),
 		.n = h->model->len,
 		.weight = j->weight,
 		.steps = j->update->steps,
@@ -204,7 +205,6 @@ static void admit(void *arg)
 
 	if (j->first)
 		aggregate_begin(h->rule, h->params);
-	floats_unpack(h->values, j->update->values.data, h->model->len);
 	if (!aggregate_admit(h->rule, &u, &j->err))
 		j->err.code = ERR_OK;
 }

@@ -162,3 +162,240 @@ status() { call "$srv_url" $service/GetStatus '{}' >/dev/null; }
 	# (30 x 1 + 10 x 5) / 40
 	[ "$(parameters srv.safetensors)" = 2 ]
 }
+
+# What is refused, and that it was counted so.
+refused() { # HTTP STATUS, REASON
+	[ "$code" = "$1" ]
+	is ".message | startswith(\"$2: \")"
+	curl -sS "$srv_url/metrics" |
+		grep -qE "refused_total\{reason=\"$2\"\} [1-9]"
+	grep -q "event=update_refused.*reason=$2" srv.log
+}
+
+@test "late, double, foreign and malformed updates are refused and not mixed" {
+	server --model "$tiny" --rounds 2 --min-participants 1 --sample 0.5
+	set_up 1
+	told 1
+	given=$answer
+	values 3 10
+	update 1 '.session = "0"'
+	refused 404 foreign
+	update 1 '.activation = "999999999"'
+	refused 404 foreign
+	update 1 '.logical = 7'
+	refused 404 foreign
+	update 1 '.crc32c = 1'
+	refused 500 damaged
+	update 1
+	[ "$code" = 200 ]
+	update 1 # the same, again: its answer was lost, perhaps
+	refused 400 late
+	told 1
+	given=$answer
+	values 7 10
+	update 1 '.round = "1"'
+	refused 400 base
+	# no other update of it counts in this round, which is void
+	logged 'event=round_void round=2.*missing=1' >/dev/null
+	for how in '.layoutHash = "feed"' '.parameters = "11"' '.dtype = "BF16"' \
+		'.examples = "11"' '.examples = "0"' '.steps = "0"' \
+		'.loss = "NaN"' '.values = .values[:-8]' '.code = "EXIT"'; do
+		told 1
+		given=$answer
+		update 1 "$how"
+		refused 400 malformed
+	done
+	told 1
+	given=$answer
+	values nan 10
+	update 1
+	refused 400 values
+	told 1
+	given=$answer
+	values 4 10
+	update 1
+	[ "$code" = 200 ]
+	told 1
+	is '.code == "EXIT"'
+	[ "$(rounds .admitted)" = $'1\n1' ]
+	[ "$(parameters srv.safetensors)" = 4 ]
+}
+
+@test "one client is admitted once in a round, whatever it sends" {
+	server --model "$tiny" --rounds 1
+	set_up 1
+	set_up 2
+	hold 2
+	told 1
+	given=$answer
+	values 1 10
+	update 1
+	[ "$code" = 200 ]
+	update 1 # its answer may have been lost
+	[ "$code" = 200 ]
+	values 9 10
+	update 1
+	refused 409 double
+	held 2
+	given=$answer
+	values 3 10
+	update 2
+	[ "$code" = 200 ]
+	told 1
+	is '.code == "EXIT"'
+	[ "$(parameters srv.safetensors)" = 2 ]
+	[ "$(rounds .admitted)" = 2 ]
+}
+
+@test "a round closes at the fraction and names who was missing" {
+	server --model "$tiny" --rounds 1 --min-participants 3 --fraction 0.6
+	for i in 1 2 3; do set_up $i; done
+	hold 1
+	hold 2
+	told 3
+	given=$answer
+	values 1 10
+	update 3
+	held 1
+	given=$answer
+	update 1
+	[ "$code" = 200 ]
+	[ ! -s srv.out ] # the least is 3, though 0.6 are 2
+	held 2
+	given=$answer
+	update 2
+	told 1
+	is '.code == "EXIT"'
+	[ "$(rounds '[.activated, .admitted, .missing] | @csv')" = '3,3,""' ]
+}
+
+@test "a round ends at its deadline with those who answered" {
+	server --model "$tiny" --rounds 1 --min-participants 1 \
+		--round-deadline 1 --sample 1
+	set_up 1
+	set_up 2
+	told 1
+	given=$answer
+	logged 'event=round_void round=1 activated=[12] admitted=0' >/dev/null
+	hold 2
+	hold 1
+	values 1 10
+	update 1
+	refused 400 late
+	held 1
+	given=$answer
+	update 1
+	[ "$code" = 200 ]
+	logged 'event=round round=1 activated=2 admitted=1 missed=1 missing=2'
+	held 2
+	hold 2
+	held 2
+	is '.code == "EXIT"'
+}
+
+@test "a client that is killed in a round is missed at once, and may return" {
+	split 3
+	server --model mlp --rounds 0 --min-participants 2 --epochs 3
+	for i in 1 2 3; do trainer $i; done
+	logged 'event=round .*activated=3 admitted=3' >/dev/null
+	crash t2
+	logged 'event=round .*missing=[123] ' >/dev/null
+	again t2
+	timeout 60 tail -n +1 -F srv.log | sed '1,/missing=[123] /d' |
+		grep -qm 1 'event=round .*activated=3 admitted=3'
+	stop srv
+	ends t1 t2 t3
+}
+
+@test "a server killed in a round goes on with it, and its clients with it" {
+	split 2
+	server --model mlp --rounds 8 --test $data
+	for i in 1 2; do trainer $i; done
+	logged 'event=round round=3 ' >/dev/null
+	crash srv
+	last=$(rounds .round | tail -n 1)
+	again srv
+	ends srv t1 t2
+	grep -q "event=resumed round=$last" srv.log ||
+		grep -q "event=resumed round=$((last + 1))" srv.log
+	[ "$(sqlite3 srv.db 'SELECT group_concat(round) FROM
+		(SELECT round FROM round ORDER BY round)')" = 1,2,3,4,5,6,7,8 ]
+	# who was known before is the same client
+	[ "$(sqlite3 srv.db 'SELECT count(*) FROM client')" = 2 ]
+	[ "$(sqlite3 srv.db 'SELECT accuracy > 0.7 FROM round
+		WHERE round = 8')" = 1 ]
+}
+
+@test "a server that is stopped tells every client to exit, and goes on later" {
+	split 2
+	server --model mlp --rounds 1000
+	for i in 1 2; do trainer $i; done
+	logged 'event=round round=2 ' >/dev/null
+	stop srv
+	ends t1 t2
+	for i in 1 2; do grep -q 'event=exit.*was stopped' t$i.log; done
+	[ -s srv.safetensors ]
+	start srv gfl-server --db srv.db -o jsonl --model mlp --rounds 1000
+	grep -q event=resumed srv.log
+	stop srv
+}
+
+@test "a trainer that is stopped leaves, and the round goes on without it" {
+	split 2
+	server --model mlp --rounds 4 --min-participants 1
+	for i in 1 2; do trainer $i; done
+	logged 'event=round round=1 ' >/dev/null
+	stop t2
+	ends srv t1
+	grep -q 'event=client_gone.*reason=stopped' srv.log
+}
+
+@test "the target accuracy ends it" {
+	split 2
+	server --model mlp --rounds 100 --target-accuracy 0.5 --test $data
+	for i in 1 2; do trainer $i; done
+	ends srv t1 t2
+	grep -q 'event=ending.*target accuracy' srv.log
+	[ "$(rounds '.accuracy >= 0.5' | tail -n 1)" = true ]
+}
+
+@test "other rules aggregate, robustly too" {
+	split 4
+	for rule in fedadam fednova median multikrum; do
+		rm -f srv.db* srv.out t?.db*
+		server --model mlp --rounds 3 --min-participants 4 --test $data \
+			--aggregate $rule --server-lr \
+			"$([ $rule = fedadam ] && echo 0.01 || echo 1)"
+		for i in 1 2 3 4; do trainer $i; done
+		ends srv t1 t2 t3 t4
+		[ "$(rounds '.accuracy > 0.4' | tail -n 1)" = true ]
+	done
+}
+
+@test "what cannot be is refused at once" {
+	fails 2 gfl-server --db a.db --model 'dense' --listen 127.0.0.1:0
+	fails 2 gfl-server --db a.db --model mlp --epochs 0 --listen 127.0.0.1:0
+	fails 2 gfl-server --db a.db --target-accuracy 0.5 --listen 127.0.0.1:0
+	fails 2 gfl-server --db a.db --aggregate krum --byzantine 1 \
+		--min-participants 2 --listen 127.0.0.1:0
+	[[ $said == *'needs at least 5 updates'* ]]
+	fails 2 gfl-server --db a.db --aggregate nonsense
+	fails 1 gfl-server --db a.db --init none.safetensors --model softmax \
+		--listen 127.0.0.1:0
+	server --model softmax
+	fails 7 gfl-server --db srv.db --listen 127.0.0.1:0
+	stop srv
+	fails 5 gfl-server --db srv.db --model mlp --listen 127.0.0.1:0
+	[[ $said == *'of the model'* ]]
+	fails 2 gfl-trainer --data $data --server http://127.0.0.1:1 --db t.db \
+		--active --passive
+	fails 2 gfl-trainer --data $data --server http://127.0.0.1:1 --db t.db \
+		--node http://127.0.0.1:2
+	fails 2 gfl-trainer --data $data --node http://127.0.0.1:2 --active
+}
+
+@test "a trainer that the model does not fit says so and ends" {
+	server --model 'input 1 2 2; dense 2'
+	fails 2 gfl-trainer --server "$srv_url" --data $data --db t.db
+	[[ $said == *"set up at $srv_url: the server's model: "* ]]
+}

@@ -1,0 +1,146 @@
+/* The next model: made of what the rule has, given to whoever asks, and written
+ * with its round. What is made while the disk is busy is written together, the
+ * newest model alone; nobody is told of a round before. */
+#include <math.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "fl/hub_impl.h"
+#include "nn/eval.h"
+
+bool hub_next_due(const struct hub *h, int64_t round)
+{
+	return h->opts.test &&
+	       (round % h->opts.eval_every == 0 || round == h->opts.rounds);
+}
+
+void hub_next_make(struct hub_next *n)
+{
+	struct hub *h = n->hub;
+	struct net_score score = {0};
+
+	if (aggregate_finish(h->rule, h->params, NULL, &n->err))
+		return;
+	n->row.accuracy = (double)NAN;
+	if (n->evaluate) {
+		if (eval_run(h->net, h->params, h->opts.test, NULL, 0, &score,
+			     &n->err))
+			return;
+		n->row.accuracy = (double)score.correct / (double)score.n;
+	}
+	aggregate_save(h->rule, &n->state);
+	n->model = hub_model_make(h, n->row.round);
+	n->err.code = ERR_OK;
+}
+
+/* --- to the disk -----------------------------------------------------------
+ */
+
+static void write_next(struct hub *h);
+
+static void forget_model(struct hub_next *n)
+{
+	if (n->model)
+		hub_model_drop(n->model);
+	n->model = NULL;
+	tensors_release(&n->state);
+}
+
+static void free_next(struct hub_next *n)
+{
+	forget_model(n);
+	free(n->missing);
+	free(n);
+}
+
+static void log_round(const struct hub_round *r)
+{
+	log_info("round",
+		 "round=%lld activated=%lld admitted=%lld missed=%lld "
+		 "missing=%s examples=%lld loss=%.6f accuracy=%.4f "
+		 "bytes_sent=%lld bytes_received=%lld seconds=%.4f",
+		 (long long)r->round, (long long)r->activated,
+		 (long long)r->admitted, (long long)r->missed, r->missing,
+		 (long long)r->examples, r->loss, r->accuracy,
+		 (long long)r->bytes_sent, (long long)r->bytes_received,
+		 r->seconds);
+}
+
+static void tell(struct hub *h, const struct hub_next *n)
+{
+	log_round(&n->row);
+	if (h->opts.on_round)
+		h->opts.on_round(&n->row, h->opts.on_round_arg);
+}
+
+static void written(const struct err *err, void *arg)
+{
+	struct hub *h = arg;
+	struct hub_next *n, *after;
+
+	if (err)
+		hub_fail(h, err);
+	DL_FOREACH_SAFE(h->saving, n, after)
+	{
+		DL_DELETE(h->saving, n);
+		h->ahead--;
+		if (!err)
+			tell(h, n);
+		free_next(n);
+	}
+	write_next(h);
+	hub_look(h);
+}
+
+static int write_all(struct db *db, void *arg, struct err *err)
+{
+	return hub_store_rounds(db, ((struct hub *)arg)->saving, err);
+}
+
+static void write_next(struct hub *h)
+{
+	struct err err;
+
+	if (h->saving || !h->unsaved || h->failure.code)
+		return;
+	h->saving = h->unsaved;
+	h->unsaved = NULL;
+	if (writer_post(h->writer, write_all, written, h, &err))
+		written(&err, h);
+}
+
+void hub_next_made(struct hub_next *n)
+{
+	struct hub *h = n->hub;
+
+	if (n->err.code) {
+		hub_fail(h, &n->err);
+		free_next(n);
+		return;
+	}
+	h->round = h->version = n->row.round;
+	h->loss = n->row.loss;
+	if (!isnan(n->row.accuracy))
+		h->accuracy = n->row.accuracy;
+	h->missed += n->row.missed;
+	n->model->users++;
+	hub_model_use(h, n->model);
+	if (h->unsaved)
+		forget_model(h->unsaved->prev); /* the last one */
+	DL_APPEND(h->unsaved, n);
+	h->ahead++;
+	write_next(h);
+}
+
+void hub_next_close(struct hub *h)
+{
+	struct hub_next *n, *after;
+
+	DL_FOREACH_SAFE(h->unsaved, n, after)
+	{
+		DL_DELETE(h->unsaved, n);
+		free_next(n);
+	}
+}
