@@ -75,22 +75,53 @@ void bandwidth_release(struct bandwidth *b)
 	*b = (struct bandwidth){0};
 }
 
-/* The slower direction in bytes/s; 0 when neither is known. */
-static double pair_bps(const struct bandwidth *b, int64_t i, int64_t j)
-{
-	const struct bandwidth_cell *out = bandwidth_find(b, i, j);
-	const struct bandwidth_cell *back = bandwidth_find(b, j, i);
-
-	if (!out || (back && back->level < out->level))
-		out = back;
-	return out ? bandwidth_bps(out->level) : 0;
-}
-
 static int by_value(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 
 	return (x > y) - (x < y);
+}
+
+/* The speed of (from, to), 0 when it is not known. *at is at or before its
+ * cell, and is moved there. */
+static double next_bps(const struct bandwidth *b, size_t *at, int64_t from,
+		       int64_t to)
+{
+	const struct bandwidth_cell *c = b->cells;
+
+	while (*at < b->n && c[*at].from == from && c[*at].to < to)
+		++*at;
+	if (*at == b->n || c[*at].from != from || c[*at].to != to)
+		return 0;
+	return bandwidth_bps(c[*at].level);
+}
+
+/* What is known of each pair, of both directions the slower one, 0 where
+ * nothing is: the upper half of out. */
+static void known_pairs(const struct bandwidth *b, const int64_t *ids, size_t n,
+			double *out)
+{
+	memset(out, 0, n * n * sizeof(*out));
+	for (size_t i = 0; i < n; i++) {
+		size_t at = place_of(b, ids[i], ids[0]);
+
+		for (size_t j = 0; j < n; j++) {
+			double *pair = &out[i < j ? i * n + j : j * n + i];
+			double bps = next_bps(b, &at, ids[i], ids[j]);
+
+			if (bps > 0 && (*pair <= 0 || bps < *pair))
+				*pair = bps;
+		}
+	}
+}
+
+static bool all_known(const double *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++)
+			if (out[i * n + j] <= 0)
+				return false;
+	return true;
 }
 
 /* The median of the known pairs in out, 1 when there are none. */
@@ -115,17 +146,16 @@ void bandwidth_matrix(const struct bandwidth *b, const int64_t *ids, size_t n,
 {
 	double median;
 
-	memset(out, 0, n * n * sizeof(*out));
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = i + 1; j < n; j++)
-			out[i * n + j] = pair_bps(b, ids[i], ids[j]);
-	median = median_of(out, n);
+	known_pairs(b, ids, n, out);
+	median = all_known(out, n) ? 0 : median_of(out, n);
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = i + 1; j < n; j++) {
 			if (out[i * n + j] <= 0)
 				out[i * n + j] = median;
 			out[j * n + i] = out[i * n + j];
 		}
+	for (size_t i = 0; i < n; i++)
+		out[i * n + i] = 0;
 }
 
 void bandwidth_measured(struct bandwidth_meter *m, int64_t from, int64_t to,

@@ -33,7 +33,7 @@ void bandwidth_apply(struct bandwidth *b, const struct bandwidth_cell *delta,
 const struct bandwidth_cell *bandwidth_find(const struct bandwidth *b,
 					    int64_t from, int64_t to);
 
-/* Fill the n by n symmetric matrix out, of bytes/s, for ids[0..n-1]: the lesser
+/* Fill the n by n symmetric matrix out, of bytes/s, for ids[0..n-1], which ascend: the lesser
  * of the two directions (or the one that is known); where neither is, the
  * median of the known; 1 everywhere when none is. The diagonal is 0. */
 void bandwidth_matrix(const struct bandwidth *b, const int64_t *ids, size_t n,

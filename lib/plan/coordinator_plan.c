@@ -7,12 +7,20 @@
 #include "plan/coordinator.h"
 #include "plan/matching.h"
 
+/* ids ascend. */
 static int index_of(const int64_t *ids, size_t n, int64_t id)
 {
-	for (size_t i = 0; i < n; i++)
-		if (ids[i] == id)
-			return (int)i;
-	return -1;
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (ids[mid] < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < n && ids[low] == id ? (int)low : -1;
 }
 
 static void mates_of(const struct plan_round *r, const int64_t *ids, size_t n,

@@ -1,5 +1,6 @@
 #include "plan/topology.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,25 +70,42 @@ void topology_clear(int *mate, size_t n)
 		mate[v] = MATCHING_NONE;
 }
 
-/* Whether {bps >= theta} is connected and can pair all, but one when n is odd.
- */
-static bool serves(size_t n, const double *bps, double theta)
+/* Whether {bps >= theta} can pair all, but one when n is odd. */
+static bool pairs_all(size_t n, const double *bps, double theta)
 {
 	unsigned char *edge = mem_zero(n * n, 1);
-	int *part = mem_zero(n, sizeof(*part));
-	bool ok;
+	int *mate = mem_zero(n, sizeof(*mate));
+	bool all;
 
 	topology_edges(n, bps, theta, edge);
-	parts_init(part, n);
-	for (size_t i = 0; i < n * n; i++)
-		if (edge[i])
-			parts_join(part, (int)(i / n), (int)(i % n));
-	ok = parts_count(part, n) == 1;
-	topology_clear(part, n);
-	ok = ok && matching_augment(n, edge, part) == n / 2;
-	free(part);
+	topology_clear(mate, n);
+	all = matching_augment(n, edge, mate) == n / 2;
+	free(mate);
 	free(edge);
-	return ok;
+	return all;
+}
+
+/* The largest theta for which {bps >= theta} is connected, 0 for none: the
+ * slowest edge of the tree of the fastest ones (Prim 1957). */
+static double connecting(size_t n, const double *bps)
+{
+	double *reach = mem_dup(bps, n * sizeof(*reach)), theta = INFINITY;
+
+	reach[0] = -1; /* in the tree */
+	for (size_t joined = 1; joined < n; joined++) {
+		size_t next = 0;
+
+		for (size_t v = 1; v < n; v++)
+			if (reach[v] > reach[next])
+				next = v;
+		theta = fmin(theta, fmax(reach[next], 0));
+		reach[next] = -1;
+		for (size_t v = 1; v < n; v++)
+			if (reach[v] >= 0)
+				reach[v] = fmax(reach[v], bps[next * n + v]);
+	}
+	free(reach);
+	return theta;
 }
 
 static int by_value(const void *a, const void *b)
@@ -97,28 +115,41 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The speeds up to most, ascending. */
+static double *speeds_below(size_t n, const double *bps, double most,
+			    size_t *len)
+{
+	double *values = mem_zero(n * n, sizeof(*values));
+
+	*len = 0;
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++)
+			if (bps[i * n + j] <= most)
+				values[(*len)++] = bps[i * n + j];
+	qsort(values, *len, sizeof(*values), by_value);
+	return values;
+}
+
+/* Mostly what connects can pair all, too; else look for less that can. */
 double topology_theta(size_t n, const double *bps)
 {
 	double *values, theta;
-	size_t len = 0, low = 0, high;
+	size_t low = 0, high;
 
-	if (n < 2)
-		return 0;
-	values = mem_zero(n * n, sizeof(*values));
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = i + 1; j < n; j++)
-			values[len++] = bps[i * n + j];
-	qsort(values, len, sizeof(*values), by_value);
+	theta = n < 2 ? 0 : connecting(n, bps);
+	if (theta <= 0 || pairs_all(n, bps, theta))
+		return theta;
+	values = speeds_below(n, bps, theta, &high);
 	/* values[low] serves if any does; values[high] does not */
-	for (high = len; high - low > 1;) {
+	while (high - low > 1) {
 		size_t mid = (low + high) / 2;
 
-		if (serves(n, bps, values[mid]))
+		if (pairs_all(n, bps, values[mid]))
 			low = mid;
 		else
 			high = mid;
 	}
-	theta = serves(n, bps, values[low]) ? values[low] : 0;
+	theta = pairs_all(n, bps, values[low]) ? values[low] : 0;
 	free(values);
 	return theta;
 }
