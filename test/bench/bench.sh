@@ -2,8 +2,8 @@
 # bench.sh - run the benches in turn, several times, and print one table of the
 # medians. Ours and a peer's are always of the same run, one after the other.
 #
-#	bench.sh BUILD [train|rounds|proposals|slowsync|failover|saturation|
-#		unary|tensor|calls|hold|nodes|small|messages]...
+#	bench.sh BUILD [train|exchange|plan|rounds|proposals|slowsync|failover|
+#		saturation|unary|tensor|calls|hold|nodes|small|messages]...
 #
 # BENCH_ROUNDS (5) and BENCH_SECONDS (1, of each measurement; of saturation,
 # which comes once, a minute) may be set.
@@ -11,8 +11,8 @@ set -eu
 here=$(dirname "$0")
 build=$1
 shift
-[ $# -gt 0 ] || set -- train rounds proposals slowsync failover saturation \
-	unary tensor calls hold nodes small messages
+[ $# -gt 0 ] || set -- train exchange plan rounds proposals slowsync \
+	failover saturation unary tensor calls hold nodes small messages
 seconds=${BENCH_SECONDS:-1}
 PATH=$build/bin:$PATH
 records=$(mktemp)
@@ -21,6 +21,8 @@ trap 'rm -f "$records"' EXIT
 bench() {
 	case $1 in
 	train) "$here/train.sh" "$build/test/bench/train_bench" "$seconds" ;;
+	exchange) "$build/test/bench/exchange_bench" "$seconds" ;;
+	plan) "$build/test/bench/plan_bench" "$here/../../share/data/sites-14.tsv" ;;
 	rounds) "$here/rounds.sh" ;;
 	proposals) "$here/proposals.sh" "$seconds" ;;
 	slowsync) "$here/proposals.sh" "$seconds" slow ;;
