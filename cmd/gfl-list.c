@@ -9,10 +9,12 @@
 #include "proto/node.pb-c.h"
 #include "registry/directory.h"
 #include "registry/runs.h"
+#include "task/rows.h"
 
 struct config {
 	struct client_opts client;
 	struct out_opts out;
+	struct opt_list masters;
 	bool linearizable;
 };
 
@@ -20,13 +22,14 @@ static const struct opt opts[] = {
 	OPT_CLIENT(struct config, client),
 	OPT_OUT(struct config, out, OUT_FORMATS),
 	OPT_LINEARIZABLE(struct config, linearizable),
+	OPT_MASTER(struct config, masters),
 	OPT_END,
 };
 
 static const struct prog prog = {
 	.name = "gfl-list",
-	.args = "[nodes|trainers|runs|clusters|topology|bandwidth]",
-	.brief = "list the nodes, trainers or runs of the cluster",
+	.args = "[nodes|trainers|runs|clusters|topology|bandwidth|tasks|workers]",
+	.brief = "list nodes, trainers and runs; tasks and workers",
 	.about = "Prints one line per node, trainer or run, by ascending id; "
 		 "of the topology one per edge along which trainers may "
 		 "exchange (none: all with all), of the bandwidth one per link "
@@ -35,9 +38,11 @@ static const struct prog prog = {
 		 "which term of its leader, how many members, live trainers "
 		 "and examples it has, the median speed between its trainers. "
 		 "Nodes come from the gateways, or from the members seen last "
-		 "when no gateway answers; all else from a node.",
+		 "when no gateway answers; tasks and workers from --master; all "
+		 "else from a node.",
 	.example = "gfl-list | awk -F'\\t' '$4==\"alive\"{print $1}'\n"
 		   "gfl-list trainers -o json\n"
+		   "gfl-list tasks -o jsonl | jq -c 'select(.status==\"failed\")'\n"
 		   "gfl-list topology >saved && gfl-log append topology saved",
 	.opts = opts,
 };
@@ -219,6 +224,26 @@ static int print_runs(const struct config *cfg, struct err *err)
 	return runs_list(&cfg->client, cfg->linearizable, &cfg->out, err);
 }
 
+static struct reach master_of(const struct config *cfg)
+{
+	return (struct reach){cfg->masters, cfg->client.timeout_ms,
+			      cfg->client.tls};
+}
+
+static int print_tasks(const struct config *cfg, struct err *err)
+{
+	const struct reach r = master_of(cfg);
+
+	return rows_tasks(&r, &cfg->out, err);
+}
+
+static int print_workers(const struct config *cfg, struct err *err)
+{
+	const struct reach r = master_of(cfg);
+
+	return rows_workers(&r, &cfg->out, err);
+}
+
 static int run(const struct config *cfg, const char *what, struct err *err)
 {
 	static const struct {
@@ -231,6 +256,8 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 		{"clusters", print_clusters},
 		{"topology", print_topology},
 		{"bandwidth", print_bandwidth},
+		{"tasks", print_tasks},
+		{"workers", print_workers},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
@@ -242,7 +269,7 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 	}
 	return err_set(err, ERR_INVALID_ARGUMENT,
 		       "cannot list \"%s\": nodes, trainers, runs, clusters, "
-		       "topology or bandwidth",
+		       "topology, bandwidth, tasks or workers",
 		       what);
 }
 

@@ -2,22 +2,27 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/opt.h"
 #include "registry/condition.h"
+#include "task/await.h"
+#include "task/reach.h"
 
 enum { POLL_US = 100000, NOTE_EVERY_MS = 2000, TRY_MS = 2000 };
 
 struct config {
 	struct client_opts client;
+	struct opt_list masters;
 	int64_t not_id;
 };
 
 static const struct opt opts[] = {
 	OPT_CLIENT(struct config, client),
+	OPT_MASTER(struct config, masters),
 	OPT_INT64(0, "not", struct config, not_id, "ID", "0", 0, INT64_MAX,
 		  "with leader: any but this node"),
 	OPT_END,
@@ -25,7 +30,7 @@ static const struct opt opts[] = {
 
 static const struct prog prog = {
 	.name = "gfl-wait",
-	.args = "leader|ready|nodes|voters|trainers|round|run [N]",
+	.args = "leader|ready|nodes|voters|trainers|round|run|task [N]",
 	.brief = "wait until a condition of the cluster holds",
 	.about = "leader: somebody leads. ready: the node asked and its peers "
 		 "reach each other, --client-num of them. nodes N: N members "
@@ -33,7 +38,8 @@ static const struct prog prog = {
 		 "are up and have its log. voters N: N of them vote. trainers N: N trainers are attached "
 		 "and live. round "
 		 "N: every trainer of the newest run has finished round N. run "
-		 "ID: the run has ended; exit 1 unless it finished. Says on "
+		 "ID: the run has ended; exit 1 unless it finished. task ID: "
+		 "the task of --master has ended; exit 1 unless it is done. Says on "
 		 "standard error what it waits for; exits 4 when --timeout "
 		 "comes first (-t 0 waits for ever).",
 	.example = "gfl-wait nodes 4 -t 30\n"
@@ -120,12 +126,12 @@ static int parse(const char *name, const char *number,
 {
 	char *end = NULL;
 
-	*c = condition_find(name);
+	*c = strcmp(name, "task") ? condition_find(name) : &await_task;
 	if (!*c)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "cannot wait for \"%s\": leader, ready, "
-			       "nodes N, voters N, trainers N, round N or run "
-			       "ID",
+			       "nodes N, voters N, trainers N, round N, run ID "
+			       "or task ID",
 			       name);
 	*n = number ? strtoll(number, &end, 10) : 0;
 	if ((*c)->number && (!number || !*number || *end || *n < 0))
@@ -138,7 +144,9 @@ static int parse(const char *name, const char *number,
 static int run(const struct config *cfg, const char *name, const char *number,
 	       struct err *err)
 {
-	struct look l = {.client = cfg->client, .not_id = cfg->not_id};
+	struct look l = {.client = cfg->client,
+			 .not_id = cfg->not_id,
+			 .master = cfg->masters.at[0]};
 	const struct condition *c;
 	int rc;
 

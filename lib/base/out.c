@@ -105,7 +105,8 @@ static bool is_number(enum out_type type)
 
 static int column_flags(const struct out *o, enum out_type type)
 {
-	if (o->fit && (type == OUT_JSON || type == OUT_WORDS))
+	if (o->fit && (type == OUT_JSON || type == OUT_WORDS ||
+		       type == OUT_SPREAD))
 		return SCOLS_FL_TRUNC;
 	return is_number(type) ? SCOLS_FL_RIGHT : 0;
 }

@@ -51,6 +51,8 @@ enum out_type {
 	OUT_BYTES, /* any bytes; in JSON, KEY_b64 when they are not UTF-8 */
 	OUT_JSON,  /* text that is JSON already, put into JSON as it is */
 	OUT_WORDS, /* of a column only: text that a narrow terminal may cut */
+	OUT_SPREAD, /* a JSON object; in JSON its members stand in the row itself,
+		       but for those whose names are taken */
 };
 
 /* A column: its key, with the unit (rtt_s, size_bytes), also names it in -F
@@ -79,6 +81,7 @@ struct out_cell out_time(int64_t wall_ms); /* 0 is none */
 struct out_cell out_text(const char *s);   /* NULL is none */
 struct out_cell out_bytes(const void *p, size_t len);
 struct out_cell out_json(const char *json); /* NULL is none */
+struct out_cell out_spread(const char *object); /* NULL is none */
 
 struct out;
 

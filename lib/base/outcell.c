@@ -56,6 +56,14 @@ struct out_cell out_json(const char *json)
 	return c;
 }
 
+struct out_cell out_spread(const char *object)
+{
+	struct out_cell c = out_text(object);
+
+	c.type = OUT_SPREAD;
+	return c;
+}
+
 /* Append the value as it is. */
 static void put_raw(struct buf *b, const struct out_cell *c)
 {
@@ -78,6 +86,7 @@ static void put_raw(struct buf *b, const struct out_cell *c)
 	case OUT_WORDS:
 	case OUT_BYTES:
 	case OUT_JSON:
+	case OUT_SPREAD:
 		buf_put(b, c->p, c->len);
 		break;
 	}
@@ -144,6 +153,7 @@ static json_t *json_of(const struct out_cell *c)
 	case OUT_TIME:
 		return json_string(clock_text(c->i, time));
 	case OUT_JSON:
+	case OUT_SPREAD:
 		return json_loadb(c->p, c->len, JSON_DECODE_ANY, NULL);
 	case OUT_TEXT:
 	case OUT_WORDS:
@@ -169,6 +179,11 @@ void outcell_json(json_t *row, const char *key, const struct out_cell *c)
 	json_t *v = c->none ? json_null() : json_of(c);
 	char *name;
 
+	if (c->type == OUT_SPREAD) {
+		json_object_update_missing(row, v);
+		json_decref(v);
+		return;
+	}
 	if (v) {
 		json_object_set_new(row, key, v);
 		return;

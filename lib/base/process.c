@@ -89,6 +89,11 @@ static void drain(struct stream *s)
 	} while ((n > 0 && !s->over) || (n < 0 && errno == EINTR));
 }
 
+const char *process_said(const struct process *p)
+{
+	return p->said.text.len ? p->said.text.p : "";
+}
+
 /* The last line of what it said, if any, behind the sentence. */
 static int add_last_words(struct process *p, struct err *err)
 {

@@ -40,6 +40,9 @@ int process_start(struct process **out, struct loop *loop,
 		  const struct command *c, const struct process_opts *opts,
 		  process_done_fn *done, void *arg, struct err *err) MUST_CHECK;
 
+/* The end of its stderr, at most 4 KiB, or ""; within done. */
+const char *process_said(const struct process *p);
+
 /* TERM now, and KILL after the grace; done runs when it has ended. */
 void process_stop(struct process *p);
 

@@ -20,6 +20,7 @@ enum db_kind {
 	DB_NODE = 0x67666c4e,    /* "gflN" */
 	DB_TRAINER = 0x67666c54, /* "gflT" */
 	DB_SERVER = 0x67666c53,  /* "gflS" */
+	DB_MASTER = 0x67666c4d,  /* "gflM" */
 };
 
 /* Open or create the file at path (mode 0600) for writing, and lock it for this

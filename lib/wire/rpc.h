@@ -63,7 +63,8 @@ struct rpc_method {
  *	term      UpdateLeader, Step
  *	session   Propose, StartRun, StopRun
  *	number    ConfirmBootstrap, Exchange, SendMessage, ReceiveMessages, Ask,
- *	          Update, Evaluated
+ *	          Update, Evaluated, SubmitResult, SubmitTasks, CancelTasks
+ *	holding   RequestTask (who asks again names what it has of the first)
  * A foreign client may leave those out, and then has to know itself. Removing
  * whoever has an id, and moving the lead, may undo what came in between: they
  * have request ids. */
@@ -218,6 +219,61 @@ struct rpc_method {
 	  gfl__v1__fl_status_request, gfl__v1__fl_status, UNARY, CONTROL,      \
 	  true, OPEN)
 
+#define RPC_MASTER_METHODS(X)                                                \
+	X(MASTER_REGISTER_WORKER,                                            \
+	  "/morphml.distributed.MasterService/RegisterWorker",               \
+	  morphml__distributed__register_request,                            \
+	  morphml__distributed__register_response, UNARY, CONTROL, true,     \
+	  GUARDED)                                                           \
+	X(MASTER_HEARTBEAT, "/morphml.distributed.MasterService/Heartbeat",  \
+	  morphml__distributed__heartbeat_request,                           \
+	  morphml__distributed__heartbeat_response, UNARY, CONTROL, true,    \
+	  GUARDED)                                                           \
+	X(MASTER_SUBMIT_RESULT,                                              \
+	  "/morphml.distributed.MasterService/SubmitResult",                 \
+	  morphml__distributed__result_request,                              \
+	  morphml__distributed__result_response, UNARY, BULK, true, GUARDED) \
+	X(MASTER_REQUEST_TASK,                                               \
+	  "/morphml.distributed.MasterService/RequestTask",                  \
+	  morphml__distributed__task_request,                                \
+	  morphml__distributed__task_response, UNARY, CONTROL, true, GUARDED)
+
+#define RPC_WORKER_METHODS(X)                                                 \
+	X(WORKER_EVALUATE, "/morphml.distributed.WorkerService/Evaluate",     \
+	  morphml__distributed__evaluate_request,                             \
+	  morphml__distributed__evaluate_response, UNARY, BULK, false,        \
+	  GUARDED)                                                            \
+	X(WORKER_GET_STATUS, "/morphml.distributed.WorkerService/GetStatus",  \
+	  morphml__distributed__status_request,                               \
+	  morphml__distributed__status_response, UNARY, CONTROL, true, OPEN)  \
+	X(WORKER_SHUTDOWN, "/morphml.distributed.WorkerService/Shutdown",     \
+	  morphml__distributed__shutdown_request,                             \
+	  morphml__distributed__shutdown_response, UNARY, CONTROL, true,      \
+	  GUARDED)                                                            \
+	X(WORKER_CANCEL_TASK, "/morphml.distributed.WorkerService/CancelTask", \
+	  morphml__distributed__cancel_request,                               \
+	  morphml__distributed__cancel_response, UNARY, CONTROL, true, GUARDED)
+
+#define RPC_TASK_METHODS(X)                                                   \
+	X(TASK_SUBMIT, "/gfl.v1.TaskService/SubmitTasks",                     \
+	  gfl__v1__submit_tasks_request, gfl__v1__submit_tasks_response,      \
+	  UNARY, CONTROL, true, GUARDED)                                      \
+	X(TASK_WAIT_RESULTS, "/gfl.v1.TaskService/WaitResults",               \
+	  gfl__v1__wait_results_request, gfl__v1__wait_results_response,      \
+	  UNARY, CONTROL, true, OPEN)                                         \
+	X(TASK_LIST, "/gfl.v1.TaskService/ListTasks",                         \
+	  gfl__v1__list_tasks_request, gfl__v1__list_tasks_response, UNARY,   \
+	  CONTROL, true, OPEN)                                                \
+	X(TASK_CANCEL, "/gfl.v1.TaskService/CancelTasks",                     \
+	  gfl__v1__cancel_tasks_request, gfl__v1__cancel_tasks_response,      \
+	  UNARY, CONTROL, true, GUARDED)                                      \
+	X(TASK_LIST_WORKERS, "/gfl.v1.TaskService/ListWorkers",               \
+	  gfl__v1__list_workers_request, gfl__v1__list_workers_response,      \
+	  UNARY, CONTROL, true, OPEN)                                         \
+	X(TASK_LEAVE, "/gfl.v1.TaskService/LeaveMaster",                      \
+	  gfl__v1__leave_master_request, gfl__v1__leave_master_response,      \
+	  UNARY, CONTROL, true, GUARDED)
+
 #define RPC_METHODS(X)         \
 	RPC_GATEWAY_METHODS(X) \
 	RPC_RAFT_METHODS(X)    \
@@ -225,7 +281,10 @@ struct rpc_method {
 	RPC_COMM_METHODS(X)    \
 	RPC_TRAINER_METHODS(X) \
 	RPC_PARTICIPANT_METHODS(X) \
-	RPC_FL_METHODS(X)
+	RPC_FL_METHODS(X)      \
+	RPC_MASTER_METHODS(X)  \
+	RPC_WORKER_METHODS(X)  \
+	RPC_TASK_METHODS(X)
 
 enum rpc_name {
 #define RPC_ENUM(NAME, path, in, out, kind, channel, again, guard) RPC_##NAME,

@@ -44,6 +44,13 @@ lib/fl/pool.*
 lib/fl/correction.*
 lib/fl/strategy*
 lib/task/task.*
+lib/task/heap.*
+lib/task/crew.*
+lib/task/breaker.*
+lib/task/schedule.*
+lib/task/farm*
+lib/task/spec.*
+lib/task/line.*
 lib/wire/http1*
 lib/wire/json*
 lib/wire/dialect*

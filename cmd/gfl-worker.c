@@ -1,0 +1,222 @@
+/* gfl-worker - evaluate the tasks of a master. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/daemon.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/rand.h"
+#include "task/agent.h"
+#include "wire/tls.h"
+
+struct config {
+	struct daemon_opts daemon;
+	struct opt_list masters;
+	const char *id, *exec;
+	int slots;
+	int64_t beat_ms, poll_ms, grace_ms;
+	bool pull, push, alone, no_gpu;
+};
+
+static const struct opt opts[] = {
+	OPT_URLS('m', "master", struct config, masters,
+		 "http://127.0.0.1:50051",
+		 "the masters: the first that answers"),
+	OPT_BOOL(0, "alone", struct config, alone,
+		 "come to no master: whoever calls has tasks"),
+	OPT_STRING(
+		0, "worker-id", struct config, id, "NAME", NULL,
+		"how the master calls it; else its host and a random number"),
+	OPT_BOOL(0, "pull", struct config, pull,
+		 "ask the master for tasks (the usual)"),
+	OPT_BOOL(0, "push", struct config, push,
+		 "let the master call, by --advertise or --listen"),
+	OPT_STRING(0, "exec", struct config, exec, "CMD", NULL,
+		   "run this for each task, its JSON on stdin",
+		   .required = true),
+	OPT_INT('s', "slots", struct config, slots, "N", "1", 1, 4096,
+		"tasks at a time"),
+	OPT_SECONDS(0, "heartbeat", struct config, beat_ms, "10",
+		    "tell the master so often how it is", .min = 10,
+		    .max = 3600000),
+	OPT_SECONDS(0, "poll", struct config, poll_ms, "1",
+		    "ask a master of others so often", .min = 10,
+		    .max = 3600000),
+	OPT_SECONDS(0, "grace", struct config, grace_ms, "5",
+		    "what is stopped has so long before it is killed"),
+	OPT_BOOL(0, "no-gpu", struct config, no_gpu,
+		 "do not look for GPUs by nvidia-smi"),
+	OPT_DAEMON(struct config, daemon, "127.0.0.1:0"),
+	OPT_END,
+};
+
+static const struct prog prog = {
+	.name = "gfl-worker",
+	.args = "",
+	.brief = "evaluate the tasks of a master",
+	.about =
+		"Comes to the master and evaluates its tasks, --slots at a "
+		"time. CMD is split into words without a shell; it has the "
+		"task as JSON on its standard input, and GFL_TASK_ID, "
+		"GFL_TASK_TRY, GFL_WORKER, GFL_TIMEOUT, GFL_EPOCHS, GFL_BATCH, "
+		"GFL_LR, GFL_DATASET, GFL_SEED, GFL_GPU in its environment, as "
+		"far as they are known. The last line that it prints is a JSON "
+		"object with what came of it: its numbers, or those in its "
+		"\"metrics\"; or nothing. A status other than 0 means failed, "
+		"and "
+		"the end of its standard error goes to whoever submitted the "
+		"task. A task that is cancelled gets TERM, with all that it "
+		"started, and KILL after --grace. At TERM the worker finishes "
+		"what it has begun, within --shutdown-timeout.",
+	.example =
+		"gfl-worker --exec ./evaluate --slots 4\n"
+		"gfl-worker -m http://10.0.0.5:50051 --exec 'python3 nas.py'",
+	.opts = opts,
+	.daemon = true,
+};
+
+/* All that the daemon owns. */
+struct app {
+	struct daemon daemon;
+	struct loop *loop;
+	struct tls *tls;
+	struct server *server;
+	struct client *client;
+	struct command *command;
+	struct agent *agent;
+	char *id;
+};
+
+static void on_end(void *arg)
+{
+	loop_stop(((struct app *)arg)->loop);
+}
+
+static void on_stop(void *arg)
+{
+	struct app *app = arg;
+
+	daemon_stopping(&app->daemon);
+	agent_stop(app->agent);
+}
+
+static void on_hangup(void *arg)
+{
+	tls_reload(((struct app *)arg)->tls);
+}
+
+static char *own_id(const char *given)
+{
+	char host[64] = "";
+
+	if (given)
+		return mem_str(given);
+	gethostname(host, sizeof(host) - 1);
+	return mem_fmt("%s-%06llx", *host ? host : "worker",
+		       (unsigned long long)rand_id() & 0xffffff);
+}
+
+static int open_agent(struct app *app, const struct config *cfg,
+		      struct err *err)
+{
+	const struct agent_config how = {
+		.masters = cfg->masters.at,
+		.n_masters = cfg->alone ? 0 : cfg->masters.n,
+		.id = app->id,
+		.push = cfg->push,
+		.slots = cfg->slots,
+		.command = app->command,
+		.grace_ms = cfg->grace_ms,
+		.beat_ms = cfg->beat_ms,
+		.poll_ms = cfg->poll_ms,
+		.no_gpu = cfg->no_gpu,
+	};
+
+	return agent_open(&app->agent, app->loop, app->server, app->client,
+			  &how, on_end, app, err);
+}
+
+static int open_all(struct app *app, const struct config *cfg, struct err *err)
+{
+	struct server_opts serve = {
+		.advertise = cfg->daemon.advertise,
+		.insecure = cfg->daemon.insecure,
+		.cors = &cfg->daemon.cors,
+		.max_message = (size_t)cfg->daemon.max_message,
+		.max_connections = (size_t)cfg->daemon.max_connections,
+		.max_per_source = (size_t)cfg->daemon.per_source,
+		.hold_ms = 365LL * 86400 * 1000, /* as long as a task takes */
+	};
+	char *listen = opt_addr_text(&cfg->daemon.listen);
+	int rc;
+
+	app->id = own_id(cfg->id);
+	serve.listen = listen;
+	rc = tls_open(&app->tls, &cfg->daemon.tls, err);
+	serve.tls = app->tls;
+	rc = rc || command_open(&app->command, cfg->exec, err) ||
+	     loop_open(&app->loop, err) ||
+	     server_open(&app->server, app->loop, &serve, err) ||
+	     client_open(&app->client, app->loop, app->tls, err) ||
+	     open_agent(app, cfg, err);
+	free(listen);
+	return rc ? (int)err->code : 0;
+}
+
+static void close_all(struct app *app)
+{
+	if (app->server) {
+		server_ready(app->server, false);
+		server_close(app->server, 1000);
+	}
+	client_close(app->client);
+	agent_close(app->agent);
+	if (app->loop)
+		loop_close(app->loop);
+	tls_close(app->tls);
+	command_free(app->command);
+	free(app->id);
+}
+
+static int serve(struct app *app, struct err *err)
+{
+	loop_signals(app->loop, on_stop, on_hangup, app);
+	server_ready(app->server, true);
+	if (daemon_ready(&app->daemon, server_port(app->server), err))
+		return (int)err->code;
+	log_info("serving", "worker=%s url=%s", app->id,
+		 server_url(app->server));
+	loop_run(app->loop);
+	if (!agent_failed(app->agent))
+		return 0;
+	*err = *agent_failed(app->agent);
+	return (int)err->code;
+}
+
+static int run(const struct config *cfg, struct err *err)
+{
+	struct app app = {0};
+	int rc;
+
+	if (cfg->push && cfg->pull)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--pull or --push, not both");
+	if (daemon_start(&app.daemon, &cfg->daemon, err))
+		return (int)err->code;
+	rc = open_all(&app, cfg, err) || serve(&app, err);
+	close_all(&app);
+	daemon_end(&app.daemon);
+	return rc ? (int)err->code : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct config cfg = {0};
+	struct err err;
+
+	opt_parse(&prog, &cfg, argc, argv);
+	if (run(&cfg, &err))
+		return err_report(&prog, &err);
+	return 0;
+}

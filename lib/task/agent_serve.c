@@ -1,0 +1,107 @@
+/* The methods of WorkerService. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "task/agent_impl.h"
+
+/* Who called has gone. A master of ours will take the result otherwise; for
+ * others the task is over. */
+static void caller_gone(struct call *call, void *arg)
+{
+	struct agent *a = arg;
+	struct job *j, *next;
+
+	for (j = TAILQ_FIRST(&a->jobs); j; j = next) {
+		next = TAILQ_NEXT(j, next);
+		if (j->call != call)
+			continue;
+		j->call = NULL;
+		if (!a->known)
+			job_stop(j);
+	}
+}
+
+static void on_evaluate(struct call *call, const ProtobufCMessage *msg,
+			void *arg)
+{
+	struct agent *a = arg;
+	struct err err;
+
+	if (agent_take(a, (const Morphml__Distributed__EvaluateRequest *)msg,
+		       call, &err)) {
+		call_fail(call, &err);
+		return;
+	}
+	call_on_cancel(call, caller_gone, a);
+	agent_go_on(a);
+}
+
+static void on_status(struct call *call, const ProtobufCMessage *msg, void *arg)
+{
+	Morphml__Distributed__StatusResponse out =
+		MORPHML__DISTRIBUTED__STATUS_RESPONSE__INIT;
+	Morphml__Distributed__WorkerMetrics w;
+	struct agent *a = arg;
+
+	(void)msg;
+	agent_metrics(a, &w);
+	out.status = (char *)agent_status(a);
+	out.current_task_id = (char *)agent_current(a);
+	out.metrics = &w;
+	out.uptime_seconds = (clock_ms() - a->started_ms) / 1000;
+	call_reply(call, &out.base);
+}
+
+static void stop_all(struct agent *a)
+{
+	struct job *j, *next;
+
+	for (j = TAILQ_FIRST(&a->jobs); j; j = next) {
+		next = TAILQ_NEXT(j, next);
+		if (j->state == JOB_RUNNING)
+			job_stop(j);
+	}
+}
+
+static void on_shutdown(struct call *call, const ProtobufCMessage *msg,
+			void *arg)
+{
+	const Morphml__Distributed__ShutdownRequest *in =
+		(const Morphml__Distributed__ShutdownRequest *)msg;
+	Morphml__Distributed__ShutdownResponse out =
+		MORPHML__DISTRIBUTED__SHUTDOWN_RESPONSE__INIT;
+	struct agent *a = arg;
+
+	out.acknowledged =
+		!*in->worker_id || !strcmp(in->worker_id, a->config.id);
+	call_reply(call, &out.base);
+	if (!out.acknowledged)
+		return;
+	log_info("shutdown", "graceful=%d", in->graceful);
+	if (!in->graceful)
+		stop_all(a);
+	agent_stop(a);
+}
+
+static void on_cancel(struct call *call, const ProtobufCMessage *msg, void *arg)
+{
+	const Morphml__Distributed__CancelRequest *in =
+		(const Morphml__Distributed__CancelRequest *)msg;
+	Morphml__Distributed__CancelResponse out =
+		MORPHML__DISTRIBUTED__CANCEL_RESPONSE__INIT;
+	struct agent *a = arg;
+
+	out.success = agent_cancel(a, in->task_id);
+	out.message = (char *)(out.success ? "" : "it has no such task");
+	call_reply(call, &out.base);
+	agent_go_on(a);
+}
+
+void agent_serve(struct agent *a)
+{
+	server_handle(a->server, RPC_WORKER_EVALUATE, on_evaluate, a);
+	server_handle(a->server, RPC_WORKER_GET_STATUS, on_status, a);
+	server_handle(a->server, RPC_WORKER_SHUTDOWN, on_shutdown, a);
+	server_handle(a->server, RPC_WORKER_CANCEL_TASK, on_cancel, a);
+}

@@ -1,0 +1,349 @@
+#include "task/master_impl.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+	WRITER_JOBS = 65536,
+	TICK_MS = 1000,
+	PRUNE_MS = 60000,
+	DISMISS_MS = 3600 * 1000, /* a worker that is gone is shown so long */
+};
+
+struct instant master_now(void)
+{
+	return (struct instant){clock_ms(), clock_wall_ms()};
+}
+
+/* ---- a step ---- */
+
+/* What a step has changed, and what waits for it to be durable. */
+struct step {
+	struct master *m;
+	struct farm_changes changes;
+	struct replies replies;
+	struct pushes pushes;
+};
+
+static int store(struct db *db, void *arg, struct err *err)
+{
+	return queue_store(db, &((struct step *)arg)->changes, err);
+}
+
+static void gone(struct call *call, void *arg)
+{
+	(void)call;
+	((struct reply *)arg)->call = NULL;
+}
+
+struct reply *master_answer(struct master *m, struct call *call,
+			    ProtobufCMessage *msg)
+{
+	struct reply *r = mem_zero(1, sizeof(*r));
+
+	*r = (struct reply){.m = m, .call = call, .msg = msg};
+	if (call)
+		call_on_cancel(call, gone, r);
+	STAILQ_INSERT_TAIL(&m->replies, r, next);
+	return r;
+}
+
+static void reply(struct reply *r, const struct err *err)
+{
+	struct task *t;
+
+	if (r->call && err)
+		call_fail(r->call, err);
+	else if (r->call)
+		call_reply(r->call, r->msg);
+	for (int64_t *id = r->unsure; !r->call && id && *id; id++)
+		if ((t = farm_find(&r->m->farm, *id)) &&
+		    t->state == TASK_RUNNING)
+			farm_unsent(&r->m->farm, t, true, master_now());
+	free(r->unsure);
+	rpc_free(r->msg);
+	free(r);
+}
+
+static void send_all(struct step *s, const struct err *err)
+{
+	struct push *p;
+
+	while ((p = STAILQ_FIRST(&s->pushes))) {
+		STAILQ_REMOVE_HEAD(&s->pushes, next);
+		if (err || s->m->closing)
+			master_push_free(p);
+		else
+			master_send(p);
+	}
+}
+
+static void stored(const struct err *err, void *arg)
+{
+	struct step *s = arg;
+	struct master *m = s->m;
+	struct reply *r;
+	bool unsure = false;
+
+	while ((r = STAILQ_FIRST(&s->replies))) {
+		STAILQ_REMOVE_HEAD(&s->replies, next);
+		unsure = unsure || r->unsure;
+		reply(r, err);
+	}
+	send_all(s, err);
+	for (size_t i = 0; !err && i < s->changes.n; i++) {
+		if (!s->changes.at[i].ended)
+			continue;
+		master_wake(m, s->changes.at[i].submission);
+		farm_forget(&m->farm, s->changes.at[i].id);
+	}
+	farm_changes_release(&s->changes);
+	free(s);
+	if (err && writer_failed(m->writer)) {
+		m->failed(m->failed_arg);
+		return;
+	}
+	master_tell_waiters(m, clock_ms());
+	if (unsure && !m->closing)
+		master_step(m);
+}
+
+static void watch_due(struct master *m);
+
+static void tell(struct master *m)
+{
+	struct crew *c;
+
+	while ((c = farm_next_to_tell(&m->farm)))
+		if (c->push)
+			master_tell_push(m, c);
+		else
+			master_tell_asking(m, c);
+}
+
+static void nothing(struct replies *r, struct pushes *p)
+{
+	STAILQ_INIT(r);
+	STAILQ_INIT(p);
+}
+
+void master_step(struct master *m)
+{
+	struct step *s;
+	struct err err;
+
+	if (!m->closing)
+		farm_match(&m->farm, master_now());
+	tell(m);
+	watch_due(m);
+	if (!m->farm.changes.n && STAILQ_EMPTY(&m->replies) &&
+	    STAILQ_EMPTY(&m->pushes))
+		return;
+	s = mem_zero(1, sizeof(*s));
+	s->m = m;
+	nothing(&s->replies, &s->pushes);
+	s->changes = m->farm.changes;
+	m->farm.changes = (struct farm_changes){0};
+	STAILQ_CONCAT(&s->replies, &m->replies);
+	STAILQ_CONCAT(&s->pushes, &m->pushes);
+	if (writer_post(m->writer, store, stored, s, &err)) {
+		log_err("store_tasks", &err);
+		m->failed(m->failed_arg); /* what we know is not stored */
+		stored(&err, s);
+	}
+}
+
+/* ---- time ---- */
+
+static void dead(struct crew *c, void *arg)
+{
+	log_warn("worker_dead", "worker=%s silent_ms=%" PRId64 " tasks=%d",
+		 c->id, clock_ms() - c->seen_ms, c->running);
+	master_keep(arg, c, false);
+}
+
+static void on_due(void *arg)
+{
+	struct master *m = arg;
+
+	m->due_ms = INT64_MAX;
+	farm_tick(&m->farm, master_now(), dead, m);
+	master_step(m);
+}
+
+static void watch_due(struct master *m)
+{
+	int64_t now_ms = clock_ms(), due_ms = farm_due(&m->farm);
+
+	if (due_ms == m->due_ms || due_ms > now_ms + TICK_MS)
+		return; /* the tick will look */
+	m->due_ms = due_ms;
+	timer_set(&m->due, m->loop, due_ms > now_ms ? due_ms - now_ms : 0,
+		  on_due, m);
+}
+
+static void pruned(const struct err *err, void *arg)
+{
+	struct queue_prune p = *(struct queue_prune *)arg;
+	struct master *m = p.arg;
+
+	free(arg);
+	m->pruning = false;
+	if (!err && p.more)
+		m->pruned_ms = 0; /* go on with the next tick */
+}
+
+static void prune(struct master *m, struct instant now)
+{
+	struct queue_prune *p;
+	struct err err;
+
+	if (!m->config.keep_ms || m->pruning ||
+	    now.ms - m->pruned_ms < PRUNE_MS)
+		return;
+	p = mem_zero(1, sizeof(*p));
+	p->before_wall_ms = now.wall_ms - m->config.keep_ms;
+	p->arg = m;
+	m->pruning = true;
+	m->pruned_ms = now.ms;
+	if (writer_post(m->writer, queue_prune, pruned, p, &err))
+		pruned(&err, p);
+}
+
+static void dismiss(struct master *m, int64_t now_ms)
+{
+	struct crew *c, *next;
+
+	HASH_ITER (hh, m->farm.crew, c, next)
+		if ((c->dead || c->left) && now_ms - c->seen_ms > DISMISS_MS)
+			farm_dismiss(&m->farm, c);
+}
+
+static void on_tick(void *arg)
+{
+	struct master *m = arg;
+	struct instant now = master_now();
+
+	farm_tick(&m->farm, now, dead, m);
+	master_expire_asking(m, now.ms);
+	master_tell_waiters(m, now.ms);
+	dismiss(m, now.ms);
+	prune(m, now);
+	master_step(m);
+}
+
+/* ---- workers' rows ---- */
+
+static void kept(const struct err *err, void *arg)
+{
+	(void)err; /* of the writer: the next step tells */
+	queue_worker_free(arg);
+}
+
+void master_keep(struct master *m, const struct crew *c, bool metrics)
+{
+	struct queue_worker *w = queue_worker_new(c, metrics);
+
+	if (writer_post(m->writer, queue_store_worker, kept, w, NULL))
+		queue_worker_free(w);
+}
+
+/* ---- the whole ---- */
+
+static void metrics(struct buf *text, void *arg)
+{
+	const struct master *m = arg;
+	int workers[2] = {0};
+
+	for (const struct crew *c = m->farm.crew; c; c = c->hh.next)
+		workers[c->dead || c->left]++;
+	buf_puts(text, "# TYPE gfl_master_tasks gauge\n");
+	for (int i = 0; i < TASK_DONE; i++)
+		buf_putf(text, "gfl_master_tasks{state=\"%s\"} %zu\n",
+			 task_state_name((enum task_state)i), m->farm.count[i]);
+	buf_putf(text,
+		 "# TYPE gfl_master_ended_total counter\n"
+		 "gfl_master_ended_total %" PRId64 "\n"
+		 "# TYPE gfl_master_given_total counter\n"
+		 "gfl_master_given_total %" PRId64 "\n"
+		 "# TYPE gfl_master_commits_total counter\n"
+		 "gfl_master_commits_total %" PRId64 "\n"
+		 "# TYPE gfl_master_workers gauge\n"
+		 "gfl_master_workers{state=\"alive\"} %d\n"
+		 "gfl_master_workers{state=\"gone\"} %d\n",
+		 m->farm.ended, m->farm.given, writer_commits(m->writer),
+		 workers[0], workers[1]);
+}
+
+int master_open(struct master **out, struct loop *loop, struct server *s,
+		struct client *client, struct db *db,
+		const struct master_config *config, loop_fn *failed, void *arg,
+		struct err *err)
+{
+	struct master *m = mem_zero(1, sizeof(*m));
+
+	m->loop = loop;
+	m->server = s;
+	m->client = client;
+	m->config = *config;
+	m->failed = failed;
+	m->failed_arg = arg;
+	m->due_ms = INT64_MAX;
+	str_new_id(m->id);
+	LIST_INIT(&m->waiters);
+	LIST_INIT(&m->live);
+	nothing(&m->replies, &m->pushes);
+	farm_init(&m->farm, &config->farm, rand_id());
+	if (queue_load(db, &m->farm, master_now(), err) ||
+	    db_open_to_read(&m->reader, db_path(db), DB_MASTER, err) ||
+	    writer_open(&m->writer, loop, db, WRITER_JOBS, err)) {
+		farm_release(&m->farm);
+		db_close(m->reader);
+		free(m);
+		return (int)err->code;
+	}
+	master_serve(m);
+	master_serve_tasks(m);
+	server_metrics(s, metrics, m);
+	timer_every(&m->tick, loop, TICK_MS, on_tick, m);
+	master_step(m);
+	*out = m;
+	return 0;
+}
+
+const struct err *master_failed(const struct master *m)
+{
+	return writer_failed(m->writer);
+}
+
+size_t master_unfinished(const struct master *m)
+{
+	return farm_unfinished(&m->farm);
+}
+
+void master_close(struct master *m)
+{
+	struct asking *a, *next;
+	struct push *p;
+
+	if (!m)
+		return;
+	m->closing = true;
+	timer_stop(&m->tick);
+	timer_stop(&m->due);
+	HASH_ITER (hh, m->asking, a, next)
+		master_drop_asking(a);
+	writer_close(m->writer);
+	master_end_waiters(m);
+	while ((p = LIST_FIRST(&m->live)))
+		master_push_free(p);
+	db_close(m->reader);
+	farm_release(&m->farm);
+	free(m);
+}

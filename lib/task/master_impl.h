@@ -1,0 +1,109 @@
+/* master_impl.h - what the parts of the master share: its state and steps in
+ * master.c, MasterService in master_serve.c, TaskService in master_tasks.c, the
+ * calls of workers in master_push.c. */
+#ifndef TASK_MASTER_IMPL_H
+#define TASK_MASTER_IMPL_H
+
+#include "proto/master.pb-c.h"
+#include "proto/task.pb-c.h"
+#include "task/master.h"
+#include "task/queue.h"
+
+/* A worker's request for tasks that waits for some. */
+struct asking {
+	struct master *m;
+	char *worker;
+	struct call *call;
+	int64_t until_ms;
+	UT_hash_handle hh;
+};
+
+/* A submitter that waits for results. */
+struct waiter {
+	struct master *m;
+	struct call *call;
+	char *token;
+	int64_t submission, after, until_ms;
+	int max;
+	bool due; /* there is something for it */
+	LIST_ENTRY(waiter) next;
+};
+
+/* What is answered once the changes that were made with it are durable. */
+struct reply {
+	struct master *m;
+	struct call *call; /* NULL: its client has gone, or nobody is */
+	ProtobufCMessage *msg;
+	int64_t *unsure; /* tasks of a worker that cannot tell that it did not
+			    get them; ended by 0, or NULL */
+	STAILQ_ENTRY(reply) next;
+};
+STAILQ_HEAD(replies, reply);
+
+/* A task to be sent to a worker. */
+struct push {
+	struct master *m;
+	int64_t id;
+	int try;
+	char *worker, *url;
+	bool gfl;
+	Morphml__Distributed__EvaluateRequest *msg;
+	STAILQ_ENTRY(push) next;
+	LIST_ENTRY(push) live;
+};
+STAILQ_HEAD(pushes, push);
+
+struct master {
+	struct loop *loop;
+	struct server *server;
+	struct client *client;
+	struct writer *writer;
+	struct db *reader;
+	struct master_config config;
+	struct farm farm;
+	struct timer tick, due;
+	int64_t due_ms;
+	struct asking *asking; /* by worker */
+	LIST_HEAD(, waiter) waiters;
+	struct replies replies; /* of the step that is under way */
+	struct pushes pushes;
+	LIST_HEAD(, push) live; /* sent, not yet answered */
+	bool pruning, closing;
+	int64_t pruned_ms;
+	char id[33];
+	loop_fn *failed;
+	void *failed_arg;
+};
+
+struct instant master_now(void);
+
+/* Answer call with msg, which is taken, once the step is durable. */
+struct reply *master_answer(struct master *m, struct call *call,
+			    ProtobufCMessage *msg);
+
+/* The end of every event: give out what can be given, store all that changed,
+ * and then answer. */
+void master_step(struct master *m);
+
+/* Keep a worker's row; metrics: as of now, too. */
+void master_keep(struct master *m, const struct crew *c, bool metrics);
+
+void master_serve(struct master *m);       /* MasterService */
+void master_serve_tasks(struct master *m); /* TaskService */
+
+/* Answer a worker that waits, with the tasks that it is to get. */
+void master_tell_asking(struct master *m, struct crew *c);
+void master_drop_asking(struct asking *a); /* not answered */
+void master_expire_asking(struct master *m, int64_t now_ms);
+
+/* Results for those who wait: of this submission there are some; look. */
+void master_wake(struct master *m, int64_t submission);
+void master_tell_waiters(struct master *m, int64_t now_ms);
+void master_end_waiters(struct master *m);
+
+/* Tasks and cancellations for a worker that is called. */
+void master_tell_push(struct master *m, struct crew *c);
+void master_send(struct push *p);
+void master_push_free(struct push *p);
+
+#endif

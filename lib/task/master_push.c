@@ -1,0 +1,169 @@
+/* Workers that get their tasks by a call of ours, which they answer with the
+ * result. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "task/master_impl.h"
+#include "task/spec.h"
+
+enum {
+	ANSWER_MS = 10000, /* beyond the time that a task may take */
+	CANCEL_MS = 10000,
+};
+
+void master_push_free(struct push *p)
+{
+	if (p->live.le_prev)
+		LIST_REMOVE(p, live);
+	rpc_free(&p->msg->base);
+	free(p->worker);
+	free(p->url);
+	free(p);
+}
+
+static void add_push(struct master *m, struct crew *c, struct task *t)
+{
+	struct push *p = mem_zero(1, sizeof(*p));
+
+	p->m = m;
+	p->id = t->id;
+	p->try = t->tries;
+	p->worker = mem_str(c->id);
+	p->url = mem_str(c->url);
+	p->gfl = c->gfl;
+	p->msg = spec_request(t);
+	t->deliver = false;
+	STAILQ_INSERT_TAIL(&m->pushes, p, next);
+}
+
+static void told(const struct err *err, const ProtobufCMessage *out, void *arg)
+{
+	(void)err, (void)out, (void)arg; /* its next heartbeat tells again */
+}
+
+static void cancel(struct master *m, const struct crew *c, const char *what)
+{
+	Morphml__Distributed__CancelRequest in =
+		MORPHML__DISTRIBUTED__CANCEL_REQUEST__INIT;
+	const struct rpc_opts opts = {.timeout_ms = CANCEL_MS};
+	char *id = mem_dup(what, strcspn(what, "/"));
+
+	in.task_id = id;
+	client_call(m->client, c->url, RPC_WORKER_CANCEL_TASK, &in.base, &opts,
+		    told, m);
+	free(id);
+}
+
+void master_tell_push(struct master *m, struct crew *c)
+{
+	struct task *t;
+
+	TAILQ_FOREACH (t, &c->tasks, of_crew)
+		if (t->deliver)
+			add_push(m, c, t);
+	for (size_t i = 0; i < c->n_cancels; i++) {
+		if (!m->closing)
+			cancel(m, c, c->cancels[i]);
+		free(c->cancels[i]);
+	}
+	if (!c->gfl) /* it does not say when it has stopped */
+		c->stopping = 0;
+	c->n_cancels = 0;
+}
+
+/* Has the task been taken from that worker meanwhile? */
+static struct task *still(const struct push *p)
+{
+	struct task *t = farm_find(&p->m->farm, p->id);
+
+	if (!t || t->state != TASK_RUNNING || t->tries != p->try || !t->on ||
+	    strcmp(t->on->id, p->worker) != 0)
+		return NULL;
+	return t;
+}
+
+static void not_answered(struct push *p, const struct err *err)
+{
+	struct master *m = p->m;
+	struct task *t = still(p);
+	struct err none;
+	char id[24];
+	struct farm_result r = {.worker = p->worker,
+				.task = id,
+				.try = p->try,
+				.error = err->msg,
+				.metrics = "",
+				.output = ""};
+
+	log_warn("push_failed", "task=%" PRId64 " worker=%s error=%s", p->id,
+		 p->worker, err->msg);
+	if (!t)
+		return;
+	snprintf(id, sizeof(id), "%" PRId64, p->id);
+	if (err->code == ERR_UNAVAILABLE && strstr(err->msg, "cannot reach"))
+		farm_unsent(&m->farm, t, true, master_now());
+	else if (p->gfl)
+		farm_unsent(&m->farm, t, false, master_now());
+	else if (farm_result(&m->farm, &r, master_now(), &none))
+		log_err("push_result", &none);
+}
+
+static void take(struct push *p,
+		 const Morphml__Distributed__EvaluateResponse *out)
+{
+	char *numbers = spec_metrics((spec_metric *const *)out->metrics,
+				     out->n_metrics);
+	char id[24];
+	const struct farm_result r = {
+		.worker = p->worker,
+		.task = id,
+		.try = p->try,
+		.success = out->success,
+		.duration_s = out->duration,
+		.error = out->error,
+		.metrics = out->n_metrics ? numbers : "",
+		.output = out->output,
+	};
+	struct err err;
+	int rc = 0;
+
+	snprintf(id, sizeof(id), "%" PRId64, p->id);
+	if (*out->output)
+		rc = spec_check(out->output, strlen(out->output), NULL, &err);
+	if (rc || farm_result(&p->m->farm, &r, master_now(), &err))
+		log_info("result_refused", "worker=%s reason=%s", p->worker,
+			 err.msg);
+	free(numbers);
+}
+
+static void answered(const struct err *err, const ProtobufCMessage *msg,
+		     void *arg)
+{
+	struct push *p = arg;
+	struct master *m = p->m;
+
+	if (err)
+		not_answered(p, err);
+	else
+		take(p, (const Morphml__Distributed__EvaluateResponse *)msg);
+	master_push_free(p);
+	master_step(m);
+}
+
+void master_send(struct push *p)
+{
+	const struct task *t = still(p);
+	struct rpc_opts opts = {0};
+
+	if (!t) {
+		master_push_free(p);
+		return;
+	}
+	opts.timeout_ms = t->timeout_ms + ANSWER_MS;
+	LIST_INSERT_HEAD(&p->m->live, p, live);
+	client_call(p->m->client, p->url, RPC_WORKER_EVALUATE, &p->msg->base,
+		    &opts, answered, p);
+}

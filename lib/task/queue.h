@@ -1,0 +1,94 @@
+/* queue.h - the master's tasks in one SQLite file: what is to be done, how far
+ * it is, what came of it, and which tries failed on the way.
+ *
+ * What a task is, is written once; how far it is, in a small row beside it. */
+#ifndef TASK_QUEUE_H
+#define TASK_QUEUE_H
+
+#include "proto/task.pb-c.h"
+#include "store/writer.h"
+#include "task/farm.h"
+
+/* Bring the file to this version's tables, and enter workers and what has not
+ * ended into f. */
+int queue_load(struct db *db, struct farm *f, struct instant now,
+	       struct err *err) MUST_CHECK;
+
+/* ---- what is submitted ---- */
+
+/* A task that is asked for, and what became of it. */
+struct queue_item {
+	int64_t id;     /* out: of the task, new or not */
+	bool known;     /* out: it had been submitted before */
+	int64_t *after; /* out: of those it comes after, which had not ended */
+	size_t n_after;
+	int64_t doomed; /* out: one of them had not ended well, or 0 */
+};
+
+struct queue_batch {
+	Gfl__V1__SubmitTasksRequest *in;
+	int64_t now_wall_ms;
+	struct queue_item *items;  /* out: in->n_tasks */
+	int64_t submission, ended; /* out */
+	void *arg;                 /* of whoever asks */
+};
+
+/* Takes in. */
+struct queue_batch *queue_batch_new(Gfl__V1__SubmitTasksRequest *in,
+				    int64_t now_wall_ms, void *arg);
+void queue_batch_free(struct queue_batch *b);
+
+/* On the writer's thread (a writer_fn, arg is a queue_batch). A task to come
+ * after that there is not is NOT_FOUND; a line of a token that was submitted
+ * with another text ALREADY_EXISTS. */
+int queue_submit(struct db *db, void *arg, struct err *err) MUST_CHECK;
+
+/* ---- what changes ---- */
+
+/* On the writer's thread. */
+int queue_store(struct db *db, const struct farm_changes *all,
+		struct err *err) MUST_CHECK;
+
+/* A worker as it is now, and how its machine is; a copy, for the writer. */
+struct queue_worker {
+	struct crew crew; /* id and url are its own; no tasks */
+	bool metrics;     /* keep these, of this moment */
+};
+struct queue_worker *queue_worker_new(const struct crew *c, bool metrics);
+void queue_worker_free(struct queue_worker *w);
+int queue_store_worker(struct db *db, void *arg, struct err *err) MUST_CHECK;
+
+/* The same, arg is a struct queue_prune: forget, of what ended before and of
+ * the workers' metrics, some of the oldest. */
+struct queue_prune {
+	int64_t before_wall_ms;
+	bool more; /* out */
+	void *arg; /* of whoever asks */
+};
+int queue_prune(struct db *db, void *arg, struct err *err) MUST_CHECK;
+
+/* ---- what is read ---- */
+
+/* Append to *out, whose room is *cap; each is rpc_free()d by the caller. */
+struct queue_rows {
+	Gfl__V1__Task **at;
+	size_t n, cap;
+};
+void queue_rows_release(struct queue_rows *r);
+
+/* Tasks of the token that ended after this place, in that order. NOT_FOUND:
+ * nothing was submitted with it. *submission is which it is. */
+int queue_results(struct db *db, const char *token, int64_t after, int max,
+		  struct queue_rows *out, int64_t *submission,
+		  struct err *err) MUST_CHECK;
+
+/* Tasks of ids above after, by ascending id, in one of these states (a set of
+ * bits, 0: any). */
+int queue_list(struct db *db, int64_t after, unsigned states, int max,
+	       struct queue_rows *out, struct err *err) MUST_CHECK;
+
+/* One task; none is NOT_FOUND. */
+int queue_get(struct db *db, int64_t id, struct queue_rows *out,
+	      struct err *err) MUST_CHECK;
+
+#endif

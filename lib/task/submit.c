@@ -1,0 +1,467 @@
+#include "task/submit.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "base/clock.h"
+#include "base/input.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/worker.h"
+#include "task/task.h"
+#include "wire/backoff.h"
+
+enum {
+	BATCH = 1000,
+	BATCH_BYTES = 4 << 20,
+	TEXT_MAX = TASK_TEXT_MAX + (64 << 10),
+	HOLD_MS = 20000,
+	ANSWER_MS = 5000,
+	PAUSE_MS = 50,
+	PAUSE_MAX_MS = 1000,
+};
+
+/* A line that was read, or cannot be. */
+struct read_line {
+	char *text; /* NULL: bad says why */
+	size_t len;
+	struct err *bad;
+};
+
+/* What one turn of the reading thread gives: at least a line, or the end. */
+struct reading {
+	struct submit *s;
+	struct read_line *lines;
+	size_t n, cap;
+	bool end;
+	struct err error; /* code 0: none */
+};
+
+struct name {
+	char *name;
+	int64_t line;
+	UT_hash_handle hh;
+};
+
+struct submit {
+	const struct submit_opts *o;
+	const struct submit_hooks *hooks;
+	struct loop *loop;
+	struct client *client;
+	struct worker *reader;
+	struct input *input;
+	char token[STR_ID];
+	const char *used; /* token */
+
+	struct reading *read; /* not yet sent */
+	size_t next;          /* of its lines */
+	bool reading, end;
+
+	Gfl__V1__SubmitTasksRequest batch; /* under way, or to be tried again */
+	size_t cap_batch;
+	bool sending, asking, known; /* known: of the token the master knows */
+	int64_t lines;               /* read so far */
+	int64_t *ids; /* by line; 0: none; below 0: it has ended */
+	size_t cap_ids;
+	int64_t open; /* sent, and not ended */
+	struct name *names;
+	int64_t after; /* place of the last result */
+
+	struct rand rand;
+	struct backoff pause;
+	struct timer again, ask_again;
+	int64_t lost_ms; /* since when the master does not answer; 0: it does */
+	struct err error; /* code 0: none */
+};
+
+static void go_on(struct submit *s);
+
+static void fail(struct submit *s, const struct err *err)
+{
+	if (!s->error.code)
+		s->error = *err;
+	loop_stop(s->loop);
+}
+
+/* ---- the master is away ---- */
+
+static bool may_pass(const struct err *err)
+{
+	return err->code == ERR_UNAVAILABLE ||
+	       err->code == ERR_DEADLINE_EXCEEDED || err->code == ERR_UNKNOWN ||
+	       err->retry_s;
+}
+
+static void later(struct submit *s, struct timer *t, timer_fn *fn,
+		  const struct err *err)
+{
+	int64_t now_ms = clock_ms(), limit_ms = s->o->reach->timeout_ms;
+	struct err sum = *err;
+
+	if (!s->lost_ms)
+		s->lost_ms = now_ms;
+	if (!may_pass(err) ||
+	    (limit_ms && !err->retry_s && now_ms - s->lost_ms >= limit_ms)) {
+		reach_hint(&sum);
+		fail(s, &sum);
+		return;
+	}
+	timer_set(t, s->loop, backoff_next(&s->pause, &s->rand), fn, s);
+}
+
+static void there(struct submit *s)
+{
+	s->lost_ms = 0;
+	s->pause.now_ms = 0;
+}
+
+/* ---- reading ---- */
+
+static void add_line(struct reading *r, char *text, size_t len,
+		     const struct err *bad)
+{
+	r->lines = mem_grow(r->lines, &r->cap, r->n + 1, sizeof(*r->lines));
+	r->lines[r->n++] = (struct read_line){
+		text, len, bad ? mem_dup(bad, sizeof(*bad)) : NULL};
+}
+
+static void read_some(void *arg)
+{
+	struct reading *r = arg;
+	struct buf line = BUF_INIT(TEXT_MAX);
+	size_t bytes = 0;
+	bool more = true;
+
+	do {
+		struct err bad;
+
+		if (input_line(r->s->input, &line, &more, &bad)) {
+			add_line(r, NULL, 0, &bad);
+			continue;
+		}
+		if (!more)
+			break;
+		add_line(r, mem_dup(line.p ? line.p : "", line.len), line.len,
+			 NULL);
+		bytes += line.len;
+	} while (more && r->n < BATCH && bytes < BATCH_BYTES &&
+		 input_ready(r->s->input));
+	r->end = !more;
+	buf_release(&line);
+}
+
+static void reading_free(struct reading *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->lines[i].text);
+		free(r->lines[i].bad);
+	}
+	free(r->lines);
+	free(r);
+}
+
+static void have_read(void *arg)
+{
+	struct reading *r = arg;
+	struct submit *s = r->s;
+
+	s->reading = false;
+	s->read = r;
+	s->next = 0;
+	s->end = r->end;
+	go_on(s);
+}
+
+static void read_on(struct submit *s)
+{
+	struct reading *r;
+	struct err err;
+
+	if (s->end || s->reading || s->read)
+		return;
+	r = mem_zero(1, sizeof(*r));
+	r->s = s;
+	if (worker_submit(s->reader, read_some, have_read, r, &err)) {
+		fail(s, &err);
+		reading_free(r);
+		return;
+	}
+	s->reading = true;
+}
+
+/* ---- a batch ---- */
+
+static int64_t *id_of(struct submit *s, int64_t line)
+{
+	size_t need = (size_t)line + 1, had = s->cap_ids;
+
+	s->ids = mem_grow(s->ids, &s->cap_ids, need, sizeof(*s->ids));
+	if (s->cap_ids > had)
+		memset(s->ids + had, 0, (s->cap_ids - had) * sizeof(*s->ids));
+	return &s->ids[line];
+}
+
+static bool find_named(const char *name, int64_t *id, int32_t *item, void *arg)
+{
+	struct submit *s = arg;
+	struct name *n;
+
+	HASH_FIND_STR(s->names, name, n);
+	if (!n)
+		return false;
+	*id = llabs(*id_of(s, n->line));
+	for (size_t i = 0; i < s->batch.n_tasks; i++)
+		if (s->batch.tasks[i]->line == n->line)
+			*item = (int32_t)i;
+	return true;
+}
+
+static void remember(struct submit *s, const char *name, int64_t line)
+{
+	struct name *n;
+
+	if (!*name)
+		return;
+	HASH_FIND_STR(s->names, name, n);
+	if (n) { /* the last one of that name is meant */
+		n->line = line;
+		return;
+	}
+	n = mem_zero(1, sizeof(*n));
+	n->name = mem_str(name);
+	n->line = line;
+	HASH_ADD_KEYPTR(hh, s->names, n->name, strlen(n->name), n);
+}
+
+static bool blank(const struct read_line *l)
+{
+	return l->text && strspn(l->text, " \t\r") == l->len;
+}
+
+static void add_task(struct submit *s, struct read_line *l)
+{
+	Gfl__V1__TaskSpec *spec;
+	struct err err;
+	int rc = 0;
+
+	s->lines++;
+	if (blank(l))
+		return;
+	if (l->bad)
+		err = *l->bad;
+	if (l->bad || line_parse(&spec, l->text, l->len, &s->o->line,
+				 find_named, s, &err))
+		rc = (int)err.code;
+	if (rc) {
+		err_wrap(&err, "line %" PRId64, s->lines);
+		s->hooks->bad(&err, s->hooks->arg);
+		return;
+	}
+	spec->line = s->lines;
+	remember(s, spec->name, s->lines);
+	s->batch.tasks =
+		mem_grow(s->batch.tasks, &s->cap_batch, s->batch.n_tasks + 1,
+			 sizeof(*s->batch.tasks));
+	s->batch.tasks[s->batch.n_tasks++] = spec;
+}
+
+static void fill(struct submit *s)
+{
+	int64_t max = s->o->max_inflight;
+
+	while (s->read && s->next < s->read->n &&
+	       (!max || s->open + (int64_t)s->batch.n_tasks < max))
+		add_task(s, &s->read->lines[s->next++]);
+	if (s->read && s->next == s->read->n) {
+		reading_free(s->read);
+		s->read = NULL;
+	}
+}
+
+static void drop_batch(struct submit *s)
+{
+	for (size_t i = 0; i < s->batch.n_tasks; i++)
+		rpc_free(&s->batch.tasks[i]->base);
+	s->batch.n_tasks = 0;
+}
+
+static void send_batch(void *arg);
+
+static void sent(const struct err *err, const ProtobufCMessage *msg, void *arg)
+{
+	const Gfl__V1__SubmitTasksResponse *out =
+		(const Gfl__V1__SubmitTasksResponse *)msg;
+	struct submit *s = arg;
+	struct err bad;
+
+	if (err) {
+		later(s, &s->again, send_batch, err);
+		return;
+	}
+	there(s);
+	s->sending = false;
+	s->known = true;
+	for (size_t i = 0; i < out->n_ids && i < s->batch.n_tasks; i++) {
+		int64_t *id = id_of(s, s->batch.tasks[i]->line);
+
+		*id = *id < 0 ? -out->ids[i] : out->ids[i];
+	}
+	s->after = s->after ? s->after : out->ended;
+	drop_batch(s);
+	if (!s->o->wait &&
+	    s->hooks->queued(out->ids, out->n_ids, s->hooks->arg, &bad))
+		fail(s, &bad);
+	else
+		go_on(s);
+}
+
+static void send_batch(void *arg)
+{
+	struct submit *s = arg;
+	const struct rpc_opts opts = {.timeout_ms = ANSWER_MS};
+
+	s->sending = true;
+	s->batch.token = (char *)s->used;
+	client_call(s->client, reach_url(s->o->reach), RPC_TASK_SUBMIT,
+		    &s->batch.base, &opts, sent, s);
+}
+
+/* ---- results ---- */
+
+/* Of this token there may be lines of an earlier time. */
+static bool is_ours(struct submit *s, const Gfl__V1__Task *t)
+{
+	return t->line >= 1 && t->line <= s->lines && *id_of(s, t->line) >= 0;
+}
+
+static void ask(void *arg);
+
+static void came(const struct err *err, const ProtobufCMessage *msg, void *arg)
+{
+	const Gfl__V1__WaitResultsResponse *out =
+		(const Gfl__V1__WaitResultsResponse *)msg;
+	struct submit *s = arg;
+	struct err bad;
+
+	if (err) {
+		later(s, &s->ask_again, ask, err);
+		return;
+	}
+	there(s);
+	s->asking = false;
+	for (size_t i = 0; i < out->n_tasks; i++) {
+		const Gfl__V1__Task *t = out->tasks[i];
+
+		if (!is_ours(s, t))
+			continue;
+		*id_of(s, t->line) = -t->id;
+		s->open--;
+		if (s->o->wait && s->hooks->ended(t, s->hooks->arg, &bad)) {
+			fail(s, &bad);
+			return;
+		}
+	}
+	s->after = out->after;
+	go_on(s);
+}
+
+static void ask(void *arg)
+{
+	struct submit *s = arg;
+	Gfl__V1__WaitResultsRequest in = GFL__V1__WAIT_RESULTS_REQUEST__INIT;
+	const struct rpc_opts opts = {.timeout_ms = HOLD_MS + ANSWER_MS};
+
+	s->asking = true;
+	in.token = (char *)s->used;
+	in.after = s->after;
+	in.wait_ms = HOLD_MS;
+	client_call(s->client, reach_url(s->o->reach), RPC_TASK_WAIT_RESULTS,
+		    &in.base, &opts, came, s);
+}
+
+static void go_on(struct submit *s)
+{
+	bool watches = s->o->wait || s->o->max_inflight;
+
+	if (!s->sending) {
+		fill(s);
+		read_on(s);
+		s->open += (int64_t)s->batch.n_tasks;
+		if (s->batch.n_tasks)
+			send_batch(s);
+	}
+	if (watches && s->open && s->known && !s->asking)
+		ask(s);
+	if (s->end && !s->read && !s->sending && (!s->o->wait || !s->open))
+		loop_stop(s->loop);
+}
+
+/* ---- the whole ---- */
+
+static int open_all(struct submit *s, struct err *err)
+{
+	if (input_open(&s->input, s->o->path, err) ||
+	    loop_open(&s->loop, err) ||
+	    worker_open(&s->reader, s->loop, "reader", 1, err) ||
+	    client_open_files(&s->client, s->loop, &s->o->reach->tls, err))
+		return (int)err->code;
+	return 0;
+}
+
+/* Whoever waits for a line that does not come ends with the process. */
+static void close_all(struct submit *s)
+{
+	struct name *n, *next;
+
+	if (s->reading)
+		return;
+	timer_stop(&s->again);
+	timer_stop(&s->ask_again);
+	client_close(s->client);
+	if (s->reader)
+		worker_close(s->reader);
+	if (s->loop)
+		loop_close(s->loop);
+	input_close(s->input);
+	reading_free(s->read);
+	drop_batch(s);
+	free(s->batch.tasks);
+	free(s->ids);
+	HASH_ITER (hh, s->names, n, next) {
+		HASH_DEL(s->names, n);
+		free(n->name);
+		free(n);
+	}
+	free(s);
+}
+
+int submit_run(const struct submit_opts *o, const struct submit_hooks *hooks,
+	       struct err *err)
+{
+	struct submit *s = mem_zero(1, sizeof(*s));
+	int rc;
+
+	s->o = o;
+	s->hooks = hooks;
+	s->rand.state = rand_id();
+	s->pause = (struct backoff){PAUSE_MS, PAUSE_MAX_MS, 0};
+	gfl__v1__submit_tasks_request__init(&s->batch);
+	str_new_id(s->token);
+	s->used = o->token ? o->token : s->token;
+	rc = open_all(s, err);
+	if (!rc) {
+		go_on(s);
+		loop_run(s->loop);
+		rc = (int)s->error.code;
+		if (rc)
+			*err = s->error;
+	}
+	close_all(s);
+	return rc;
+}

@@ -1,0 +1,179 @@
+# Tasks through a master to its workers, and what comes of them.
+
+load helpers
+
+script() { # NAME - a program of ours, from standard input
+	{ echo '#!/bin/sh'; cat; } >"$1"
+	chmod +x "$1"
+}
+
+master() { # OPTION...
+	start master gfl-master --db master.db "$@"
+	export GFL_MASTER=$master_url
+}
+
+worker() { # NAME OPTION... - that runs ./NAME.sh, or --exec
+	start "$1" gfl-worker --worker-id "$1" --heartbeat 0.2 --no-gpu \
+		--exec "./${exec:-evaluate}" "${@:2}"
+}
+
+rows() { sqlite3 -readonly master.db "$1"; }
+
+# Until a query of the master's database says so.
+until_row() { # QUERY VALUE
+	until [ "$(rows "$1")" = "$2" ]; do :; done
+}
+
+echoes() {
+	script evaluate <<'EOS'
+jq -c '{accuracy: (.lr * 10 + .batch / 100)}'
+EOS
+}
+
+@test "jq -nc SETTINGS | gfl-submit --wait -o jsonl | jq -sc 'max_by(.accuracy)'" {
+	master
+	echoes
+	worker w1 --slots 2
+	jq -nc '{lr:(0.1,0.05),batch:(16,32)}' | gfl-submit --wait -o jsonl |
+		jq -sc 'max_by(.accuracy)' >best
+	jq -e '.accuracy == 1.32 and .status == "done" and .worker == "w1" and
+		.task == {"lr":0.1,"batch":32} and .duration_s > 0' best
+	[ "$(rows "SELECT count(*) FROM state WHERE state = 4")" = 4 ]
+}
+
+@test "what is submitted waits, durably, for a master that is killed and a worker" {
+	master
+	seq 100 | jq -c '{n: .}' | gfl-submit >ids
+	[ "$(wc -l <ids)" = 100 ]
+	crash master
+	again master
+	script evaluate <<<'jq -c "{twice: (.n * 2)}"'
+	worker w1 --slots 2
+	until_row "SELECT count(*) FROM state WHERE state = 4" 100
+	rows "SELECT text, metrics FROM task JOIN state USING (id)" |
+		awk -F'[:|}]' '$2 * 2 != $5 { exit 1 }'
+}
+
+@test "a worker gets the task as it was written, and facts in its environment" {
+	master
+	script evaluate <<'EOS'
+cat >"seen.$GFL_TASK_ID"
+env | grep ^GFL_ | sort >"env.$GFL_TASK_ID"
+EOS
+	worker w1
+	printf '{"lr": 0.10, "batch":32, "x":[1,{"y":null}]}\n' |
+		gfl-submit --wait -o jsonl >result
+	[ "$(cat seen.1)" = '{"lr": 0.10, "batch":32, "x":[1,{"y":null}]}' ]
+	grep -x GFL_LR=0.1 env.1
+	grep -x GFL_BATCH=32 env.1
+	grep -x GFL_TASK_TRY=1 env.1
+	grep -x GFL_WORKER=w1 env.1
+	jq -e '.status == "done"' result
+	echo '{"a":1,"gfl":{"name":"x","priority":3}}' | gfl-submit --wait \
+		-F name,task -o tsv >named
+	[ "$(<named)" = $'x\t{"a":1}' ]
+	[ "$(cat seen.2)" = '{"a":1}' ]
+}
+
+@test "what fails is tried again, and the last failure tells why" {
+	master --retry-delay 0.01
+	script evaluate <<'EOS'
+echo "try $GFL_TASK_TRY" >&2
+echo because >&2
+[ "$GFL_TASK_TRY" = 3 ]
+EOS
+	worker w1
+	echo '{}' | gfl-submit --wait -o jsonl >third
+	jq -e '.status == "done"' third
+	[ "$(rows 'SELECT tries FROM state WHERE id = 1')" = 3 ]
+	[ "$(rows 'SELECT count(*) FROM lost WHERE task = 1')" = 2 ]
+	status=0
+	echo '{}' | gfl-submit --wait --retries 1 -o jsonl >second || status=$?
+	[ "$status" = 1 ]
+	jq -e '.status == "failed" and
+		(.error | contains("exited with status 1: because"))' second
+	status=0
+	printf '{}\n{"gfl":{"retries":0}}\n' | gfl-submit --wait -o jsonl \
+		>both || status=$?
+	[ "$status" = 6 ]
+	jq -es 'map(.status) | sort == ["done", "failed"]' both
+}
+
+@test "a line that is no task is told of, and the others are queued" {
+	master
+	printf '{"a":1}\nno\n[1]\n{"gfl":{"x":1}}\n\n{"b":2}\n' >lines
+	status=0
+	gfl-submit lines >ids 2>err || status=$?
+	[ "$status" = 6 ]
+	[ "$(<ids)" = $'1\n2' ]
+	grep -x 'gfl-submit: line 2: no JSON.*' err
+	grep -x 'gfl-submit: line 3: no JSON object' err
+	grep 'gfl-submit: line 4: gfl.x is unknown: there are name, after' err
+	[ "$(rows 'SELECT text FROM task ORDER BY id')" = $'{"a":1}\n{"b":2}' ]
+}
+
+@test "a cancelled task is stopped with all that it started" {
+	master
+	script evaluate <<'EOS'
+sleep 1000 &
+echo $! >child
+trap '' TERM
+echo $$ >parent.new
+mv parent.new parent
+while :; do wait; done
+EOS
+	worker w1 --grace 0.1
+	echo '{}' | gfl-submit
+	until [ -s parent ] && [ -s child ]; do :; done
+	gfl-cancel 1
+	while kill -0 "$(<child)" 2>/dev/null || kill -0 "$(<parent)" 2>/dev/null
+	do :; done
+	[ "$(rows 'SELECT state, error FROM state')" = '6|it was cancelled' ]
+	fails 6 gfl-cancel 1 7
+	echo '{}' | gfl-submit
+	gfl-cancel --all -o tsv >all
+	[ "$(<all)" = $'2\tcancelled' ]
+}
+
+@test "without a master, with a bad id: a sentence and a status" {
+	fails 3 gfl-submit -m http://127.0.0.1:1 -t 0.1 /dev/stdin <<<'{}'
+	fails 3 gfl-cancel -m http://127.0.0.1:1 1
+	[[ $said == *"Connection refused"* ]]
+	fails 2 gfl-cancel x
+	fails 2 gfl-cancel
+	fails 2 gfl-worker --exec true --pull --push
+	fails 1 gfl-worker --exec ./nothing
+}
+
+@test "gfl-list tasks and workers, gfl-wait task ID" {
+	master
+	[ -z "$(gfl-list tasks)" ]
+	script evaluate <<'EOS'
+until [ -e "go.$GFL_TASK_ID" ]; do :; done
+[ "$GFL_TASK_ID" = 1 ] && echo '{"x":0.5}'
+EOS
+	worker w1 --slots 2
+	printf '{"a":1}\n{"gfl":{"name":"n","priority":-1,"retries":0}}\n{}\n' |
+		gfl-submit --task-timeout 60
+	until_row 'SELECT count(*) FROM state WHERE state = 3' 2
+	fails 4 gfl-wait task 1 -t 0.2
+	[[ $said == *"task 1: it is running" ]]
+	fails 1 gfl-wait task 9
+	touch go.1 go.2 go.3
+	gfl-wait task 1 -t 30
+	status=0
+	gfl-wait task 2 -t 30 2>err || status=$?
+	[ "$status" = 1 ]
+	grep 'task 2 failed: .*evaluate exited with status 1' err
+	gfl-list tasks -o jsonl >tasks
+	jq -es '.[0] == (.[0] + {id:1, status:"done", worker:"w1", tries:1,
+		task:{a:1}, x:0.5}) and .[1].name == "n" and
+		.[1].status == "failed"' tasks
+	gfl-list workers -o json >workers
+	jq -e '.[0] | .id == "w1" and .slots == 2 and .mode == "pull" and
+		.done == 1 and .failed >= 1 and .memory_percent > 0' workers
+	[ "$(rows 'SELECT count(*) > 0 FROM metric WHERE memory > 0')" = 1 ]
+	curl -s "$master_url/metrics" | grep -x 'gfl_master_workers{state="alive"} 1'
+	stop w1
+	[ "$(gfl-list workers -F status -o tsv)" = left ]
+}
