@@ -139,7 +139,8 @@ verdict "every folder of lib has a row" \
 		echo "$layers" | grep -q "^${d%/}\b" || echo "lib/$d"
 	done)"
 verdict "pure files include no clock, file or socket" \
-	"$(includes $(pure_files) | grep -E ":($not_itself)\$")"
+	"$(includes $(pure_files) | grep -v ':sys/queue\.h$' | # lists, no more
+		grep -E ":($not_itself)\$")"
 verdict "pure files reach none through another header" "$(reached)"
 verdict "threads meet in worker.c and log.c only" \
 	"$(grep -nE 'pthread_|uv_(mutex|rwlock|cond|thread)_|_Atomic|__atomic_|stdatomic\.h' \
