@@ -1,0 +1,28 @@
+/* guard.h - a command and all that it started end together.
+ *
+ * It runs in a session of its own. When it ends, whatever descends from it and
+ * still lives is killed, also what left its session or was given up by its
+ * parents; and when who asked for it is gone, so is the command. Takes the
+ * process over: signals, children, and the right to gain privileges. */
+#ifndef BASE_GUARD_H
+#define BASE_GUARD_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct guard_opts {
+	const char *path;   /* to execute */
+	char *const *words; /* its argv, ended by NULL */
+	int lifeline;       /* at its end, or a byte, the command goes; or -1 */
+	int64_t grace_ms;   /* from TERM to KILL */
+};
+
+/* Run it with our standard streams and environment. TERM, INT and HUP end it,
+ * as the lifeline does: TERM, then KILL. *status is its exit status, 128+n
+ * where a signal ended it; 126 and 127, and a line on stderr, where it could
+ * not be executed or is not there. */
+int guard_run(const struct guard_opts *o, int *status,
+	      struct err *err) MUST_CHECK;
+
+#endif
