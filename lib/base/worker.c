@@ -7,8 +7,12 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/str.h"
+
+enum { LOOKS = 8 }; /* in vain, before a job is taken for stuck */
 
 struct job {
 	STAILQ_ENTRY(job) next;
@@ -19,10 +23,11 @@ STAILQ_HEAD(jobs, job);
 
 struct worker {
 	pthread_t thread;
-	pthread_mutex_t lock; /* over todo, finished and closing */
+	pthread_mutex_t lock; /* over todo, finished, closing, beats */
 	pthread_cond_t wake;
 	struct jobs todo, finished;
 	bool closing;
+	uint64_t beats; /* odd: a job is under way */
 
 	/* Of the worker, once it runs. */
 	worker_fn *begin, *end;
@@ -31,7 +36,28 @@ struct worker {
 	/* Of the loop's thread. */
 	uv_async_t async; /* something is finished */
 	size_t pending, max;
+	struct loop *loop;
+	char name[16];
+	struct timer watch;
+	int64_t stuck_ms;
+	uint64_t seen; /* beats at the last look */
+	int same;      /* looks that have seen no other */
 };
+
+static __thread struct worker *mine; /* whose thread this is */
+
+static void add_beats(struct worker *w, uint64_t n)
+{
+	pthread_mutex_lock(&w->lock);
+	w->beats += n;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void worker_beat(void)
+{
+	if (mine)
+		add_beats(mine, 2);
+}
 
 /* Wait for jobs and move all of them to batch; false when there are none and
  * there will be none. */
@@ -67,7 +93,9 @@ static void run_batch(struct worker *w, struct jobs *batch)
 		w->begin(w->batch_arg);
 	while ((j = STAILQ_FIRST(batch))) {
 		STAILQ_REMOVE_HEAD(batch, next);
+		add_beats(w, 1);
 		j->work(j->arg);
+		add_beats(w, 1);
 		STAILQ_INSERT_TAIL(&finished, j, next);
 		if (!w->end)
 			hand_back(w, &finished);
@@ -83,6 +111,7 @@ static void *run(void *arg)
 	struct jobs batch = STAILQ_HEAD_INITIALIZER(batch);
 	struct worker *w = arg;
 
+	mine = w;
 	while (take_batch(w, &batch))
 		run_batch(w, &batch);
 	return NULL;
@@ -113,7 +142,7 @@ static void on_finished(uv_async_t *h)
 }
 
 /* Signals are the loop's: the thread starts with all of them blocked. */
-static int start_thread(struct worker *w, const char *name)
+static int start_thread(struct worker *w)
 {
 	sigset_t all, before;
 	int rc;
@@ -122,12 +151,8 @@ static int start_thread(struct worker *w, const char *name)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&w->thread, NULL, run, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!rc) {
-		char *shown = mem_fmt("%.15s", name);
-
-		pthread_setname_np(w->thread, shown);
-		free(shown);
-	}
+	if (!rc)
+		pthread_setname_np(w->thread, w->name);
 	return rc;
 }
 
@@ -151,6 +176,8 @@ int worker_open(struct worker **out, struct loop *loop, const char *name,
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->wake, NULL);
 	w->max = max_jobs;
+	w->loop = loop;
+	str_copy(w->name, sizeof(w->name), name);
 	rc = -uv_async_init(loop_uv(loop), &w->async, on_finished);
 	if (rc) {
 		free(w);
@@ -158,7 +185,7 @@ int worker_open(struct worker **out, struct loop *loop, const char *name,
 	}
 	w->async.data = w;
 	uv_unref((uv_handle_t *)&w->async);
-	rc = start_thread(w, name);
+	rc = start_thread(w);
 	if (rc) {
 		uv_close((uv_handle_t *)&w->async, on_closed);
 		return err_errno(err, rc, "start thread %s", name);
@@ -198,6 +225,32 @@ int worker_submit(struct worker *w, worker_fn *work, worker_fn *done, void *arg,
 	return 0;
 }
 
+/* Looks are counted, not time: when the whole process was stopped for a while,
+ * that is nobody's fault. */
+static void look(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t beats;
+
+	pthread_mutex_lock(&w->lock);
+	beats = w->beats;
+	pthread_mutex_unlock(&w->lock);
+	w->same = beats == w->seen && beats & 1 ? w->same + 1 : 0;
+	w->seen = beats;
+	if (w->same < LOOKS)
+		return;
+	log_error("stuck", "worker=%s for_s=%.1f", w->name,
+		  (double)w->stuck_ms / 1e3);
+	abort();
+}
+
+void worker_watch(struct worker *w, int64_t stuck_ms)
+{
+	w->stuck_ms = stuck_ms;
+	timer_every(&w->watch, w->loop, stuck_ms / LOOKS, look, w);
+	uv_unref((uv_handle_t *)w->watch.h);
+}
+
 size_t worker_pending(const struct worker *w)
 {
 	return w->pending;
@@ -212,6 +265,7 @@ void worker_close(struct worker *w)
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
+	timer_stop(&w->watch);
 	collect(w);
 	uv_close((uv_handle_t *)&w->async, on_closed);
 }

@@ -7,6 +7,7 @@
 #define BASE_WORKER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -25,6 +26,14 @@ int worker_open(struct worker **out, struct loop *loop, const char *name,
  * end has returned. To be called before the first submission. */
 void worker_batch(struct worker *w, worker_fn *begin, worker_fn *end,
 		  void *arg);
+
+/* From now on a job that goes on for stuck_ms without worker_beat() is a bug
+ * that nothing here can mend: it is logged, and the process aborts, to be
+ * started anew by whoever looks after it. */
+void worker_watch(struct worker *w, int64_t stuck_ms);
+
+/* On a worker's thread: the job gets on. Elsewhere it does nothing. */
+void worker_beat(void);
 
 /* Queue a job; done may be NULL. RESOURCE_EXHAUSTED when max_jobs wait. */
 int worker_submit(struct worker *w, worker_fn *work, worker_fn *done, void *arg,

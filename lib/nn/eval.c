@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/worker.h"
 #include "nn/checkpoint.h"
 
 enum { BATCH = 100 };
@@ -49,6 +50,7 @@ int eval_run(struct net *net, const float *params, const struct data *d,
 	for (size_t at = 0; at < total && !rc; at += BATCH) {
 		int len = total - at < BATCH ? (int)(total - at) : BATCH;
 
+		worker_beat();
 		for (int i = 0; i < len; i++)
 			all[i] = index ? index[at + (size_t)i]
 				       : (uint32_t)(at + (size_t)i);

@@ -1,5 +1,9 @@
 #include "test.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/loop.h"
@@ -136,4 +140,94 @@ TEST(worker_batches_what_waits_and_answers_after_the_end)
 	CHECK(t.begun >= 1 && t.begun <= 2);
 	loop_close(t.loop);
 	uv_sem_destroy(&t.gate);
+}
+
+static void hang(void *arg)
+{
+	struct trail *t = arg;
+
+	uv_sem_wait(&t->gate);
+}
+
+static void end_loop(void *arg)
+{
+	loop_stop(arg);
+}
+
+/* In a child: it ends as a bug does. */
+static int abort_of_a_job_that_hangs(void)
+{
+	const struct rlimit no_core = {0, 0};
+	struct trail t = {0};
+	struct worker *w;
+	struct err err;
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	uv_sem_init(&t.gate, 0);
+	if (loop_open(&t.loop, &err) ||
+	    worker_open(&w, t.loop, "hangs", 1, &err) ||
+	    worker_submit(w, hang, NULL, &t, &err))
+		return 1;
+	worker_watch(w, 40);
+	loop_run(t.loop);
+	return 2;
+}
+
+TEST(worker_that_hangs_aborts_the_process)
+{
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid)
+		_exit(abort_of_a_job_that_hangs());
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+struct slow {
+	struct loop *loop;
+	uv_sem_t gate;
+};
+
+/* Many times as long as a job may hang, but getting on. */
+static void beat(void *arg)
+{
+	struct slow *s = arg;
+
+	for (int i = 0; i < 400; i++) {
+		uv_sem_wait(&s->gate);
+		worker_beat();
+	}
+}
+
+static void one_more(void *arg)
+{
+	uv_sem_post(&((struct slow *)arg)->gate);
+}
+
+static void slow_done(void *arg)
+{
+	end_loop(((struct slow *)arg)->loop);
+}
+
+TEST(worker_that_gets_on_may_take_its_time)
+{
+	struct timer tick = {0};
+	struct worker *w;
+	struct slow s;
+	struct err err;
+
+	uv_sem_init(&s.gate, 0);
+	CHECK(!loop_open(&s.loop, &err));
+	CHECK(!worker_open(&w, s.loop, "slow", 1, &err));
+	worker_watch(w, 480); /* 8 looks, and several beats to each */
+	timer_every(&tick, s.loop, 4, one_more, &s);
+	CHECK(!worker_submit(w, beat, slow_done, &s, &err));
+	loop_run(s.loop);
+	timer_stop(&tick);
+	worker_close(w);
+	loop_close(s.loop);
+	uv_sem_destroy(&s.gate);
+	worker_beat(); /* on no worker's thread: nothing */
 }
