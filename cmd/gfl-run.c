@@ -1,11 +1,14 @@
 /* gfl-run - training runs of the cluster: start, stop, list, show. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/rand.h"
+#include "fl/exec.h"
 #include "fl/payload.h"
 #include "nn/model.h"
 #include "node/spec.h"
@@ -25,7 +28,8 @@ struct config {
 	int64_t bridge_every, deadline_ms, give_up_ms, every_ms;
 	double keep, lr, momentum, target;
 	double weight_decay, prox, lr_decay;
-	int64_t lr_every;
+	int64_t lr_every, epochs;
+	struct opt_pairs hyper;
 	bool follow, wait, history, nesterov, lr_cosine;
 };
 
@@ -43,11 +47,15 @@ static const struct opt opts[] = {
 static const struct opt start_opts[] = {
 	OPT_STRING('m', "model", struct config, model, "MODEL", "mlp",
 		   "a preset, or layers: \"dense 128; relu; dense 10\" (see "
-		   "gfl-model)"),
+		   "gfl-model); exec: what trainers of --exec make"),
 	OPT_INT64(0, "rounds", struct config, rounds, "N", "100", 1, 1000000,
 		  "rounds of local steps and one exchange"),
 	OPT_INT64(0, "steps", struct config, steps, "N", "5", 1, 100000,
 		  "local steps a round"),
+	OPT_INT64(0, "epochs", struct config, epochs, "N", "0", 0, 1000000,
+		  "instead of steps: so often over a trainer's examples"),
+	OPT_PAIRS(0, "hp", struct config, hyper, "NAME=VALUE",
+		  "tell trainers of --exec, as GFL_HP_NAME; repeatable"),
 	OPT_INT64(0, "batch", struct config, batch, "N", "50", 1, 65536,
 		  "examples a step"),
 	OPT_REAL(0, "lr", struct config, lr, "RATE", "0.02", 1e-12, 1e6,
@@ -147,11 +155,15 @@ static const struct prog prog = {
 	.command_at = offsetof(struct config, command),
 };
 
-/* The layout hash as the log has it; a model that is none fails here. */
+/* The layout hash as the log has it; a model that is none fails here. One that
+ * trainers make has none yet. */
 static int layout_of(const char *model, char hash[17], struct err *err)
 {
 	struct model *m;
 
+	*hash = '\0';
+	if (!strcmp(model, EXEC_MODEL))
+		return 0;
 	if (model_open(&m, model, err))
 		return (int)err->code;
 	snprintf(hash, 17, "%016llx", (unsigned long long)m->layout);
@@ -159,15 +171,31 @@ static int layout_of(const char *model, char hash[17], struct err *err)
 	return 0;
 }
 
+/* "NAME=VALUE", the name as in a variable. */
+static char *hyper_of(const struct opt_pair *pair)
+{
+	char *text = mem_fmt("%s=%s", pair->name, pair->text);
+
+	for (char *p = text; *p != '='; p++)
+		*p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+	return text;
+}
+
 static int propose(const struct config *cfg, int64_t *id, struct err *err)
 {
 	Gfl__V1__StartRunRequest in = GFL__V1__START_RUN_REQUEST__INIT;
 	Gfl__V1__RunSpec spec = GFL__V1__RUN_SPEC__INIT;
 	Gfl__V1__StartRunResponse *done;
-	char hash[17];
+	int rc;
+	char *hyper[OPT_PAIRS_MAX], hash[17];
 
 	if (layout_of(cfg->model, hash, err))
 		return (int)err->code;
+	for (size_t i = 0; i < cfg->hyper.n; i++)
+		hyper[i] = hyper_of(&cfg->hyper.at[i]);
+	spec.hyper = hyper;
+	spec.n_hyper = cfg->hyper.n;
+	spec.epochs = cfg->epochs;
 	spec.model = (char *)cfg->model;
 	spec.rounds = cfg->rounds;
 	spec.strategy = (char *)cfg->strategy;
@@ -202,9 +230,12 @@ static int propose(const struct config *cfg, int64_t *id, struct err *err)
 	in.spec = &spec;
 	in.client = rand_id();
 	in.seq = 1;
-	if (directory_call(&cfg->client, RPC_NODE_START_RUN, &in.base,
-			   (ProtobufCMessage **)&done, err))
-		return (int)err->code;
+	rc = directory_call(&cfg->client, RPC_NODE_START_RUN, &in.base,
+			    (ProtobufCMessage **)&done, err);
+	for (size_t i = 0; i < cfg->hyper.n; i++)
+		free(hyper[i]);
+	if (rc)
+		return rc;
 	*id = done->id;
 	rpc_free(&done->base);
 	return 0;

@@ -17,6 +17,8 @@ struct config {
 	int classes, threads, clients;
 	int64_t trainer_id, eval_every, checkpoint_rounds, checkpoint_ms;
 	bool no_runs;
+	const char *exec, *serve;
+	int64_t task_ms, ready_ms, grace_ms, stuck_ms;
 	struct opt_list server;
 	bool active, passive;
 };
@@ -28,8 +30,8 @@ static const struct opt opts[] = {
 		 "where no node answers, ask these gateways for others"),
 	OPT_FILE(0, "data", struct config, data, NULL,
 		 "train on this: a file (IDX, .npy, .npz, .csv, .svm; also "
-		 "gzipped), or a folder with MNIST's names",
-		 .required = true),
+		 "gzipped), or a folder with MNIST's names; with --exec "
+		 "whatever that takes"),
 	OPT_STRING(0, "label", struct config, label, "NAME", NULL,
 		   "column of labels of a .csv (name, or number from 1), or "
 		   "file of labels of a .npy"),
@@ -61,6 +63,23 @@ static const struct opt opts[] = {
 		  1 << 30,
 		  "the id to ask for, and those that follow for further "
 		  "clients; 0 takes what is given"),
+	OPT_STRING(0, "exec", struct config, exec, "COMMAND", NULL,
+		   "have this train, once a round (see gfl(7), TRAINERS); "
+		   "words without a shell"),
+	OPT_STRING(0, "exec-serve", struct config, serve, "COMMAND", NULL,
+		   "have this train, one process for all rounds"),
+	OPT_SECONDS(0, "exec-timeout", struct config, task_ms, "600",
+		    "a round, or evaluation, that takes it longer has failed",
+		    .min = 1, .max = 86400000),
+	OPT_SECONDS(0, "exec-ready", struct config, ready_ms, "60",
+		    "time until a serving one is ready", .min = 1,
+		    .max = 86400000),
+	OPT_SECONDS(0, "exec-grace", struct config, grace_ms, "10",
+		    "time from TERM to KILL, when it is ended", .min = 1,
+		    .max = 3600000),
+	OPT_SECONDS(0, "stuck-after", struct config, stuck_ms, "600",
+		    "abort when a single batch takes longer", .min = 10,
+		    .max = 86400000),
 	OPT_BOOL(0, "no-runs", struct config, no_runs,
 		 "attach, but take part in no training run"),
 	OPT_URLS(0, "server", struct config, server, NULL,
@@ -89,7 +108,9 @@ static const struct prog prog = {
 		 "The last model of a run is written there too. With --clients "
 		 "it is N trainers, which share its data, address and threads; "
 		 "the files of each have its number before their last dot, and "
-		 "keep its id.",
+		 "keep its id. With --exec or --exec-serve a program of yours "
+		 "takes the steps; gfl(7) says under TRAINERS how, and which "
+		 "runs it takes part in.",
 	.example = "gfl-trainer --node http://127.0.0.1:8901 --data "
 		   "/usr/share/datasets/fashion-mnist --test "
 		   "/usr/share/datasets/fashion-mnist --index part-1.idx --db "
@@ -132,11 +153,19 @@ static void on_hangup(void *arg)
 	tls_reload(((struct app *)arg)->tls);
 }
 
+/* With --exec data are opened by that. */
 static int open_data(struct app *app, const struct config *cfg, struct err *err)
 {
 	struct data_opts how = {"train", cfg->classes, cfg->label};
-	int rc = data_open_as(&app->train, cfg->data, &how, err);
+	int rc;
 
+	if (cfg->exec || cfg->serve) {
+		app->indexes =
+			mem_zero((size_t)cfg->clients, sizeof(*app->indexes));
+		app->nclients = cfg->clients;
+		return 0;
+	}
+	rc = data_open_as(&app->train, cfg->data, &how, err);
 	how.part = "test";
 	if (!rc && cfg->test)
 		rc = data_open_as(&app->test, cfg->test, &how, err);
@@ -165,6 +194,21 @@ static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 			  on_end, app, err);
 }
 
+static struct exec_opts exec_of(const struct config *cfg)
+{
+	return (struct exec_opts){
+		.command = cfg->exec ? cfg->exec : cfg->serve,
+		.serves = cfg->serve,
+		.data = cfg->data,
+		.index = cfg->index,
+		.test = cfg->test,
+		.threads = cfg->threads,
+		.task_ms = cfg->task_ms,
+		.ready_ms = cfg->ready_ms,
+		.grace_ms = cfg->grace_ms,
+	};
+}
+
 static int open_clients(struct app *app, const struct config *cfg,
 			const char *db, struct err *err)
 {
@@ -183,6 +227,8 @@ static int open_clients(struct app *app, const struct config *cfg,
 				.checkpoint_ms = cfg->checkpoint_ms,
 				.model_out = cfg->model_out,
 				.db = db,
+				.stuck_ms = cfg->stuck_ms,
+				.exec = exec_of(cfg),
 			},
 		.n = cfg->clients,
 		.threads = cfg->threads,
@@ -267,10 +313,29 @@ static int serve(struct app *app, struct err *err)
 	return (int)err->code;
 }
 
+static int check_exec(const struct config *cfg, struct err *err)
+{
+	if (cfg->exec && cfg->serve)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--exec and --exec-serve: one of them");
+	if (!cfg->data && !cfg->exec && !cfg->serve)
+		return err_set(
+			err, ERR_INVALID_ARGUMENT,
+			"name data with --data, or a trainer of your own "
+			"with --exec");
+	if (cfg->server.n && (cfg->exec || cfg->serve))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--exec goes with --node or -g, not with "
+			       "--server");
+	return 0;
+}
+
 static int check(const struct config *cfg, struct err *err)
 {
 	const bool server = cfg->server.n;
 
+	if (check_exec(cfg, err))
+		return (int)err->code;
 	if (!cfg->nodes.n && !cfg->gateways.n && !server)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "name a node with --node, a gateway with -g, or "

@@ -95,6 +95,26 @@ _gfl_gateway()
 	esac
 }
 complete -o default -F _gfl_gateway gfl-gateway
+_gfl_guard()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD-1]}
+	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--program) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
+	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--grace --lifeline --program --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		esac;;
+	esac
+}
+complete -o default -F _gfl_guard gfl-guard
 _gfl_leader()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]}
@@ -328,7 +348,7 @@ _gfl_run()
 	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto saps age random ring all none' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-every --lr-decay --lr-cosine --strategy --keep --scheme --dtype --codec --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --bridge-every --give-up --follow --every --wait --reason --history' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --epochs --hp --batch --lr --momentum --nesterov --weight-decay --prox --lr-every --lr-decay --lr-cosine --strategy --keep --scheme --dtype --codec --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --bridge-every --give-up --follow --every --wait --reason --history' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'start stop list show' -- "$cur");;
 		esac;;
 	esac
@@ -505,7 +525,7 @@ _gfl_trainer()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --label --clients --index --test --classes --threads --eval-every --checkpoint-every --checkpoint-interval --model-out --trainer-id --no-runs --server --passive --active --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --label --clients --index --test --classes --threads --eval-every --checkpoint-every --checkpoint-interval --model-out --trainer-id --exec --exec-serve --exec-timeout --exec-ready --exec-grace --stuck-after --no-runs --server --passive --active --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -563,7 +583,7 @@ _gfl()
 	if [ "$COMP_CWORD" -gt 1 ] && declare -F "$of" >/dev/null; then
 		"$of"
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'cancel check data gateway leader list log master model monitor node plot recv run scenario send server sim status submit topo trainer wait worker help' -- \
+		mapfile -t COMPREPLY < <(compgen -W 'cancel check data gateway guard leader list log master model monitor node plot recv run scenario send server sim status submit topo trainer wait worker help' -- \
 			"${COMP_WORDS[COMP_CWORD]}")
 	fi
 }

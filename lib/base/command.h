@@ -23,7 +23,7 @@ int command_of(struct command **out, const char *const *words, size_t n,
 void command_free(struct command *c); /* NULL is nothing */
 
 /* Variables that a command gets on top of others. All zero is none. */
-enum { FACTS_MAX = 16 };
+enum { FACTS_MAX = 64 };
 struct facts {
 	char *at[FACTS_MAX]; /* "NAME=VALUE" */
 	size_t n;

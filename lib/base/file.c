@@ -85,6 +85,21 @@ int file_replace(const char *path, const struct file_part *parts, int n,
 	return 0;
 }
 
+int file_put(const char *path, const struct file_part *parts, int n,
+	     struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	int failed = fd < 0;
+
+	for (int i = 0; i < n && !failed; i++)
+		failed = write_all(fd, parts[i].p, parts[i].len);
+	if (failed)
+		err_sys(err, "write %s", path);
+	if (fd >= 0)
+		close(fd);
+	return failed ? (int)err->code : 0;
+}
+
 static int read_all(int fd, char *p, size_t len)
 {
 	while (len) {
@@ -123,7 +138,7 @@ static int check(const struct stat *st, const char *path, size_t max,
 static int read_file(char **out, size_t *len, const char *path, size_t max,
 		     bool secret, struct err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO */
 	struct stat st;
 	int rc = 0;
 	char *p;

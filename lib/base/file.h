@@ -19,6 +19,11 @@ struct file_part {
 int file_replace(const char *path, const struct file_part *parts, int n,
 		 struct err *err) MUST_CHECK;
 
+/* Write the parts to path, whose old content is gone at once: for what need not
+ * outlive the machine. Errors name path. */
+int file_put(const char *path, const struct file_part *parts, int n,
+	     struct err *err) MUST_CHECK;
+
 /* The content of a regular file of at most max bytes, a NUL behind it; the
  * caller frees *out. A longer file is INVALID_ARGUMENT. Errors name path. */
 int file_read(char **out, size_t *len, const char *path, size_t max,

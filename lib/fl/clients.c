@@ -9,7 +9,7 @@
 #include "proto/trainer.pb-c.h"
 #include "wire/client.h"
 
-enum { JOBS = 2 }; /* of each client */
+enum { JOBS = 3 }; /* of each client: of a run, its end, and the next one */
 
 /* A method, and how a request names one of the trainers. */
 struct route {
@@ -21,7 +21,7 @@ struct route {
 enum { ROUTES = 5 };
 
 struct client_files {
-	char *db, *model_out;
+	char *db, *model_out, *index;
 };
 
 struct clients {
@@ -269,6 +269,11 @@ static int open_trainer(struct clients *c, int i,
 	if (own.model_out &&
 	    clients_name(&files->model_out, own.model_out, i + 1, c->n, err))
 		return (int)err->code;
+	if (own.exec.index &&
+	    clients_name(&files->index, own.exec.index, i + 1, c->n, err))
+		return (int)err->code;
+	own.exec.index = files->index;
+	own.exec.threads = data->threads ? data->threads : 1;
 	own.db = files->db;
 	own.model_out = files->model_out;
 	own.trainer_id += own.trainer_id ? i : 0;
@@ -278,13 +283,17 @@ static int open_trainer(struct clients *c, int i,
 static int open_workers(struct clients *c, const struct clients_opts *opts,
 			struct err *err)
 {
-	const int n = opts->n > opts->threads ? opts->threads : opts->n;
+	const bool waits = opts->each.exec.command; /* for processes */
+	const int n =
+		opts->n > opts->threads && !waits ? opts->threads : opts->n;
 	const size_t jobs = (size_t)(JOBS * ((opts->n + n - 1) / n));
 
-	for (; c->nworkers < n; c->nworkers++)
+	for (; c->nworkers < n; c->nworkers++) {
 		if (worker_open(&c->workers[c->nworkers], c->loop, "learner",
 				jobs, err))
 			return (int)err->code;
+		worker_watch(c->workers[c->nworkers], opts->each.stuck_ms);
+	}
 	return 0;
 }
 
@@ -362,6 +371,7 @@ void clients_close(struct clients *c)
 		trainer_free(c->trainers[i]);
 		free(c->files[i].db);
 		free(c->files[i].model_out);
+		free(c->files[i].index);
 	}
 	free(c->trainers);
 	free(c->files);

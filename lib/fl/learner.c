@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/worker.h"
+#include "nn/checkpoint.h"
 #include "nn/eval.h"
 #include "nn/net.h"
 
@@ -67,6 +69,7 @@ int learner_open(struct learner **out, const char *model,
 	w->grads = mem_zero(l->model->n, sizeof(*w->grads));
 	model_init(l->model, run_seed, l->params);
 	sampler_init(&l->sampler, data->index->i, data->index->n, own_seed);
+	l->examples = (int64_t)data->index->n;
 	*out = l;
 	return 0;
 }
@@ -122,6 +125,16 @@ static const float *anchor_of(struct learner *l)
 	return memcpy(w->anchor, l->params, size);
 }
 
+/* The last batch of an epoch has what is left. */
+static int64_t steps_of(const struct learner *l,
+			const struct learner_steps *how)
+{
+	const int64_t n = (int64_t)l->sampler.n;
+
+	return how->epochs ? how->epochs * ((n + how->batch - 1) / how->batch)
+			   : how->steps;
+}
+
 static struct sgd sgd_of(const struct learner_steps *how)
 {
 	return (struct sgd){
@@ -144,15 +157,17 @@ static int train(struct learner *l, const struct learner_steps *how,
 {
 	const struct sgd sgd = sgd_of(how);
 	const float *anchor = how->prox > 0 ? anchor_of(l) : NULL;
+	const int64_t steps = steps_of(l, how);
 	struct learner_work *w = l->work;
 	struct net_score score = {0};
 	int rc = 0, n;
 
 	make_room(l, how->batch);
-	for (int64_t i = 0; !rc && i < how->steps; i++) {
+	for (int64_t i = 0; !rc && i < steps; i++) {
 		const uint32_t *some =
 			sampler_next(&l->sampler, how->batch, &n);
 
+		worker_beat();
 		data_batch(w->data.train, some, n, w->x, w->labels);
 		rc = net_grad(w->net, l->params, w->x, w->labels, n, w->grads,
 			      &score, err);
@@ -182,6 +197,21 @@ static int evaluate(struct learner *l, double *accuracy, struct err *err)
 	if (!rc)
 		*accuracy = (double)score.correct / (double)score.n;
 	return rc;
+}
+
+int learner_adopt(struct learner *l, const struct tensors *ts, const char *what,
+		  struct err *err)
+{
+	if (checkpoint_bare(&l->model, ts, what, err))
+		return (int)err->code;
+	l->params = mem_zero(l->model->len, sizeof(*l->params));
+	if (!checkpoint_get_all(ts, l->model, what, l->params, err))
+		return 0;
+	model_free(l->model);
+	free(l->params);
+	l->model = NULL;
+	l->params = NULL;
+	return (int)err->code;
 }
 
 int learner_train(struct learner *l, const struct learner_steps *how,

@@ -15,6 +15,7 @@
 #include "nn/model.h"
 #include "nn/optim.h"
 #include "nn/sampler.h"
+#include "nn/tensors.h"
 
 /* The data of a trainer, borrowed by its learners. */
 struct learner_data {
@@ -28,6 +29,7 @@ struct learner_data {
  * round. */
 struct learner_steps {
 	int64_t steps;
+	int64_t epochs; /* so often over its examples instead; 0: steps */
 	int batch;
 	double lr, momentum, weight_decay, prox;
 	bool nesterov;
@@ -50,11 +52,12 @@ struct learner_kind {
 
 struct learner {
 	const struct learner_kind *kind;
-	struct model *model;
-	float *params;   /* model->len values */
-	float *velocity; /* momentum, model->n; NULL: it keeps none */
+	struct model *model; /* NULL: not known before learner_adopt() */
+	float *params;       /* model->len values */
+	float *velocity;     /* momentum, model->n; NULL: it keeps none */
 	struct sampler sampler;
-	void *work; /* of the kind */
+	int64_t examples; /* of which its training was; 0: not known */
+	void *work;       /* of the kind */
 };
 
 /* A learner of the model (text or preset), its parameters made from run_seed,
@@ -64,6 +67,11 @@ int learner_open(struct learner **out, const char *model,
 		 const struct learner_data *data, uint64_t run_seed,
 		 uint64_t own_seed, struct err *err) MUST_CHECK;
 void learner_free(struct learner *l); /* NULL is nothing */
+
+/* Of a learner without a model: it is what a file has, names, shapes and
+ * values. Errors as of checkpoint_bare(). */
+int learner_adopt(struct learner *l, const struct tensors *ts, const char *what,
+		  struct err *err) MUST_CHECK;
 
 /* Take local steps; *loss is the mean over their examples. A loss that is not
  * finite is ABORTED. */

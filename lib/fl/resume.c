@@ -168,10 +168,16 @@ static int get_texts(const struct tensors *ts, struct resume *r,
 static int get_all(const struct tensors *ts, const char *path, struct resume *r,
 		   struct learner *l, struct err *err)
 {
-	const size_t nx = l->model->len, nv = l->velocity ? l->model->n : 0;
-	float *x = mem_zero(nx + nv + 1, sizeof(*x));
-	int rc = checkpoint_get(ts, l->model, "", path, x, err);
+	size_t nx, nv;
+	float *x;
+	int rc = l->model ? 0 : learner_adopt(l, ts, path, err);
 
+	if (rc)
+		return rc;
+	nx = l->model->len;
+	nv = l->velocity ? l->model->n : 0;
+	x = mem_zero(nx + nv + 1, sizeof(*x));
+	rc = checkpoint_get(ts, l->model, "", path, x, err);
 	if (!rc && nv)
 		rc = checkpoint_get(ts, l->model, "momentum.", path, x + nx,
 				    err);

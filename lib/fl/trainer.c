@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rand.h"
 
 const struct err *trainer_failed(const struct trainer *t)
 {
@@ -140,7 +141,8 @@ static int open_all(struct trainer *t, struct err *err)
 			       "%s is of trainer %lld, not of %lld", t->opts.db,
 			       (long long)me->trainer_id,
 			       (long long)t->opts.trainer_id);
-	return open_link(t, err);
+	rc = trainer_exec_open(t, err);
+	return rc ? rc : open_link(t, err);
 }
 
 int trainer_open(struct trainer **out, const struct trainer_host *host,
@@ -154,6 +156,7 @@ int trainer_open(struct trainer **out, const struct trainer_host *host,
 	t->client = host->client;
 	t->data = *data;
 	t->opts = *opts;
+	t->chance.state = rand_id();
 	if (open_all(t, err)) {
 		trainer_quiet(t);
 		trainer_free(t);
@@ -192,8 +195,11 @@ void trainer_free(struct trainer *t)
 		return;
 	exchange_free(t->talk.exchange);
 	learner_free(t->run.learner);
+	exec_close(t->exec);
 	trainer_meet_close(t);
 	free(t->run.model_path);
+	free(t->run.reason);
+	free(t->why_out);
 	history_close(t->history);
 	trainer_report_close(t);
 	free(t->links);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/loop.h"
+#include "fl/exec.h"
 #include "fl/learner.h"
 #include "wire/server.h"
 
@@ -40,6 +41,8 @@ struct trainer_opts {
 	const char *model_out; /* NULL: beside db */
 	const char *db;        /* file of history and identity */
 	struct tls *tls;       /* for calls of https, borrowed; or NULL */
+	struct exec_opts exec; /* without a command steps are taken here */
+	int64_t stuck_ms;      /* a batch that takes longer is a bug */
 };
 
 /* Open the file and begin to attach. Strings and data are borrowed until

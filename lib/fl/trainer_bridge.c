@@ -89,7 +89,8 @@ static void open_bridge(struct trainer *t, const Gfl__V1__Bridge *b)
 	struct bridge *br = &t->bridge;
 	struct exchange *e;
 
-	if (br->talk.exchange || !t->run.learner || !spec)
+	if (br->talk.exchange || !t->run.learner || !t->run.learner->model ||
+	    !spec)
 		return;
 	br->self = b->self;
 	br->upper_run = spec->upper_run;

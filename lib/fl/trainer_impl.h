@@ -13,6 +13,7 @@
 #include "fl/trainer.h"
 #include "plan/strategies.h"
 #include "proto/trainer.pb-c.h"
+#include "wire/backoff.h"
 #include "wire/tensor.h"
 
 /* Where a trainer is in a run. */
@@ -26,7 +27,15 @@ enum phase {
 };
 
 /* What the worker does in one go, in this order. */
-enum { WORK_TRAIN = 1, WORK_EVALUATE = 2, WORK_SAVE = 4, WORK_MODEL = 8 };
+enum {
+	WORK_BEGIN = 16, /* have a first model made */
+	WORK_TRAIN = 1,
+	WORK_EVALUATE = 2,
+	WORK_SAVE = 4,
+	WORK_MODEL = 8,
+};
+
+enum { REASON_MAX = 4000 }; /* bytes, and 4096 hold it */
 
 struct work {
 	unsigned what;
@@ -35,6 +44,7 @@ struct work {
 	struct resume resume;     /* SAVE */
 	char *save_to, *model_to; /* owned */
 	double loss, accuracy, seconds;
+	bool trained;   /* whatever came after */
 	struct err err; /* code 0: all went well */
 	worker_fn *done;
 };
@@ -68,6 +78,11 @@ struct trainer_run {
 	bool alone;       /* the run pairs nobody */
 	bool final;       /* evaluated and written after the last round */
 	bool over;        /* ends when the worker is done */
+	bool brought;     /* its model is what trainers' own programs make */
+	bool pauses;      /* before the round is tried again */
+	int vain;         /* rounds that failed, in a row */
+	char *reason;     /* why the last that failed did, or NULL */
+	struct backoff backoff;
 	char *model_path;
 };
 
@@ -159,11 +174,15 @@ struct trainer {
 	struct talk talk; /* its exchange is NULL before the id is known */
 	struct learner_data data;
 	struct trainer_opts opts;
+	struct exec *exec; /* NULL: steps are taken here */
+	struct rand chance;
 	int64_t id;
 	enum phase phase;
 	struct trainer_run run; /* id 0: none */
 	int64_t out_of;         /* the run that we stay out of, or 0 */
-	char why_out[256];
+	int64_t out_at;         /* rounds of it that we had done */
+	struct tally out_tally; /* in these */
+	char *why_out;
 	struct work *work;  /* at the worker, or NULL */
 	struct timer again; /* of a fetch */
 
@@ -202,9 +221,25 @@ void trainer_exchange_by(const struct trainer *t, struct exchange *e,
 			 const Gfl__V1__RunSpec *spec, const float *base);
 void trainer_halt(struct trainer *t); /* end the run here, if there is one */
 void trainer_stay_out(struct trainer *t, const struct err *err);
+void trainer_stay_out_for(struct trainer *t, const struct err *err,
+			  const char *why);     /* as others are told */
+void trainer_begin_exchange(struct trainer *t); /* the model is known */
 /* The end, once nothing is under way: saves the checkpoint when we stop, the
  * model when the run was ended early. */
 void trainer_end_run(struct trainer *t);
+
+/* trainer_exec.c */
+int trainer_exec_open(struct trainer *t, struct err *err);
+bool trainer_tests(const struct trainer *t); /* it has what to evaluate on */
+int trainer_open_learner(struct trainer *t, const Gfl__V1__Run *run,
+			 struct err *err);
+bool trainer_exec_is_first(const struct trainer *t); /* who makes the model */
+void trainer_exec_begin(struct trainer *t);          /* makes it */
+void trainer_exec_note(struct trainer *t, const char *when,
+		       const struct err *err);
+/* Does the round go on? If not, it is tried again, or we stay out. */
+bool trainer_exec_goes_on(struct trainer *t, const struct work *w);
+void trainer_exec_rest(struct trainer *t); /* the run is over */
 
 /* trainer_rounds.c */
 void trainer_advance(struct trainer *t); /* if READY: to the next round */

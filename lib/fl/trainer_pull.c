@@ -12,13 +12,16 @@
 #include "base/str.h"
 #include "fl/sparsify.h"
 #include "fl/trainer_impl.h"
+#include "nn/checkpoint.h"
 
 enum {
 	PULLS_MAX = 16,
 	FETCH_MS = 300000,
 	FETCH_PATIENCE_MS = 10000, /* with a peer that cannot be reached */
 	FETCH_AGAIN_MS = 500,
+	FETCH_FIRST_MS = 50, /* while nobody may have a model yet */
 };
+#define FETCH_FILE_MAX (MODEL_PARAMS_MAX * 4 + (16 << 20))
 
 /* --- giving ----------------------------------------------------------------
  */
@@ -39,36 +42,57 @@ static void keep_snapshot(struct trainer *t, struct snapshot *s)
 	drop_snapshot(t, old);
 }
 
-static void describe(const struct trainer *t, struct snapshot *s)
+/* Who does not know the tensors gets a file of them. */
+static void describe(const struct trainer *t, struct snapshot *s, size_t size)
 {
 	const struct tensor_bytes from = {.p = s->bytes};
 
-	s->info = (struct tensor_info){
-		.dtype = "F32",
-		.rank = 1,
-		.shape = {t->run.learner->model->len},
-		.size = t->run.learner->model->len * 4,
-		.version = t->run.at,
-	};
+	s->info = (struct tensor_info){.size = size, .version = t->run.at};
+	if (!t->run.brought) {
+		strcpy(s->info.dtype, "F32");
+		s->info.rank = 1;
+		s->info.shape[0] = t->run.learner->model->len;
+	}
 	trainer_layout(t, s->info.layout);
 	if (tensor_hash(&s->info, &from, NULL))
 		abort(); /* memory is never cut short */
 }
 
-/* The model as it is now: bytes are little-endian float32. */
+/* Little-endian float32. */
+static char *bytes_of(const struct learner *l)
+{
+	uint32_t *all = mem_zero(l->model->len, sizeof(*all));
+	char *bytes = mem_zero(l->model->len, 4);
+
+	for (size_t i = 0; i < l->model->len; i++)
+		all[i] = (uint32_t)i;
+	sparsify_gather(l->params, all, (uint32_t)l->model->len, bytes);
+	free(all);
+	return bytes;
+}
+
+static char *file_of(const struct learner *l, size_t *size)
+{
+	struct buf bytes = BUF_INIT(0);
+	struct tensors ts = {0};
+
+	checkpoint_put(&ts, l->model, "", l->params);
+	tensors_encode(&ts, &bytes);
+	tensors_release(&ts);
+	*size = bytes.len;
+	return buf_take(&bytes);
+}
+
+/* The model as it is now. */
 static void take_snapshot(struct trainer *t)
 {
 	const struct learner *l = t->run.learner;
 	struct snapshot *s = mem_zero(1, sizeof(*s));
-	uint32_t *all = mem_zero(l->model->len, sizeof(*all));
+	size_t size = l->model->len * 4;
 
-	for (size_t i = 0; i < l->model->len; i++)
-		all[i] = (uint32_t)i;
 	s->run = t->run.id;
-	s->bytes = mem_zero(l->model->len, 4);
-	sparsify_gather(l->params, all, (uint32_t)l->model->len, s->bytes);
-	describe(t, s);
-	free(all);
+	s->bytes = t->run.brought ? file_of(l, &size) : bytes_of(l);
+	describe(t, s, size);
 	keep_snapshot(t, s);
 }
 
@@ -115,6 +139,8 @@ void trainer_give(struct trainer *t)
 	struct pull *p, *next;
 	bool fresh = false;
 
+	if (!t->run.learner || !t->run.learner->model)
+		return;
 	DL_FOREACH_SAFE(t->pulls, p, next)
 	{
 		if (p->from)
@@ -139,7 +165,8 @@ static int check_pull(const struct trainer *t,
 			       "trainer %lld has no model of run %lld",
 			       (long long)t->id, (long long)r->run);
 	trainer_layout(t, layout);
-	if (*r->layout_hash && strcmp(r->layout_hash, layout))
+	if (*r->layout_hash && t->run.learner->model &&
+	    strcmp(r->layout_hash, layout))
 		return err_set(err, ERR_FAILED_PRECONDITION,
 			       "the model of trainer %lld has layout %s",
 			       (long long)t->id, layout);
@@ -235,17 +262,24 @@ static void fetch_failed(struct trainer *t, enum err_code code, const char *why)
 	timer_set(&t->again, t->loop, 0, fetch_next, t);
 }
 
+static bool is_size(const struct trainer *t, uint64_t size)
+{
+	return t->run.brought ? size <= FETCH_FILE_MAX
+			      : size == t->run.learner->model->len * 4;
+}
+
 static int fetch_begin(const struct tensor_info *info, void *arg,
 		       struct err *err)
 {
 	struct trainer *t = arg;
 	struct fetch *f = &t->fetch;
 
-	if (strcmp(info->dtype, "F32") != 0 ||
-	    info->size != t->run.learner->model->len * 4 ||
-	    strcmp(info->layout, f->layout) != 0 || info->version < -1 ||
-	    info->version >= t->run.rounds)
+	if (strcmp(info->dtype, t->run.brought ? "" : "F32") != 0 ||
+	    !is_size(t, info->size) ||
+	    (*f->layout && strcmp(info->layout, f->layout) != 0) ||
+	    info->version < -1 || info->version >= t->run.rounds)
 		return err_set(err, ERR_DATA_LOSS, "a model that does not fit");
+	str_copy(f->layout, sizeof(f->layout), info->layout);
 	f->round = info->version;
 	f->len = (size_t)info->size;
 	f->bytes = mem_zero(f->len, 1);
@@ -262,12 +296,14 @@ static int fetch_bytes(uint64_t offset, const void *p, size_t len, void *arg,
 	return 0;
 }
 
-static void use_model(struct trainer *t)
+static int use_values(struct trainer *t, struct err *err)
 {
-	struct fetch *f = &t->fetch;
+	const struct fetch *f = &t->fetch;
 	float *x = t->run.learner->params;
-	int64_t round = f->round;
 
+	if (!sparsify_finite(f->bytes, (uint32_t)(f->len / 4)))
+		return err_set(err, ERR_DATA_LOSS,
+			       "values that are not finite");
 	for (size_t i = 0; i < f->len / 4; i++) {
 		uint32_t bits;
 
@@ -275,6 +311,33 @@ static void use_model(struct trainer *t)
 		bits = le32toh(bits);
 		memcpy(&x[i], &bits, 4);
 	}
+	return 0;
+}
+
+/* Its tensors are ours, or become so. */
+static int use_file(struct trainer *t, struct err *err)
+{
+	static const char what[] = "the model of a peer";
+	struct learner *l = t->run.learner;
+	bool known = l->model;
+	struct tensors ts;
+	int rc = tensors_decode(&ts, t->fetch.bytes, t->fetch.len, what, err);
+
+	if (rc)
+		return rc;
+	rc = known ? checkpoint_get_all(&ts, l->model, what, l->params, err)
+		   : learner_adopt(l, &ts, what, err);
+	tensors_release(&ts);
+	if (!rc && !known)
+		trainer_begin_exchange(t);
+	return rc;
+}
+
+static void use_model(struct trainer *t)
+{
+	struct fetch *f = &t->fetch;
+	int64_t round = f->round;
+
 	log_info("pulled", "peer=%lld round=%lld bytes=%zu", (long long)f->peer,
 		 (long long)round, f->len);
 	forget_bytes(f);
@@ -287,13 +350,13 @@ static void use_model(struct trainer *t)
 static void fetch_done(const struct err *err, void *arg)
 {
 	struct trainer *t = arg;
-	struct fetch *f = &t->fetch;
+	struct err wrong;
 
-	f->pull = NULL;
+	t->fetch.pull = NULL;
 	if (err)
 		fetch_failed(t, err->code, err->msg);
-	else if (!sparsify_finite(f->bytes, (uint32_t)(f->len / 4)))
-		fetch_failed(t, ERR_DATA_LOSS, "values that are not finite");
+	else if (t->run.brought ? use_file(t, &wrong) : use_values(t, &wrong))
+		fetch_failed(t, wrong.code, wrong.msg);
 	else
 		use_model(t);
 }
@@ -330,12 +393,20 @@ static bool is_lowest(const struct trainer *t)
 static void fetch_again(struct trainer *t)
 {
 	struct fetch *f = &t->fetch;
-	bool begin = f->ntried && !f->perhaps && is_lowest(t);
+	bool known = t->run.learner->model;
+	bool begin = !f->perhaps && (known ? f->ntried && is_lowest(t)
+					   : trainer_exec_is_first(t));
 
 	f->ntried = 0;
 	f->perhaps = false;
 	if (!begin) {
-		timer_set(&t->again, t->loop, FETCH_AGAIN_MS, fetch_next, t);
+		timer_set(&t->again, t->loop,
+			  known ? FETCH_AGAIN_MS : FETCH_FIRST_MS, fetch_next,
+			  t);
+		return;
+	}
+	if (!known) {
+		trainer_exec_begin(t);
 		return;
 	}
 	log_warn("begins_anew", "run=%lld reason=%s", (long long)t->run.id,
@@ -356,6 +427,8 @@ void trainer_fetch(struct trainer *t)
 		return;
 	}
 	trainer_layout(t, t->fetch.layout);
+	if (!t->run.learner->model)
+		*t->fetch.layout = '\0';
 	t->fetch.peer = peer->id;
 	t->fetch.pull = tensor_pull(t->client, peer->url,
 				    &rpc_methods[RPC_TRAINER_PULL_MODEL], &opts,

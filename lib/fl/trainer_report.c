@@ -13,7 +13,7 @@ void trainer_layout(const struct trainer *t, char text[17])
 {
 	const struct learner *l = t->run.learner;
 
-	snprintf(text, 17, "%016" PRIx64, l ? l->model->layout : 0);
+	snprintf(text, 17, "%016" PRIx64, l && l->model ? l->model->layout : 0);
 }
 
 static const char *state_name(const struct trainer *t)
@@ -56,14 +56,14 @@ static void fill_accuracy(Gfl__V1__TrainerReport *r, const struct tally *y)
 
 static void fill_report(const struct trainer *t, Gfl__V1__TrainerReport *r)
 {
-	const struct tally *y = &t->run.tally;
+	const struct tally *y = t->out_of ? &t->out_tally : &t->run.tally;
 	const struct state *s = trainer_state(t);
 
 	gfl__v1__trainer_report__init(r);
 	r->trainer_id = t->id;
 	r->run = t->out_of ? t->out_of : t->run.id;
 	r->epoch = s ? s->epoch : 0;
-	r->round = rounds_done(&t->run);
+	r->round = t->out_of ? t->out_at : rounds_done(&t->run);
 	r->loss = isnan(y->loss) ? 0 : y->loss;
 	fill_accuracy(r, y);
 	r->bytes_sent = y->bytes_sent;
@@ -81,6 +81,8 @@ static void fill_report(const struct trainer *t, Gfl__V1__TrainerReport *r)
 							  : "training");
 	if (t->out_of)
 		set_string(&r->reason, t->why_out);
+	else if (t->run.reason)
+		set_string(&r->reason, t->run.reason);
 	if (t->run.final && t->run.model_path)
 		set_string(&r->model_path, t->run.model_path);
 }

@@ -10,7 +10,7 @@ static bool due_to_evaluate(const struct trainer *t)
 {
 	int64_t done = t->run.at + 1;
 
-	return t->data.test &&
+	return trainer_tests(t) &&
 	       (done % t->run.eval_every == 0 || done >= t->run.rounds);
 }
 
@@ -63,7 +63,9 @@ static void settled(void *arg)
 	bool model = w->what & WORK_MODEL;
 	bool evaluated = !w->err.code && w->what & WORK_EVALUATE;
 
-	if (w->err.code)
+	if (w->err.code && t->exec && !t->run.over)
+		trainer_exec_note(t, "evaluation", &w->err);
+	else if (w->err.code)
 		log_err("after_the_round", &w->err);
 	if (evaluated)
 		t->run.tally.accuracy = w->accuracy;
@@ -145,6 +147,7 @@ static void trained(void *arg)
 	struct trainer *t = arg;
 	struct work *w = trainer_take_work(t);
 	struct err err = w->err;
+	bool goes_on = true;
 
 	t->run.tally.compute_s += w->seconds;
 	t->run.tally.loss = w->loss;
@@ -154,11 +157,15 @@ static void trained(void *arg)
 		log_info("alone", "trainer=%lld round=%lld accuracy=%.4f",
 			 (long long)t->id, (long long)t->run.t, w->accuracy);
 	}
-	trainer_free_work(w);
 	t->phase = PHASE_READY;
+	if (t->exec && !t->run.over)
+		goes_on = trainer_exec_goes_on(t, w);
+	trainer_free_work(w);
+	if (!goes_on)
+		return;
 	if (t->run.over)
 		trainer_end_run(t);
-	else if (err.code)
+	else if (err.code && !t->exec)
 		trainer_stay_out(t, &err);
 	else
 		arrive(t);
@@ -201,7 +208,7 @@ static void train(struct trainer *t, const struct pace_next *next)
 		jump(t, next->t);
 	t->run.tally.wait_s += (double)(clock_ms() - t->run.since_ms) / 1e3;
 	t->run.t = next->t;
-	if (t->data.test && isnan(t->run.tally.accuracy_alone) &&
+	if (trainer_tests(t) && isnan(t->run.tally.accuracy_alone) &&
 	    trainer_meet_planned(t, next->round))
 		what |= WORK_EVALUATE;
 	trainer_give(t);
@@ -213,7 +220,8 @@ void trainer_advance(struct trainer *t)
 {
 	struct pace_next next;
 
-	if (t->phase != PHASE_READY || t->work || t->failure.code)
+	if (t->phase != PHASE_READY || t->run.pauses || t->work ||
+	    t->failure.code)
 		return;
 	next = next_of(t);
 	if (next.step == PACE_WAIT)
@@ -223,7 +231,7 @@ void trainer_advance(struct trainer *t)
 	else if (t->run.final)
 		t->phase = PHASE_ENDED;
 	else
-		trainer_submit(t,
-			       WORK_MODEL | (t->data.test ? WORK_EVALUATE : 0),
-			       settled);
+		trainer_submit(
+			t, WORK_MODEL | (trainer_tests(t) ? WORK_EVALUATE : 0),
+			settled);
 }

@@ -11,15 +11,24 @@
 #include "base/value.h"
 #include "fl/trainer_impl.h"
 
-enum { LEAVE_MS = 2000 };
+enum { LEAVE_MS = 2000, AGAIN_FIRST_MS = 500, AGAIN_MAX_MS = 30000 };
 
 /* --- beginning ------------------------------------------------------------ */
 
 void trainer_stay_out(struct trainer *t, const struct err *err)
 {
+	trainer_stay_out_for(t, err, err->msg);
+}
+
+void trainer_stay_out_for(struct trainer *t, const struct err *err,
+			  const char *why)
+{
 	log_err("stays_out_of_the_run", err);
 	t->out_of = t->run.id;
-	snprintf(t->why_out, sizeof(t->why_out), "%.250s", err->msg);
+	t->out_at = t->run.at + 1;
+	t->out_tally = t->run.tally;
+	free(t->why_out);
+	t->why_out = mem_str(why);
 	t->phase = PHASE_READY;
 	trainer_halt(t);
 	link_poke(t->link);
@@ -30,6 +39,7 @@ static struct learner_steps steps_of(const Gfl__V1__RunSpec *spec)
 {
 	return (struct learner_steps){
 		.steps = spec->steps,
+		.epochs = spec->epochs,
 		.batch = (int)spec->batch,
 		.lr = spec->lr,
 		.momentum = spec->momentum,
@@ -61,13 +71,11 @@ static int open_run(struct trainer *t, const Gfl__V1__Run *run, struct err *err)
 		.fastest = -1,
 		.since_ms = clock_ms(),
 		.saved_ms = clock_ms(),
+		.backoff = {AGAIN_FIRST_MS, AGAIN_MAX_MS, 0},
 	};
-	rc = learner_open(&t->run.learner, spec->model, &t->data, spec->seed,
-			  rand_mix(spec->seed ^ rand_mix((uint64_t)t->id)),
-			  err);
-	if (rc)
+	rc = trainer_open_learner(t, run, err);
+	if (rc || !t->run.learner->model)
 		return rc;
-	trainer_meet_open(t, spec);
 	trainer_layout(t, layout);
 	if (*spec->layout_hash && strcmp(spec->layout_hash, layout))
 		return err_set(err, ERR_FAILED_PRECONDITION,
@@ -87,14 +95,28 @@ static int64_t fastest_reported(const Gfl__V1__Run *run)
 	return fastest;
 }
 
+void trainer_begin_exchange(struct trainer *t)
+{
+	const Gfl__V1__Run *run = state_run(trainer_state(t), t->run.id);
+	const struct learner *l = t->run.learner;
+
+	trainer_meet_open(t, run->spec);
+	exchange_begin(t->talk.exchange, t->run.id, l->params,
+		       (uint32_t)l->model->n, l->model->layout);
+	trainer_exchange_by(t, t->talk.exchange, run->spec, t->run.base);
+}
+
 static bool resume_run(struct trainer *t)
 {
 	char *path = trainer_beside_db(t, "checkpoint");
+	bool known = t->run.learner->model;
 	struct resume r;
 	struct err err;
 	int rc = resume_load(path, t->run.id, t->run.learner, &r, &err);
 
 	free(path);
+	if (t->run.learner->model && !known)
+		trainer_begin_exchange(t);
 	if (!rc) {
 		rc = exchange_load(t->talk.exchange, r.exchange.p,
 				   r.exchange.len, &err);
@@ -138,15 +160,15 @@ static void begin(struct trainer *t, const Gfl__V1__Run *run)
 	log_info("run",
 		 "trainer=%lld run=%lld model=%s parameters=%zu rounds=%lld",
 		 (long long)t->id, (long long)run->id, run->spec->model,
-		 t->run.learner->model->n, (long long)run->spec->rounds);
-	exchange_begin(t->talk.exchange, run->id, t->run.learner->params,
-		       (uint32_t)t->run.learner->model->n,
-		       t->run.learner->model->layout);
-	trainer_exchange_by(t, t->talk.exchange, run->spec, t->run.base);
+		 t->run.learner->model ? t->run.learner->model->n : 0,
+		 (long long)run->spec->rounds);
+	if (t->run.learner->model)
+		trainer_begin_exchange(t);
 	t->run.fastest = fastest_reported(run);
 	if (resume_run(t))
 		trainer_begin_rounds(t, t->run.at);
-	else if (pace_fastest(plans, run->id) > PACE_BEHIND ||
+	else if (!t->run.learner->model ||
+		 pace_fastest(plans, run->id) > PACE_BEHIND ||
 		 t->run.fastest > PACE_BEHIND)
 		trainer_fetch(t);
 	else
@@ -193,8 +215,10 @@ static void close_run(struct trainer *t)
 	trainer_bridge_close(t);
 	trainer_pull_close(t);
 	learner_free(t->run.learner);
+	trainer_exec_rest(t);
 	trainer_meet_close(t);
 	free(t->run.model_path);
+	free(t->run.reason);
 	t->run = (struct trainer_run){0};
 	if (t->stopped)
 		leave(t);
@@ -237,7 +261,9 @@ void trainer_halt(struct trainer *t)
 		exchange_abandon(t->talk.exchange, "the run is over here");
 		trainer_talk_drain(&t->talk); /* its DONE leads on */
 		trainer_bridge_abandon(t, "the run is over here");
-	} else if (t->phase != PHASE_WORKING) {
+	} else if (t->phase == PHASE_WORKING) {
+		learner_cancel(t->run.learner);
+	} else {
 		trainer_end_run(t);
 	}
 }

@@ -40,8 +40,11 @@ static void work(void *arg)
 	int64_t from = clock_us();
 	int rc = 0;
 
+	if (w->what & WORK_BEGIN)
+		rc = exec_begin(w->learner, &w->steps, &w->err);
 	if (w->what & WORK_TRAIN)
 		rc = learner_train(w->learner, &w->steps, &w->loss, &w->err);
+	w->trained = !rc;
 	w->seconds = (double)(clock_us() - from) / 1e6;
 	if (!rc && w->what & WORK_EVALUATE) {
 		rc = learner_evaluate(w->learner, &w->accuracy, &w->err);
@@ -103,7 +106,8 @@ void trainer_submit(struct trainer *t, unsigned what, worker_fn *then)
 	w->done = then;
 	w->learner = t->run.learner;
 	w->steps = t->run.steps;
-	w->steps.round = t->run.at;
+	w->steps.round = t->run.t;
+	w->loss = t->run.tally.loss;
 	w->resume.run = t->run.id;
 	w->resume.round = t->run.at;
 	w->resume.tally = t->run.tally;

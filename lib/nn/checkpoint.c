@@ -7,7 +7,10 @@
 
 #include "base/mem.h"
 
-enum { NAME_MAX_LEN = PARAM_NAME + 16 }; /* with a prefix */
+enum {
+	NAME_MAX_LEN = PARAM_NAME + 16, /* with a prefix */
+	BARE_MAX = 16384, /* tensors, each of which is looked for */
+};
 
 void checkpoint_put(struct tensors *ts, const struct model *m,
 		    const char *prefix, const float *values)
@@ -48,27 +51,37 @@ static int wrong_shape(const struct tensor *t, const struct param *p,
 		       tensor_shape_text(&like, wanted));
 }
 
+static int find_param(const struct tensor **t, const struct tensors *ts,
+		      const struct param *p, const char *prefix,
+		      const char *what, struct err *err)
+{
+	char name[NAME_MAX_LEN];
+
+	snprintf(name, sizeof(name), "%s%s", prefix, p->name);
+	*t = tensors_find(ts, name);
+	if (!*t)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s has no tensor \"%s\"", what, name);
+	if (!tensor_f32(*t) || !is_shape(*t, p))
+		return wrong_shape(*t, p, what, err);
+	return 0;
+}
+
 static int get_param(const struct tensors *ts, const struct param *p,
 		     const char *prefix, const char *what, float *to,
 		     struct err *err)
 {
-	char name[NAME_MAX_LEN];
 	const struct tensor *t;
 
-	snprintf(name, sizeof(name), "%s%s", prefix, p->name);
-	t = tensors_find(ts, name);
-	if (!t)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%s has no tensor \"%s\"", what, name);
-	if (!tensor_f32(t) || !is_shape(t, p))
-		return wrong_shape(t, p, what, err);
+	if (find_param(&t, ts, p, prefix, what, err))
+		return (int)err->code;
 	memcpy(to, tensor_f32(t), t->size);
 	for (size_t i = 0; i < p->len; i++)
 		if (!isfinite(to[i]))
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				       "%s, tensor \"%s\", value %zu: %f, "
 				       "expected a finite number",
-				       what, name, i, (double)to[i]);
+				       what, t->name, i, (double)to[i]);
 	return 0;
 }
 
@@ -119,19 +132,33 @@ int checkpoint_save(const char *path, const struct model *m,
 	return rc;
 }
 
-int checkpoint_get_all(const struct tensors *ts, const struct model *m,
-		       const char *what, float *values, struct err *err)
+int checkpoint_fits(const struct tensors *ts, const struct model *m,
+		    const char *what, struct err *err)
 {
 	const int n = m->n_params + m->n_buffers;
+	const struct tensor *t;
 
-	if (checkpoint_get(ts, m, "", what, values, err))
-		return (int)err->code;
+	for (int i = 0; i < n; i++)
+		if (find_param(&t, ts,
+			       i < m->n_params ? &m->params[i]
+					       : &m->buffers[i - m->n_params],
+			       "", what, err))
+			return (int)err->code;
 	if (count_tensors(ts) != (size_t)n)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%s has %zu tensors, expected the %d of the "
-			       "model \"%s\"",
-			       what, count_tensors(ts), n, m->text);
+			       "model%s%s",
+			       what, count_tensors(ts), n, *m->text ? " " : "",
+			       m->text);
 	return 0;
+}
+
+int checkpoint_get_all(const struct tensors *ts, const struct model *m,
+		       const char *what, float *values, struct err *err)
+{
+	if (checkpoint_fits(ts, m, what, err))
+		return (int)err->code;
+	return checkpoint_get(ts, m, "", what, values, err);
 }
 
 int checkpoint_load(const char *path, const struct model *m, float *values,
@@ -168,9 +195,14 @@ static int bare_param(struct param *p, const struct tensor *t, const char *what,
 int checkpoint_bare(struct model **out, const struct tensors *ts,
 		    const char *what, struct err *err)
 {
-	struct param *params = mem_zero(ts->n + 1, sizeof(*params));
+	struct param *params;
 	int n = 0, rc = 0;
 
+	if (ts->n > BARE_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s has %zu tensors, expected at most %d", what,
+			       ts->n, BARE_MAX);
+	params = mem_zero(ts->n + 1, sizeof(*params));
 	for (size_t i = 0; i < ts->n && !rc; i++)
 		if (!is_count(&ts->t[i]))
 			rc = bare_param(&params[n++], &ts->t[i], what, err);

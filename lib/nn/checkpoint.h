@@ -35,7 +35,12 @@ int checkpoint_model(struct model **out, const char *path,
 int checkpoint_bare(struct model **out, const struct tensors *ts,
 		    const char *what, struct err *err) MUST_CHECK;
 
-/* checkpoint_get() of a file that has no tensor but m's, and PyTorch's. */
+/* That a file has m's tensors, and no other but PyTorch's count, whatever their
+ * values; INVALID_ARGUMENT says what differs. */
+int checkpoint_fits(const struct tensors *ts, const struct model *m,
+		    const char *what, struct err *err) MUST_CHECK;
+
+/* checkpoint_get() of a file that fits. */
 int checkpoint_get_all(const struct tensors *ts, const struct model *m,
 		       const char *what, float *values,
 		       struct err *err) MUST_CHECK;

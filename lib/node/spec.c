@@ -8,6 +8,8 @@
 #include "plan/strategies.h"
 #include "plan/topology.h"
 
+enum { HYPER_NAME_MAX = 64, HYPER_VALUE_MAX = 256 };
+
 static int wrong(struct err *err, const char *field, const char *want)
 {
 	return err_set(err, ERR_INVALID_ARGUMENT, "%s of a run has to be %s",
@@ -45,10 +47,38 @@ static int check_rate(const Gfl__V1__RunSpec *s, struct err *err)
 	return 0;
 }
 
+/* What becomes a variable of a command's environment. */
+static bool is_hyper(const char *text)
+{
+	size_t name = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+
+	if (!name || name > HYPER_NAME_MAX || text[name] != '=' ||
+	    strlen(text + name + 1) > HYPER_VALUE_MAX)
+		return false;
+	for (const char *p = text; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return false;
+	return true;
+}
+
+static int check_hyper(const Gfl__V1__RunSpec *s, struct err *err)
+{
+	if (s->n_hyper > STATE_HYPER_MAX)
+		return wrong(err, "hyper", "at most 32");
+	for (size_t i = 0; i < s->n_hyper; i++)
+		if (!is_hyper(s->hyper[i]))
+			return wrong(err, "hyper",
+				     "NAME=VALUE, a name of A-Z, 0-9 and _, "
+				     "of at most 64 and 256 bytes");
+	return 0;
+}
+
 static int check_steps(const Gfl__V1__RunSpec *s, struct err *err)
 {
 	if (!within(s->steps, 1, 1e6))
 		return wrong(err, "steps", "1 to 1,000,000");
+	if (!within(s->epochs, 0, 1e6))
+		return wrong(err, "epochs", "0 to 1,000,000");
 	if (!within(s->batch, 1, 1 << 20))
 		return wrong(err, "batch", "1 to 1,048,576");
 	if (!within(s->momentum, 0, 0.999999))
@@ -149,7 +179,8 @@ static int check_life(const Gfl__V1__RunSpec *s, struct err *err)
 int spec_check(const Gfl__V1__RunSpec *spec, struct err *err)
 {
 	if (check_life(spec, err) || check_words(spec, err) ||
-	    check_together(spec, err) || check_steps(spec, err))
+	    check_together(spec, err) || check_steps(spec, err) ||
+	    check_hyper(spec, err))
 		return (int)err->code;
 	return 0;
 }

@@ -378,6 +378,12 @@ def server():
         seed("server", "h2-%d" % pieces, bytes([pieces]) + begin + calls)
 
 
-for write in (http1, frames, messages, plans, tensors, chunks, data, arrays,
+def contract():
+    seed("contract", "ready", b'{"type":"ready","protocol":1}\n')
+    seed("contract", "task", b'{"type":"progress","step":1}\n\n{"type":"result",'
+         b'"num_examples":12,"metrics":{"loss":0.5,"accuracy":0.25,"f1":null}}')
+
+
+for write in (contract, http1, frames, messages, plans, tensors, chunks, data, arrays,
               exchange, payload, state, raft, model, server, links):
     write()

@@ -194,3 +194,35 @@ TEST(spec_of_what_is_only_simulated_is_refused_for_a_run)
 	}
 	rpc_free(&s->base);
 }
+
+TEST(spec_settings_for_brought_trainers_are_variables)
+{
+	static const char *const wrong[] = {"NAME",  "=1",     "name=1",
+					    "A-B=1", "A=\n",   "A=\x7f",
+					    "A B=1", "LD.X=1", ""};
+	char *hyper[STATE_HYPER_MAX + 1], text[400];
+	Gfl__V1__RunSpec *s = some();
+	struct err err;
+
+	s->hyper = hyper;
+	for (size_t i = 0; i <= STATE_HYPER_MAX; i++)
+		hyper[i] = "A_1=any = text, \xc3\xa9";
+	s->n_hyper = STATE_HYPER_MAX;
+	CHECK_INT(spec_check(s, &err), 0);
+	s->n_hyper++;
+	CHECK_INT(spec_check(s, &err), ERR_INVALID_ARGUMENT);
+	CHECK_HAS(err.msg, "hyper");
+	s->n_hyper = 1;
+	hyper[0] = text;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		snprintf(text, sizeof(text), "%s", wrong[i]);
+		CHECK_INT(spec_check(s, &err), ERR_INVALID_ARGUMENT);
+	}
+	snprintf(text, sizeof(text), "A=%0256d", 0);
+	CHECK_INT(spec_check(s, &err), 0);
+	snprintf(text, sizeof(text), "A=%0257d", 0);
+	CHECK_INT(spec_check(s, &err), ERR_INVALID_ARGUMENT);
+	s->n_hyper = 0;
+	s->hyper = NULL;
+	rpc_free(&s->base);
+}

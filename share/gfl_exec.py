@@ -1,0 +1,149 @@
+"""gfl_exec - write a trainer of your own for gfl-trainer, in Python.
+
+    import gfl_exec
+
+    def init(task): ...                  # a first model: name -> array
+    def train(model, task): ...          # -> model, examples, metrics
+    def evaluate(model, task): ...       # -> examples, {"accuracy": 0..1}
+
+    gfl_exec.run(init, train, evaluate)
+
+    gfl-trainer --exec-serve 'python3 mine.py' --node ... --data ... --test ...
+    gfl-run start --model exec --hp alpha=0.1
+
+The same program works with --exec, one process a round. A model is a dict of
+arrays of floats, or of PyTorch's tensors; it travels as float32. Needs numpy
+alone. Whatever is printed goes to the log: standard output belongs to gfl.
+gfl(7) has the contract, under TRAINERS.
+"""
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4",
+         "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"}
+AGAIN, MISCONFIGURED = 75, 78  # exit statuses
+
+
+def load(path):
+    """The arrays of a safetensors file, by name."""
+    with open(path, "rb") as f:
+        data = f.read()
+    start = 8 + int.from_bytes(data[:8], "little")
+    model = {}
+    for name, t in json.loads(data[8:start]).items():
+        if name == "__metadata__":
+            continue
+        first, end = t["data_offsets"]
+        raw = np.frombuffer(data[start + first:start + end], TYPES[t["dtype"]])
+        model[name] = raw.reshape(t["shape"]).copy()
+    return model
+
+
+def array(value):
+    """A float32 array of an array, or a tensor of PyTorch's."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    return np.asarray(value, dtype="<f4", order="C")
+
+
+def save(model, path):
+    """Write arrays as a safetensors file. PyTorch's counts of batches stay."""
+    header, parts, at = {}, [], 0
+    for name, value in model.items():
+        if name.endswith(".num_batches_tracked"):
+            continue
+        a = array(value)
+        header[name] = {"dtype": "F32", "shape": list(a.shape),
+                        "data_offsets": [at, at + a.nbytes]}
+        parts.append(a.tobytes())
+        at += a.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(len(text).to_bytes(8, "little") + text + b"".join(parts))
+
+
+class Task:
+    """What is to be done: the variables GFL_..., as attributes.
+
+    op is "train" or "eval"; data, index, model_in and model_out are paths, or
+    None; epochs or steps is how long to train, the other is None; hp has the
+    --hp of gfl-run, by name in lower case.
+    """
+
+    def __init__(self, facts):
+        def number(name, kind=int):
+            return kind(facts[name]) if name in facts else None
+
+        self.op = facts["GFL_OP"]
+        self.model_in = facts.get("GFL_MODEL_IN")
+        self.model_out = facts.get("GFL_MODEL_OUT")
+        self.data = facts.get("GFL_DATA")
+        self.index = facts.get("GFL_INDEX")
+        self.node, self.run = number("GFL_NODE"), number("GFL_RUN")
+        self.round, self.seed = number("GFL_ROUND"), number("GFL_SEED")
+        self.epochs, self.steps = number("GFL_EPOCHS"), number("GFL_STEPS")
+        self.batch, self.lr = number("GFL_BATCH"), number("GFL_LR", float)
+        self.deadline = number("GFL_DEADLINE")
+        self.hp = {k[7:].lower(): v for k, v in facts.items()
+                   if k.startswith("GFL_HP_")}
+
+    def indices(self, count):
+        """Which of count examples are ours."""
+        if not self.index:
+            return np.arange(count)
+        return np.loadtxt(self.index, dtype=np.int64, ndmin=1)
+
+    def batches(self, count):
+        """Indices below count, a batch at a time, for the steps or epochs."""
+        rng = np.random.default_rng(self.seed)
+        size = max(1, min(self.batch, count))
+        an_epoch = -(-count // size)
+        left = self.steps if self.epochs is None else self.epochs * an_epoch
+        while left > 0:
+            order = rng.permutation(count)
+            for at in range(0, count, size):
+                if left > 0:
+                    yield order[at:at + size]
+                left -= 1
+
+    def time_left(self):
+        """Seconds until the task is given up."""
+        return self.deadline - time.time()
+
+
+def _tell(out, **what):
+    out.write(json.dumps(what) + "\n")
+    out.flush()
+
+
+def _do(task, out, init, train, evaluate):
+    model = load(task.model_in) if task.model_in else init(task)
+    if task.op == "eval":
+        count, metrics = evaluate(model, task)
+    elif task.steps == 0:
+        count, metrics = 0, {}
+        save(model, task.model_out)
+    else:
+        model, count, metrics = train(model, task)
+        save(model, task.model_out)
+    _tell(out, type="result", num_examples=int(count),
+          metrics={k: float(v) for k, v in metrics.items()})
+
+
+def run(init, train, evaluate=None):
+    """Do the task that the environment has, or serve those of stdin."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whoever prints, in C too, prints to the log
+    if "GFL_OP" in os.environ:
+        _do(Task(os.environ), out, init, train, evaluate)
+        return
+    if "GFL_PROTOCOL" not in os.environ:
+        sys.exit("to be started by gfl-trainer --exec or --exec-serve")
+    _tell(out, type="ready", protocol=1)
+    for line in sys.stdin:
+        _do(Task(json.loads(line)), out, init, train, evaluate)
