@@ -1,22 +1,29 @@
 /* gfl-worker - evaluate the tasks of a master. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/daemon.h"
+#include "base/input.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/opt.h"
+#include "base/out.h"
 #include "base/rand.h"
+#include "nn/threads.h"
 #include "task/agent.h"
+#include "task/evaluate.h"
+#include "task/task.h"
 #include "wire/tls.h"
 
 struct config {
 	struct daemon_opts daemon;
 	struct opt_list masters;
-	const char *id, *exec;
-	int slots;
+	const char *id, *exec, *data;
+	struct opt_pairs datasets;
+	int slots, threads;
 	int64_t beat_ms, poll_ms, grace_ms;
-	bool pull, push, alone, no_gpu;
+	bool pull, push, alone, no_gpu, evaluate;
 };
 
 static const struct opt opts[] = {
@@ -33,8 +40,18 @@ static const struct opt opts[] = {
 	OPT_BOOL(0, "push", struct config, push,
 		 "let the master call, by --advertise or --listen"),
 	OPT_STRING(0, "exec", struct config, exec, "CMD", NULL,
-		   "run this for each task, its JSON on stdin",
-		   .required = true),
+		   "run this for each task, its JSON on stdin; else the "
+		   "built-in trainer"),
+	OPT_FILE(0, "data", struct config, data, NULL,
+		 "of the trainer: the data set of tasks that name none"),
+	OPT_PAIRS(0, "dataset", struct config, datasets, "NAME=PATH",
+		  "of the trainer: a data set that tasks may name; repeatable"),
+	OPT_INT(0, "threads", struct config, threads, "N", "1", 1, THREADS_MAX,
+		"of the trainer: compute each task on so many threads"),
+	OPT_BOOL(0, "evaluate", struct config, evaluate,
+		 "evaluate one task, from stdin, by the trainer; print what "
+		 "came of it, and end",
+		 .flag_only = true),
 	OPT_INT('s', "slots", struct config, slots, "N", "1", 1, 4096,
 		"tasks at a time"),
 	OPT_SECONDS(0, "heartbeat", struct config, beat_ms, "10",
@@ -68,7 +85,12 @@ static const struct prog prog = {
 		"the end of its standard error goes to whoever submitted the "
 		"task. A task that is cancelled gets TERM, with all that it "
 		"started, and KILL after --grace. At TERM the worker finishes "
-		"what it has begun, within --shutdown-timeout.",
+		"what it has begun, within --shutdown-timeout. Without --exec "
+		"the task is a model to be trained: architecture (a text as "
+		"gfl-model has it, or a list of layers), dataset, num_epochs, "
+		"batch_size, learning_rate, momentum, weight_decay, seed, "
+		"steps, examples; its accuracy, loss and number of parameters "
+		"come back.",
 	.example =
 		"gfl-worker --exec ./evaluate --slots 4\n"
 		"gfl-worker -m http://10.0.0.5:50051 --exec 'python3 nas.py'",
@@ -117,6 +139,51 @@ static char *own_id(const char *given)
 		       (unsigned long long)rand_id() & 0xffffff);
 }
 
+/* The trainer is this program once more: what it takes ends with it, and it is
+ * stopped as any command. */
+static int open_trainer(struct app *app, const struct config *cfg,
+			struct err *err)
+{
+	enum { WORDS_MAX = 10 + 2 * OPT_PAIRS_MAX };
+	const char *words[WORDS_MAX] = {"/proc/self/exe", "--evaluate",
+					"--config", "none", "--threads"};
+	char threads[16], self[4096], *pairs[OPT_PAIRS_MAX];
+	ssize_t len = readlink(words[0], self, sizeof(self) - 1);
+	size_t n = 6;
+	int rc;
+
+	if (len < 0)
+		return err_sys(err, "find out where this program is");
+	self[len] = '\0';
+	words[0] = self;
+	snprintf(threads, sizeof(threads), "%d", cfg->threads);
+	words[5] = threads;
+	if (cfg->data) {
+		words[n++] = "--data";
+		words[n++] = cfg->data;
+	}
+	for (size_t i = 0; i < cfg->datasets.n; i++) {
+		pairs[i] = mem_fmt("%s=%s", cfg->datasets.at[i].name,
+				   cfg->datasets.at[i].text);
+		words[n++] = "--dataset";
+		words[n++] = pairs[i];
+	}
+	rc = command_of(&app->command, words, n, err);
+	for (size_t i = 0; i < cfg->datasets.n; i++)
+		free(pairs[i]);
+	return rc;
+}
+
+static int open_command(struct app *app, const struct config *cfg,
+			struct err *err)
+{
+	if (!cfg->exec)
+		return open_trainer(app, cfg, err);
+	if (command_open(&app->command, cfg->exec, err))
+		return err_wrap(err, "--exec");
+	return 0;
+}
+
 static int open_agent(struct app *app, const struct config *cfg,
 		      struct err *err)
 {
@@ -155,8 +222,7 @@ static int open_all(struct app *app, const struct config *cfg, struct err *err)
 	serve.listen = listen;
 	rc = tls_open(&app->tls, &cfg->daemon.tls, err);
 	serve.tls = app->tls;
-	rc = rc || command_open(&app->command, cfg->exec, err) ||
-	     loop_open(&app->loop, err) ||
+	rc = rc || open_command(app, cfg, err) || loop_open(&app->loop, err) ||
 	     server_open(&app->server, app->loop, &serve, err) ||
 	     client_open(&app->client, app->loop, app->tls, err) ||
 	     open_agent(app, cfg, err);
@@ -210,13 +276,32 @@ static int run(const struct config *cfg, struct err *err)
 	return rc ? (int)err->code : 0;
 }
 
+static int evaluate(const struct config *cfg, struct err *err)
+{
+	const struct evaluate_opts o = {cfg->data, &cfg->datasets,
+					cfg->threads};
+	struct buf task = BUF_INIT(TASK_TEXT_MAX), out = BUF_INIT(0);
+	int rc = input_read(&task, "-", err);
+
+	if (!rc)
+		rc = evaluate_run(&out, task.p ? task.p : "", task.len, &o,
+				  err);
+	if (!rc)
+		fwrite(out.p, 1, out.len, stdout);
+	buf_release(&task);
+	buf_release(&out);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	struct config cfg = {0};
 	struct err err;
 
 	opt_parse(&prog, &cfg, argc, argv);
-	if (run(&cfg, &err))
+	if (!cfg.evaluate)
+		return run(&cfg, &err) ? err_report(&prog, &err) : 0;
+	if (threads_begin(cfg.threads, argv, &err) || evaluate(&cfg, &err))
 		return err_report(&prog, &err);
-	return 0;
+	return out_close(&prog);
 }

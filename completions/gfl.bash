@@ -560,6 +560,7 @@ _gfl_worker()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
+	--data) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -571,7 +572,7 @@ _gfl_worker()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--master --alone --worker-id --pull --push --exec --slots --heartbeat --poll --grace --no-gpu --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--master --alone --worker-id --pull --push --exec --data --dataset --threads --evaluate --slots --heartbeat --poll --grace --no-gpu --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

@@ -51,6 +51,7 @@ lib/task/schedule.*
 lib/task/farm*
 lib/task/spec.*
 lib/task/line.*
+lib/task/layers.*
 lib/wire/http1*
 lib/wire/json*
 lib/wire/dialect*

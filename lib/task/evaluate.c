@@ -1,0 +1,197 @@
+#include "task/evaluate.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "fl/learner.h"
+#include "nn/eval.h"
+#include "task/layers.h"
+#include "task/spec.h"
+
+/* What a task asks for. */
+struct wish {
+	struct buf model;
+	const char *dataset;
+	int64_t epochs, steps, batch, examples, seed;
+	double lr, momentum, weight_decay;
+};
+
+static int whole(const json_t *all, const char *a, const char *b, int64_t least,
+		 int64_t *out, struct err *err)
+{
+	const json_t *v = json_object_get(all, a);
+
+	if (!v && b)
+		v = json_object_get(all, b);
+	if (!v)
+		return 0;
+	*out = json_integer_value(v);
+	if (!json_is_integer(v) || *out < least || *out > INT32_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s is not a number from %" PRId64, a, least);
+	return 0;
+}
+
+static int real(const json_t *all, const char *a, const char *b, double *out,
+		struct err *err)
+{
+	const json_t *v = json_object_get(all, a);
+
+	if (!v && b)
+		v = json_object_get(all, b);
+	if (!v)
+		return 0;
+	*out = json_number_value(v);
+	if (!json_is_number(v) || *out < 0 || *out > 1e6)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s is not a number from 0", a);
+	return 0;
+}
+
+static int parse_model(struct wish *w, const json_t *all, struct err *err)
+{
+	const json_t *v = json_object_get(all, "architecture");
+
+	v = v ? v : json_object_get(all, "model");
+	if (!v && json_object_get(all, "layers"))
+		v = all;
+	if (!v)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "the task has no \"architecture\"");
+	if (json_is_string(v)) {
+		buf_puts(&w->model, json_string_value(v));
+		return 0;
+	}
+	return layers_text(&w->model, v, err);
+}
+
+static int parse(struct wish *w, const json_t *all, struct err *err)
+{
+	w->epochs = w->seed = 1;
+	w->batch = 32;
+	w->lr = 0.05;
+	w->momentum = 0.9;
+	w->dataset = json_string_value(json_object_get(all, "dataset"));
+	if (parse_model(w, all, err) ||
+	    whole(all, "num_epochs", "epochs", 1, &w->epochs, err) ||
+	    whole(all, "steps", NULL, 1, &w->steps, err) ||
+	    whole(all, "batch_size", "batch", 1, &w->batch, err) ||
+	    whole(all, "examples", NULL, 0, &w->examples, err) ||
+	    whole(all, "seed", NULL, 0, &w->seed, err) ||
+	    real(all, "learning_rate", "lr", &w->lr, err) ||
+	    real(all, "momentum", NULL, &w->momentum, err) ||
+	    real(all, "weight_decay", NULL, &w->weight_decay, err))
+		return (int)err->code;
+	return 0;
+}
+
+static const char *path_of(const struct wish *w, const struct evaluate_opts *o)
+{
+	if (!w->dataset || !*w->dataset)
+		return o->data;
+	for (size_t i = 0; o->named && i < o->named->n; i++)
+		if (!strcmp(o->named->at[i].name, w->dataset))
+			return o->named->at[i].text;
+	return w->dataset;
+}
+
+struct sets {
+	struct data *train, *test;
+	struct index index;
+};
+
+static int open_sets(struct sets *s, const struct wish *w,
+		     const struct evaluate_opts *o, struct err *err)
+{
+	const char *path = path_of(w, o);
+	struct err none;
+
+	if (!path)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "the task has no \"dataset\", and the worker no "
+			       "--data");
+	if (data_open(&s->train, path, "train", 0, err))
+		return err_wrap(err, "dataset");
+	if (data_open(&s->test, path, "test", s->train->classes, &none))
+		s->test = NULL;
+	index_all(&s->index, s->train->count);
+	if (w->examples && (size_t)w->examples < s->index.n)
+		s->index.n = (size_t)w->examples;
+	return 0;
+}
+
+static int train(struct learner *l, const struct sets *s, const struct wish *w,
+		 double *loss, struct err *err)
+{
+	const int64_t n = (int64_t)s->index.n;
+	struct learner_steps how = {
+		.steps = (n + w->batch - 1) / w->batch,
+		.batch = (int)w->batch,
+		.lr = w->lr,
+		.momentum = w->momentum,
+		.weight_decay = w->weight_decay,
+	};
+	int64_t epochs = w->steps ? 1 : w->epochs;
+	int rc = 0;
+
+	if (w->steps)
+		how.steps = w->steps;
+	for (int64_t i = 0; !rc && i < epochs; i++)
+		rc = learner_train(l, &how, loss, err);
+	return rc;
+}
+
+static void tell(struct buf *out, const struct learner *l, const struct sets *s,
+		 const struct wish *w, double accuracy, double loss)
+{
+	buf_putf(out,
+		 "{\"accuracy\":%.9g,\"loss\":%.9g,\"parameters\":%zu,"
+		 "\"examples\":%zu,\"epochs\":%.6g}\n",
+		 accuracy, loss, l->model->n, s->index.n,
+		 w->steps ? (double)(w->steps * w->batch) / (double)s->index.n
+			  : (double)w->epochs);
+}
+
+static int run(struct buf *out, const struct wish *w, const struct sets *s,
+	       const struct evaluate_opts *o, struct err *err)
+{
+	const struct learner_data data = {
+		s->train, &s->index, s->test ? s->test : s->train, o->threads};
+	double accuracy = 0, loss = 0;
+	struct learner *l;
+	int rc;
+
+	if (learner_open(&l, w->model.p, &data, (uint64_t)w->seed,
+			 (uint64_t)w->seed, err))
+		return (int)err->code;
+	rc = train(l, s, w, &loss, err);
+	if (!rc)
+		rc = learner_evaluate(l, &accuracy, err);
+	if (!rc)
+		tell(out, l, s, w, accuracy, loss);
+	learner_free(l);
+	return rc;
+}
+
+int evaluate_run(struct buf *out, const char *task, size_t len,
+		 const struct evaluate_opts *o, struct err *err)
+{
+	struct wish w = {.model = BUF_INIT(0)};
+	struct sets s = {0};
+	json_t *all;
+	int rc;
+
+	if (spec_check(task, len, &all, err))
+		return err_wrap(err, "the task");
+	rc = parse(&w, all, err) || open_sets(&s, &w, o, err) ||
+	     run(out, &w, &s, o, err);
+	index_release(&s.index);
+	data_close(s.test);
+	data_close(s.train);
+	buf_release(&w.model);
+	json_decref(all);
+	return rc ? (int)err->code : 0;
+}
