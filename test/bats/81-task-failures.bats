@@ -1,0 +1,182 @@
+# Masters and workers that are killed, silent or late: each task ends once.
+
+load tasks
+
+# Every task writes a line, so that what was done twice is seen.
+counts() {
+	script evaluate <<'EOS'
+echo "$GFL_TASK_ID" >>ran
+echo "{\"id\":$GFL_TASK_ID}"
+EOS
+	: >ran
+}
+
+# Waits for a file go.ID, having written began.ID with its process in it.
+waits() {
+	script evaluate <<'EOS'
+echo $$ >"began.$GFL_TASK_ID.$GFL_TASK_TRY.new"
+mv "began.$GFL_TASK_ID.$GFL_TASK_TRY.new" "began.$GFL_TASK_ID.$GFL_TASK_TRY"
+until [ -e "go.$GFL_TASK_ID" ]; do sleep 0.02; done
+echo "{\"by\":$$}"
+EOS
+}
+
+began() { # ID TRY
+	until [ -s "began.$1.$2" ]; do :; done
+}
+
+@test "kill -9 of the master with 1,000 tasks in flight: each is done once" {
+	seed=${SEED:-$RANDOM}
+	echo "SEED=$seed"
+	RANDOM=$seed
+	master
+	counts
+	for w in a b c d; do worker $w --slots 4; done
+	seq 1000 | jq -c '{n: .}' |
+		gfl-submit --wait -t 60 -F id,status -o tsv >results 2>submit.err 3>&- &
+	running[submit]=$!
+	for at in 1 2 3 4; do
+		until [ "$(wc -l <ran)" -ge $((at * 200 - RANDOM % 150)) ]; do :; done
+		crash master
+		again master
+	done
+	reap submit
+	[ "$(sort -n results)" = "$(seq 1000 | sed 's/$/\tdone/')" ]
+	[ "$(sort -n ran)" = "$(seq 1000)" ]
+	[ "$(rows 'SELECT count(*), count(DISTINCT ended) FROM state WHERE state = 4')" = '1000|1000' ]
+	[ "$(rows 'SELECT count(*) FROM lost')" = 0 ]
+}
+
+@test "a worker that is killed is dead after --silence, and its tasks go elsewhere" {
+	master --silence 0.5
+	waits
+	worker a
+	echo '{}' | gfl-submit
+	began 1 1
+	worker b
+	crash a
+	began 1 2
+	touch go.1
+	gfl-wait task 1 -t 30
+	[ "$(gfl-list tasks -F worker,tries -o tsv)" = $'b\t2' ]
+	[ "$(gfl-list workers -F id,status -o tsv)" = $'a\tdead\nb\tidle' ]
+	[ "$(rows 'SELECT worker, why FROM lost')" = 'a|worker a is silent' ]
+}
+
+@test "a worker that was started anew has nothing of what it had before" {
+	master
+	waits
+	worker a
+	echo '{}' | gfl-submit
+	began 1 1
+	crash a
+	again a
+	began 1 2
+	touch go.1
+	gfl-wait task 1 -t 30
+	[ "$(rows 'SELECT why FROM lost')" = 'worker a was started anew' ]
+}
+
+@test "a late result counts if it is the first, and is refused by name if not" {
+	master --silence 0.5
+	waits
+	worker a --heartbeat 60
+	printf '{}\n{}\n' | gfl-submit
+	began 1 1
+	kill -STOP "$a_pid"
+	worker b --slots 2
+	began 1 2
+	began 2 1
+	touch go.1 # both of them are done; only b can say so
+	gfl-wait task 1 -t 30
+	kill -CONT "$a_pid"
+	until grep -q 'result_refused reason="task 1 is done already, by b"' a.log
+	do :; done
+	touch go.2
+	gfl-wait task 2 -t 30
+	[ "$(gfl-list tasks -F id,status,worker -o tsv)" = $'1\tdone\tb\n2\tdone\tb' ]
+}
+
+@test "a master of no memory: a worker that it does not know comes again" {
+	master
+	counts
+	worker a
+	stop master
+	rm master.db*
+	again master
+	echo '{}' | gfl-submit --wait -t 30 -F status -o tsv >status
+	[ "$(<status)" = done ]
+}
+
+@test "TERM: a worker finishes what it has begun, and gives the rest back" {
+	master
+	waits
+	worker a
+	printf '{}\n{}\n' | gfl-submit
+	began 1 1
+	kill -TERM "$a_pid"
+	until grep -q event=leaving a.log; do :; done
+	touch go.1
+	reap a
+	gfl-wait task 1 -t 30
+	[ "$(gfl-list tasks -F status -o tsv)" = $'done\nready' ]
+	worker b
+	touch go.2
+	gfl-wait task 2 -t 30
+	[ "$(gfl-list tasks -F tries -o tsv)" = $'1\n1' ]
+}
+
+@test "a try that takes too long is ended, with what it started" {
+	master --retry-delay 0.01
+	script evaluate <<'EOS'
+sleep 1000 &
+echo $! >"child.$GFL_TASK_TRY"
+wait
+EOS
+	worker a --grace 0.1
+	status=0
+	echo '{}' | gfl-submit --wait --task-timeout 0.2 --retries 1 -t 30 \
+		-F status,error -o tsv >out || status=$?
+	[ "$status" = 1 ]
+	[[ $(<out) == failed$'\t'*"took longer than 0.2 s"* ]]
+	for try in 1 2; do
+		while kill -0 "$(<child.$try)" 2>/dev/null; do :; done
+	done
+}
+
+@test "three bad tasks keep a worker from more while there is another" {
+	master --scheduler round-robin
+	script bad <<<'exit 1'
+	script evaluate <<<'until [ -e go ]; do sleep 0.02; done'
+	exec=bad worker bad
+	for i in 1 2 3; do echo '{}'; done | gfl-submit --retries 0
+	gfl-wait task 3 -t 30 || [ $? = 1 ]
+	worker good --slots 4
+	for i in 1 2 3 4 5 6; do echo '{}'; done | gfl-submit --retries 0
+	until_row "SELECT count(*) FROM state WHERE state = 3 AND worker = 'good'" 4
+	touch go
+	until_row 'SELECT count(*) FROM state WHERE state = 4' 6
+	[ "$(gfl-list workers -F id,breaker -o tsv)" = $'bad\topen\ngood\tclosed' ]
+}
+
+@test "a bad list of tasks does not stop its only worker" {
+	master
+	script evaluate <<'EOS'
+[ "$GFL_TASK_ID" -gt 8 ]
+EOS
+	worker a
+	status=0
+	seq 10 | jq -c '{n: .}' | gfl-submit --wait --retries 0 -t 30 \
+		-F status -o tsv >out || status=$?
+	[ "$status" = 6 ]
+	[ "$(sort out | uniq -c | tr -s ' ')" = $' 2 done\n 8 failed' ]
+}
+
+@test "gfl-search.sh: 24 settings over 4 workers, one killed in the middle" {
+	"$BATS_TEST_DIRNAME"/../../share/examples/gfl-search.sh 300 >best 2>log
+	[ "$(wc -l <best)" = 3 ]
+	awk -F'\t' '$1 < 0.3 || !/dense (32|64|128); relu; dense 10/ { exit 1 }' best
+	grep -x '24 of 24' log
+	grep -P '^worker1\tdead\t' log
+	[ "$(grep -c -P '^worker[234]\tidle' log)" = 3 ]
+}
