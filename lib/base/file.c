@@ -100,6 +100,15 @@ int file_put(const char *path, const struct file_part *parts, int n,
 	return failed ? (int)err->code : 0;
 }
 
+int file_become(int fd, const char *from, const char *to, struct err *err)
+{
+	if (fsync(fd) || rename(from, to))
+		return err_sys(err, "write %s", to);
+	if (sync_folder_of(to))
+		return err_sys(err, "sync the folder of %s", to);
+	return 0;
+}
+
 static int read_all(int fd, char *p, size_t len)
 {
 	while (len) {

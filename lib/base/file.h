@@ -24,6 +24,11 @@ int file_replace(const char *path, const struct file_part *parts, int n,
 int file_put(const char *path, const struct file_part *parts, int n,
 	     struct err *err) MUST_CHECK;
 
+/* Make the file from, of which fd is open, the file to: sync it, rename it and
+ * sync the folder, which is that of both. Errors name to. */
+int file_become(int fd, const char *from, const char *to,
+		struct err *err) MUST_CHECK;
+
 /* The content of a regular file of at most max bytes, a NUL behind it; the
  * caller frees *out. A longer file is INVALID_ARGUMENT. Errors name path. */
 int file_read(char **out, size_t *len, const char *path, size_t max,

@@ -217,6 +217,28 @@ int tensor_hash(struct tensor_info *info, const struct tensor_bytes *from,
 
 /* ---- in ---- */
 
+int tensor_in_had(struct tensor_in *in, const struct tensor_had *had,
+		  struct err *err)
+{
+	struct tensor_out out = {.info = {.size = had->had},
+				 .from = {.fd = had->fd},
+				 .headed = true};
+	struct tensor_piece piece;
+	int rc = 0;
+
+	str_copy(in->info.sha256, sizeof(in->info.sha256), had->sha256);
+	in->sum = sum_new();
+	while (!rc && tensor_out_more(&out)) {
+		rc = tensor_out_next(&out, &piece, err);
+		if (!rc)
+			sum_add(in->sum, piece.chunk.data.data,
+				piece.chunk.data.len);
+	}
+	in->at = had->had;
+	tensor_out_release(&out);
+	return rc;
+}
+
 void tensor_in_release(struct tensor_in *in)
 {
 	EVP_MD_CTX_free(in->sum);
@@ -242,7 +264,8 @@ int tensor_in_head(struct tensor_in *in, const Gfl__V1__TensorHead *head,
 			       "a tensor from byte %llu on instead of %llu",
 			       (unsigned long long)offset,
 			       (unsigned long long)in->at);
-	if (in->begun && strcmp(info.sha256, in->info.sha256) != 0)
+	if (*in->info.sha256 &&
+	    (strcmp(info.sha256, in->info.sha256) != 0 || in->at > info.size))
 		return err_set(err, ERR_ABORTED,
 			       "the tensor is another one by now");
 	in->headed = true;
@@ -251,7 +274,8 @@ int tensor_in_head(struct tensor_in *in, const Gfl__V1__TensorHead *head,
 		return 0;
 	in->begun = true;
 	in->info = info;
-	in->sum = sum_new();
+	if (!in->sum)
+		in->sum = sum_new();
 	return in->sink->begin(&in->info, in->arg, err);
 }
 

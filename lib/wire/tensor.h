@@ -97,6 +97,21 @@ struct tensor_pull *tensor_pull(struct client *c, const char *url,
 				tensor_done_fn *done, void *arg);
 void tensor_pull_cancel(struct tensor_pull *p); /* NULL is nothing */
 
+/* The same where some of it is there already: the first `had` bytes, in the
+ * file fd, of what has this sum. sink gets the rest; ABORTED when the source has
+ * another one. A file that cannot be read is an error, and *out not set. */
+struct tensor_had {
+	char sha256[TENSOR_SHA256];
+	int fd;
+	uint64_t had;
+};
+int tensor_pull_rest(struct tensor_pull **out, struct client *c,
+		     const char *url, const struct rpc_method *method,
+		     const struct rpc_opts *opts, const struct tensor_had *had,
+		     tensor_ask_fn *ask, const struct tensor_sink *sink,
+		     tensor_done_fn *done, void *arg,
+		     struct err *err) MUST_CHECK;
+
 /* Send a tensor to a method that takes a stream of TensorChunks; done gets its
  * answer. Not tried again. Freed once done has run, or by cancelling before
  * that. */

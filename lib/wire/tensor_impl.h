@@ -31,14 +31,17 @@ int tensor_info_of(struct tensor_info *info, uint64_t *offset,
 struct tensor_in {
 	const struct tensor_sink *sink;
 	void *arg;
-	struct tensor_info info;
-	uint64_t at;   /* bytes that are there */
+	struct tensor_info info; /* its sum: empty until it is known */
+	uint64_t at;             /* bytes that are there */
 	uint64_t skip; /* of those that come, which are there already */
-	bool begun;    /* info is known */
+	bool begun;    /* the sink has seen info */
 	bool headed;   /* this stream has said what it brings */
 	EVP_MD_CTX *sum;
 };
 
+/* Some of it is there. */
+int tensor_in_had(struct tensor_in *in, const struct tensor_had *had,
+		  struct err *err) MUST_CHECK;
 void tensor_in_release(struct tensor_in *in);
 void tensor_in_restart(struct tensor_in *in); /* another stream follows */
 int tensor_in_head(struct tensor_in *in, const Gfl__V1__TensorHead *head,

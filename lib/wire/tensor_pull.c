@@ -158,17 +158,15 @@ static void ask(void *arg)
 	tensor_in_restart(&p->in);
 	p->seen = p->in.at;
 	timer_set(&p->timer, client_loop(p->c), STALL_MS, on_stall, p);
-	p->rpc = client_bytes(
-		p->c, p->url, p->method,
-		p->ask(p->in.at, p->in.begun ? p->in.info.sha256 : "", p->arg),
-		&opts, on_bytes, on_done, p);
+	p->rpc = client_bytes(p->c, p->url, p->method,
+			      p->ask(p->in.at, p->in.info.sha256, p->arg),
+			      &opts, on_bytes, on_done, p);
 }
 
-struct tensor_pull *tensor_pull(struct client *c, const char *url,
-				const struct rpc_method *method,
-				const struct rpc_opts *opts, tensor_ask_fn *fn,
-				const struct tensor_sink *sink,
-				tensor_done_fn *done, void *arg)
+static struct tensor_pull *
+pull_new(struct client *c, const char *url, const struct rpc_method *method,
+	 const struct rpc_opts *opts, tensor_ask_fn *fn,
+	 const struct tensor_sink *sink, tensor_done_fn *done, void *arg)
 {
 	struct tensor_pull *p = mem_zero(1, sizeof(*p));
 
@@ -186,8 +184,38 @@ struct tensor_pull *tensor_pull(struct client *c, const char *url,
 	p->backoff = (struct backoff){.first_ms = BACKOFF_FIRST_MS,
 				      .max_ms = BACKOFF_MAX_MS};
 	rand_os(&p->chance, sizeof(p->chance));
+	return p;
+}
+
+struct tensor_pull *tensor_pull(struct client *c, const char *url,
+				const struct rpc_method *method,
+				const struct rpc_opts *opts, tensor_ask_fn *fn,
+				const struct tensor_sink *sink,
+				tensor_done_fn *done, void *arg)
+{
+	struct tensor_pull *p =
+		pull_new(c, url, method, opts, fn, sink, done, arg);
+
 	ask(p);
 	return p;
+}
+
+int tensor_pull_rest(struct tensor_pull **out, struct client *c,
+		     const char *url, const struct rpc_method *method,
+		     const struct rpc_opts *opts, const struct tensor_had *had,
+		     tensor_ask_fn *fn, const struct tensor_sink *sink,
+		     tensor_done_fn *done, void *arg, struct err *err)
+{
+	struct tensor_pull *p =
+		pull_new(c, url, method, opts, fn, sink, done, arg);
+
+	if (tensor_in_had(&p->in, had, err)) {
+		pull_free(p);
+		return (int)err->code;
+	}
+	ask(p);
+	*out = p;
+	return 0;
 }
 
 void tensor_pull_cancel(struct tensor_pull *p)

@@ -244,6 +244,60 @@ static int open_file(struct bed *b, size_t len)
 	return fd;
 }
 
+/* The first had bytes are there, in a file. */
+static void pull_rest(struct bed *b, uint64_t had)
+{
+	struct rpc_opts opts = {.timeout_ms = 60000};
+	struct tensor_had first = {.fd = open("part", O_RDWR | O_CREAT, 0600),
+				   .had = had};
+	struct err err;
+
+	CHECK(!tensor_write(first.fd, 0, b->bytes, had, NULL));
+	strcpy(first.sha256, b->info.sha256);
+	strcpy(b->seen.sha256, b->info.sha256);
+	b->at = had;
+	b->done = false;
+	CHECK(!tensor_pull_rest(&b->pull, b->c, server_url(b->w.server),
+				&pull_method, &opts, &first, ask, &sink, pulled,
+				b, &err));
+	UNTIL(&b->w, b->done);
+	close(first.fd);
+	if (b->got)
+		memcpy(b->got, b->bytes, had);
+}
+
+TEST(what_is_there_already_does_not_come_again)
+{
+	static const size_t had[] = {1, 3 << 20, (5 << 20) - 8, 5 << 20};
+
+	for (size_t i = 0; i < sizeof(had) / sizeof(had[0]); i++) {
+		struct bed b;
+
+		bed_open(&b, 5 << 20);
+		pull_rest(&b, had[i]);
+		check_whole(&b);
+		CHECK_INT(b.asked_at, had[i]);
+		bed_close(&b);
+	}
+}
+
+TEST(what_is_there_of_another_tensor_is_of_no_use)
+{
+	struct bed b;
+
+	bed_open(&b, 5 << 20);
+	b.stale = true;
+	pull_rest(&b, 3 << 20);
+	CHECK_INT(b.err.code, ERR_ABORTED);
+	CHECK_INT(b.begins, 0);
+	bed_close(&b);
+	bed_open(&b, 5 << 20);
+	b.bytes[5]++; /* of what is there; it is not as it was announced */
+	pull_rest(&b, 3 << 20);
+	CHECK_INT(b.err.code, ERR_DATA_LOSS);
+	bed_close(&b);
+}
+
 TEST(a_file_arrives_as_it_was)
 {
 	struct bed b;
