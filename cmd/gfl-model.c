@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "fl/pull.h"
 #include "nn/average.h"
 #include "nn/checkpoint.h"
 #include "nn/convert.h"
@@ -16,7 +17,7 @@
 #include "nn/prune.h"
 #include "nn/stat.h"
 
-enum command { INFO, DIFF, AVERAGE, SPARSIFY, CONVERT, EVAL, INIT };
+enum command { INFO, DIFF, AVERAGE, SPARSIFY, CONVERT, EVAL, INIT, PULL };
 
 struct config {
 	struct out_opts out;
@@ -28,6 +29,8 @@ struct config {
 	int64_t seed;                                    /* init */
 	const char *data, *part, *label, *index, *model; /* eval, convert */
 	bool differ;                                     /* what diff found */
+	struct client_opts client;                       /* pull */
+	int64_t trainer;
 };
 
 static const struct opt opts[] = {OPT_OUT(struct config, out, OUT_FORMATS),
@@ -85,6 +88,15 @@ static const struct opt init_opts[] = {
 		 .required = true),
 	OPT_END};
 
+static const struct opt pull_opts[] = {
+	OPT_CLIENT(struct config, client),
+	OPT_INT64(0, "trainer", struct config, trainer, "ID", "0", 0, 1 << 30,
+		  "of this trainer: at URL, else wherever the cluster says "
+		  "that it is"),
+	OPT_FILE(0, "out", struct config, file, NULL, "the file to write",
+		 .required = true),
+	OPT_END};
+
 static const struct opt_cmd cmds[] = {
 	[INFO] = {"info", "FILE...", "the tensors of model files", info_opts},
 	[DIFF] = {"diff", "A B", "compare two models; exit 1 if they differ",
@@ -99,6 +111,8 @@ static const struct opt_cmd cmds[] = {
 	[EVAL] = {"eval", "FILE...", "accuracy and loss on a data set",
 		  eval_opts},
 	[INIT] = {"init", "MODEL", "write a model's first values", init_opts},
+	[PULL] = {"pull", "[URL]", "take a model from a running trainer",
+		  pull_opts},
 	{0}};
 
 static const struct prog prog = {
@@ -120,12 +134,17 @@ static const struct prog prog = {
 		"batchnorm, lrn CHANNELS [alpha A], and residual, which "
 		"remembers what goes into the next layer until add adds it. "
 		"\"input CHANNELS ROWS COLUMNS\" comes first unless it is 1 28 "
-		"28. No network.",
+		"28. pull takes the model as it is in a run under way, or as "
+		"the last run left it; what has come stays in FILE.part until "
+		"all is there and has the right sum, and a second pull goes "
+		"on there. -t is how long it may give nothing. Nothing else "
+		"uses the network.",
 	.example = "gfl-model init mlp --seed 7 --out a.safetensors\n"
 		   "gfl-model average a.safetensors b.safetensors --out "
 		   "mean.safetensors\n"
 		   "gfl-model eval mean.safetensors --data "
-		   "/usr/share/datasets/fashion-mnist",
+		   "/usr/share/datasets/fashion-mnist\n"
+		   "gfl-model pull --trainer 2 --out now.safetensors",
 	.opts = opts,
 	.cmds = cmds,
 	.command_at = offsetof(struct config, command),
@@ -343,12 +362,53 @@ static int run_init(struct config *cfg, char **words, int n, struct err *err)
 	return rc;
 }
 
+static const struct out_col pull_cols[] = {
+	{"file", OUT_TEXT},      {"trainer", OUT_INT},
+	{"size_bytes", OUT_INT}, {"resumed_bytes", OUT_INT},
+	{"sha256", OUT_TEXT},
+};
+
+static int print_pulled(const struct config *cfg, const struct pulled *p,
+			struct err *err)
+{
+	struct out *o;
+
+	if (out_begin(&o, &cfg->out, pull_cols, 5, false, err))
+		return (int)err->code;
+	out_row(o, out_text(cfg->file), out_int(p->trainer),
+		out_int((int64_t)p->info.size), out_int((int64_t)p->had),
+		out_text(p->info.sha256));
+	return out_end(o, err);
+}
+
+static int run_pull(struct config *cfg, char **urls, int n, struct err *err)
+{
+	struct pull_opts how = {.url = n ? urls[0] : NULL,
+				.trainer = cfg->trainer,
+				.file = cfg->file,
+				.timeout_ms = cfg->client.timeout_ms,
+				.tls = &cfg->client.tls};
+	struct pulled pulled;
+	char *found = NULL;
+	int rc;
+
+	if (!n && !cfg->trainer)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "name a trainer by its URL or with --trainer");
+	if (!n && pull_find(&found, &cfg->client, cfg->trainer, err))
+		return (int)err->code;
+	how.url = n ? urls[0] : found;
+	rc = pull_file(&pulled, &how, err);
+	free(found);
+	return rc ? rc : print_pulled(cfg, &pulled, err);
+}
+
 static int (*const runs[])(struct config *cfg, char **words, int n,
 			   struct err *err) = {
 	[INFO] = run_info,       [DIFF] = run_diff,
 	[AVERAGE] = run_average, [SPARSIFY] = run_sparsify,
 	[CONVERT] = run_convert, [EVAL] = run_eval,
-	[INIT] = run_init,
+	[INIT] = run_init,       [PULL] = run_pull,
 };
 
 int main(int argc, char **argv)

@@ -227,10 +227,13 @@ _gfl_model()
 	--data) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--part) mapfile -t COMPREPLY < <(compgen -W 'train test' -- "$cur");;
 	--index) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --keep --base --model --data --part --label --index --seed' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W 'info diff average sparsify convert eval init' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --keep --base --model --data --part --label --index --seed --gateway --node --timeout --tls-cert --tls-key --tls-ca --trainer' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'info diff average sparsify convert eval init pull' -- "$cur");;
 		esac;;
 	esac
 }

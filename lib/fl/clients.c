@@ -132,7 +132,7 @@ static struct trainer *trainer_for(const struct clients *c, int64_t to,
 		!*cluster || !strcmp(cluster, trainer_cluster(c->trainers[0]));
 	bool attaching = false;
 
-	if ((ours && !to) || c->n == 1)
+	if (ours && !to)
 		return c->trainers[0];
 	for (int i = 0; i < c->n; i++) {
 		struct trainer *t = c->trainers[i];

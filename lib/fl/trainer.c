@@ -184,7 +184,8 @@ void trainer_quiet(struct trainer *t)
 	link_close(t->link);
 	t->link = NULL;
 	client_cancel(t->probe);
-	trainer_pull_close(t);
+	trainer_give_close(t, true);
+	trainer_fetch_close(t);
 	trainer_forget_calls(t);
 	trainer_bridge_close(t);
 }
@@ -200,6 +201,7 @@ void trainer_free(struct trainer *t)
 	free(t->run.model_path);
 	free(t->run.reason);
 	free(t->why_out);
+	free(t->last_model);
 	history_close(t->history);
 	trainer_report_close(t);
 	free(t->links);

@@ -43,6 +43,7 @@ struct work {
 	struct learner_steps steps;
 	struct resume resume;     /* SAVE */
 	char *save_to, *model_to; /* owned */
+	int64_t trainer;
 	double loss, accuracy, seconds;
 	bool trained;   /* whatever came after */
 	struct err err; /* code 0: all went well */
@@ -89,6 +90,7 @@ struct trainer_run {
 /* A model being given to a peer, or all of them the same snapshot. */
 struct snapshot {
 	int64_t run;
+	bool file; /* a safetensors file; else its values */
 	char *bytes;
 	struct tensor_info info; /* version: its round */
 	int users;
@@ -99,7 +101,8 @@ struct pull { /* a PullModel being served */
 	struct call *call;
 	struct snapshot *from; /* NULL: until the model is ours to read */
 	struct tensor_gift *gift;
-	uint64_t offset; /* asked for */
+	bool file; /* asked for, like */
+	uint64_t offset;
 	char sha256[65];
 	struct pull *prev, *next;
 };
@@ -132,7 +135,7 @@ struct talk {
 	struct exchange_round round; /* the last that we came to */
 	struct rpc *sent;            /* our request, and what it said */
 	struct exchange_message sent_message;
-	struct timer tick; /* of the exchange */
+	struct timer tick;     /* of the exchange */
 	struct rpc *asking;    /* a peer that has not come how far it is */
 	struct timer patience; /* with it */
 	bool heard;            /* from the peer, in this round */
@@ -155,9 +158,9 @@ struct bridge {
 	char upper_id[STR_ID];
 	int64_t upper_run, self; /* self: our cluster's place above */
 	struct timer patience;   /* with a plan */
-	int64_t wanted;          /* the round that waits for it; below 0: none */
-	int64_t vain;            /* index of the bridge that waited so */
-	int64_t done, missed;    /* exchanges in this run */
+	int64_t wanted;       /* the round that waits for it; below 0: none */
+	int64_t vain;         /* index of the bridge that waited so */
+	int64_t done, missed; /* exchanges in this run */
 	struct bandwidth_cell link; /* measured, to be told; from 0: none */
 };
 
@@ -190,7 +193,8 @@ struct trainer {
 	struct asked *asked; /* of either exchange */
 	uint64_t tokens;
 	struct pull *pulls;
-	struct snapshot *snapshot; /* the last, kept for resuming */
+	struct snapshot *kept[2]; /* the last values and file, for resuming */
+	char *last_model;         /* file of the last run, or NULL */
 	struct fetch fetch;
 
 	/* for the next report */
@@ -257,6 +261,12 @@ void trainer_free_work(struct work *w);
 char *trainer_beside_db(const struct trainer *t, const char *what);
 char *trainer_model_path(const struct trainer *t);
 
+/* A learner's model after round `at`, for a file. */
+struct tensors;
+void trainer_put_model(struct tensors *ts, const struct learner *l,
+		       int64_t trainer, int64_t run, int64_t at,
+		       double accuracy);
+
 /* trainer_meet.c: a round's exchanges. Begin with those that a plan has for
  * round run.t (NULL: none), and go on after each that is done; false when all
  * are. */
@@ -304,10 +314,14 @@ double trainer_speed(uint64_t bytes, int64_t us);
 void trainer_link(struct trainer *t, int64_t from, int64_t to, double bps);
 void trainer_probe(struct trainer *t, int64_t peer);
 
-/* trainer_pull.c */
-void trainer_give(struct trainer *t); /* the model is ours to read: serve */
+/* trainer_give.c: to those who pull, when the model is ours to read. */
+void trainer_give(struct trainer *t);
+void trainer_give_close(struct trainer *t, bool files); /* files as well */
+
+/* trainer_fetch.c: from the best peer that has it, for a run under way. */
 void trainer_fetch(struct trainer *t);
-void trainer_pull_close(struct trainer *t);
+void trainer_fetch_look(struct trainer *t); /* at the state */
+void trainer_fetch_close(struct trainer *t);
 
 /* trainer_report.c */
 void trainer_fill(Gfl__V1__ReportRequest *r, void *trainer);

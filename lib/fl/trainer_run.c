@@ -213,13 +213,18 @@ static void close_run(struct trainer *t)
 	t->phase = PHASE_IDLE;
 	trainer_talk_drain(&t->talk);
 	trainer_bridge_close(t);
-	trainer_pull_close(t);
+	trainer_give_close(t, false);
+	trainer_fetch_close(t);
 	learner_free(t->run.learner);
 	trainer_exec_rest(t);
 	trainer_meet_close(t);
-	free(t->run.model_path);
+	if (t->run.model_path) {
+		free(t->last_model);
+		t->last_model = t->run.model_path;
+	}
 	free(t->run.reason);
 	t->run = (struct trainer_run){0};
+	trainer_give(t);
 	if (t->stopped)
 		leave(t);
 	else
@@ -233,6 +238,8 @@ static void ended(void *arg)
 
 	if (w->err.code)
 		log_err("save", &w->err);
+	else if (w->what & WORK_MODEL)
+		t->run.model_path = trainer_model_path(t);
 	trainer_free_work(w);
 	close_run(t);
 }
@@ -311,6 +318,7 @@ void trainer_look(struct trainer *t)
 	look_at_run(t, s);
 	if (!t->run.id || t->run.over)
 		return;
+	trainer_fetch_look(t);
 	trainer_bridge_look(t);
 	exchange_epoch(t->talk.exchange, s->epoch, clock_ms());
 	if (t->phase == PHASE_EXCHANGE && t->run.peer &&

@@ -14,20 +14,36 @@
 
 /* --- on the worker's thread ----------------------------------------------- */
 
+static void set_int(struct tensors *ts, const char *key, int64_t value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRId64, value);
+	tensors_set(ts, key, text);
+}
+
+void trainer_put_model(struct tensors *ts, const struct learner *l,
+		       int64_t trainer, int64_t run, int64_t at,
+		       double accuracy)
+{
+	char text[32];
+
+	checkpoint_put(ts, l->model, "", l->params);
+	set_int(ts, "trainer", trainer);
+	set_int(ts, "run", run);
+	set_int(ts, "rounds", at + 1);
+	snprintf(text, sizeof(text), "%.6f", accuracy);
+	if (!isnan(accuracy))
+		tensors_set(ts, "accuracy", text);
+}
+
 static int write_model(const struct work *w, struct err *err)
 {
 	struct tensors ts = {0};
-	char text[32];
 	int rc;
 
-	checkpoint_put(&ts, w->learner->model, "", w->learner->params);
-	snprintf(text, sizeof(text), "%" PRId64, w->resume.run);
-	tensors_set(&ts, "run", text);
-	snprintf(text, sizeof(text), "%" PRId64, w->resume.round + 1);
-	tensors_set(&ts, "rounds", text);
-	snprintf(text, sizeof(text), "%.6f", w->resume.tally.accuracy);
-	if (!isnan(w->resume.tally.accuracy))
-		tensors_set(&ts, "accuracy", text);
+	trainer_put_model(&ts, w->learner, w->trainer, w->resume.run,
+			  w->resume.round, w->resume.tally.accuracy);
 	rc = tensors_write(&ts, w->model_to, err);
 	tensors_release(&ts);
 	return rc;
@@ -105,6 +121,7 @@ void trainer_submit(struct trainer *t, unsigned what, worker_fn *then)
 	w->what = what;
 	w->done = then;
 	w->learner = t->run.learner;
+	w->trainer = t->id;
 	w->steps = t->run.steps;
 	w->steps.round = t->run.t;
 	w->loss = t->run.tally.loss;

@@ -1,210 +1,22 @@
-/* A whole model from one trainer to another that joins in the middle of a run:
- * PullModel, both sides. */
+/* A trainer that joins in the middle of a run takes the whole model from one of
+ * those who have it. */
 #include <endian.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "fl/sparsify.h"
 #include "fl/trainer_impl.h"
 #include "nn/checkpoint.h"
 
 enum {
-	PULLS_MAX = 16,
 	FETCH_MS = 300000,
 	FETCH_PATIENCE_MS = 10000, /* with a peer that cannot be reached */
 	FETCH_AGAIN_MS = 500,
 	FETCH_FIRST_MS = 50, /* while nobody may have a model yet */
 };
 #define FETCH_FILE_MAX (MODEL_PARAMS_MAX * 4 + (16 << 20))
-
-/* --- giving ----------------------------------------------------------------
- */
-
-static void drop_snapshot(struct trainer *t, struct snapshot *s)
-{
-	if (!s || s->users || s == t->snapshot)
-		return;
-	free(s->bytes);
-	free(s);
-}
-
-static void keep_snapshot(struct trainer *t, struct snapshot *s)
-{
-	struct snapshot *old = t->snapshot;
-
-	t->snapshot = s;
-	drop_snapshot(t, old);
-}
-
-/* Who does not know the tensors gets a file of them. */
-static void describe(const struct trainer *t, struct snapshot *s, size_t size)
-{
-	const struct tensor_bytes from = {.p = s->bytes};
-
-	s->info = (struct tensor_info){.size = size, .version = t->run.at};
-	if (!t->run.brought) {
-		strcpy(s->info.dtype, "F32");
-		s->info.rank = 1;
-		s->info.shape[0] = t->run.learner->model->len;
-	}
-	trainer_layout(t, s->info.layout);
-	if (tensor_hash(&s->info, &from, NULL))
-		abort(); /* memory is never cut short */
-}
-
-/* Little-endian float32. */
-static char *bytes_of(const struct learner *l)
-{
-	uint32_t *all = mem_zero(l->model->len, sizeof(*all));
-	char *bytes = mem_zero(l->model->len, 4);
-
-	for (size_t i = 0; i < l->model->len; i++)
-		all[i] = (uint32_t)i;
-	sparsify_gather(l->params, all, (uint32_t)l->model->len, bytes);
-	free(all);
-	return bytes;
-}
-
-static char *file_of(const struct learner *l, size_t *size)
-{
-	struct buf bytes = BUF_INIT(0);
-	struct tensors ts = {0};
-
-	checkpoint_put(&ts, l->model, "", l->params);
-	tensors_encode(&ts, &bytes);
-	tensors_release(&ts);
-	*size = bytes.len;
-	return buf_take(&bytes);
-}
-
-/* The model as it is now. */
-static void take_snapshot(struct trainer *t)
-{
-	const struct learner *l = t->run.learner;
-	struct snapshot *s = mem_zero(1, sizeof(*s));
-	size_t size = l->model->len * 4;
-
-	s->run = t->run.id;
-	s->bytes = t->run.brought ? file_of(l, &size) : bytes_of(l);
-	describe(t, s, size);
-	keep_snapshot(t, s);
-}
-
-static void free_pull(struct pull *p)
-{
-	struct trainer *t = p->trainer;
-	struct snapshot *s = p->from;
-
-	DL_DELETE(t->pulls, p);
-	if (s) {
-		s->users--;
-		drop_snapshot(t, s);
-	}
-	free(p);
-}
-
-static void pull_gone(struct call *call, void *arg)
-{
-	(void)call;
-	free_pull(arg);
-}
-
-static void pull_over(void *arg)
-{
-	free_pull(arg);
-}
-
-static void start_pull(struct pull *p, struct snapshot *s)
-{
-	const struct tensor_bytes from = {.p = s->bytes};
-	bool same = !strcmp(p->sha256, s->info.sha256);
-	struct tensor_gift *gift;
-
-	p->from = s;
-	s->users++;
-	gift = tensor_give(p->call, &s->info, &from, same ? p->offset : 0,
-			   pull_over, p);
-	if (gift)
-		p->gift = gift;
-}
-
-void trainer_give(struct trainer *t)
-{
-	struct pull *p, *next;
-	bool fresh = false;
-
-	if (!t->run.learner || !t->run.learner->model)
-		return;
-	DL_FOREACH_SAFE(t->pulls, p, next)
-	{
-		if (p->from)
-			continue;
-		if (!fresh)
-			take_snapshot(t);
-		fresh = true;
-		start_pull(p, t->snapshot);
-	}
-}
-
-static int check_pull(const struct trainer *t,
-		      const Gfl__V1__PullModelRequest *r, struct err *err)
-{
-	char layout[17];
-	struct pull *p;
-	int n;
-
-	if (!t->run.id || t->run.id != r->run || t->run.over ||
-	    t->phase == PHASE_PULLING)
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "trainer %lld has no model of run %lld",
-			       (long long)t->id, (long long)r->run);
-	trainer_layout(t, layout);
-	if (*r->layout_hash && t->run.learner->model &&
-	    strcmp(r->layout_hash, layout))
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "the model of trainer %lld has layout %s",
-			       (long long)t->id, layout);
-	DL_COUNT(t->pulls, p, n);
-	if (n >= PULLS_MAX)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			       "%d others are pulling", n);
-	return 0;
-}
-
-void trainer_on_pull(struct call *call, const ProtobufCMessage *in, void *arg)
-{
-	const Gfl__V1__PullModelRequest *r =
-		(const Gfl__V1__PullModelRequest *)in;
-	struct trainer *t = arg;
-	struct pull *p;
-	struct err err;
-
-	if (check_pull(t, r, &err)) {
-		call_fail(call, &err);
-		return;
-	}
-	p = mem_zero(1, sizeof(*p));
-	p->trainer = t;
-	p->call = call;
-	p->offset = r->offset;
-	str_copy(p->sha256, sizeof(p->sha256), r->sha256);
-	DL_APPEND(t->pulls, p);
-	call_on_cancel(call, pull_gone, p);
-	if (t->snapshot && t->snapshot->run == r->run && *p->sha256 &&
-	    !strcmp(p->sha256, t->snapshot->info.sha256))
-		start_pull(p, t->snapshot);
-	else if (t->phase != PHASE_WORKING)
-		trainer_give(t);
-}
-
-/* --- taking ----------------------------------------------------------------
- */
 
 static bool was_tried(const struct fetch *f, int64_t id)
 {
@@ -238,6 +50,13 @@ static const Gfl__V1__Trainer *best_peer(const struct trainer *t)
 	return best;
 }
 
+static bool is_live(const struct trainer *t, int64_t id)
+{
+	const Gfl__V1__Trainer *p = state_trainer(trainer_state(t), id);
+
+	return p && p->liveness == GFL__V1__LIVENESS__LIVE;
+}
+
 static void forget_bytes(struct fetch *f)
 {
 	free(f->bytes);
@@ -254,7 +73,8 @@ static void fetch_failed(struct trainer *t, enum err_code code, const char *why)
 {
 	struct fetch *f = &t->fetch;
 
-	log_warn("pull_failed", "peer=%lld error=%s", (long long)f->peer, why);
+	log_warn("pull_failed", "trainer=%lld peer=%lld error=%s",
+		 (long long)t->id, (long long)f->peer, why);
 	forget_bytes(f);
 	f->perhaps |= code != ERR_FAILED_PRECONDITION;
 	if (f->ntried < sizeof(f->tried) / sizeof(f->tried[0]))
@@ -338,8 +158,9 @@ static void use_model(struct trainer *t)
 	struct fetch *f = &t->fetch;
 	int64_t round = f->round;
 
-	log_info("pulled", "peer=%lld round=%lld bytes=%zu", (long long)f->peer,
-		 (long long)round, f->len);
+	log_info("pulled", "trainer=%lld peer=%lld round=%lld bytes=%zu",
+		 (long long)t->id, (long long)f->peer, (long long)round,
+		 f->len);
 	forget_bytes(f);
 	f->ntried = 0;
 	f->perhaps = false;
@@ -435,25 +256,22 @@ void trainer_fetch(struct trainer *t)
 				    fetch_ask, &sink, fetch_done, t);
 }
 
-void trainer_pull_close(struct trainer *t)
+/* Who gives is down or has left: no need to wait until patience ends. */
+void trainer_fetch_look(struct trainer *t)
 {
-	struct err err;
+	struct fetch *f = &t->fetch;
 
-	err_set(&err, ERR_UNAVAILABLE, "the run is over here");
-	while (t->pulls) {
-		struct pull *p = t->pulls;
-		struct call *call = p->call;
+	if (!f->pull || is_live(t, f->peer))
+		return;
+	tensor_pull_cancel(f->pull);
+	f->pull = NULL;
+	fetch_failed(t, ERR_UNAVAILABLE, "it is down");
+}
 
-		if (p->gift) {
-			tensor_give_end(p->gift, &err);
-			continue;
-		}
-		free_pull(p);
-		call_fail(call, &err);
-	}
+void trainer_fetch_close(struct trainer *t)
+{
 	tensor_pull_cancel(t->fetch.pull);
 	timer_stop(&t->again);
 	forget_bytes(&t->fetch);
 	t->fetch = (struct fetch){0};
-	keep_snapshot(t, NULL);
 }
