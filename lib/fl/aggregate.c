@@ -145,9 +145,11 @@ static void make_state(struct aggregate *a)
 {
 	const float variance = (float)(a->o.tau * a->o.tau);
 
-	a->sum = mem_zero(a->n + 1, sizeof(*a->sum));
+	/* a tile's steps may look behind the end */
+	a->sum = mem_zero(a->n + AGGREGATE_TILE, sizeof(*a->sum));
 	if (a->rule->needs & AGGREGATE_CONTROL)
-		a->control = mem_zero(a->trained + 1, sizeof(*a->control));
+		a->control = mem_zero(a->trained + AGGREGATE_TILE,
+				      sizeof(*a->control));
 	for (int k = 0; k < 2 && a->rule->state[k]; k++)
 		a->moment[k] = mem_zero(a->trained + 1, sizeof(*a->moment[k]));
 	for (size_t i = 0; a->moment[1] && i < a->trained; i++)
@@ -241,7 +243,4 @@ void aggregate_begin(struct aggregate *a, const float *global)
 	a->count = a->clipped = a->n_chosen = 0;
 	a->weight = a->aside = 0;
 	a->first = a->rest = (struct aggregate_tally){0};
-	memset(a->sum, 0, a->n * sizeof(*a->sum));
-	if (a->control)
-		memset(a->control, 0, a->trained * sizeof(*a->control));
 }

@@ -127,14 +127,17 @@ static int add(struct aggregate *a, const struct aggregate_update *u, double c,
 {
 	const double room = a->count ? 0x1p20 * a->first.coef : INFINITY;
 	const size_t rest = a->n - a->trained;
+	const bool fresh = !a->count;
 
 	if (!aggregate_is_finite(u->values + a->trained, rest) ||
-	    !aggregate_add(a->sum, u->values, a->trained, c * share, room))
+	    !aggregate_add(a->sum, fresh, u->values, a->trained, c * share,
+			   room))
 		return refuse(u, err, "a value is not finite");
-	aggregate_add(a->sum + a->trained, u->values + a->trained, rest,
+	aggregate_add(a->sum + a->trained, fresh, u->values + a->trained, rest,
 		      u->weight, INFINITY);
 	if (a->control)
-		aggregate_add(a->control, u->control, a->trained, 1, INFINITY);
+		aggregate_add(a->control, fresh, u->control, a->trained, 1,
+			      INFINITY);
 	count_in(&a->first, c, share, u->delta);
 	count_in(&a->rest, u->weight, 1, u->delta);
 	return 0;

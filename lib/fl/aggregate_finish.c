@@ -3,6 +3,14 @@
 #include <string.h>
 
 #include "fl/aggregate_impl.h"
+#include "nn/vector.h"
+
+VECTOR static void differ(struct aggregate_tile *t, const double *restrict sum,
+			  double absolute, double scale)
+{
+	for (size_t i = 0; i < AGGREGATE_TILE; i++)
+		t->d[i] = scale * (sum[i] - absolute * (double)t->x[i]);
+}
 
 static void fill(struct aggregate_tile *t, const struct aggregate *a,
 		 const float *global)
@@ -18,9 +26,7 @@ static void fill(struct aggregate_tile *t, const struct aggregate *a,
 	for (int k = 0; k < 2 && a->moment[k] && first; k++)
 		memcpy(t->moment[k], a->moment[k] + t->at,
 		       t->len * sizeof(*t->x));
-	for (size_t i = 0; i < t->len; i++)
-		t->d[i] = scale *
-			  (a->sum[t->at + i] - of->absolute * (double)t->x[i]);
+	differ(t, a->sum + t->at, of->absolute, scale);
 }
 
 /* Running means are averaged, whatever the rule. */
@@ -55,7 +61,7 @@ static void keep(struct aggregate *a, const struct aggregate_tile *t,
  * round that fails leaves everything as it was. */
 static bool steps(struct aggregate *a, float *global, bool sure, double *moved)
 {
-	struct aggregate_tile t;
+	struct aggregate_tile t = {0};
 
 	for (t.at = 0; t.at < a->n; t.at += t.len) {
 		fill(&t, a, global);
@@ -68,6 +74,14 @@ static bool steps(struct aggregate *a, float *global, bool sure, double *moved)
 		keep(a, &t, global);
 	}
 	return true;
+}
+
+/* Models, and a step no further than to their mean: that cannot overflow. */
+static bool stays_between(const struct aggregate *a)
+{
+	return a->rule->step == aggregate_sgd && !a->rule->scale &&
+	       a->o.lr <= 1 && a->first.absolute == a->first.coef &&
+	       a->rest.absolute == a->rest.coef;
 }
 
 int aggregate_finish(struct aggregate *a, float *global,
@@ -83,7 +97,7 @@ int aggregate_finish(struct aggregate *a, float *global,
 		a->rule->centre(a);
 		a->first = a->rest = (struct aggregate_tally){1, 1};
 	}
-	if (!steps(a, global, false, NULL))
+	if (!stays_between(a) && !steps(a, global, false, NULL))
 		return err_set(err, ERR_ABORTED,
 			       "aggregation by %s: the next model is not "
 			       "finite: lr %g is too high",

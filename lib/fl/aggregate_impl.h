@@ -14,7 +14,9 @@ struct aggregate_tally {
 	double coef, absolute;
 };
 
-/* Values from at on, len of them, and what they become. */
+/* Values from at on, len of them, and what they become. Steps go through all of
+ * the tile, a count that the compiler sees; what is behind len is of no
+ * meaning. */
 struct aggregate_tile {
 	size_t at, len;
 	float x[AGGREGATE_TILE], moment[2][AGGREGATE_TILE];
@@ -59,7 +61,7 @@ struct aggregate {
 	size_t count, clipped;
 	double weight;
 	double aside; /* fednova: sum of w a; qfedavg: its denominator */
-	double *sum, *control; /* control: of trained values, or NULL */
+	double *sum, *control; /* of any values until count; control: of trained values, or NULL */
 	struct aggregate_tally first,
 		rest; /* trained values, and those behind */
 
@@ -77,7 +79,7 @@ void aggregate_grow(struct aggregate *a, size_t rows);
  * bits are, so that NaN and infinity are the largest. */
 bool aggregate_is_finite(const float *x, size_t n);
 double aggregate_square(const float *x, const float *from, size_t n);
-bool aggregate_add(double *sum, const float *x, size_t n, double c,
+bool aggregate_add(double *sum, bool fresh, const float *x, size_t n, double c,
 		   double room);
 
 /* aggregate_mean.c: rules that are sums. */

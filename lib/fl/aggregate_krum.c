@@ -1,7 +1,6 @@
 /* aggregate_krum.c - centres of the updates that lie nearest to most others. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "fl/aggregate_impl.h"
@@ -102,11 +101,10 @@ static void choose(struct aggregate *a, size_t keep)
 	struct score *s = scores(a);
 	int64_t *chosen = mem_zero(keep, sizeof(*chosen));
 
-	memset(a->sum, 0, a->n * sizeof(*a->sum));
 	for (size_t k = 0; k < keep; k++) {
 		chosen[k] = a->client[s[k].row];
-		aggregate_add(a->sum, a->row[s[k].row], a->n, 1 / (double)keep,
-			      INFINITY);
+		aggregate_add(a->sum, k == 0, a->row[s[k].row], a->n,
+			      1 / (double)keep, INFINITY);
 	}
 	free(a->chosen);
 	a->chosen = chosen;

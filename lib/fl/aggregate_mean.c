@@ -4,6 +4,7 @@
 
 #include "fl/aggregate_impl.h"
 #include "fl/correction.h"
+#include "nn/vector.h"
 
 static int refuse(const struct aggregate_update *u, struct err *err,
 		  const char *what, double value)
@@ -74,23 +75,24 @@ double aggregate_buffer_scale(const struct aggregate *a)
 	return 1 / (double)a->o.buffer;
 }
 
-void aggregate_scaffold(const struct aggregate *a, struct aggregate_tile *t)
+VECTOR void aggregate_scaffold(const struct aggregate *a,
+			       struct aggregate_tile *t)
 {
 	const double clients = (double)a->o.clients;
 	float *c = t->moment[0];
 
-	for (size_t i = 0; i < t->len; i++)
+	for (size_t i = 0; i < AGGREGATE_TILE; i++)
 		c[i] = (float)((double)c[i] + a->control[t->at + i] / clients);
 	aggregate_sgd(a, t);
 }
 
-void aggregate_dyn(const struct aggregate *a, struct aggregate_tile *t)
+VECTOR void aggregate_dyn(const struct aggregate *a, struct aggregate_tile *t)
 {
 	const double share = (double)a->count / (double)a->o.clients;
 	const double dyn = a->o.dyn;
 	float *h = t->moment[0];
 
-	for (size_t i = 0; i < t->len; i++) {
+	for (size_t i = 0; i < AGGREGATE_TILE; i++) {
 		const double next = (double)h[i] - dyn * share * t->d[i];
 
 		h[i] = (float)next;

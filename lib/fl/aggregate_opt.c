@@ -2,30 +2,33 @@
 #include <math.h>
 
 #include "fl/aggregate_impl.h"
+#include "nn/vector.h"
 
-void aggregate_sgd(const struct aggregate *a, struct aggregate_tile *t)
+#define INLINE static inline __attribute__((always_inline))
+
+VECTOR void aggregate_sgd(const struct aggregate *a, struct aggregate_tile *t)
 {
-	for (size_t i = 0; i < t->len; i++)
+	for (size_t i = 0; i < AGGREGATE_TILE; i++)
 		t->x[i] = (float)((double)t->x[i] + a->o.lr * t->d[i]);
 }
 
-void aggregate_avgm(const struct aggregate *a, struct aggregate_tile *t)
+VECTOR void aggregate_avgm(const struct aggregate *a, struct aggregate_tile *t)
 {
 	float *m = t->moment[0];
 
-	for (size_t i = 0; i < t->len; i++) {
+	for (size_t i = 0; i < AGGREGATE_TILE; i++) {
 		m[i] = (float)(a->o.beta1 * (double)m[i] + t->d[i]);
 		t->x[i] = (float)((double)t->x[i] + a->o.lr * (double)m[i]);
 	}
 }
 
 /* What the three adaptive rules have in common, once v is known. */
-static void adapt(const struct aggregate_opts *o, struct aggregate_tile *t)
+INLINE void adapt(const struct aggregate_opts *o, struct aggregate_tile *t)
 {
 	float *m = t->moment[0];
 	const float *v = t->moment[1];
 
-	for (size_t i = 0; i < t->len; i++) {
+	for (size_t i = 0; i < AGGREGATE_TILE; i++) {
 		const double root = sqrt((double)v[i]) + o->tau;
 
 		m[i] = (float)(o->beta1 * (double)m[i] +
@@ -35,20 +38,21 @@ static void adapt(const struct aggregate_opts *o, struct aggregate_tile *t)
 	}
 }
 
-void aggregate_adagrad(const struct aggregate *a, struct aggregate_tile *t)
+VECTOR void aggregate_adagrad(const struct aggregate *a,
+			      struct aggregate_tile *t)
 {
 	float *v = t->moment[1];
 
-	for (size_t i = 0; i < t->len; i++)
+	for (size_t i = 0; i < AGGREGATE_TILE; i++)
 		v[i] = (float)((double)v[i] + t->d[i] * t->d[i]);
 	adapt(&a->o, t);
 }
 
-void aggregate_yogi(const struct aggregate *a, struct aggregate_tile *t)
+VECTOR void aggregate_yogi(const struct aggregate *a, struct aggregate_tile *t)
 {
 	float *v = t->moment[1];
 
-	for (size_t i = 0; i < t->len; i++) {
+	for (size_t i = 0; i < AGGREGATE_TILE; i++) {
 		const double square = t->d[i] * t->d[i], was = (double)v[i];
 		const double sign = (was > square) - (was < square);
 
@@ -57,12 +61,12 @@ void aggregate_yogi(const struct aggregate *a, struct aggregate_tile *t)
 	adapt(&a->o, t);
 }
 
-void aggregate_adam(const struct aggregate *a, struct aggregate_tile *t)
+VECTOR void aggregate_adam(const struct aggregate *a, struct aggregate_tile *t)
 {
 	const double beta2 = a->o.beta2;
 	float *v = t->moment[1];
 
-	for (size_t i = 0; i < t->len; i++)
+	for (size_t i = 0; i < AGGREGATE_TILE; i++)
 		v[i] = (float)(beta2 * (double)v[i] +
 			       (1 - beta2) * t->d[i] * t->d[i]);
 	adapt(&a->o, t);

@@ -66,20 +66,47 @@ VECTOR double aggregate_square(const float *x, const float *from, size_t n)
 }
 
 INLINE void products(double *restrict sum, const float *restrict x, double c,
-		     size_t n)
+		     bool fresh, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		sum[i] += c * (double)x[i];
+		sum[i] = c * (double)x[i] + (fresh ? 0 : sum[i]);
 }
 
 VECTOR static void accumulate(double *restrict sum, const float *restrict x,
-			      double c, size_t n)
+			      double c, bool fresh, size_t n)
 {
 	size_t i = 0;
 
+	for (; fresh && i + VECTOR_BLOCK <= n; i += VECTOR_BLOCK)
+		products(sum + i, x + i, c, true, VECTOR_BLOCK);
 	for (; i + VECTOR_BLOCK <= n; i += VECTOR_BLOCK)
-		products(sum + i, x + i, c, VECTOR_BLOCK);
-	products(sum + i, x + i, c, n - i);
+		products(sum + i, x + i, c, false, VECTOR_BLOCK);
+	products(sum + i, x + i, c, fresh, n - i);
+}
+
+INLINE uint32_t look_ahead(double *restrict sum, const float *restrict x,
+			   double c, bool fresh)
+{
+	const float *next = x + AGGREGATE_TILE;
+	uint32_t max[VECTOR_BLOCK] = {0}, all = 0;
+
+	for (size_t i = 0; i < AGGREGATE_TILE; i += VECTOR_BLOCK) {
+		magnitudes(next + i, max, VECTOR_BLOCK);
+		products(sum + i, x + i, c, fresh, VECTOR_BLOCK);
+	}
+	for (size_t i = 0; i < VECTOR_BLOCK; i++)
+		all = max[i] > all ? max[i] : all;
+	return all;
+}
+
+/* Add c times a tile at x, and look at the tile behind it, which so is on its
+ * way from memory when its turn comes. */
+VECTOR static uint32_t accumulate_ahead(double *restrict sum,
+					const float *restrict x, double c,
+					bool fresh)
+{
+	return fresh ? look_ahead(sum, x, c, true)
+		     : look_ahead(sum, x, c, false);
 }
 
 static double value_of(uint32_t bits)
@@ -90,29 +117,38 @@ static double value_of(uint32_t bits)
 	return (double)x;
 }
 
-/* Add c x to sum, unless a value of x is not finite: false then, and what has
- * been added already is taken away again. That leaves sum as it was to within
- * the rounding of products up to room; before the first greater one, all of the
- * rest is looked at. So x is read once, tile by tile, and good updates never
- * pay for bad ones. */
-bool aggregate_add(double *sum, const float *x, size_t n, double c, double room)
+static size_t tile_of(size_t at, size_t n)
 {
+	return n - at < AGGREGATE_TILE ? n - at : AGGREGATE_TILE;
+}
+
+/* Add c x to sum, or put it there if sum is fresh, of any values; unless a value
+ * of x is not finite: false then, and what has been added already is taken away
+ * again. That leaves sum as it was to within the rounding of products up to
+ * room; before the first greater one, all of the rest is looked at. So x is read
+ * once, tile by tile, and good updates never pay for bad ones. */
+bool aggregate_add(double *sum, bool fresh, const float *x, size_t n, double c,
+		   double room)
+{
+	uint32_t max = magnitude(x, tile_of(0, n));
 	bool sure = false;
 
 	for (size_t i = 0, len; i < n; i += len) {
-		uint32_t max;
-
-		len = n - i < AGGREGATE_TILE ? n - i : AGGREGATE_TILE;
-		max = magnitude(x + i, len);
+		len = tile_of(i, n);
 		if (max < infinity && !sure && c * value_of(max) > room) {
 			sure = aggregate_is_finite(x + i, n - i);
 			max = sure ? max : infinity;
 		}
 		if (max >= infinity) {
-			accumulate(sum, x, -c, i);
+			accumulate(sum, x, -c, fresh, i);
 			return false;
 		}
-		accumulate(sum + i, x + i, c, len);
+		if (n - i >= (size_t)2 * AGGREGATE_TILE) {
+			max = accumulate_ahead(sum + i, x + i, c, fresh);
+			continue;
+		}
+		accumulate(sum + i, x + i, c, fresh, len);
+		max = magnitude(x + i + len, tile_of(i + len, n));
 	}
 	return true;
 }
