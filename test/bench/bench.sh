@@ -3,7 +3,8 @@
 # medians. Ours and a peer's are always of the same run, one after the other.
 #
 #	bench.sh BUILD [train|exchange|plan|rounds|proposals|slowsync|failover|
-#		saturation|unary|tensor|calls|hold|nodes|small|messages]...
+#		saturation|unary|tensor|calls|hold|nodes|small|messages|
+#		aggregate]...
 #
 # BENCH_ROUNDS (5) and BENCH_SECONDS (1, of each measurement; of saturation,
 # which comes once, a minute) may be set.
@@ -12,7 +13,8 @@ here=$(dirname "$0")
 build=$1
 shift
 [ $# -gt 0 ] || set -- train exchange plan rounds proposals slowsync \
-	failover saturation unary tensor calls hold nodes small messages
+	failover saturation unary tensor calls hold nodes small messages \
+	aggregate
 seconds=${BENCH_SECONDS:-1}
 PATH=$build/bin:$PATH
 records=$(mktemp)
@@ -34,6 +36,7 @@ bench() {
 	hold) "$here/hold.sh" "$build" ;;
 	nodes) "$here/nodes.sh" "$build" ;;
 	small) "$here/small.sh" "$build" ;;
+	aggregate) "$here/aggregate.sh" "$build" "$seconds" ;;
 	*) echo "bench: there is no \"$1\"" >&2; return 2 ;;
 	esac
 }
