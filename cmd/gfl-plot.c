@@ -17,7 +17,7 @@
 enum { LINES_MAX = 64, POINTS_MAX = 10000000 };
 
 struct config {
-	const char *x, *y, *by, *format;
+	const char *x, *y, *by, *format, *title;
 	int64_t width, height;
 	int color;
 	bool log_x;
@@ -35,6 +35,8 @@ static const struct opt opts[] = {
 		 "draw braille or spark on a terminal, or write an SVG file"),
 	OPT_BOOL(0, "log-x", struct config, log_x,
 		 "by the logarithm of what goes right"),
+	OPT_STRING(0, "title", struct config, title, "TEXT", NULL,
+		   "what an SVG file says above the plane"),
 	OPT_INT64(0, "width", struct config, width, "N", "0", 0, 10000,
 		  "columns of the chart, pixels of SVG; 0: as fits"),
 	OPT_INT64(0, "height", struct config, height, "N", "0", 0, 10000,
@@ -108,12 +110,12 @@ static int add_point(struct plot *p, const json_t *record, struct err *err)
 			       "more than %d values of %s", LINES_MAX,
 			       p->cfg->by);
 	if (p->npoints++ == POINTS_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "more than %d points", POINTS_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT, "more than %d points",
+			       POINTS_MAX);
 	l->at = mem_grow(l->at, &l->cap, l->n + 1, sizeof(*l->at));
-	l->at[l->n++] = (struct chart_point){
-		x ? json_number_value(x) : (double)p->records,
-		json_number_value(y)};
+	l->at[l->n++] = (struct chart_point){x ? json_number_value(x)
+					       : (double)p->records,
+					     json_number_value(y)};
 	return 0;
 }
 
@@ -230,6 +232,7 @@ static void print(struct plot *p)
 		.log_x = p->cfg->log_x,
 		.x_name = p->cfg->x ? p->cfg->x : "record",
 		.y_name = p->cfg->y,
+		.title = p->cfg->title,
 		.color = out_color(&color),
 	};
 	struct buf text = BUF_INIT(0);

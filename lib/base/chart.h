@@ -25,6 +25,7 @@ struct chart_opts {
 	size_t width, height; /* of the plane, in characters; SVG: of the
 			       * picture, in pixels */
 	const char *x_name, *y_name;
+	const char *title; /* of an SVG; or NULL */
 	bool log_x; /* by its logarithm; what is not above 0 is not drawn */
 	bool color; /* a color a line */
 };
@@ -39,8 +40,8 @@ void chart_braille(struct buf *out, const struct chart_line *lines, size_t n,
 void chart_spark(struct buf *out, const struct chart_line *lines, size_t n,
 		 const struct chart_opts *o);
 
-/* Append a whole SVG document: scales, a color a line, and for several lines a
- * legend. */
+/* Append a whole SVG document: scales, a color a line (dashed where they do not
+ * suffice), and for several lines a legend. */
 void chart_svg(struct buf *out, const struct chart_line *lines, size_t n,
 	       const struct chart_opts *o);
 

@@ -6,7 +6,7 @@
 
 /* In pixels; the plane lies within the margins. */
 enum { LEFT = 70, RIGHT = 20, TOP = 20, BOTTOM = 50 };
-enum { LEGEND_WIDTH = 180, LEGEND_HEIGHT = 18 };
+enum { LEGEND_WIDTH = 180, LEGEND_HEIGHT = 18, TITLE_HEIGHT = 20 };
 
 /* Okabe and Ito's colors, which colorblind people tell apart. */
 static const char *const colors[] = {"#0072b2", "#d55e00", "#009e73",
@@ -20,6 +20,7 @@ struct svg {
 	const struct chart_opts *o;
 	struct chart_box box;
 	double width, height; /* of the plane */
+	double top;           /* where it begins */
 };
 
 static double left_of(const struct svg *s, double x)
@@ -33,7 +34,7 @@ static double top_of(const struct svg *s, double y)
 {
 	double span = s->box.y1 - s->box.y0;
 
-	return TOP + (span > 0 ? (s->box.y1 - y) / span : 0.5) * s->height;
+	return s->top + (span > 0 ? (s->box.y1 - y) / span : 0.5) * s->height;
 }
 
 static void put_text(struct buf *out, const char *text)
@@ -80,9 +81,9 @@ static void put_rule(struct svg *s, double x0, double y0, double x1, double y1)
 
 static void put_x_tick(struct svg *s, double x)
 {
-	double at = left_of(s, x), end = TOP + s->height;
+	double at = left_of(s, x), end = s->top + s->height;
 
-	put_rule(s, at, TOP, at, end);
+	put_rule(s, at, s->top, at, end);
 	put_label(s, at, end + 16, "middle", chart_x(s->o, x));
 }
 
@@ -103,9 +104,17 @@ static void put_ticks(struct svg *s)
 	}
 }
 
+static void put_title(struct svg *s)
+{
+	buf_putf(s->out, "<text x=\"%d\" y=\"%d\" font-weight=\"bold\">", LEFT,
+		 TOP + 4);
+	put_text(s->out, s->o->title);
+	buf_puts(s->out, "</text>\n");
+}
+
 static void put_names(struct svg *s)
 {
-	double end = TOP + s->height;
+	double end = s->top + s->height;
 
 	buf_putf(s->out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">",
 		 LEFT + s->width / 2, end + 38);
@@ -113,9 +122,18 @@ static void put_names(struct svg *s)
 	buf_putf(s->out,
 		 "</text>\n<text transform=\"translate(16 %.1f) rotate(-90)\" "
 		 "text-anchor=\"middle\">",
-		 TOP + s->height / 2);
+		 s->top + s->height / 2);
 	put_text(s->out, s->o->y_name);
 	buf_puts(s->out, "</text>\n");
+}
+
+/* Where the colors are all taken, lines are dashed. */
+static const char *dash_of(size_t index)
+{
+	static const char *const dashes[] = {"", " stroke-dasharray=\"6 3\"",
+					     " stroke-dasharray=\"2 2\""};
+
+	return dashes[index / COLORS % 3];
 }
 
 static void put_line(struct svg *s, const struct chart_line *l, size_t index)
@@ -124,8 +142,8 @@ static void put_line(struct svg *s, const struct chart_line *l, size_t index)
 
 	buf_putf(s->out,
 		 "<polyline fill=\"none\" stroke-width=\"1.5\" "
-		 "stroke=\"%s\" points=\"",
-		 colors[index % COLORS]);
+		 "stroke=\"%s\"%s points=\"",
+		 colors[index % COLORS], dash_of(index));
 	for (size_t k = 0; k < l->n; k++)
 		if (chart_point(s->o, l->at[k], &p))
 			buf_putf(s->out, "%.1f,%.1f ", left_of(s, p.x),
@@ -136,16 +154,17 @@ static void put_line(struct svg *s, const struct chart_line *l, size_t index)
 /* Names beside their colors, right of the plane. */
 static void put_legend(struct svg *s, const struct chart_line *lines, size_t n)
 {
-	double y = TOP + LEGEND_HEIGHT;
+	double y = s->top + LEGEND_HEIGHT;
 
 	for (size_t i = 0; i < n && n > 1; i++, y += LEGEND_HEIGHT) {
 		double x = LEFT + s->width + RIGHT;
 
 		buf_putf(s->out,
-			 "<rect x=\"%.1f\" y=\"%.1f\" width=\"14\" "
-			 "height=\"4\" fill=\"%s\"/>\n"
+			 "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" "
+			 "y2=\"%.1f\" stroke-width=\"3\" stroke=\"%s\"%s/>\n"
 			 "<text x=\"%.1f\" y=\"%.1f\">",
-			 x, y, colors[i % COLORS], x + 20, y + 6);
+			 x, y + 2, x + 14, y + 2, colors[i % COLORS],
+			 dash_of(i), x + 20, y + 6);
 		put_text(s->out, lines[i].name ? lines[i].name : "");
 		buf_puts(s->out, "</text>\n");
 	}
@@ -160,8 +179,10 @@ void chart_svg(struct buf *out, const struct chart_line *lines, size_t n,
 		.box = chart_bounds(lines, n, o),
 		.width = (double)o->width - LEFT - RIGHT -
 			 (n > 1 ? LEGEND_WIDTH : 0),
-		.height = (double)o->height - TOP - BOTTOM,
+		.top = TOP + (o->title ? TITLE_HEIGHT : 0),
 	};
+
+	s.height = (double)o->height - s.top - BOTTOM;
 
 	buf_putf(out,
 		 "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%zu\" "
@@ -169,6 +190,8 @@ void chart_svg(struct buf *out, const struct chart_line *lines, size_t n,
 		 "font-size=\"12\">\n"
 		 "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
 		 o->width, o->height);
+	if (o->title)
+		put_title(&s);
 	put_names(&s);
 	if (s.box.any) {
 		put_ticks(&s);

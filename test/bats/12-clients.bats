@@ -200,6 +200,7 @@ unreachable() { # PROGRAM ARGUMENT...
 	python3 -c 'import sys, xml.dom.minidom as m
 lines = m.parse(sys.argv[1]).getElementsByTagName("polyline")
 sys.exit(len(lines) != 2)' drawn.svg
+	gfl-plot --x round -o svg --title 'by gfl' points | grep -q '>by gfl</text>'
 	fails 2 gfl-plot -o svg --width 10 points
 }
 

@@ -7,8 +7,8 @@ static struct chart_point rising[] = {{0, 0}, {1, 1}, {2, 2}, {3, 3}};
 TEST(chart_draws_a_rising_line_from_corner_to_corner)
 {
 	struct chart_line line = {.at = rising, .n = 4};
-	struct chart_opts o = {.width = 2, .height = 1, .x_name = "t",
-			       .y_name = "v"};
+	struct chart_opts o = {
+		.width = 2, .height = 1, .x_name = "t", .y_name = "v"};
 	struct buf out = BUF_INIT(0);
 
 	chart_braille(&out, &line, 1, &o);
@@ -21,8 +21,8 @@ TEST(chart_passes_over_what_is_not_finite)
 {
 	struct chart_point at[] = {{0, NAN}, {1, 5}, {2, INFINITY}};
 	struct chart_line line = {.at = at, .n = 3};
-	struct chart_opts o = {.width = 4, .height = 2, .x_name = "t",
-			       .y_name = "v"};
+	struct chart_opts o = {
+		.width = 4, .height = 2, .x_name = "t", .y_name = "v"};
 	struct buf out = BUF_INIT(0);
 
 	chart_braille(&out, &line, 1, &o);
@@ -54,8 +54,8 @@ TEST(chart_svg_has_a_line_for_each_series_and_names_that_are_safe)
 		{.name = "a<b & \"c\"", .at = rising, .n = 4},
 		{.name = "other", .at = rising, .n = 2},
 	};
-	struct chart_opts o = {.width = 400, .height = 300, .x_name = "t",
-			       .y_name = "v"};
+	struct chart_opts o = {
+		.width = 400, .height = 300, .x_name = "t", .y_name = "v"};
 	struct buf out = BUF_INIT(0);
 
 	chart_svg(&out, lines, 2, &o);
@@ -69,12 +69,35 @@ TEST(chart_svg_has_a_line_for_each_series_and_names_that_are_safe)
 	buf_release(&out);
 }
 
+TEST(chart_svg_has_its_title_above_and_dashes_where_colors_repeat)
+{
+	struct chart_line lines[10];
+	struct chart_opts o = {
+		.width = 400, .height = 300, .x_name = "t", .y_name = "v"};
+	struct buf plain = BUF_INIT(0), titled = BUF_INIT(0);
+
+	for (int i = 0; i < 10; i++)
+		lines[i] = (struct chart_line){
+			.name = "one", .at = rising, .n = 4};
+	chart_svg(&plain, lines, 8, &o);
+	CHECK(!strstr(plain.p, "stroke-dasharray"));
+	o.title = "more & more";
+	chart_svg(&titled, lines, 10, &o);
+	CHECK_HAS(titled.p, ">more &amp; more</text>");
+	CHECK_HAS(titled.p, "stroke-dasharray=\"6 3\" points=\"70.0,250.0 ");
+	buf_release(&plain);
+	buf_release(&titled);
+}
+
 TEST(chart_by_logarithm_leaves_out_what_has_none)
 {
 	struct chart_point at[] = {{0, 9}, {1, 0}, {10, 1}, {100, 2}};
 	struct chart_line line = {.at = at, .n = 4};
-	struct chart_opts o = {.width = 400, .height = 300, .x_name = "t",
-			       .y_name = "v", .log_x = true};
+	struct chart_opts o = {.width = 400,
+			       .height = 300,
+			       .x_name = "t",
+			       .y_name = "v",
+			       .log_x = true};
 	struct buf out = BUF_INIT(0);
 
 	chart_svg(&out, &line, 1, &o);
