@@ -4,7 +4,11 @@
 #
 #	bench.sh BUILD [train|exchange|plan|rounds|proposals|slowsync|failover|
 #		saturation|unary|tensor|calls|hold|nodes|small|messages|
-#		aggregate]...
+#		aggregate|compare]...
+#
+# compare, which only comes when asked for, is of simulated runs: the same each
+# time. It comes once, with tables of its own; its records and curves are in
+# BUILD/compare, and what is there is not computed again.
 #
 # BENCH_ROUNDS (5) and BENCH_SECONDS (1, of each measurement; of saturation,
 # which comes once, a minute) may be set.
@@ -70,7 +74,10 @@ table() {
 for round in $(seq "${BENCH_ROUNDS:-5}"); do
 	for name; do
 		echo "round $round: $name" >&2
-		[ "$name" = saturation ] || bench "$name" >>"$records"
+		case $name in
+		saturation | compare) ;;
+		*) bench "$name" >>"$records" ;;
+		esac
 	done
 done
 for name; do # once is enough
@@ -79,4 +86,9 @@ for name; do # once is enough
 	saturation) "$here/saturation.sh" "${BENCH_SECONDS:-60}" ;;
 	esac >>"$records"
 done
-table
+[ ! -s "$records" ] || table
+for name; do
+	if [ "$name" = compare ]; then
+		"$here/compare.sh" "$build" "$build/compare"
+	fi
+done

@@ -16,6 +16,7 @@ export OMP_NUM_THREADS=1
 OPENBLAS_CORETYPE=SkylakeX "$torch" "$data" "$2"
 [ "$2" = accuracy ] && exit
 "$torch" "$data" "$2"
+"$1" "$data" together
 "$1" "$data" start
 OPENBLAS_CORETYPE=SkylakeX "$torch" "$data" start
 "$(dirname "$0")/torch_files.sh"

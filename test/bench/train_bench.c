@@ -7,6 +7,9 @@
  *	                             cnn one)
  *	train_bench DATA start       what the process has cost after one step of
  *	                             cnn
+ *	train_bench DATA together    images a second by the clock, of as many
+ *	                             processes as cores and of four times as
+ *	                             many, for three seconds
  *
  * DATA: a folder, as gfl-data's --data. torch_train.py prints the same for
  * PyTorch. */
@@ -14,8 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "nn/data.h"
 #include "nn/eval.h"
@@ -209,6 +215,93 @@ static int accuracies(const struct data *d, const char *data, struct err *err)
 	return rc;
 }
 
+/* In a process of its own: once all are warm, which they say to ready, and
+ * start is closed, train for so long and say to done how many images it was. */
+static int train_for(const struct data *d, const char *model, int seconds,
+		     int ready, int start, int done, struct err *err)
+{
+	enum { BATCH = 32, FEW = 4 };
+	struct trainer t = {0};
+	int64_t images = 0, end;
+	char none;
+
+	if (trainer_init(&t, d, model, NULL, BATCH, 1, err) ||
+	    steps(&t, d, BATCH, 4 * FEW, err))
+		return (int)err->code;
+	if (write(ready, "", 1) != 1 || read(start, &none, 1) != 0)
+		return err_sys(err, "begin together");
+	end = clock_ms() + 1000 * seconds;
+	while (clock_ms() < end) {
+		if (steps(&t, d, BATCH, FEW, err))
+			return (int)err->code;
+		images += FEW * BATCH;
+	}
+	trainer_release(&t);
+	if (write(done, &images, sizeof(images)) != sizeof(images))
+		return err_sys(err, "tell the images");
+	return 0;
+}
+
+static int open_pipes(int (*ends)[2], int n, struct err *err)
+{
+	for (int i = 0; i < n; i++)
+		if (pipe(ends[i]))
+			return err_sys(err, "open a pipe");
+	return 0;
+}
+
+/* How many images a second n processes train on. */
+static int together(const struct data *d, const char *model, int n,
+		    double *speed, struct err *err)
+{
+	enum { READY, START, DONE, PIPES, SECONDS = 3 };
+	int ends[PIPES][2], rc = open_pipes(ends, PIPES, err);
+	int64_t images, sum = 0;
+	char one;
+
+	for (int i = 0; i < n && !rc; i++) {
+		if (fork())
+			continue;
+		close(ends[START][1]);
+		rc = train_for(d, model, SECONDS, ends[READY][1],
+			       ends[START][0], ends[DONE][1], err);
+		if (rc)
+			fprintf(stderr, "train_bench: %s\n", err->msg);
+		_exit(rc != 0);
+	}
+	for (int i = 0; i < PIPES; i++)
+		close(ends[i][i == START ? 0 : 1]);
+	for (int i = 0; i < n && !rc; i++)
+		if (read(ends[READY][0], &one, 1) != 1)
+			rc = err_set(err, ERR_ABORTED, "a process ended");
+	close(ends[START][1]);
+	for (int i = 0; i < n && !rc; i++) {
+		if (read(ends[DONE][0], &images, sizeof(images)) !=
+		    sizeof(images))
+			rc = err_set(err, ERR_ABORTED, "a process ended");
+		sum += images;
+	}
+	while (wait(NULL) > 0)
+		;
+	*speed = (double)sum / SECONDS;
+	return rc;
+}
+
+static int all_together(const struct data *d, const char *model,
+			struct err *err)
+{
+	int cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
+	double few, many;
+	int rc = together(d, model, cores, &few, err);
+
+	if (!rc)
+		rc = together(d, model, 4 * cores, &many, err);
+	if (!rc)
+		printf("together_%s\tfew\t%.0f\ntogether_%s\tgfl\t%.0f\n",
+		       model, few, model, many);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	struct data *d;
@@ -216,7 +309,8 @@ int main(int argc, char **argv)
 	int rc;
 
 	if (argc != 3) {
-		fputs("train_bench DATA SECONDS|accuracy|start\n", stderr);
+		fputs("train_bench DATA SECONDS|accuracy|start|together\n",
+		      stderr);
 		return 2;
 	}
 	rc = data_open(&d, argv[1], "train", 0, &err);
@@ -224,6 +318,9 @@ int main(int argc, char **argv)
 		rc = accuracies(d, argv[1], &err);
 	else if (!rc && !strcmp(argv[2], "start"))
 		rc = start(d, &err);
+	else if (!rc && !strcmp(argv[2], "together"))
+		rc = all_together(d, "mlp", &err) ||
+		     all_together(d, "cnn", &err);
 	else if (!rc)
 		rc = speeds(d, atof(argv[2]), &err);
 	if (rc) {
