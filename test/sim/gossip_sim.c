@@ -35,7 +35,7 @@ struct event {
 
 struct trainer {
 	struct exchange *e;
-	float x[PARAMS];
+	float x[PARAMS], shared[PARAMS];
 	int64_t t; /* the round worked on */
 	int life;
 	bool up;
@@ -254,6 +254,20 @@ static int64_t fastest(const struct sim *s)
 	return t;
 }
 
+/* In every form by turns, by the mask or by choice. */
+static void begin(const struct sim *s, struct trainer *w)
+{
+	const struct exchange_how how = {
+		.dtype = (enum payload_dtype)(s->seed % 3),
+		.codec = (enum payload_codec)(s->seed / 3 % 2),
+		.shared = s->seed / 6 % 2 ? w->shared : NULL,
+	};
+
+	memcpy(w->shared, w->x, sizeof(w->x));
+	exchange_begin(w->e, 1, w->x, PARAMS, 5);
+	exchange_by(w->e, &how);
+}
+
 /* From the checkpoint, at the round the others are in. */
 static void restart(struct sim *s, int i)
 {
@@ -264,7 +278,7 @@ static void restart(struct sim *s, int i)
 	w->e = exchange_new(i + 1);
 	memcpy(w->x, w->saved_x, sizeof(w->x));
 	w->sum = sum_of(w->x);
-	exchange_begin(w->e, 1, w->x, PARAMS, 5);
+	begin(s, w);
 	CHECK(!exchange_load(w->e, w->saved.p, w->saved.len, NULL));
 	w->up = true;
 	w->t = exchange_round_at(w->e) + 1;
@@ -374,7 +388,7 @@ static void setup(struct sim *s, uint64_t seed, bool crashes)
 		for (int j = 0; j < PARAMS; j++)
 			w->x[j] = (float)rand_unit(&s->r);
 		w->sum = sum_of(w->x);
-		exchange_begin(w->e, 1, w->x, PARAMS, 5);
+		begin(s, w);
 		checkpoint(w);
 		schedule_step(s, i);
 	}
