@@ -13,6 +13,8 @@
 #include "nn/tensors.h"
 #include "wire/base64.h"
 
+static const char SHARED[] = "shared."; /* before a tensor's name */
+
 /* The texts: one row per number. */
 #define INTS(X, r, l)                                  \
 	X("run", (r)->run)                             \
@@ -94,8 +96,11 @@ int resume_save(const char *path, const struct learner *l,
 	checkpoint_put(&ts, l->model, "", l->params);
 	if (l->velocity)
 		checkpoint_put(&ts, l->model, "momentum.", l->velocity);
+	if (r->shared)
+		checkpoint_put(&ts, l->model, SHARED, r->shared);
 #define SET(key, value) set_int(&ts, key, (int64_t)(value));
 	INTS(SET, r, l)
+	SET("shared", r->shared != NULL)
 #undef SET
 #define SET(key, value) set_real(&ts, key, value);
 	REALS(SET, r)
@@ -165,6 +170,24 @@ static int get_texts(const struct tensors *ts, struct resume *r,
 }
 
 /* The texts last: by then all the rest is there and right. */
+/* What a file before the first that noted it says is nothing. */
+static int get_shared(const struct tensors *ts, const char *path,
+		      const struct model *m, struct resume *r, struct err *err)
+{
+	const char *has = tensors_get(ts, "shared");
+	int rc;
+
+	if (!has || strcmp(has, "1") != 0)
+		return 0;
+	r->shared = mem_zero(m->n, sizeof(*r->shared));
+	rc = checkpoint_get(ts, m, SHARED, path, r->shared, err);
+	if (!rc)
+		return 0;
+	free(r->shared);
+	r->shared = NULL;
+	return rc;
+}
+
 static int get_all(const struct tensors *ts, const char *path, struct resume *r,
 		   struct learner *l, struct err *err)
 {
@@ -183,6 +206,8 @@ static int get_all(const struct tensors *ts, const char *path, struct resume *r,
 				    err);
 	if (!rc && get_texts(ts, r, l, err))
 		rc = err_wrap(err, "%s", path);
+	if (!rc)
+		rc = get_shared(ts, path, l->model, r, err);
 	if (!rc)
 		memcpy(l->params, x, nx * sizeof(*x));
 	if (!rc && nv)

@@ -24,13 +24,15 @@ struct resume {
 	int64_t run, round; /* the last round done, or -1 */
 	struct tally tally;
 	struct buf exchange; /* of exchange_dump() */
+	float *shared; /* what others know of the model; NULL: not noted */
 };
 
 /* Write the learner's model and place, and r. Errors name path. */
 int resume_save(const char *path, const struct learner *l,
 		const struct resume *r, struct err *err) MUST_CHECK;
 
-/* Read them back into l and *r, whose exchange is the caller's to release.
+/* Read them back into l and *r, whose exchange and shared are the caller's to
+ * release.
  * NOT_FOUND when there is no file, or it is of another run; DATA_LOSS or
  * INVALID_ARGUMENT for one that is damaged or of another model. On failure l's
  * parameters are as they were. */

@@ -165,6 +165,7 @@ static void use_model(struct trainer *t)
 	f->ntried = 0;
 	f->perhaps = false;
 	t->run.tally.accuracy_alone = -1; /* it never was */
+	trainer_meet_resumed(t, NULL);
 	trainer_begin_rounds(t, round);
 }
 

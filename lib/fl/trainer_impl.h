@@ -271,6 +271,8 @@ void trainer_put_model(struct tensors *ts, const struct learner *l,
  * round run.t (NULL: none), and go on after each that is done; false when all
  * are. */
 void trainer_meet_open(struct trainer *t, const Gfl__V1__RunSpec *spec);
+/* The model is there, from wherever; shared: noted with it, or NULL. */
+void trainer_meet_resumed(struct trainer *t, const float *shared);
 void trainer_meet_before(struct trainer *t); /* the round's local steps */
 void trainer_meet_begin(struct trainer *t, const struct plan_round *r,
 			int64_t epoch);

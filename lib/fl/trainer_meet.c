@@ -27,6 +27,15 @@ void trainer_meet_close(struct trainer *t)
 	free(t->run.base);
 }
 
+void trainer_meet_resumed(struct trainer *t, const float *shared)
+{
+	const struct learner *l = t->run.learner;
+
+	if (t->run.shared)
+		memcpy(t->run.shared, shared ? shared : l->params,
+		       l->model->n * sizeof(float));
+}
+
 static void take_base(struct trainer *t)
 {
 	if (t->run.base)

@@ -104,6 +104,7 @@ void trainer_begin_exchange(struct trainer *t)
 	exchange_begin(t->talk.exchange, t->run.id, l->params,
 		       (uint32_t)l->model->n, l->model->layout);
 	trainer_exchange_by(t, t->talk.exchange, run->spec, t->run.base);
+	trainer_meet_resumed(t, NULL);
 }
 
 static bool resume_run(struct trainer *t)
@@ -122,6 +123,8 @@ static bool resume_run(struct trainer *t)
 				   r.exchange.len, &err);
 		t->run.tally = r.tally;
 		t->run.at = r.round;
+		trainer_meet_resumed(t, r.shared);
+		free(r.shared);
 		buf_release(&r.exchange);
 	}
 	if (rc && rc != ERR_NOT_FOUND)
@@ -179,9 +182,6 @@ void trainer_begin_rounds(struct trainer *t, int64_t at)
 {
 	t->run.at = at;
 	t->phase = PHASE_READY;
-	if (t->run.shared)
-		memcpy(t->run.shared, t->run.learner->params,
-		       t->run.learner->model->n * sizeof(float));
 	exchange_epoch(t->talk.exchange, trainer_state(t)->epoch, clock_ms());
 	trainer_talk_drain(&t->talk);
 	trainer_advance(t);

@@ -128,6 +128,7 @@ void trainer_submit(struct trainer *t, unsigned what, worker_fn *then)
 	w->resume.run = t->run.id;
 	w->resume.round = t->run.at;
 	w->resume.tally = t->run.tally;
+	w->resume.shared = t->run.shared; /* borrowed, like the model */
 	if (what & WORK_SAVE) {
 		exchange_dump(t->talk.exchange, &w->resume.exchange);
 		w->save_to = trainer_beside_db(t, "checkpoint");

@@ -104,6 +104,8 @@ TEST(resume_goes_on_exactly_where_it_stopped)
 				 .accuracy = NAN,
 				 .accuracy_alone = 0.25};
 	buf_put(&r.exchange, "\0\1\2ab", 5);
+	r.shared = mem_dup(a->params, a->model->n * sizeof(float));
+	r.shared[3] = 9;
 	CHECK(!resume_save("r.safetensors", a, &r, &err));
 	CHECK(resume_load("r.safetensors", 6, b, &back, &err) == ERR_NOT_FOUND);
 	b->sampler.seed = a->sampler.seed;
@@ -117,6 +119,9 @@ TEST(resume_goes_on_exactly_where_it_stopped)
 	CHECK_NEAR(back.tally.accuracy_alone, 0.25, 0);
 	CHECK_INT(back.exchange.len, 5);
 	CHECK(!memcmp(back.exchange.p, "\0\1\2ab", 5));
+	CHECK(!memcmp(back.shared, r.shared, a->model->n * sizeof(float)));
+	free(back.shared);
+	free(r.shared);
 	CHECK(!learner_train(a, &steps, &loss, &err));
 	CHECK(!learner_train(b, &steps, &loss, &err));
 	CHECK(!memcmp(a->params, b->params, a->model->n * sizeof(float)));
