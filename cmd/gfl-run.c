@@ -26,7 +26,7 @@ struct config {
 	const char *strategy, *reason;
 	int64_t rounds, steps, batch, seed, min_trainers, eval_every;
 	int64_t bridge_every, deadline_ms, give_up_ms, every_ms;
-	double keep, lr, momentum, target;
+	double keep, eta, lr, momentum, target;
 	double weight_decay, prox, lr_decay;
 	int64_t lr_every, epochs;
 	struct opt_pairs hyper;
@@ -77,6 +77,8 @@ static const struct opt start_opts[] = {
 		 "gossip", "how models are mixed"),
 	OPT_REAL(0, "keep", struct config, keep, "SHARE", "0.01", 1e-6, 1,
 		 "share of the parameters that travels in an exchange"),
+	OPT_REAL(0, "eta", struct config, eta, "X", "0.1", 1e-6, 1,
+		 "choco's step size"),
 	OPT_WORD(0, "scheme", struct config, scheme, "SCHEME", STRATEGY_SCHEMES,
 		 NULL,
 		 "which parameters travel: all, chance's, or the most changed; "
@@ -203,7 +205,7 @@ static int propose(const struct config *cfg, int64_t *id, struct err *err)
 					   : strategies_scheme(strategies_find(
 						     cfg->strategy)));
 	spec.keep = strcmp(spec.scheme, "dense") != 0 ? cfg->keep : 1;
-	spec.eta = 0.1;
+	spec.eta = cfg->eta;
 	spec.dtype = (char *)cfg->dtype;
 	spec.codec = (char *)cfg->codec;
 	spec.policy = (char *)cfg->policy;

@@ -88,6 +88,8 @@ void exchange_free(struct exchange *e)
 		exchange_held_drop(e, 0);
 	exchange_kept_clear(e);
 	free(e->index);
+	free(e->their_index);
+	exchange_told_forget(e);
 	free(e->mine);
 	free(e->theirs);
 	buf_release(&e->bytes);
@@ -104,6 +106,7 @@ void exchange_begin(struct exchange *e, int64_t run, float *x, uint32_t n,
 	e->x = x;
 	e->n = n;
 	e->how = (struct exchange_how){0};
+	exchange_told_forget(e);
 	e->layout = layout;
 	e->at = -1;
 	e->epoch = 0;
@@ -138,6 +141,7 @@ static void send(struct exchange *e)
 		.layout = e->layout,
 		.phase = e->round.phase,
 		.form = exchange_form(e, false),
+		.told = e->how.tells ? exchange_told_round(e) : 0,
 		.crc = crc32c_of(0, e->bytes.p, e->bytes.len),
 		.values = e->bytes.p,
 		.len = e->bytes.len,
@@ -146,14 +150,16 @@ static void send(struct exchange *e)
 	e->retry_ms = INT64_MAX;
 }
 
-/* Whose values are chosen by the peer, they are taken when it has. */
+/* Who answers takes its values when it is asked, where one chooses. */
 static void meet_or_wait(struct exchange *e)
 {
 	bool asks = exchange_asks(e);
 	struct err err;
 
-	exchange_choose(e);
-	if ((asks || !e->how.shared) && exchange_take(e, !asks, &err))
+	exchange_know(e);
+	if (asks && e->how.topk)
+		exchange_choose(e);
+	if ((asks || !e->how.topk) && exchange_take(e, !asks, &err))
 		exchange_done(e, EXCHANGE_REFUSED, err.msg);
 	else if (asks)
 		send(e);

@@ -11,7 +11,8 @@
  * Which values: those of the round's mask, which both derive alike, and then
  * the lower id sends; or those that have changed most since they travelled
  * last, by the choice of the one that sends: the lower id in even rounds, the
- * higher one in odd ones.
+ * higher one in odd ones. Where pairs remember what they have told each other,
+ * both choose, and the lower id sends.
  *
  * No clock, socket or thread: each input carries the time in milliseconds and
  * may produce outputs, to be drained with exchange_next() before the next
@@ -35,11 +36,12 @@ struct exchange_key {
 /* A request or its answer, as it travels; values are borrowed. */
 struct exchange_message {
 	struct exchange_key key;
-	uint64_t digest; /* of the mask, or of how values are chosen */
-	uint64_t layout; /* of the model */
-	int phase;       /* of the round; see exchange_round */
-	struct payload_form form;
-	uint32_t crc; /* crc32c of values */
+	uint64_t digest;          /* of the mask, or of how values are chosen */
+	uint64_t layout;          /* of the model */
+	int phase;                /* of the round; see exchange_round */
+	struct payload_form form; /* of a request; its answer is alike */
+	int64_t told;             /* see exchange_how */
+	uint32_t crc;             /* crc32c of values */
 	const void *values;
 	size_t len;
 };
@@ -48,13 +50,20 @@ struct exchange_message {
 struct exchange_how {
 	enum payload_dtype dtype;
 	enum payload_codec codec;
-	/* What others know of the model, for those values to be sent that have
-	 * changed most; NULL: those of the mask. Borrowed like the model, and
+	bool topk; /* those values that have changed most, not the mask's */
+	/* topk: what others know of the model. Borrowed like the model, and
 	 * like it written only as exchanges are done. */
 	float *shared;
 	/* What is sent, and what x gains the differences of; NULL: x, as it is
 	 * when the exchange begins. Borrowed. */
 	const float *base;
+	/* CHOCO-SGD: each pair remembers all that it has told each other, and x
+	 * gains the differences of that, not only of what is told now; instead
+	 * of shared. A message has the round, from 1, in which its sender told
+	 * something last, 0: never; whose memories differ begin anew, from
+	 * start (borrowed, the same everywhere; NULL: zeros). */
+	bool tells;
+	const float *start;
 };
 
 /* A round that a trainer has come to: its local steps are done. Where it meets

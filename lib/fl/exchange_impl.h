@@ -7,6 +7,7 @@
 enum {
 	EXCHANGE_KEEP_ROUNDS = 2, /* an answer of round t serves until t+2 */
 	EXCHANGE_KEPT_MAX = 8,
+	EXCHANGE_TOLD_MAX = 2, /* neighbours in a ring */
 	EXCHANGE_HELD_MAX = 8,
 	EXCHANGE_HELD_BYTES = 64 << 20,
 	EXCHANGE_BACKOFF_MS = 50, /* between sends of one request, doubling */
@@ -17,6 +18,7 @@ enum {
 struct kept {
 	struct exchange_key key;
 	uint64_t digest, layout;
+	int64_t told;
 	char *values; /* len bytes, owned */
 	size_t len;
 };
@@ -26,6 +28,12 @@ struct held {
 	struct exchange_message message; /* values point to the copy */
 	char *values;                    /* the copy, owned */
 	int64_t until_ms;
+};
+
+/* What we and a peer have told each other: of n values each. */
+struct told {
+	int64_t peer, round; /* the last, from 1; 0: none */
+	float *ours, *theirs;
 };
 
 struct exchange {
@@ -43,13 +51,16 @@ struct exchange {
 	enum { IDLE, WAITING, SENT, RETRYING } state;
 	struct exchange_round round;
 	uint32_t k, *index;
+	uint32_t *their_index; /* where both choose */
 	uint64_t digest;
 	float *mine, *theirs; /* as they travel; ours are on arrival */
-	size_t index_cap, mine_cap, theirs_cap;
+	size_t index_cap, their_index_cap, mine_cap, theirs_cap;
+	int64_t told;     /* what both go on from; 0: from the start */
 	struct buf bytes; /* of ours */
 	int64_t deadline_ms, retry_ms, backoff_ms;
 	bool unsure; /* a request may have been averaged, unanswered */
 
+	struct told tells[EXCHANGE_TOLD_MAX];
 	struct kept kept[EXCHANGE_KEPT_MAX]; /* by ascending round */
 	size_t nkept;
 	struct held held[EXCHANGE_HELD_MAX];
@@ -70,7 +81,10 @@ void exchange_done(struct exchange *e, enum exchange_outcome outcome,
 bool exchange_asks(const struct exchange *e);
 struct payload_form exchange_form(const struct exchange *e, bool answer);
 
-/* Which values are exchanged; those that the peer chooses it will tell. */
+/* What is known of the values of a round as it begins: how many, the mask. */
+void exchange_know(struct exchange *e);
+
+/* Choose ours: those that have changed most. */
 void exchange_choose(struct exchange *e);
 
 /* Our values at the round's indices, to be sent or answered with. */
@@ -87,6 +101,14 @@ struct exchange_key exchange_key_now(const struct exchange *e);
  * not. */
 int exchange_read(struct exchange *e, const struct exchange_message *m,
 		  bool answer, struct err *err) MUST_CHECK;
+
+/* What we and the peer of this round have told each other: the round; what of
+ * ours; and how both go on from where the message of one says it is. */
+int64_t exchange_told_round(struct exchange *e);
+const float *exchange_told_ours(struct exchange *e);
+void exchange_told_agree(struct exchange *e, int64_t round);
+void exchange_told_merge(struct exchange *e, const uint32_t *their_index);
+void exchange_told_forget(struct exchange *e); /* of all */
 
 /* Held requests: forget number i; deal with those that are due; refuse those
  * held for too long; refuse those of runs before run, and forget what was

@@ -56,10 +56,11 @@ const struct kept *exchange_kept_find(const struct exchange *e,
 }
 
 /* The format: magic, then little-endian words: at, epoch, 5 counts, number of
- * answers; per answer 5 words of key, digest, layout, length and the values. */
-static const char MAGIC[8] = "gflxchg1";
+ * answers; per answer 5 words of key, digest, layout, told, length and the
+ * values. */
+static const char MAGIC[8] = "gflxchg2";
 
-enum { HEAD_WORDS = 8, ANSWER_WORDS = 8 };
+enum { HEAD_WORDS = 8, ANSWER_WORDS = 9 };
 
 static void put(struct buf *out, int64_t v)
 {
@@ -91,6 +92,7 @@ void exchange_dump(const struct exchange *e, struct buf *out)
 		put(out, k->key.to);
 		put(out, (int64_t)k->digest);
 		put(out, (int64_t)k->layout);
+		put(out, k->told);
 		put(out, (int64_t)k->len);
 		buf_put(out, k->values, k->len);
 	}
@@ -115,13 +117,14 @@ static bool get_answer(const char **p, const char *end, struct kept *k)
 {
 	int64_t w[ANSWER_WORDS];
 
-	if (!get(p, end, w, ANSWER_WORDS) || w[7] < 0 || w[7] > end - *p)
+	if (!get(p, end, w, ANSWER_WORDS) || w[8] < 0 || w[8] > end - *p)
 		return false;
 	*k = (struct kept){
 		.key = {w[0], w[1], w[2], w[3], w[4]},
 		.digest = (uint64_t)w[5],
 		.layout = (uint64_t)w[6],
-		.len = (size_t)w[7],
+		.told = w[7],
+		.len = (size_t)w[8],
 		.values = (char *)(uintptr_t)*p, /* borrowed, to be copied */
 	};
 	*p += k->len;

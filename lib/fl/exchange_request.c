@@ -34,6 +34,7 @@ static void answer(struct exchange *e, uint64_t token, const struct kept *k)
 		.digest = k->digest,
 		.layout = k->layout,
 		.form = exchange_form(e, true),
+		.told = k->told,
 		.crc = crc32c_of(0, k->values, k->len),
 		.values = k->values,
 		.len = k->len,
@@ -54,6 +55,7 @@ static const struct kept *keep_mine(struct exchange *e)
 	struct kept k = {.key = exchange_key_now(e),
 			 .digest = e->digest,
 			 .layout = e->layout,
+			 .told = e->how.tells ? e->told : 0,
 			 .values = e->bytes.p,
 			 .len = e->bytes.len};
 
@@ -76,7 +78,9 @@ static void meet(struct exchange *e, const struct exchange_message *m,
 		return;
 	}
 	rc = exchange_read(e, m, false, &err);
-	if (!rc && e->how.shared)
+	if (!rc && e->how.topk && e->how.tells)
+		exchange_choose(e);
+	if (!rc && e->how.topk)
 		rc = exchange_take(e, true, &err);
 	if (rc) {
 		refuse(e, token, (enum err_code)rc, "%.120s", err.msg);

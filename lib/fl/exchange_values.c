@@ -6,44 +6,58 @@
 #include "fl/mix.h"
 #include "plan/mask.h"
 
-static bool chosen(const struct exchange *e)
-{
-	return e->how.shared;
-}
-
 bool exchange_asks(const struct exchange *e)
 {
 	bool lower = e->self < e->round.peer;
 
-	return chosen(e) && e->round.t % 2 ? !lower : lower;
+	return e->how.shared && e->round.t % 2 ? !lower : lower;
 }
 
+/* Where one chooses, the answer has the same indices. */
 struct payload_form exchange_form(const struct exchange *e, bool answer)
 {
 	return (struct payload_form){
 		.dtype = e->how.dtype,
 		.codec = e->how.codec,
-		.indexed = chosen(e) && !answer,
+		.indexed = e->how.topk && (e->how.tells || !answer),
 	};
 }
 
-/* Which values are exchanged: the mask's, or, when it is for us to choose,
- * those that have changed most; else the peer will tell. */
-void exchange_choose(struct exchange *e)
+static void make_room(struct exchange *e)
 {
-	const struct exchange_round *r = &e->round;
-	struct mask m = {r->run, r->t, r->seed, e->n, r->c};
-
-	e->k = mask_count(e->n, r->c);
+	e->k = mask_count(e->n, e->round.c);
 	e->index = mem_grow(e->index, &e->index_cap, e->k, sizeof(*e->index));
 	e->mine = mem_grow(e->mine, &e->mine_cap, e->k, sizeof(*e->mine));
 	e->theirs =
 		mem_grow(e->theirs, &e->theirs_cap, e->k, sizeof(*e->theirs));
-	if (!chosen(e))
+	if (e->how.topk && e->how.tells)
+		e->their_index = mem_grow(e->their_index, &e->their_index_cap,
+					  e->k, sizeof(*e->their_index));
+}
+
+static uint32_t *their_index(const struct exchange *e)
+{
+	return e->how.topk && e->how.tells ? e->their_index : e->index;
+}
+
+void exchange_know(struct exchange *e)
+{
+	const struct exchange_round *r = &e->round;
+	struct mask m = {r->run, r->t, r->seed, e->n, r->c};
+
+	make_room(e);
+	if (!e->how.topk)
 		mask_indices(&m, e->index);
-	else if (exchange_asks(e))
-		mix_choose(e->x, e->how.shared, e->n, e->k, e->index);
-	e->digest = mask_digest(&m, chosen(e) ? NULL : e->index);
+	e->digest = mask_digest(&m, e->how.topk ? NULL : e->index);
+}
+
+void exchange_choose(struct exchange *e)
+{
+	const float *known =
+		e->how.tells ? exchange_told_ours(e) : e->how.shared;
+	const float *from = e->how.base ? e->how.base : e->x;
+
+	mix_choose(from, known, e->n, e->k, e->index);
 }
 
 int exchange_take(struct exchange *e, bool answer, struct err *err)
@@ -58,8 +72,12 @@ int exchange_take(struct exchange *e, bool answer, struct err *err)
 
 void exchange_merge(struct exchange *e)
 {
+	if (e->how.tells) {
+		exchange_told_merge(e, their_index(e));
+		return;
+	}
 	mix_pull(e->x, e->index, e->k, e->round.weight, e->mine, e->theirs);
-	if (!chosen(e))
+	if (!e->how.shared)
 		return;
 	mix_gather(e->x, e->index, e->k, e->mine);
 	mix_scatter(e->how.shared, e->index, e->k, e->mine);
@@ -85,7 +103,7 @@ static int check(const struct exchange *e, const struct exchange_message *m,
 			       "another mask: digest %016llx, not %016llx",
 			       (unsigned long long)m->digest,
 			       (unsigned long long)e->digest);
-	if (!same_form(&m->form, form))
+	if (form && !same_form(&m->form, form))
 		return err_set(err, ERR_FAILED_PRECONDITION,
 			       "values in another form: type %d, codec %d, not "
 			       "%d, %d",
@@ -100,9 +118,12 @@ int exchange_read(struct exchange *e, const struct exchange_message *m,
 		  bool answer, struct err *err)
 {
 	const struct payload_form form = exchange_form(e, answer);
-	int rc = check(e, m, &form, err);
+	int rc = check(e, m, answer ? NULL : &form, err);
 
-	return rc ? rc
-		  : payload_decode(&form, m->values, m->len, e->n, e->k,
-				   e->index, e->theirs, err);
+	if (!rc)
+		rc = payload_decode(&form, m->values, m->len, e->n, e->k,
+				    their_index(e), e->theirs, err);
+	if (!rc && e->how.tells)
+		exchange_told_agree(e, m->told);
+	return rc;
 }

@@ -101,7 +101,7 @@ static void open_bridge(struct trainer *t, const Gfl__V1__Bridge *b)
 	exchange_begin(e, br->upper_run, t->run.learner->params,
 		       (uint32_t)t->run.learner->model->n,
 		       t->run.learner->model->layout);
-	trainer_exchange_by(t, e, spec, NULL);
+	trainer_meet_by(t, e, spec, false);
 	trainer_talk_open(&br->talk, t, &bridges, e);
 	log_info("bridges", "trainer=%lld upper=%s place=%lld",
 		 (long long)t->id, br->upper_id, (long long)b->self);

@@ -43,6 +43,7 @@ void trainer_answer(struct trainer *t, const struct exchange_out *out)
 	if (!call)
 		return;
 	r.crc32c = out->message.crc;
+	r.told = out->message.told;
 	r.values.len = out->message.len;
 	r.values.data = (uint8_t *)(uintptr_t)out->message.values;
 	t->run.tally.bytes_sent +=
@@ -132,6 +133,7 @@ static void take_request(struct trainer *t, struct talk *c, struct call *call,
 		.key = {r->run, r->epoch, r->round, r->from, r->to},
 		.digest = r->mask_digest,
 		.phase = r->phase,
+		.told = r->told,
 		.layout = strtoull(r->layout_hash, NULL, 16),
 		.form = {.dtype = (enum payload_dtype)r->dtype,
 			 .codec = (enum payload_codec)r->codec,

@@ -73,9 +73,11 @@ struct trainer_run {
 	int64_t fastest;  /* the highest round others were seen in */
 	int64_t since_ms; /* of waiting for plan or peer */
 	int64_t saved_ms; /* the last checkpoint */
+	double eta; /* choco */
 	struct meeting meeting;
 	float *shared;    /* topk: what others know of the model, or NULL */
 	float *base;      /* what is exchanged instead of the model, or NULL */
+	float *start;     /* choco: the model that all begin with, or NULL */
 	bool alone;       /* the run pairs nobody */
 	bool final;       /* evaluated and written after the last round */
 	bool over;        /* ends when the worker is done */
@@ -220,9 +222,6 @@ const struct state *trainer_state(const struct trainer *t); /* or NULL */
 /* trainer_run.c */
 void trainer_look(struct trainer *t); /* at the state: runs, epoch, peers */
 void trainer_begin_rounds(struct trainer *t, int64_t at); /* model is there */
-/* What is exchanged travels as the settings have it. */
-void trainer_exchange_by(const struct trainer *t, struct exchange *e,
-			 const Gfl__V1__RunSpec *spec, const float *base);
 void trainer_halt(struct trainer *t); /* end the run here, if there is one */
 void trainer_stay_out(struct trainer *t, const struct err *err);
 void trainer_stay_out_for(struct trainer *t, const struct err *err,
@@ -271,6 +270,10 @@ void trainer_put_model(struct tensors *ts, const struct learner *l,
  * round run.t (NULL: none), and go on after each that is done; false when all
  * are. */
 void trainer_meet_open(struct trainer *t, const Gfl__V1__RunSpec *spec);
+/* What is exchanged travels as the settings have it, and in our own cluster is
+ * mixed as the strategy does; clusters average what their bridges have. */
+void trainer_meet_by(const struct trainer *t, struct exchange *e,
+		     const Gfl__V1__RunSpec *spec, bool own);
 /* The model is there, from wherever; shared: noted with it, or NULL. */
 void trainer_meet_resumed(struct trainer *t, const float *shared);
 void trainer_meet_before(struct trainer *t); /* the round's local steps */

@@ -6,7 +6,22 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/value.h"
 #include "fl/trainer_impl.h"
+
+static bool tells(const struct trainer *t)
+{
+	return t->run.meeting.strategy->kind == STRATEGY_CHOCO;
+}
+
+/* What everybody knows of everybody's model before the first exchange. */
+static float *start_of(const struct model *m, uint64_t seed)
+{
+	float *x = mem_zero(m->len, sizeof(*x));
+
+	model_init(m, seed, x);
+	return x;
+}
 
 void trainer_meet_open(struct trainer *t, const Gfl__V1__RunSpec *spec)
 {
@@ -18,6 +33,28 @@ void trainer_meet_open(struct trainer *t, const Gfl__V1__RunSpec *spec)
 		t->run.shared = mem_zero(n, sizeof(float));
 	if (m->strategy->links != LINKS_PAIRS)
 		t->run.base = mem_zero(n, sizeof(float));
+	if (tells(t) && !t->run.brought)
+		t->run.start = start_of(t->run.learner->model, spec->seed);
+	t->run.eta = tells(t) ? spec->eta : 1;
+}
+
+void trainer_meet_by(const struct trainer *t, struct exchange *e,
+		     const Gfl__V1__RunSpec *spec, bool own)
+{
+	const bool tell = own && tells(t);
+	const struct exchange_how how = {
+		.dtype = (enum payload_dtype)value_choice(PAYLOAD_DTYPES,
+							  spec->dtype),
+		.codec = (enum payload_codec)value_choice(PAYLOAD_CODECS,
+							  spec->codec),
+		.topk = t->run.shared,
+		.shared = tell ? NULL : t->run.shared,
+		.base = own ? t->run.base : NULL,
+		.tells = tell,
+		.start = t->run.start,
+	};
+
+	exchange_by(e, &how);
 }
 
 void trainer_meet_close(struct trainer *t)
@@ -25,6 +62,7 @@ void trainer_meet_close(struct trainer *t)
 	free(t->run.meeting.ids);
 	free(t->run.shared);
 	free(t->run.base);
+	free(t->run.start);
 }
 
 void trainer_meet_resumed(struct trainer *t, const float *shared)
@@ -158,7 +196,8 @@ void trainer_meet_begin(struct trainer *t, const struct plan_round *r,
 		.t = t->run.t,
 		.seed = r ? r->seed : 0,
 		.c = r ? r->c : 1,
-		.weight = (float)strategies_weight(m->strategy->links, m->n),
+		.weight = (float)(t->run.eta *
+				  strategies_weight(m->strategy->links, m->n)),
 	};
 	go_on(t, r);
 }

@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
-#include "base/value.h"
 #include "fl/trainer_impl.h"
 
 enum { LEAVE_MS = 2000, AGAIN_FIRST_MS = 500, AGAIN_MAX_MS = 30000 };
@@ -103,7 +102,7 @@ void trainer_begin_exchange(struct trainer *t)
 	trainer_meet_open(t, run->spec);
 	exchange_begin(t->talk.exchange, t->run.id, l->params,
 		       (uint32_t)l->model->n, l->model->layout);
-	trainer_exchange_by(t, t->talk.exchange, run->spec, t->run.base);
+	trainer_meet_by(t, t->talk.exchange, run->spec, true);
 	trainer_meet_resumed(t, NULL);
 }
 
@@ -134,21 +133,6 @@ static bool resume_run(struct trainer *t)
 			 (long long)t->id, (long long)t->run.id,
 			 (long long)t->run.at);
 	return !rc;
-}
-
-void trainer_exchange_by(const struct trainer *t, struct exchange *e,
-			 const Gfl__V1__RunSpec *spec, const float *base)
-{
-	const struct exchange_how how = {
-		.dtype = (enum payload_dtype)value_choice(PAYLOAD_DTYPES,
-							  spec->dtype),
-		.codec = (enum payload_codec)value_choice(PAYLOAD_CODECS,
-							  spec->codec),
-		.shared = t->run.shared,
-		.base = base,
-	};
-
-	exchange_by(e, &how);
 }
 
 static void begin(struct trainer *t, const Gfl__V1__Run *run)

@@ -35,7 +35,7 @@ static void got_reply(struct talk *c, const Gfl__V1__ExchangeResponse *r)
 	client_timing(t->client, &bytes, &us);
 	c->kind->link(t, m.key.to, m.key.from, trainer_speed(bytes, us));
 	t->run.tally.bytes_received += (int64_t)bytes;
-	m.form.indexed = false;
+	m.told = r->told;
 	m.crc = r->crc32c;
 	m.values = r->values.data;
 	m.len = r->values.len;
@@ -72,6 +72,7 @@ static void fill_request(const struct talk *c, const struct exchange_message *m,
 	in->from = m->key.from;
 	in->to = m->key.to;
 	in->phase = m->phase;
+	in->told = m->told;
 	trainer_layout(t, layout);
 	in->layout_hash = layout;
 	in->parameters = t->run.learner->model->n;

@@ -26,9 +26,7 @@ const struct strategy strategies[] = {
 			    .brief = "a ring, compressed differences and a "
 				     "step size",
 			    .links = LINKS_RING,
-			    .needs_shared = true,
-			    .only_simulated = "its differences have no "
-					      "exchange yet"},
+			    .needs_shared = true},
 	[STRATEGY_PSGD] = {.kind = STRATEGY_PSGD,
 			   .name = "psgd",
 			   .brief = "all average whole models after each step",

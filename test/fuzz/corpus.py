@@ -216,10 +216,10 @@ def arrays():
 
 def exchange():
     def state(*answers):
-        out = b"gflxchg1" + struct.pack("<8q", 5, 1, 1, 0, 0, 0, 0,
+        out = b"gflxchg2" + struct.pack("<8q", 5, 1, 1, 0, 0, 0, 0,
                                         len(answers))
         for values in answers:
-            out += struct.pack("<8q", 7, 1, 5, 1, 2, 11, 77, len(values))
+            out += struct.pack("<9q", 7, 1, 5, 1, 2, 11, 77, 0, len(values))
             out += values
         return out
 

@@ -260,6 +260,7 @@ static void begin(const struct sim *s, struct trainer *w)
 	const struct exchange_how how = {
 		.dtype = (enum payload_dtype)(s->seed % 3),
 		.codec = (enum payload_codec)(s->seed / 3 % 2),
+		.topk = s->seed / 6 % 2,
 		.shared = s->seed / 6 % 2 ? w->shared : NULL,
 	};
 

@@ -121,8 +121,10 @@ TEST(exchange_averages_both_sides_and_keeps_the_mean)
 static void by(struct exchange *e, enum payload_dtype dtype,
 	       enum payload_codec codec, float *shared)
 {
-	const struct exchange_how how = {
-		.dtype = dtype, .codec = codec, .shared = shared};
+	const struct exchange_how how = {.dtype = dtype,
+					 .codec = codec,
+					 .topk = shared,
+					 .shared = shared};
 
 	exchange_by(e, &how);
 }
