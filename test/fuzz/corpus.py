@@ -205,6 +205,9 @@ def arrays():
     seed("npy", "wide", b"\x93NUMPY\x02\x00" + struct.pack("<I", 58) +
          npy("<i2", "(1, 0, 3)", b"")[10:])
     seed("npz", "stored", archive(zipfile.ZIP_STORED, x=x, y=y))
+    seed("theta", "files", x + y)
+    seed("theta", "stored", archive(zipfile.ZIP_STORED, arr_0=x, arr_1=y))
+    seed("theta", "deflated", archive(zipfile.ZIP_DEFLATED, arr_0=x))
     seed("npz", "deflated", archive(zipfile.ZIP_DEFLATED, x_train=x,
                                     y_train=y))
     seed("csv", "header", b"label,a b\n1,2\n0,-1e3\n")
