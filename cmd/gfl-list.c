@@ -1,5 +1,5 @@
 /* gfl-list - print what the cluster has, one a line: nodes, trainers, runs,
- * clusters below, the topology, the bandwidth. */
+ * clusters below, the topology, the bandwidth; a server's participants. */
 #include <math.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "base/out.h"
 #include "plan/bandwidth.h"
 #include "proto/node.pb-c.h"
+#include "proto/participation.pb-c.h"
 #include "registry/directory.h"
 #include "registry/runs.h"
 #include "task/rows.h"
@@ -16,6 +17,7 @@ struct config {
 	struct out_opts out;
 	struct opt_list masters;
 	bool linearizable;
+	const char *server;
 };
 
 static const struct opt opts[] = {
@@ -23,13 +25,15 @@ static const struct opt opts[] = {
 	OPT_OUT(struct config, out, OUT_FORMATS),
 	OPT_LINEARIZABLE(struct config, linearizable),
 	OPT_MASTER(struct config, masters),
+	OPT_SERVER(struct config, server),
 	OPT_END,
 };
 
 static const struct prog prog = {
 	.name = "gfl-list",
-	.args = "[nodes|trainers|runs|clusters|topology|bandwidth|tasks|workers]",
-	.brief = "list nodes, trainers and runs; tasks and workers",
+	.args = "[nodes|trainers|runs|clusters|topology|bandwidth|tasks|"
+		"workers|participants]",
+	.brief = "list nodes, trainers and runs; tasks, workers, participants",
 	.about = "Prints one line per node, trainer or run, by ascending id; "
 		 "of the topology one per edge along which trainers may "
 		 "exchange (none: all with all), of the bandwidth one per link "
@@ -38,8 +42,9 @@ static const struct prog prog = {
 		 "which term of its leader, how many members, live trainers "
 		 "and examples it has, the median speed between its trainers. "
 		 "Nodes come from the gateways, or from the members seen last "
-		 "when no gateway answers; tasks and workers from --master; all "
-		 "else from a node.",
+		 "when no gateway answers; tasks and workers from --master; "
+		 "participants, who wait for a gfl-server's instructions, from "
+		 "--server; all else from a node.",
 	.example = "gfl-list | awk -F'\\t' '$4==\"alive\"{print $1}'\n"
 		   "gfl-list trainers -o json\n"
 		   "gfl-list tasks -o jsonl | jq -c 'select(.status==\"failed\")'\n"
@@ -244,6 +249,40 @@ static int print_workers(const struct config *cfg, struct err *err)
 	return rows_workers(&r, &cfg->out, err);
 }
 
+static const struct out_col participant_cols[] = {
+	{"id", OUT_INT},       {"status", OUT_TEXT}, {"since", OUT_TIME},
+	{"answered", OUT_INT}, {"failed", OUT_INT},  {"instruction", OUT_INT},
+	{"via", OUT_TEXT},     {"address", OUT_TEXT},
+};
+
+static int print_participants(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__ListParticipantsRequest in =
+		GFL__V1__LIST_PARTICIPANTS_REQUEST__INIT;
+	Gfl__V1__ListParticipantsResponse *all;
+	struct out *o;
+
+	if (client_now(&cfg->client.tls, cfg->server, RPC_PARTICIPANT_LIST,
+		       &in.base, cfg->client.timeout_ms,
+		       (ProtobufCMessage **)&all, err))
+		return (int)err->code;
+	if (out_begin(&o, &cfg->out, participant_cols, 8, false, err)) {
+		rpc_free(&all->base);
+		return (int)err->code;
+	}
+	for (size_t i = 0; i < all->n_participants; i++) {
+		const Gfl__V1__Participant *p = all->participants[i];
+
+		out_row(o, out_int(p->id), out_text(p->state),
+			out_time(p->since_ms), out_int(p->answered),
+			out_int(p->failed),
+			p->instruction ? out_int(p->instruction) : out_none(),
+			out_text(p->via), out_text(p->address));
+	}
+	rpc_free(&all->base);
+	return out_end(o, err);
+}
+
 static int run(const struct config *cfg, const char *what, struct err *err)
 {
 	static const struct {
@@ -258,6 +297,7 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 		{"bandwidth", print_bandwidth},
 		{"tasks", print_tasks},
 		{"workers", print_workers},
+		{"participants", print_participants},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
@@ -269,7 +309,7 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 	}
 	return err_set(err, ERR_INVALID_ARGUMENT,
 		       "cannot list \"%s\": nodes, trainers, runs, clusters, "
-		       "topology, bandwidth, tasks or workers",
+		       "topology, bandwidth, tasks, workers or participants",
 		       what);
 }
 

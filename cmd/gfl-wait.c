@@ -18,6 +18,7 @@ struct config {
 	struct client_opts client;
 	struct opt_list masters;
 	int64_t not_id;
+	const char *server;
 };
 
 static const struct opt opts[] = {
@@ -25,12 +26,14 @@ static const struct opt opts[] = {
 	OPT_MASTER(struct config, masters),
 	OPT_INT64(0, "not", struct config, not_id, "ID", "0", 0, INT64_MAX,
 		  "with leader: any but this node"),
+	OPT_SERVER(struct config, server),
 	OPT_END,
 };
 
 static const struct prog prog = {
 	.name = "gfl-wait",
-	.args = "leader|ready|nodes|voters|trainers|round|run|task [N]",
+	.args = "leader|ready|nodes|voters|trainers|round|run|task|"
+		"participants [N]",
 	.brief = "wait until a condition of the cluster holds",
 	.about = "leader: somebody leads. ready: the node asked and its peers "
 		 "reach each other, --client-num of them. nodes N: N members "
@@ -39,7 +42,9 @@ static const struct prog prog = {
 		 "and live. round "
 		 "N: every trainer of the newest run has finished round N. run "
 		 "ID: the run has ended; exit 1 unless it finished. task ID: "
-		 "the task of --master has ended; exit 1 unless it is done. Says on "
+		 "the task of --master has ended; exit 1 unless it is done. "
+		 "participants N: N of them wait for the instructions of "
+		 "--server, or work on them. Says on "
 		 "standard error what it waits for; exits 4 when --timeout "
 		 "comes first (-t 0 waits for ever).",
 	.example = "gfl-wait nodes 4 -t 30\n"
@@ -130,8 +135,8 @@ static int parse(const char *name, const char *number,
 	if (!*c)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "cannot wait for \"%s\": leader, ready, "
-			       "nodes N, voters N, trainers N, round N, run ID "
-			       "or task ID",
+			       "nodes N, voters N, trainers N, round N, run "
+			       "ID, task ID or participants N",
 			       name);
 	*n = number ? strtoll(number, &end, 10) : 0;
 	if ((*c)->number && (!number || !*number || *end || *n < 0))
@@ -146,7 +151,8 @@ static int run(const struct config *cfg, const char *name, const char *number,
 {
 	struct look l = {.client = cfg->client,
 			 .not_id = cfg->not_id,
-			 .master = cfg->masters.at[0]};
+			 .master = cfg->masters.at[0],
+			 .server = cfg->server};
 	const struct condition *c;
 	int rc;
 

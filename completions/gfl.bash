@@ -155,8 +155,8 @@ _gfl_list()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --linearizable --master --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W 'nodes trainers runs clusters topology bandwidth tasks workers' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --linearizable --master --server --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'nodes trainers runs clusters topology bandwidth tasks workers participants' -- "$cur");;
 		esac;;
 	esac
 }
@@ -550,8 +550,8 @@ _gfl_wait()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --master --not --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W 'leader ready nodes voters trainers round run task' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --master --not --server --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'leader ready nodes voters trainers round run task participants' -- "$cur");;
 		esac;;
 	esac
 }

@@ -178,6 +178,10 @@ struct client_opts {
 			   "ask this node instead of any"),      \
 		OPT_TIMEOUT(T, m.timeout_ms), OPT_TLS(T, m.tls)
 
+#define OPT_SERVER(T, m)                                                      \
+	OPT_STRING(0, "server", T, m, "URL", "http://127.0.0.1:8700",         \
+		   "the gfl-server whose participants are meant")
+
 #define OPT_LINEARIZABLE(T, m)                                            \
 	OPT_BOOL(0, "linearizable", T, m,                                 \
 		 "all that was acknowledged before, confirmed by the " \

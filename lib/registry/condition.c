@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/node.pb-c.h"
+#include "proto/participation.pb-c.h"
 #include "registry/directory.h"
 #include "registry/runs.h"
 
@@ -134,6 +135,26 @@ static int look_trainers(struct look *l, bool *holds, struct err *err)
 	return 0;
 }
 
+static int look_participants(struct look *l, bool *holds, struct err *err)
+{
+	Gfl__V1__ListParticipantsRequest in =
+		GFL__V1__LIST_PARTICIPANTS_REQUEST__INIT;
+	Gfl__V1__ListParticipantsResponse *all;
+	int64_t ids[IDS_MAX];
+	size_t n;
+
+	if (client_now(&l->client.tls, l->server, RPC_PARTICIPANT_LIST,
+		       &in.base, l->client.timeout_ms,
+		       (ProtobufCMessage **)&all, err))
+		return (int)err->code;
+	for (n = 0; n < all->n_participants && n < IDS_MAX; n++)
+		ids[n] = all->participants[n]->id;
+	*holds = note_joined(l, "participants", ids, n) ||
+		 (int64_t)all->n_participants >= l->n;
+	rpc_free(&all->base);
+	return 0;
+}
+
 static int look_round(struct look *l, bool *holds, struct err *err)
 {
 	struct runs_progress p;
@@ -169,10 +190,14 @@ static int look_run(struct look *l, bool *holds, struct err *err)
 }
 
 static const struct condition conditions[] = {
-	{"leader", look_leader, false},    {"nodes", look_nodes, true},
-	{"trainers", look_trainers, true}, {"round", look_round, true},
-	{"run", look_run, true},           {"ready", look_ready, false},
+	{"leader", look_leader, false},
+	{"nodes", look_nodes, true},
+	{"trainers", look_trainers, true},
+	{"round", look_round, true},
+	{"run", look_run, true},
+	{"ready", look_ready, false},
 	{"voters", look_voters, true},
+	{"participants", look_participants, true},
 };
 
 const struct condition *condition_find(const char *name)
