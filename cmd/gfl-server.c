@@ -3,11 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/command.h"
 #include "base/daemon.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "fl/director.h"
 #include "fl/hub.h"
 #include "wire/tls.h"
 
@@ -15,6 +18,8 @@ struct config {
 	struct daemon_opts daemon;
 	struct out_opts out;
 	const char *model, *init, *test, *label, *model_out, *aggregate;
+	const char *on_participants;
+	int64_t handler_ms;
 	int sampler, weights, classes;
 	int64_t rounds, min_participants, choices, deadline_ms, eval_every;
 	int64_t seed, epochs, steps, lr_decay_every, lr_cosine;
@@ -108,6 +113,12 @@ static const struct opt opts[] = {
 		  INT64_MAX, "evaluate so often, and after the last"),
 	OPT_FILE(0, "model-out", struct config, model_out, NULL,
 		 "write the last model here, not beside the database"),
+	OPT_STRING(0, "on-participants", struct config, on_participants, "CMD",
+		   NULL,
+		   "instead of trainers lead participants (gfl-worker "
+		   "--stream), who do what this prints"),
+	OPT_SECONDS(0, "handler-timeout", struct config, handler_ms, "0",
+		    "CMD fails after so long; 0: never"),
 	OPT_OUT(struct config, out, OUT_FORMATS),
 	OPT_DAEMON(struct config, daemon, "127.0.0.1:8700"),
 	OPT_END,
@@ -127,11 +138,28 @@ static const struct prog prog = {
 		 "other is refused with the reason. State is in SQLite: a "
 		 "server that is killed and started again with the same --db "
 		 "goes on with the round that was under way. At the end "
-		 "every client is told to exit.",
+		 "every client is told to exit.\n\n"
+		 "With --on-participants the participants who wait on a stream "
+		 "or by requests are led by CMD, which is run before each "
+		 "round. What it prints is the instruction, arrays as numpy "
+		 "writes them: an .npz file, or .npy files one after the "
+		 "other; nothing at all, and the work is done. On its standard "
+		 "input it has a line of JSON for each instruction of the "
+		 "round before: participant, state (answered or failed), "
+		 "seconds, tries, and the file of the answer, an .npz that is "
+		 "there until CMD ends, or code and error. GFL_ROUND, "
+		 "GFL_PARTICIPANTS (there now), GFL_ANSWERED, GFL_FAILED and "
+		 "GFL_DIR (of the files) are in its environment, and "
+		 "GFL_LAST=1 when --rounds is reached. A participant that "
+		 "vanishes or fails leaves its instruction to another one, at "
+		 "most twice. --min-participants, --sample, --fraction, "
+		 "--round-deadline and --rounds count as ever; the options of "
+		 "training do not.",
 	.example = "gfl-server --model mlp --rounds 20 --min-participants 3 "
 		   "--test /usr/share/datasets/fashion-mnist --db server.db\n"
 		   "gfl-trainer --server http://127.0.0.1:8700 --data "
-		   "/usr/share/datasets/fashion-mnist --index part-1.idx",
+		   "/usr/share/datasets/fashion-mnist --index part-1.idx\n"
+		   "gfl-server --on-participants ./lead --rounds 10",
 	.opts = opts,
 	.daemon = true,
 };
@@ -143,7 +171,9 @@ struct app {
 	struct tls *tls;
 	struct server *server;
 	struct data *test;
-	struct hub *hub;
+	struct hub *hub;           /* or, with --on-participants, … */
+	struct director *director; /* … this */
+	struct command *command;
 	struct out *out;
 	struct err out_failed;
 	char *db, *model_out;
@@ -172,6 +202,31 @@ static void on_round(const struct hub_round *r, void *arg)
 		out_real(r->seconds), out_time(r->ended_ms));
 }
 
+static const struct out_col led_cols[] = {
+	{"round", OUT_INT},  {"instructed", OUT_INT}, {"answered", OUT_INT},
+	{"failed", OUT_INT}, {"seconds", OUT_REAL},   {"at", OUT_TIME},
+};
+
+static void on_led_round(const struct director_round *r, void *arg)
+{
+	struct app *app = arg;
+
+	out_row(app->out, out_int(r->round), out_int(r->instructed),
+		out_int(r->answered), out_int(r->failed), out_real(r->seconds),
+		out_time(clock_wall_ms()));
+}
+
+static int begin_output(struct app *app, const struct config *cfg,
+			struct err *err)
+{
+	bool led = cfg->on_participants;
+
+	return out_begin(&app->out, &cfg->out, led ? led_cols : cols,
+			 led ? sizeof(led_cols) / sizeof(*led_cols)
+			     : sizeof(cols) / sizeof(*cols),
+			 true, err);
+}
+
 /* --- life ------------------------------------------------------------------
  */
 
@@ -185,7 +240,10 @@ static void on_stop(void *arg)
 	struct app *app = arg;
 
 	daemon_stopping(&app->daemon);
-	hub_stop(app->hub);
+	if (app->director)
+		director_stop(app->director);
+	else
+		hub_stop(app->hub);
 }
 
 static void on_hangup(void *arg)
@@ -265,6 +323,40 @@ static int open_hub(struct app *app, const struct config *cfg, struct err *err)
 			err);
 }
 
+/* Answers are kept beside the database. */
+static int open_director(struct app *app, const struct config *cfg,
+			 struct err *err)
+{
+	char *dir = mem_fmt("%s.answers", app->db);
+	struct director_opts how = {
+		.dir = dir,
+		.min_participants = cfg->min_participants,
+		.sample = cfg->sample,
+		.fraction = cfg->fraction,
+		.deadline_ms = cfg->deadline_ms,
+		.command_ms = cfg->handler_ms,
+		.rounds = cfg->rounds,
+		.max_bytes = (size_t)cfg->daemon.max_message,
+		.on_round = on_led_round,
+		.arg = app,
+	};
+	int rc = command_open(&app->command, cfg->on_participants, err);
+
+	how.command = app->command;
+	rc = rc ? err_wrap(err, "--on-participants")
+		: director_open(&app->director, app->loop, app->server, &how,
+				on_end, err);
+	free(dir);
+	return rc;
+}
+
+static int open_what_leads(struct app *app, const struct config *cfg,
+			   struct err *err)
+{
+	return cfg->on_participants ? open_director(app, cfg, err)
+				    : open_hub(app, cfg, err);
+}
+
 static int open_all(struct app *app, const struct config *cfg, struct err *err)
 {
 	struct server_opts serve = {
@@ -280,13 +372,13 @@ static int open_all(struct app *app, const struct config *cfg, struct err *err)
 	serve.listen = listen;
 	rc = tls_open(&app->tls, &cfg->daemon.tls, err);
 	serve.tls = app->tls;
-	rc = rc || open_test(app, cfg, err) ||
-	     hub_message_max(cfg->model, &serve.max_message, err) ||
-	     loop_open(&app->loop, err) ||
+	serve.max_message = (size_t)cfg->daemon.max_message;
+	if (!rc && !cfg->on_participants)
+		rc = open_test(app, cfg, err) ||
+		     hub_message_max(cfg->model, &serve.max_message, err);
+	rc = rc || loop_open(&app->loop, err) ||
 	     server_open(&app->server, app->loop, &serve, err) ||
-	     out_begin(&app->out, &cfg->out, cols, sizeof(cols) / sizeof(*cols),
-		       true, err) ||
-	     open_hub(app, cfg, err);
+	     begin_output(app, cfg, err) || open_what_leads(app, cfg, err);
 	free(listen);
 	return rc ? (int)err->code : 0;
 }
@@ -296,6 +388,7 @@ static void close_all(struct app *app)
 {
 	if (app->server)
 		server_ready(app->server, false);
+	director_close(app->director);
 	hub_close(app->hub);
 	if (app->server)
 		server_close(app->server, 1000);
@@ -303,6 +396,14 @@ static void close_all(struct app *app)
 		loop_close(app->loop);
 	tls_close(app->tls);
 	data_close(app->test);
+	command_free(app->command);
+}
+
+/* Why it failed, or NULL. */
+static const struct err *failure(const struct app *app)
+{
+	return app->director ? director_failed(app->director)
+			     : hub_failed(app->hub);
 }
 
 static int serve(struct app *app, struct err *err)
@@ -313,13 +414,15 @@ static int serve(struct app *app, struct err *err)
 	server_ready(app->server, true);
 	if (daemon_ready(&app->daemon, server_port(app->server), err))
 		return (int)err->code;
-	join = mem_fmt("gfl-trainer --server %s", server_url(app->server));
+	join = mem_fmt("%s --server %s",
+		       app->director ? "gfl-worker --stream" : "gfl-trainer",
+		       server_url(app->server));
 	log_info("serving", "join_with=%s", join);
 	free(join);
 	loop_run(app->loop);
-	if (!hub_failed(app->hub))
+	if (!failure(app))
 		return 0;
-	*err = *hub_failed(app->hub);
+	*err = *failure(app);
 	return (int)err->code;
 }
 

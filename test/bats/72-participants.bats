@@ -1,0 +1,204 @@
+# Participants whom a command leads, by requests that are held: each of them is
+# curl and jq.
+
+load helpers
+
+ask=gfl.v1.ParticipantService/Ask
+
+# A command of these lines, for gfl-server.
+script() { # NAME
+	{ echo '#!/bin/bash'; cat; } >"$1"
+	chmod +x "$1"
+}
+
+# A file of one array of float32, by its .npy bytes.
+array() { # VALUE...
+	local value head
+	printf -v head "{'descr': '<f4', 'fortran_order': False, 'shape': (%d,), }\n" $#
+	printf '\x93NUMPY\x01\x00'
+	printf "\\x$(printf %02x ${#head})\\x00%s" "$head"
+	for value; do # 0.5, 1, 2, 3 are all that is needed
+		case $value in
+		0.5) printf '\x00\x00\x00\x3f' ;;
+		1) printf '\x00\x00\x80\x3f' ;;
+		2) printf '\x00\x00\x00\x40' ;;
+		3) printf '\x00\x00\x40\x40' ;;
+		esac
+	done
+}
+
+lead() { # [OPTION...] - by ./lead
+	start srv gfl-server --db srv.db --on-participants ./lead \
+		--min-participants 2 -o jsonl "$@"
+	export GFL_SERVER=$srv_url
+}
+
+# answers REPLY - asks until the work is done, and answers each instruction
+# with what jq makes of it.
+answers() {
+	local body='{}' got
+	while got=$(curl -sf -d "$body" -H 'content-type: application/json' \
+		"$srv_url/$ask"); do
+		body=$(jq -c "{participant} + if .instruction then
+			{instruction, answer: (.message.trainConfig | $1)}
+			else {} end" <<<"$got")
+	done
+}
+
+begin() { # NAME REPLY - the same, beside the test
+	answers "$2" 3>&- &
+	running[$1]=$!
+}
+
+# gfl-list has so many participants, each as jq's filter says.
+are_there() { # N [FILTER]
+	until gfl-list participants -o jsonl |
+		jq -se "length == $1 and all(.[]; ${2:-true})" >/dev/null; do :; done
+}
+
+@test "a command in the shell leads: what each has answered is averaged" {
+	array 1 3 >start.npy
+	array 3 3 >other.npy
+	script lead <<-'END'
+		cat >lines.$GFL_ROUND
+		echo "$GFL_PARTICIPANTS $GFL_ANSWERED $GFL_FAILED $GFL_LAST" >>facts
+		if [ "$GFL_ROUND" = 1 ]; then
+			exec cat start.npy other.npy
+		fi
+		gfl-model average --out mean.npz $(
+			jq -r 'select(.state == "answered").file' lines.$GFL_ROUND)
+		exec cat mean.npz
+	END
+	PATH=$PATH lead --rounds 2
+	# one gives back the first array in place of the second, one all
+	begin one '{trainResult: {theta: [.theta[0], .theta[0]]}}'
+	begin two '{trainResult: .}'
+	reap srv
+	reap one || true
+	reap two || true
+	[ "$(cat facts)" = $'2 0 0 \n2 2 0 \n2 2 0 1' ]
+	[ ! -s lines.1 ]
+	jq -se 'length == 2 and all(.[]; .state == "answered" and .arrays == 2
+		and .tries == 1 and .seconds >= 0)' lines.2
+	[ "$(jq -s length srv.out)" = 2 ]
+	jq -se '.[1] | .round == 2 and .instructed == 2 and .answered == 2
+		and .failed == 0' srv.out
+	gfl-model convert mean.npz --out mean.st
+	[ "$(gfl-model info mean.st -F tensor,min,max)" = \
+		$'arr_0\t1\t3\narr_1\t1.5\t3' ]
+	[ ! -e srv.db.answers ]
+}
+
+@test "the example leads, and goes on where it was" {
+	local examples=$BATS_TEST_DIRNAME/../../share/examples
+
+	array 1 >a.npy
+	gfl-model convert a.npy --out m.npz
+	start srv gfl-server --db srv.db --min-participants 1 --rounds 1 \
+		--on-participants "$examples/gfl-lead.sh $PWD/m.npz"
+	array 3 | base64 -w 0 >b64
+	begin one "{trainResult: {theta: [{ndarray: \"$(<b64)\"}]}}"
+	reap srv
+	reap one || true
+	gfl-model convert m.npz --out m.st
+	[ "$(gfl-model info m.st -F min,max)" = $'3\t3' ]
+	again srv
+	begin one '{failed: "at once"}' # the mean of nothing is the last one
+	reap srv
+	reap one || true
+	gfl-model convert m.npz --out m2.st
+	cmp m.st m2.st
+}
+
+@test "participants are listed, counted and waited for" {
+	array 1 >a.npy
+	script lead <<-'END'
+		cat a.npy
+	END
+	lead
+	! gfl-wait participants 2 -t 0.3 2>err
+	grep 'waited 0.3 s for 2 participants: 0 joined' err
+	begin one empty
+	gfl-wait participants 1
+	[ "$(gfl-list participants -F id,status,answered,via,address)" = \
+		$'1\tidle\t0\trequests\t127.0.0.1' ]
+	curl -sf "$srv_url/metrics" | grep -x 'gfl_participants 1'
+	kill "${running[one]}"
+	reap one || true
+	are_there 0
+	try_list=$(gfl-list participants --server http://127.0.0.1:1 2>&1) ||
+		[ $? = 3 ]
+	[[ $try_list == 'gfl-list: list participants: cannot reach'* ]]
+}
+
+@test "who fails says why, who says nothing is too late" {
+	array 2 >a.npy
+	script lead <<-'END'
+		cat >lines.$GFL_ROUND
+		[ "$GFL_ROUND" = 1 ] && exec cat a.npy
+		exit 0
+	END
+	lead --round-deadline 3
+	call "$srv_url" $ask '{}' & # and never again
+	silent=$!
+	are_there 1
+	begin one '{failed: "no data"}'
+	wait $silent
+	reap srv
+	reap one || true
+	jq -se 'length == 2 and all(.[]; .state == "failed" and
+		.code == "deadline_exceeded")' lines.2
+	jq -se '.[0].error == "participant 1 did not answer in time"' lines.2
+	jq -se '.[1].error ==
+		"no participant was free in time; one failed: no data"' lines.2
+}
+
+@test "an instruction that nobody knows is reported so" {
+	array 2 >a.npy
+	script lead <<-'END'
+		cat >lines.$GFL_ROUND
+		[ "$GFL_ROUND" = 1 ] && exec cat a.npy
+		exit 0
+	END
+	lead --min-participants 1
+	begin one '{unkownInstruction: true}'
+	reap srv
+	reap one || true
+	jq -e '.code == "unimplemented" and .error ==
+		"participant 1 does not know the instruction"' lines.2
+}
+
+@test "a command that cannot lead ends the work with its last words" {
+	fails 1 gfl-server --on-participants ./none --db srv.db
+	[[ $said == *'--on-participants: ./none: No such file'* ]]
+	script lead <<-'END'
+		echo 'who are they?' >&2
+		exit 3
+	END
+	lead
+	begin one empty
+	begin two empty
+	reap srv || [ $? = 1 ]
+	grep 'gfl-server: round 1: .*/lead exited with status 3: who are they?' \
+		srv.log
+	reap one || true
+	reap two || true
+	script lead <<<'echo no array is this long'
+	again srv
+	begin one empty
+	begin two empty
+	reap srv || [ $? = 2 ]
+	grep 'round 1: .*/lead at byte 0: expected the magic of a .npy file' \
+		srv.log
+}
+
+@test "at TERM participants are told to come back" {
+	script lead <<<'cat'
+	lead
+	call "$srv_url" $ask '{}' &
+	asks=$!
+	are_there 1
+	stop srv
+	wait $asks
+	grep '"reconnectIn":5' answer
+}
