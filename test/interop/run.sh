@@ -90,6 +90,7 @@ suite() { # MODE
 	drive node daemons.mjs
 	serve other "$build/bin/gfl-gateway" --db "$dir/other.db"
 	drive "$here/comm_manager.py" "$host" "$of_node"
+	drive "$here/participants.py" "$build/bin"
 	serve echo "$build/test/interop/echo_server"
 	export ECHO_URL="$url"
 	drive "$here/grpcio.py" "$clients"
