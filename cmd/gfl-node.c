@@ -15,10 +15,8 @@ enum policy { RETRY, BOOTSTRAP };
 static const struct opt opts[] = {
 	OPT_INT64(0, "node-id", struct config, host.node.node_id, "N", "0", 0,
 		  ID_MAX, "number in the cluster; 0: the next free one"),
-	OPT_INT(0, "rank", struct config, rank, "N", "-1", -1, ID_MAX - 1,
-		"where a launcher starts the nodes: --node-id is N + 1",
-		.env = "OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK SLURM_PROCID "
-		       "JOB_COMPLETION_INDEX"),
+	OPT_RANK(struct config, rank,
+		 "where a launcher starts the nodes: --node-id is N + 1"),
 	OPT_GATEWAY(struct config, host.gateways),
 	OPT_URLS(0, "join", struct config, host.joins, NULL,
 		 "join by these members instead of a gateway"),

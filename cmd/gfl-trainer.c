@@ -1,5 +1,6 @@
 /* gfl-trainer - train on local data, exchange the model with peers. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/daemon.h"
 #include "base/log.h"
@@ -14,7 +15,7 @@ struct config {
 	struct daemon_opts daemon;
 	struct opt_list nodes, gateways;
 	const char *data, *label, *index, *test, *model_out;
-	int classes, threads, clients;
+	int rank, classes, threads, clients;
 	int64_t trainer_id, eval_every, checkpoint_rounds, checkpoint_ms;
 	bool no_runs;
 	const char *exec, *serve;
@@ -63,6 +64,10 @@ static const struct opt opts[] = {
 		  1 << 30,
 		  "the id to ask for, and those that follow for further "
 		  "clients; 0 takes what is given"),
+	OPT_RANK(struct config, rank,
+		 "where a launcher starts the trainers: --trainer-id is N "
+		 "times --clients + 1, and %d in --data, --index and "
+		 "--model-out of one client N + 1"),
 	OPT_STRING(0, "exec", struct config, exec, "COMMAND", NULL,
 		   "have this train, once a round (see gfl(7), TRAINERS); "
 		   "words without a shell"),
@@ -360,20 +365,48 @@ static int check(const struct config *cfg, struct err *err)
 static int run(const struct config *cfg, struct err *err)
 {
 	struct app app = {0};
-	char *db = NULL;
+	char *db = NULL, *file;
 	int rc;
 
 	if (check(cfg, err))
 		return (int)err->code;
 	mem_bulk();
-	if (daemon_start(&app.daemon, &cfg->daemon, err) ||
-	    daemon_db(&db, &cfg->daemon, "trainer.db", err))
+	if (daemon_start(&app.daemon, &cfg->daemon, err))
 		return (int)err->code;
+	file = cfg->rank < 0 ? mem_str("trainer.db")
+			     : mem_fmt("trainer-%d.db", cfg->rank + 1);
+	rc = daemon_db(&db, &cfg->daemon, file, err);
+	free(file);
+	if (rc)
+		return rc;
 	rc = open_all(&app, cfg, db, err) || serve(&app, err);
 	close_all(&app);
 	daemon_end(&app.daemon);
 	free(db);
 	return rc ? (int)err->code : 0;
+}
+
+/* The text with the number of this process for its %d. */
+static const char *numbered(const struct config *cfg, const char *text)
+{
+	const char *at = text ? strstr(text, "%d") : NULL;
+
+	if (!at || cfg->clients > 1)
+		return text;
+	return mem_fmt("%.*s%d%s", (int)(at - text), text, cfg->rank + 1,
+		       at + 2);
+}
+
+/* One of several that a launcher has started alike. */
+static void take_place(struct config *cfg)
+{
+	if (cfg->rank < 0)
+		return;
+	if (!cfg->trainer_id)
+		cfg->trainer_id = (int64_t)cfg->rank * cfg->clients + 1;
+	cfg->data = numbered(cfg, cfg->data);
+	cfg->index = numbered(cfg, cfg->index);
+	cfg->model_out = numbered(cfg, cfg->model_out);
 }
 
 int main(int argc, char **argv)
@@ -382,6 +415,7 @@ int main(int argc, char **argv)
 	struct err err;
 
 	opt_parse(&prog, &cfg, argc, argv);
+	take_place(&cfg);
 	if (threads_begin(cfg.threads, argv, &err) || run(&cfg, &err))
 		return err_report(&prog, &err);
 	return 0;

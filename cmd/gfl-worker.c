@@ -21,7 +21,7 @@ struct config {
 	struct opt_list masters;
 	const char *id, *exec, *data;
 	struct opt_pairs datasets;
-	int slots, threads;
+	int rank, slots, threads;
 	int64_t beat_ms, poll_ms, grace_ms;
 	bool pull, push, alone, no_gpu, evaluate;
 };
@@ -35,6 +35,9 @@ static const struct opt opts[] = {
 	OPT_STRING(
 		0, "worker-id", struct config, id, "NAME", NULL,
 		"how the master calls it; else its host and a random number"),
+	OPT_RANK(struct config, rank,
+		 "where a launcher starts the workers: --worker-id is worker- "
+		 "and N + 1"),
 	OPT_BOOL(0, "pull", struct config, pull,
 		 "ask the master for tasks (the usual)"),
 	OPT_BOOL(0, "push", struct config, push,
@@ -128,12 +131,14 @@ static void on_hangup(void *arg)
 	tls_reload(((struct app *)arg)->tls);
 }
 
-static char *own_id(const char *given)
+static char *own_id(const struct config *cfg)
 {
 	char host[64] = "";
 
-	if (given)
-		return mem_str(given);
+	if (cfg->id)
+		return mem_str(cfg->id);
+	if (cfg->rank >= 0)
+		return mem_fmt("worker-%d", cfg->rank + 1);
 	gethostname(host, sizeof(host) - 1);
 	return mem_fmt("%s-%06llx", *host ? host : "worker",
 		       (unsigned long long)rand_id() & 0xffffff);
@@ -218,7 +223,7 @@ static int open_all(struct app *app, const struct config *cfg, struct err *err)
 	char *listen = opt_addr_text(&cfg->daemon.listen);
 	int rc;
 
-	app->id = own_id(cfg->id);
+	app->id = own_id(cfg);
 	serve.listen = listen;
 	rc = tls_open(&app->tls, &cfg->daemon.tls, err);
 	serve.tls = app->tls;

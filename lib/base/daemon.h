@@ -65,6 +65,16 @@ struct daemon_opts {
 		OPT_BOOL(0, "background", T, m.background,                    \
 			 "detach once ready, and print the pid")
 
+/* Which of the processes of a launcher this is, from 0; -1: started by none.
+ * The variables are Open MPI's, those of PMIx and PMI, which other MPIs set,
+ * Slurm's and Kubernetes'. */
+#define OPT_RANK(T, m, brief)                                                  \
+	OPT_INT(0, "rank", T, m, "N", "-1", -1, DAEMON_RANK_MAX, brief,        \
+		.env = "OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK SLURM_PROCID " \
+		       "JOB_COMPLETION_INDEX")
+
+enum { DAEMON_RANK_MAX = (1 << 30) - 1 };
+
 struct daemon {
 	const struct daemon_opts *opts;
 	int parent_fd; /* of --background: who started us waits here, or -1 */
