@@ -59,7 +59,7 @@ PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libnghttp2-dev \
 # Whoever has npm from elsewhere keeps it: Debian's would be in its way.
 NODE := $(if $(shell command -v npm 2>&1),,nodejs npm)
 PACKAGES_CHECK := $(PACKAGES) bats procps iproute2 nftables util-linux curl \
-	jq sqlite3 protobuf-compiler python3-protobuf clang-14 libclang-rt-14-dev \
+	jq sqlite3 protobuf-compiler python3-protobuf openmpi-bin clang-14 libclang-rt-14-dev \
 	python3-grpcio python3-numpy openssl g++ liblemon-dev $(NODE)
 # The peers of the benches, and what drives them.
 PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
