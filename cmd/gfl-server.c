@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "fl/aggregate_args.h"
 #include "fl/director.h"
 #include "fl/hub.h"
 #include "wire/tls.h"
@@ -17,16 +18,16 @@
 struct config {
 	struct daemon_opts daemon;
 	struct out_opts out;
-	const char *model, *init, *test, *label, *model_out, *aggregate;
+	const char *model, *init, *test, *label, *model_out;
 	const char *on_participants;
 	int64_t handler_ms;
-	int sampler, weights, classes;
+	struct aggregate_args aggregate;
+	int mode, sampler, weights, classes, scheme, dtype, codec;
 	int64_t rounds, min_participants, choices, deadline_ms, eval_every;
 	int64_t seed, epochs, steps, lr_decay_every, lr_cosine;
 	int batch;
 	double target, fraction, sample;
-	double lr, momentum, weight_decay, prox, lr_decay;
-	struct aggregate_opts rule;
+	double lr, momentum, weight_decay, prox, lr_decay, keep;
 	bool nesterov;
 };
 
@@ -35,6 +36,9 @@ static const struct opt opts[] = {
 		   "a preset, or layers as text"),
 	OPT_FILE(0, "init", struct config, init, NULL,
 		 "begin with this model, not with one made of the seed"),
+	OPT_CHOICE(0, "mode", struct config, mode, "sync|async", "sync",
+		   "rounds, or whoever asks is given the newest model, and a "
+		   "round is what makes the next one"),
 	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
 		  "of the first model, and of whom is sampled"),
 	OPT_INT64(0, "rounds", struct config, rounds, "N", "100", 0, INT64_MAX,
@@ -59,28 +63,7 @@ static const struct opt opts[] = {
 		    "or after so long", .min = 1, .max = 86400000),
 	OPT_CHOICE(0, "weights", struct config, weights, "examples|uniform",
 		   "examples", "what a client weighs in the mean"),
-	OPT_WORD(0, "aggregate", struct config, aggregate, "RULE", HUB_RULES,
-		 "fedavg", "how updates become a model"),
-	OPT_REAL(0, "server-lr", struct config, rule.lr, "RATE", "1", 0, 1e6,
-		 "of its step"),
-	OPT_REAL(0, "beta1", struct config, rule.beta1, "RATIO", "0.9", 0, 1,
-		 "of its momentum"),
-	OPT_REAL(0, "beta2", struct config, rule.beta2, "RATIO", "0.99", 0, 1,
-		 "of its second moment"),
-	OPT_REAL(0, "tau", struct config, rule.tau, "X", "1e-3", 0, 1e6,
-		 "its degree of adaptivity"),
-	OPT_REAL(0, "q", struct config, rule.q, "X", "1", 0, 100,
-		 "qfedavg: how much a client of a high loss weighs more"),
-	OPT_REAL(0, "trim", struct config, rule.trim, "RATIO", "0.2", 0, 0.4999,
-		 "trimmed: leave out so many at either end"),
-	OPT_INT(0, "byzantine", struct config, rule.byzantine, "N", "0", 0,
-		1 << 20, "krum, multikrum: so many updates may be false"),
-	OPT_INT(0, "keep", struct config, rule.keep, "N", "0", 0, 1 << 20,
-		"multikrum: of so many the mean; 0: of all but --byzantine"),
-	OPT_REAL(0, "norm-max", struct config, rule.norm_max, "NORM", "0", 0,
-		 1e30, "longer updates are refused; 0: none"),
-	OPT_REAL(0, "clip", struct config, rule.clip, "NORM", "0", 0, 1e30,
-		 "longer updates are made this long; 0: none"),
+	OPT_AGGREGATE(struct config, aggregate),
 	OPT_INT64(0, "epochs", struct config, epochs, "N", "1", 0, 1 << 20,
 		  "a client trains so often over its examples in a round"),
 	OPT_INT64(0, "steps", struct config, steps, "N", "0", 0, 1 << 30,
@@ -102,6 +85,16 @@ static const struct opt opts[] = {
 		  "0", 0, INT64_MAX, "0: never"),
 	OPT_INT64(0, "lr-cosine", struct config, lr_cosine, "ROUNDS", "0", 0,
 		  INT64_MAX, "let the rate fall to 0 along half a cosine"),
+	OPT_CHOICE(0, "scheme", struct config, scheme, "dense|strat|topk",
+		   "dense",
+		   "what of an update travels: all, a mask of the round, what "
+		   "has changed most; the rest is in later ones"),
+	OPT_REAL(0, "keep", struct config, keep, "RATIO", "0.1", 1e-6, 1,
+		 "with strat and topk: so much of it"),
+	OPT_CHOICE(0, "dtype", struct config, dtype, "f32|bf16|int8", "f32",
+		   "the type of its values on the wire"),
+	OPT_CHOICE(0, "codec", struct config, codec, "none|zstd", "none",
+		   "how they are packed"),
 	OPT_FILE(0, "test", struct config, test, NULL,
 		 "evaluate on this: a file (IDX, .npy, .npz, .csv, .svm; also "
 		 "gzipped), or a folder with MNIST's names"),
@@ -189,6 +182,7 @@ static const struct out_col cols[] = {
 	{"loss", OUT_REAL},      {"accuracy", OUT_REAL},
 	{"bytes_sent", OUT_INT}, {"bytes_received", OUT_INT},
 	{"seconds", OUT_REAL},   {"at", OUT_TIME},
+	{"staleness", OUT_REAL},
 };
 
 static void on_round(const struct hub_round *r, void *arg)
@@ -199,7 +193,8 @@ static void on_round(const struct hub_round *r, void *arg)
 		out_int(r->admitted), out_int(r->refused), out_text(r->missing),
 		out_int(r->examples), out_real(r->loss), out_real(r->accuracy),
 		out_int(r->bytes_sent), out_int(r->bytes_received),
-		out_real(r->seconds), out_time(r->ended_ms));
+		out_real(r->seconds), out_time(r->ended_ms),
+		out_real(r->staleness));
 }
 
 static const struct out_col led_cols[] = {
@@ -274,23 +269,30 @@ static Gfl__V1__FlTraining training_of(const struct config *cfg)
 	t.lr_decay = cfg->lr_decay;
 	t.lr_decay_every = cfg->lr_decay_every;
 	t.lr_cosine = cfg->lr_cosine;
+	t.scheme = (Gfl__V1__Scheme)cfg->scheme;
+	t.dtype = (Gfl__V1__Dtype)cfg->dtype;
+	t.codec = (Gfl__V1__Codec)cfg->codec;
+	t.c = (uint32_t)lround(1 / cfg->keep);
 	return t;
 }
 
 static struct aggregate_opts rule_of(const struct config *cfg)
 {
-	const struct aggregate_opts usual = AGGREGATE_OPTS;
-	struct aggregate_opts r = cfg->rule;
+	struct aggregate_opts r = cfg->aggregate.opts;
 
 	r.local_lr = cfg->lr;
 	r.local_momentum = cfg->momentum;
 	r.local_prox = cfg->prox;
 	r.clients = cfg->min_participants;
-	r.dyn = usual.dyn;
-	r.staleness = usual.staleness;
-	r.mix = usual.mix;
-	r.buffer = usual.buffer;
 	return r;
+}
+
+/* Updates of any age, one by one, have no plain mean. */
+static const char *rule_name(const struct config *cfg)
+{
+	const char *rule = cfg->aggregate.rule;
+
+	return cfg->mode && !strcmp(rule, "fedavg") ? "fedasync" : rule;
 }
 
 static int open_hub(struct app *app, const struct config *cfg, struct err *err)
@@ -299,6 +301,7 @@ static int open_hub(struct app *app, const struct config *cfg, struct err *err)
 		.model = cfg->model,
 		.init = cfg->init,
 		.seed = (uint64_t)cfg->seed,
+		.async = cfg->mode,
 		.rounds = cfg->rounds,
 		.target = cfg->target > 0 ? cfg->target : (double)NAN,
 		.min_participants = cfg->min_participants,
@@ -307,7 +310,10 @@ static int open_hub(struct app *app, const struct config *cfg, struct err *err)
 		.sampler = (enum cohort_rule)cfg->sampler,
 		.choices = cfg->choices ? cfg->choices : INT64_MAX,
 		.deadline_ms = cfg->deadline_ms,
-		.rule = cfg->aggregate,
+		.ending_ms = cfg->daemon.shutdown_ms
+				     ? cfg->daemon.shutdown_ms / 4 * 3
+				     : INT64_MAX,
+		.rule = rule_name(cfg),
 		.aggregate = rule_of(cfg),
 		.uniform = cfg->weights,
 		.training = training_of(cfg),
@@ -359,6 +365,7 @@ static int open_what_leads(struct app *app, const struct config *cfg,
 
 static int open_all(struct app *app, const struct config *cfg, struct err *err)
 {
+	const Gfl__V1__FlTraining training = training_of(cfg);
 	struct server_opts serve = {
 		.advertise = cfg->daemon.advertise,
 		.insecure = cfg->daemon.insecure,
@@ -375,7 +382,8 @@ static int open_all(struct app *app, const struct config *cfg, struct err *err)
 	serve.max_message = (size_t)cfg->daemon.max_message;
 	if (!rc && !cfg->on_participants)
 		rc = open_test(app, cfg, err) ||
-		     hub_message_max(cfg->model, &serve.max_message, err);
+		     hub_message_max(cfg->model, &training, &serve.max_message,
+				     err);
 	rc = rc || loop_open(&app->loop, err) ||
 	     server_open(&app->server, app->loop, &serve, err) ||
 	     begin_output(app, cfg, err) || open_what_leads(app, cfg, err);
@@ -450,12 +458,12 @@ static char *beside(const char *db)
 	return mem_fmt("%.*s.safetensors", (int)len, db);
 }
 
-static int run(const struct config *cfg, struct err *err)
+static int run(struct config *cfg, struct err *err)
 {
 	struct app app = {0};
 	int rc;
 
-	if (check(cfg, err))
+	if (check(cfg, err) || aggregate_args_parse(&cfg->aggregate, err))
 		return (int)err->code;
 	mem_bulk();
 	if (daemon_start(&app.daemon, &cfg->daemon, err) ||

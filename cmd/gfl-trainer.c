@@ -192,6 +192,8 @@ static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 		.url = cfg->server.at[0],
 		.db = db,
 		.active = cfg->active,
+		.indexes = app->indexes,
+		.nclients = cfg->clients,
 		.tls = app->tls,
 	};
 
@@ -348,10 +350,6 @@ static int check(const struct config *cfg, struct err *err)
 	if (server && (cfg->nodes.n || cfg->gateways.n))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--server goes with neither --node nor -g");
-	if (server && cfg->clients > 1)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--server takes one client; start another "
-			       "program for another");
 	if (cfg->server.n > 1 || (cfg->active && cfg->passive) ||
 	    (!server && (cfg->active || cfg->passive)))
 		return err_set(err, ERR_INVALID_ARGUMENT, "%s",

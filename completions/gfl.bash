@@ -390,9 +390,13 @@ _gfl_server()
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
 	--init) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--mode) mapfile -t COMPREPLY < <(compgen -W 'sync async' -- "$cur");;
 	--sampler) mapfile -t COMPREPLY < <(compgen -W 'uniform size power' -- "$cur");;
 	--weights) mapfile -t COMPREPLY < <(compgen -W 'examples uniform' -- "$cur");;
-	--aggregate) mapfile -t COMPREPLY < <(compgen -W 'fedavg fedprox fedavgm fedadagrad fedyogi fedadam fednova qfedavg median trimmed krum multikrum' -- "$cur");;
+	--aggregate) mapfile -t COMPREPLY < <(compgen -W 'fedavg fedprox fedavgm fedadagrad fedyogi fedadam fednova qfedavg scaffold feddyn fedasync fedbuff median trimmed krum multikrum' -- "$cur");;
+	--scheme) mapfile -t COMPREPLY < <(compgen -W 'dense strat topk' -- "$cur");;
+	--dtype) mapfile -t COMPREPLY < <(compgen -W 'f32 bf16 int8' -- "$cur");;
+	--codec) mapfile -t COMPREPLY < <(compgen -W 'none zstd' -- "$cur");;
 	--test) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--model-out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
@@ -407,7 +411,7 @@ _gfl_server()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--model --init --seed --rounds --target-accuracy --min-participants --sample --sampler --choices --fraction --round-deadline --weights --aggregate --server-lr --beta1 --beta2 --tau --q --trim --byzantine --keep --norm-max --clip --epochs --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-decay --lr-decay-every --lr-cosine --test --label --classes --eval-every --model-out --on-participants --handler-timeout --format --fields --color --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--model --init --mode --seed --rounds --target-accuracy --min-participants --sample --sampler --choices --fraction --round-deadline --weights --aggregate --server-lr --beta1 --beta2 --tau --q --dyn --staleness --mix --buffer --trim --byzantine --krum-keep --hold-max --clip --norm-max --weight-max --epochs --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-decay --lr-decay-every --lr-cosine --scheme --keep --dtype --codec --test --label --classes --eval-every --model-out --on-participants --handler-timeout --format --fields --color --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

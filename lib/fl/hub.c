@@ -16,7 +16,6 @@ enum {
 	JOBS = HUB_ADMITTING_MAX + 8,
 	MESSAGE_SLACK = 64 << 10, /* of an update, besides its values */
 	MESSAGE_LEAST = 1 << 20,
-	ENDING_MS = 30000, /* for clients that were not told yet */
 };
 
 const struct err *hub_failed(const struct hub *h)
@@ -96,7 +95,7 @@ void hub_end(struct hub *h, const char *why)
 
 static void look_at_end(struct hub *h, int64_t now_ms)
 {
-	bool waited = now_ms - h->ending_ms >= ENDING_MS;
+	bool waited = now_ms - h->ending_ms >= h->opts.ending_ms;
 
 	if (!h->saved || h->ahead || (h->present && !waited))
 		return;
@@ -135,38 +134,77 @@ static void tick(void *arg)
 	hub_look(h);
 }
 
-int hub_message_max(const char *model, size_t *bytes, struct err *err)
+/* An index takes 5 bytes at most; zstd adds little to what it cannot pack. */
+int hub_message_max(const char *model, const Gfl__V1__FlTraining *how,
+		    size_t *bytes, struct err *err)
 {
+	bool indexed = how->scheme == GFL__V1__SCHEME__INDEXED;
 	struct model *m;
+	size_t k;
 
 	if (model_open(&m, model, err))
 		return (int)err->code;
-	*bytes = m->len * 4 + MESSAGE_SLACK;
+	k = how->scheme == GFL__V1__SCHEME__DENSE ? m->len
+						  : m->len / how->c + 1;
+	*bytes = k * (indexed ? 9 : 4) + k / 32 + MESSAGE_SLACK;
 	if (*bytes < MESSAGE_LEAST)
 		*bytes = MESSAGE_LEAST;
 	model_free(m);
 	return 0;
 }
 
-static int open_rule(struct hub *h, struct err *err)
+/* A rule for updates of any age, and rounds, do not go together. */
+static int check_rule(const struct hub *h, struct err *err)
 {
 	const struct hub_opts *o = &h->opts;
-	size_t least;
+	const bool stale = h->needs & AGGREGATE_STALENESS;
+	size_t least = aggregate_least(h->rule);
 
-	if (aggregate_open(&h->rule, o->rule, &o->aggregate, h->model->len,
-			   h->model->n, err))
-		return (int)err->code;
-	least = aggregate_least(h->rule);
-	if ((size_t)o->min_participants < least)
+	if (stale != o->async)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       stale ? "%s is for --mode async"
+				     : "%s is for --mode sync, for async there "
+				       "are fedasync and fedbuff",
+			       o->rule);
+	if (h->needs & (AGGREGATE_CONTROL | AGGREGATE_DYN))
+		return err_set(
+			err, ERR_UNIMPLEMENTED,
+			"%s needs what the clients of this server do not "
+			"keep",
+			o->rule);
+	if (!o->async && (size_t)o->min_participants < least)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%s needs at least %zu updates in a round, and "
 			       "--min-participants is %lld",
 			       o->rule, least, (long long)o->min_participants);
-	if (aggregate_needs(h->rule) & AGGREGATE_PROX &&
-	    !(o->training.prox > 0))
+	if (h->needs & AGGREGATE_PROX && !(o->training.prox > 0))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%s needs --prox above 0", o->rule);
 	return 0;
+}
+
+/* What travels compressed, or is mixed into another model than it was made of,
+ * is the difference. */
+static void choose_code(struct hub *h)
+{
+	Gfl__V1__FlTraining *t = &h->opts.training;
+	bool plain = !t->scheme && !t->dtype && !t->codec;
+
+	t->code = plain && !(h->needs & AGGREGATE_DELTA)
+			  ? GFL__V1__FL_CODE__PARAMETER_UPDATE
+			  : GFL__V1__FL_CODE__GRADIENT_UPDATE;
+}
+
+static int open_rule(struct hub *h, struct err *err)
+{
+	const struct hub_opts *o = &h->opts;
+
+	if (aggregate_open(&h->rule, o->rule, &o->aggregate, h->model->len,
+			   h->model->n, err))
+		return (int)err->code;
+	h->needs = aggregate_needs(h->rule);
+	choose_code(h);
+	return check_rule(h, err);
 }
 
 static int open_model(struct hub *h, struct err *err)
@@ -181,6 +219,8 @@ static int open_model(struct hub *h, struct err *err)
 	snprintf(h->layout, sizeof(h->layout), "%016" PRIx64, h->model->layout);
 	h->params = mem_zero(h->model->len, sizeof(*h->params));
 	h->values = mem_zero(h->model->len, sizeof(*h->values));
+	h->some = mem_zero(h->model->len, sizeof(*h->some));
+	h->index = mem_zero(h->model->len, sizeof(*h->index));
 	model_init(h->model, h->opts.seed, h->params);
 	return open_rule(h, err);
 }
@@ -215,6 +255,7 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 		return (int)err->code;
 	}
 	h->last_activation = h->round << 20;
+	h->made = h->version;
 	hub_model_use(h, hub_model_make(h, h->version));
 	hub_serve_clients(h);
 	hub_serve_updates(h);
@@ -243,6 +284,8 @@ void hub_close(struct hub *h)
 	aggregate_free(h->rule);
 	free(h->params);
 	free(h->values);
+	free(h->some);
+	free(h->index);
 	model_free(h->model);
 	free(h);
 }

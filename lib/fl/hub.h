@@ -24,11 +24,6 @@
 #include "proto/server.pb-c.h"
 #include "wire/server.h"
 
-/* Of AGGREGATE_RULES. */
-#define HUB_RULES                                                            \
-	"fedavg|fedprox|fedavgm|fedadagrad|fedyogi|fedadam|fednova|qfedavg|" \
-	"median|trimmed|krum|multikrum"
-
 struct hub;
 
 /* What a round has come to. In async a round is a version of the model. */
@@ -52,6 +47,7 @@ struct hub_opts {
 	const char *model; /* text or preset */
 	const char *init;  /* a file of it, or NULL: made from seed */
 	uint64_t seed;
+	bool async;
 	int64_t rounds;           /* 0: until it is stopped */
 	double target;            /* accuracy that ends it; NAN: none */
 	int64_t min_participants; /* logical clients; no round has fewer */
@@ -60,9 +56,10 @@ struct hub_opts {
 	enum cohort_rule sampler;
 	int64_t choices; /* COHORT_POWER draws so many first */
 	int64_t deadline_ms;
-	const char *rule; /* of HUB_RULES */
+	const char *rule; /* of AGGREGATE_RULES, one that fits async */
 	struct aggregate_opts aggregate;
-	bool uniform; /* clients weigh alike, not by their examples */
+	int64_t ending_ms; /* at the end, for clients who were not told yet */
+	bool uniform;      /* clients weigh alike, not by their examples */
 	Gfl__V1__FlTraining training;
 	const struct data *test;    /* NULL: does not evaluate; borrowed */
 	int64_t eval_every;         /* rounds */
@@ -72,8 +69,8 @@ struct hub_opts {
 };
 
 /* The largest update of the model, as a message: the bound for the server. */
-int hub_message_max(const char *model, size_t *bytes,
-		    struct err *err) MUST_CHECK;
+int hub_message_max(const char *model, const Gfl__V1__FlTraining *how,
+		    size_t *bytes, struct err *err) MUST_CHECK;
 
 /* Open the file, go on where it was, and serve on s. A file of another model
  * is FAILED_PRECONDITION. ended(arg) runs once it is over: all rounds done,

@@ -94,8 +94,9 @@ struct hub_client {
 	size_t nlogical;
 	int64_t examples;
 	bool evaluates;
-	bool active;  /* holds no request here while it trains */
-	int64_t told; /* the activation that it has, as far as we know */
+	bool active;   /* holds no request here while it trains */
+	uint64_t turn; /* async: of its logical clients */
+	int64_t told;  /* the activation that it has, as far as we know */
 	int64_t held_ms;
 	char address[PEER_ADDR];
 	struct call *held; /* its Await, or NULL */
@@ -121,9 +122,10 @@ struct hub_now {
 	int64_t round, version;
 	int64_t began_ms, deadline_ms; /* monotonic */
 	int64_t began_wall_ms;
-	int64_t activated, admitted, lost, admitting, refused;
+	int64_t activated, admitted, lost, refused;
 	int64_t examples, bytes_sent, bytes_received;
-	double loss; /* the sum, by examples */
+	double loss;      /* the sum, by examples */
+	double staleness; /* the sum */
 };
 
 /* A model on its way from updates to the disk. */
@@ -149,7 +151,8 @@ struct hub_job {
 	bool first;            /* of its round */
 	int64_t staleness;     /* async */
 	struct hub_next *next; /* async: what it completed, or NULL */
-	struct err err;        /* code 0: all went well */
+	enum hub_reason why;
+	struct err err; /* code 0: all went well */
 };
 
 struct hub {
@@ -168,7 +171,11 @@ struct hub {
 	struct model *model;
 	float *params;
 	struct aggregate *rule;
-	float *values; /* of the update being admitted */
+	unsigned needs;       /* of the rule */
+	int64_t made;         /* the version of params */
+	int64_t buffered;     /* async: updates admitted since */
+	float *values, *some; /* of the update being admitted */
+	uint32_t *index;      /* which of them travelled */
 	struct net *net;
 
 	enum hub_state state;
@@ -182,6 +189,7 @@ struct hub {
 	bool stopping;
 	struct hub_client *clients, *by_instance;
 	int64_t last_client, last_activation;
+	int64_t admitting;     /* updates at the worker */
 	int64_t present, here; /* clients that are here; logical ones */
 	int64_t refused[HUB_REASON_COUNT], accepted, missed, voided;
 	const char *why_ended;
@@ -220,6 +228,18 @@ void hub_round_lost(struct hub_client *c, bool lost);
 void hub_forget_given(struct hub_client *c);
 /* Ask the client for n logical ones of its own. */
 void hub_activate(struct hub_client *c, const int32_t *logical, size_t n);
+
+/* hub_async.c */
+void hub_async_asked(struct hub_client *c);
+void hub_async_look(struct hub *h);
+/* On the worker's thread: after an update was admitted. */
+void hub_async_count(struct hub_job *j);
+void hub_async_made(struct hub_job *j);
+
+/* hub_values.c: what an update has, as the rule takes it, on the worker's
+ * thread; u points into the job and the hub. Malformed is INVALID_ARGUMENT. */
+int hub_values(const struct hub_job *j, struct aggregate_update *u,
+	       struct err *err) MUST_CHECK;
 
 /* hub_next.c: make it on the worker's thread, from what the rule has; then it
  * is the newest, and on its way to the disk. */

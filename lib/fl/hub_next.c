@@ -31,7 +31,8 @@ void hub_next_make(struct hub_next *n)
 		n->row.accuracy = (double)score.correct / (double)score.n;
 	}
 	aggregate_save(h->rule, &n->state);
-	n->model = hub_model_make(h, n->row.round);
+	h->made = n->row.round;
+	n->model = hub_model_make(h, h->made);
 	n->err.code = ERR_OK;
 }
 
@@ -60,12 +61,13 @@ static void log_round(const struct hub_round *r)
 	log_info("round",
 		 "round=%lld activated=%lld admitted=%lld missed=%lld "
 		 "missing=%s examples=%lld loss=%.6f accuracy=%.4f "
-		 "bytes_sent=%lld bytes_received=%lld seconds=%.4f",
+		 "bytes_sent=%lld bytes_received=%lld seconds=%.4f "
+		 "staleness=%.2f",
 		 (long long)r->round, (long long)r->activated,
 		 (long long)r->admitted, (long long)r->missed, r->missing,
 		 (long long)r->examples, r->loss, r->accuracy,
 		 (long long)r->bytes_sent, (long long)r->bytes_received,
-		 r->seconds);
+		 r->seconds, r->staleness);
 }
 
 static void tell(struct hub *h, const struct hub_next *n)

@@ -16,7 +16,8 @@
 
 void hub_asked(struct hub_client *c)
 {
-	(void)c;
+	if (c->hub->opts.async)
+		hub_async_asked(c);
 }
 
 void hub_round_lost(struct hub_client *c, bool lost)
@@ -228,7 +229,7 @@ static void look_at_updates(struct hub *h, int64_t now_ms)
 		.late = now_ms >= h->now.deadline_ms,
 	};
 
-	if (h->now.admitting || h->ahead >= HUB_AHEAD)
+	if (h->admitting || h->ahead >= HUB_AHEAD)
 		return;
 	switch (quorum_verdict(&q)) {
 	case QUORUM_CLOSE:
@@ -256,8 +257,12 @@ void hub_round_look(struct hub *h, int64_t now_ms)
 {
 	const char *done = is_done(h);
 
-	if (h->state == HUB_WAITING && done) {
+	if (done && (h->state == HUB_WAITING || h->opts.async)) {
 		hub_end(h, done);
+		return;
+	}
+	if (h->opts.async) {
+		hub_async_look(h);
 		return;
 	}
 	if (h->state == HUB_WAITING && h->here >= h->opts.min_participants)

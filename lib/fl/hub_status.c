@@ -60,7 +60,7 @@ static void fill_client(const struct hub_client *c, Gfl__V1__FlClient *out)
 static void fill(const struct hub *h, Gfl__V1__FlStatus *out)
 {
 	gfl__v1__fl_status__init(out);
-	out->mode = text("sync");
+	out->mode = text(h->opts.async ? "async" : "sync");
 	out->state = text(states[h->state]);
 	out->round = h->round;
 	out->rounds = h->opts.rounds;

@@ -132,16 +132,16 @@ static bool fits(struct look *l)
 	const struct hub *h = l->hub;
 	const struct hub_activation *g = &l->client->given;
 
-	if (u->round != g->round || u->base_version != g->version)
+	if (u->round != g->round || u->base_version < g->version ||
+	    u->base_version > (h->opts.async ? h->version : g->version))
 		return refuse(l, HUB_BASE,
 			      "of round %lld and version %lld, expected round "
 			      "%lld and version %lld",
 			      (long long)u->round, (long long)u->base_version,
 			      (long long)g->round, (long long)g->version);
-	if (u->code != GFL__V1__FL_CODE__PARAMETER_UPDATE)
+	if (u->code != h->opts.training.code)
 		return refuse(l, HUB_MALFORMED, "code %d, expected %d",
-			      (int)u->code,
-			      (int)GFL__V1__FL_CODE__PARAMETER_UPDATE);
+			      (int)u->code, (int)h->opts.training.code);
 	if (strcmp(u->layout_hash, h->layout) != 0 ||
 	    u->parameters != h->model->len)
 		return refuse(l, HUB_MALFORMED,
@@ -160,14 +160,8 @@ static bool fits(struct look *l)
 static bool has_sense(struct look *l)
 {
 	const Gfl__V1__FlUpdateRequest *u = l->update;
-	const struct hub *h = l->hub;
-	size_t size = h->model->len * 4;
 	int64_t own = l->client->logical[u->logical].examples;
 
-	if (u->values.len != size)
-		return refuse(l, HUB_MALFORMED,
-			      "%zu bytes of values, expected %zu",
-			      u->values.len, size);
 	if (u->examples < 1 || u->examples > own)
 		return refuse(l, HUB_MALFORMED,
 			      "%lld examples, expected 1 to %lld",
@@ -179,7 +173,7 @@ static bool has_sense(struct look *l)
 		return refuse(l, HUB_DAMAGED,
 			      "the checksum of its values differs: send it "
 			      "again");
-	if (h->now.admitting >= HUB_ADMITTING_MAX)
+	if (l->hub->admitting >= HUB_ADMITTING_MAX)
 		return refuse(l, HUB_FULL, "%d updates are being admitted",
 			      HUB_ADMITTING_MAX);
 	return true;
@@ -189,24 +183,40 @@ static bool has_sense(struct look *l)
  */
 
 /* On the worker's thread. */
+static int admit_to_rule(struct hub_job *j, struct err *err)
+{
+	struct hub *h = j->hub;
+	struct aggregate_update u;
+
+	if (h->opts.async) {
+		j->first = !h->buffered;
+		j->staleness = h->made - j->update->base_version;
+	}
+	j->why = HUB_MALFORMED;
+	if (hub_values(j, &u, err))
+		return (int)err->code;
+	j->why = HUB_VALUES;
+	if (j->first)
+		aggregate_begin(h->rule, h->params);
+	return aggregate_admit(h->rule, &u, err);
+}
+
 static void admit(void *arg)
 {
 	struct hub_job *j = arg;
 	struct hub *h = j->hub;
-	const struct aggregate_update u = {
-		.client = j->client->id,
-		.values = floats_view(j->update->values.data, h->model->len,
-				      h->values),
-		.n = h->model->len,
-		.weight = j->weight,
-		.steps = j->update->steps,
-		.loss = j->update->loss,
-	};
 
-	if (j->first)
-		aggregate_begin(h->rule, h->params);
-	if (!aggregate_admit(h->rule, &u, &j->err))
-		j->err.code = ERR_OK;
+	j->why = HUB_LATE;
+	if (h->opts.rounds && h->made >= h->opts.rounds) {
+		err_set(&j->err, ERR_FAILED_PRECONDITION,
+			"all rounds are done");
+		return;
+	}
+	if (admit_to_rule(j, &j->err))
+		return;
+	j->err.code = ERR_OK;
+	if (h->opts.async)
+		hub_async_count(j);
 }
 
 static void reply(struct hub *h, struct call *call)
@@ -218,9 +228,10 @@ static void reply(struct hub *h, struct call *call)
 	call_reply(call, &out.base);
 }
 
-static void count(struct hub *h, struct hub_client *c, struct hub_part *part,
-		  const Gfl__V1__FlUpdateRequest *u)
+static void count(struct hub *h, const struct hub_job *j, struct hub_part *part)
 {
+	const Gfl__V1__FlUpdateRequest *u = j->update;
+	struct hub_client *c = j->client;
 	struct hub_now *n = &h->now;
 
 	part->state = HUB_ADMITTED;
@@ -233,6 +244,7 @@ static void count(struct hub *h, struct hub_client *c, struct hub_part *part,
 	n->admitted++;
 	n->examples += u->examples;
 	n->loss += u->loss * (double)u->examples;
+	n->staleness += (double)j->staleness;
 }
 
 static void admitted(void *arg)
@@ -241,14 +253,16 @@ static void admitted(void *arg)
 	struct hub *h = j->hub;
 	struct look l = {.hub = h, .update = j->update, .client = j->client};
 
-	h->now.admitting--;
+	h->admitting--;
 	l.part = part_of(j->client, j->update->activation, j->update->logical);
 	if (j->err.code) {
-		refuse(&l, HUB_VALUES, "%s", j->err.msg);
+		refuse(&l, j->why, "%s", j->err.msg);
 		call_fail(j->call, &l.err);
 	} else {
 		if (l.part)
-			count(h, j->client, l.part, j->update);
+			count(h, j, l.part);
+		if (j->next)
+			hub_async_made(j);
 		reply(h, j->call);
 	}
 	rpc_free(&j->update->base);
@@ -271,9 +285,9 @@ static void take(struct look *l, struct call *call)
 	j->call = call;
 	j->update = (Gfl__V1__FlUpdateRequest *)call_take(call);
 	j->weight = h->opts.uniform ? 1 : (double)j->update->examples;
-	j->first = !h->now.admitted && !h->now.admitting;
+	j->first = !h->now.admitted && !h->admitting;
 	l->part->state = HUB_ADMITTING;
-	h->now.admitting++;
+	h->admitting++;
 	if (worker_submit(h->worker, admit, admitted, j, &j->err))
 		admitted(j);
 }

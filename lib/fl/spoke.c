@@ -44,7 +44,10 @@ void spoke_fail(struct spoke *s, const struct err *err)
 
 static void set_up_again(void *arg)
 {
-	spoke_set_up(arg);
+	struct spoke *s = arg;
+
+	if (!s->asking && !s->leaving)
+		spoke_set_up(s);
 }
 
 static void ask_again(void *arg)
@@ -61,7 +64,13 @@ static int take_training(struct spoke *s, const Gfl__V1__FlTraining *t,
 		  t->momentum < 1 && t->weight_decay >= 0 &&
 		  isfinite(t->weight_decay) && t->prox >= 0 &&
 		  isfinite(t->prox) && t->lr_decay >= 0 && t->lr_decay <= 1 &&
-		  t->lr_decay_every >= 0 && t->lr_cosine >= 0;
+		  t->lr_decay_every >= 0 && t->lr_cosine >= 0 &&
+		  (t->code == GFL__V1__FL_CODE__GRADIENT_UPDATE ||
+		   t->code == GFL__V1__FL_CODE__PARAMETER_UPDATE) &&
+		  t->scheme <= GFL__V1__SCHEME__INDEXED &&
+		  t->dtype <= GFL__V1__DTYPE__INT8 &&
+		  t->codec <= GFL__V1__CODEC__ZSTD &&
+		  (t->c > 0 || t->scheme == GFL__V1__SCHEME__DENSE);
 
 	if (!ok)
 		return err_set(err, ERR_INVALID_ARGUMENT,
@@ -91,6 +100,7 @@ static int take_set_up(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
 			"the server has the model \"%s\", we have \"%s\"",
 			r->model, s->learner->model->text);
 	s->id = r->client_id;
+	s->seed = r->seed;
 	str_copy(s->session, sizeof(s->session), r->session);
 	return 0;
 }
@@ -138,16 +148,16 @@ static void set_up_done(const struct err *err, const ProtobufCMessage *out,
 void spoke_set_up(struct spoke *s)
 {
 	const struct rpc_opts opts = {.timeout_ms = SET_UP_MS};
-	int64_t examples = (int64_t)s->data.index->n;
+	int64_t *examples = mem_zero((size_t)s->opts.nclients, 8);
 	Gfl__V1__FlSetUpRequest in;
 
-	if (s->asking || s->leaving)
-		return;
 	spoke_task_close(s); /* it was another start's */
+	for (int i = 0; i < s->opts.nclients; i++)
+		examples[i] = (int64_t)s->opts.indexes[i].n;
 	gfl__v1__fl_set_up_request__init(&in);
 	in.instance_id = (char *)(uintptr_t)history_me(s->history)->instance_id;
-	in.examples = &examples;
-	in.n_examples = 1;
+	in.examples = examples;
+	in.n_examples = (size_t)s->opts.nclients;
 	in.evaluates = s->data.test != NULL;
 	in.active = s->opts.active;
 	s->asking = client_call(s->client, s->opts.url, RPC_FL_SET_UP, &in.base,
@@ -295,6 +305,8 @@ int spoke_open(struct spoke **out, struct loop *loop, struct server *server,
 	s->server = server;
 	s->data = *data;
 	s->opts = *opts;
+	s->data.index = &opts->indexes[0];
+	s->residue = mem_zero((size_t)opts->nclients, sizeof(*s->residue));
 	s->ended = ended;
 	s->ended_arg = arg;
 	s->rand.state = rand_id();
@@ -323,6 +335,9 @@ void spoke_close(struct spoke *s)
 	if (s->worker)
 		worker_close(s->worker);
 	learner_free(s->learner);
+	for (int i = 0; i < s->opts.nclients; i++)
+		free(s->residue[i]);
+	free(s->residue);
 	history_close(s->history);
 	free(s);
 }

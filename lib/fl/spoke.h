@@ -20,12 +20,15 @@ struct spoke_opts {
 	const char *url; /* of the server */
 	const char *db;  /* file of its identity */
 	bool active;
+	const struct index *indexes; /* of each logical client that it hosts */
+	int nclients;
 	struct tls *tls; /* for calls of https, borrowed; or NULL */
 };
 
 /* Open the file and begin to ask. ended(arg) runs once it is over: the server
  * said so, it was stopped, or spoke_failed(). s is for status and metrics.
- * Strings, s and data are borrowed until spoke_close(). */
+ * Strings, s and data (of which the
+ * indexes take the place of its index) are borrowed until spoke_close(). */
 int spoke_open(struct spoke **out, struct loop *loop, struct server *s,
 	       const struct learner_data *data, const struct spoke_opts *opts,
 	       loop_fn *ended, void *arg, struct err *err) MUST_CHECK;

@@ -24,12 +24,14 @@ struct spoke_task {
 /* What the worker does: train, and make the update's bytes. */
 struct spoke_work {
 	struct spoke *spoke;
+	int logical; /* whose data, and residue */
+	int64_t activation;
+	uint64_t seed; /* of the order of examples */
 	struct learner_steps steps;
 	double loss, seconds;
 	int64_t examples;
-	char *base;   /* the model as it came */
-	char *values; /* as it goes */
-	size_t len;
+	char *base;        /* the model as it came */
+	struct buf values; /* as they go */
 	uint32_t crc;
 	struct err err; /* code 0: all went well */
 };
@@ -46,9 +48,12 @@ struct spoke {
 	struct backoff pause, busy_pause;
 
 	int64_t id; /* 0: not set up yet */
+	uint64_t seed;
 	char session[STR_ID], layout[17];
 	Gfl__V1__FlTraining training;
 	struct learner *learner;
+	float **residue; /* of each logical client: what has not travelled yet;
+			    NULL: nothing. The worker's */
 
 	struct rpc *asking; /* set-up, or what to do */
 	struct timer again; /* to ask */
@@ -75,6 +80,9 @@ void spoke_fail(struct spoke *s, const struct err *err);
 void spoke_set_up(struct spoke *s);
 void spoke_ask(struct spoke *s); /* what to do, unless that is asked already */
 void spoke_leave(struct spoke *s, const char *why);
+
+/* spoke_values.c: on the worker's thread, the update of w's trained model. */
+int spoke_values(struct spoke_work *w, struct err *err) MUST_CHECK;
 
 /* spoke_task.c */
 void spoke_begin(struct spoke *s, const Gfl__V1__FlInstruction *in);

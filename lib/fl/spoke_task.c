@@ -27,7 +27,7 @@ static void free_work(struct spoke_work *w)
 	if (!w)
 		return;
 	free(w->base);
-	free(w->values);
+	buf_release(&w->values);
 	free(w);
 }
 
@@ -57,13 +57,28 @@ static void drop(struct spoke *s, const char *why)
 	finish(s);
 }
 
+static bool makes_sense(const struct spoke *s, const Gfl__V1__FlInstruction *in)
+{
+	bool ok = in->activation > 0 && in->n_logical &&
+		  in->code == GFL__V1__FL_CODE__ACTIVATION;
+
+	for (size_t i = 0; i < in->n_logical; i++)
+		ok = ok && in->logical[i] >= 0 &&
+		     in->logical[i] < s->opts.nclients;
+	if (!ok)
+		log_warn("not_understood", "code=%d activation=%lld",
+			 (int)in->code, (long long)in->activation);
+	return ok;
+}
+
 void spoke_begin(struct spoke *s, const Gfl__V1__FlInstruction *in)
 {
 	bool busy = s->task.id;
 	struct spoke_task *t = busy ? &s->next : &s->task;
 
-	if (in->activation == s->task.id || in->activation == s->next.id)
-		return; /* told once more */
+	if (in->activation == s->task.id || in->activation == s->next.id ||
+	    !makes_sense(s, in))
+		return; /* told once more, or what nobody should */
 	free_task(t);
 	*t = (struct spoke_task){
 		.id = in->activation,
@@ -124,6 +139,16 @@ static const ProtobufCMessage *pull_ask(uint64_t offset, const char *sha256,
 /* --- training --------------------------------------------------------------
  */
 
+/* The order of a logical client's examples in a round is its own, and the same
+ * whenever the round is trained again. */
+static void use_examples(struct learner *l, const struct spoke_work *w)
+{
+	const struct index *ix = &w->spoke->opts.indexes[w->logical];
+
+	sampler_release(&l->sampler);
+	sampler_init(&l->sampler, ix->i, ix->n, w->seed);
+}
+
 /* On the worker's thread. Each round begins without momentum. */
 static void train(void *arg)
 {
@@ -131,15 +156,14 @@ static void train(void *arg)
 	struct learner *l = w->spoke->learner;
 	int64_t from = clock_us();
 
+	use_examples(l, w);
 	floats_unpack(l->params, w->base, l->model->len);
 	if (l->velocity)
 		memset(l->velocity, 0, l->model->n * sizeof(*l->velocity));
-	if (learner_train(l, &w->steps, &w->loss, &w->err))
+	if (learner_train(l, &w->steps, &w->loss, &w->err) ||
+	    spoke_values(w, &w->err))
 		return;
-	w->len = l->model->len * 4;
-	w->values = mem_zero(l->model->len, 4);
-	floats_pack(w->values, l->params, l->model->len);
-	w->crc = crc32c_of(0, w->values, w->len);
+	w->crc = crc32c_of(0, w->values.p, w->values.len);
 	w->seconds = (double)(clock_us() - from) / 1e6;
 	w->err.code = ERR_OK;
 }
@@ -161,10 +185,9 @@ static void trained(void *arg)
 	}
 }
 
-static struct learner_steps steps_of(const struct spoke *s)
+static struct learner_steps steps_of(const struct spoke *s, int64_t n)
 {
 	const Gfl__V1__FlTraining *t = &s->training;
-	int64_t n = (int64_t)s->data.index->n;
 	int64_t batches = (n + t->batch - 1) / t->batch;
 
 	return (struct learner_steps){
@@ -180,22 +203,24 @@ static struct learner_steps steps_of(const struct spoke *s)
 	};
 }
 
-static int64_t examples_of(const struct spoke *s, const struct learner_steps *l)
-{
-	int64_t n = (int64_t)s->data.index->n;
-
-	return l->steps * l->batch < n ? l->steps * l->batch : n;
-}
-
+/* The logical client whose turn it is, from the base that is there. */
 static void begin_training(struct spoke *s)
 {
 	struct spoke_work *w = mem_zero(1, sizeof(*w));
+	int32_t logical = s->task.logical[s->task.at];
+	int64_t n = (int64_t)s->opts.indexes[logical].n;
 
 	w->spoke = s;
 	w->base = s->base;
 	s->base = NULL;
-	w->steps = steps_of(s);
-	w->examples = examples_of(s, &w->steps);
+	w->logical = logical;
+	w->activation = s->task.id;
+	w->seed = rand_mix(s->seed ^ rand_mix((uint64_t)s->id)) ^
+		  rand_mix((uint64_t)s->task.round << 16 ^ (uint64_t)logical);
+	w->steps = steps_of(s, n);
+	w->examples = w->steps.steps * w->steps.batch < n
+			      ? w->steps.steps * w->steps.batch
+			      : n;
 	s->work = w;
 	s->working = true;
 	if (worker_submit(s->worker, train, trained, w, &w->err))
@@ -234,6 +259,19 @@ static void resend(void *arg)
 	send_update(arg);
 }
 
+/* The next one begins with the same model. */
+static void next_logical(struct spoke *s)
+{
+	s->base = s->work->base;
+	s->work->base = NULL;
+	forget_work(s);
+	if (++s->task.at < s->task.n) {
+		begin_training(s);
+		return;
+	}
+	finish(s);
+}
+
 static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
 {
 	struct spoke *s = arg;
@@ -256,11 +294,12 @@ static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
 	}
 	s->rounds++;
 	s->loss = w->loss;
-	s->bytes_sent += (int64_t)w->len;
-	log_info("sent", "round=%lld loss=%.6f seconds=%.3f bytes=%zu",
-		 (long long)s->task.round, w->loss, w->seconds, w->len);
-	forget_work(s);
-	finish(s);
+	s->bytes_sent += (int64_t)w->values.len;
+	log_info("sent",
+		 "round=%lld logical=%d loss=%.6f seconds=%.3f bytes=%zu",
+		 (long long)s->task.round, w->logical, w->loss, w->seconds,
+		 w->values.len);
+	next_logical(s);
 }
 
 static void send_update(struct spoke *s)
@@ -272,11 +311,11 @@ static void send_update(struct spoke *s)
 	if (s->leaving)
 		return;
 	gfl__v1__fl_update_request__init(&in);
-	in.code = GFL__V1__FL_CODE__PARAMETER_UPDATE;
+	in.code = s->training.code;
 	in.client_id = s->id;
 	in.session = s->session;
 	in.activation = s->task.id;
-	in.logical = s->task.n ? s->task.logical[s->task.at] : 0;
+	in.logical = w->logical;
 	in.round = s->task.round;
 	in.base_version = s->task.version;
 	in.layout_hash = s->layout;
@@ -286,8 +325,8 @@ static void send_update(struct spoke *s)
 	in.steps = w->steps.steps;
 	in.loss = w->loss;
 	in.crc32c = w->crc;
-	in.values.data = (uint8_t *)w->values;
-	in.values.len = w->len;
+	in.values.data = (uint8_t *)w->values.p;
+	in.values.len = w->values.len;
 	in.seconds = w->seconds;
 	s->sending = client_call(s->client, s->opts.url, RPC_FL_UPDATE,
 				 &in.base, &opts, sent, s);

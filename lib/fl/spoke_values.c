@@ -1,0 +1,95 @@
+/* What a client sends of the model that it has trained: all of it, or the
+ * difference to what it was given, in the form that the server wants. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "fl/floats.h"
+#include "fl/mix.h"
+#include "fl/payload.h"
+#include "fl/spoke_impl.h"
+#include "fl/topk.h"
+#include "plan/mask.h"
+
+/* The difference, and what has not travelled before. */
+static float *difference(const struct spoke_work *w)
+{
+	const struct learner *l = w->spoke->learner;
+	const float *left = w->spoke->residue[w->logical];
+	float *d = mem_zero(l->model->len, sizeof(*d));
+
+	floats_unpack(d, w->base, l->model->len);
+	for (size_t i = 0; i < l->model->len; i++)
+		d[i] = l->params[i] - d[i] + (left ? left[i] : 0);
+	return d;
+}
+
+static uint32_t choose(const struct spoke_work *w, const float *d,
+		       uint32_t *index)
+{
+	const struct spoke *s = w->spoke;
+	const struct mask mask = {
+		.run = s->id,
+		.t = w->activation,
+		.seed = s->seed,
+		.n = (uint32_t)s->learner->model->len,
+		.c = s->training.c,
+	};
+	uint32_t k = mask_count(mask.n, mask.c);
+
+	if (s->training.scheme == GFL__V1__SCHEME__STRAT)
+		mask_indices(&mask, index);
+	else
+		topk_select(d, mask.n, k, index);
+	return k;
+}
+
+/* d is ours, and what is left of it kept. */
+static int encode(struct spoke_work *w, float *d, struct err *err)
+{
+	const Gfl__V1__FlTraining *t = &w->spoke->training;
+	uint32_t k = (uint32_t)w->spoke->learner->model->len;
+	const bool dense = t->scheme == GFL__V1__SCHEME__DENSE;
+	const struct payload_form form = {
+		.dtype = (enum payload_dtype)t->dtype,
+		.codec = (enum payload_codec)t->codec,
+		.indexed = t->scheme == GFL__V1__SCHEME__INDEXED,
+	};
+	uint32_t *index = dense ? NULL : mem_zero(k, sizeof(*index));
+	float *some = mem_zero(k, sizeof(*some));
+	float *sent = mem_zero(k, sizeof(*sent));
+	int rc;
+
+	if (!dense)
+		k = choose(w, d, index);
+	mix_gather(d, index, k, some);
+	rc = payload_encode(&form, index, some, k, sent, &w->values, err);
+	for (uint32_t i = 0; !rc && i < k; i++)
+		d[index ? index[i] : i] -= sent[i];
+	free(index);
+	free(some);
+	free(sent);
+	return rc;
+}
+
+int spoke_values(struct spoke_work *w, struct err *err)
+{
+	struct spoke *s = w->spoke;
+	const struct learner *l = s->learner;
+	float **residue = &s->residue[w->logical], *d;
+
+	if (s->training.code == GFL__V1__FL_CODE__PARAMETER_UPDATE) {
+		floats_pack(buf_room(&w->values, l->model->len * 4), l->params,
+			    l->model->len);
+		w->values.len = l->model->len * 4;
+		return 0;
+	}
+	d = difference(w);
+	if (encode(w, d, err)) {
+		free(d);
+		return (int)err->code;
+	}
+	free(*residue);
+	*residue = d;
+	return 0;
+}
