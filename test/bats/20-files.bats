@@ -136,7 +136,7 @@ try() {
 	gfl-model eval m.st --data $images -o jsonl |
 		jq -e '.examples == 40 and .accuracy == 0.25 and .loss > 1'
 	try gfl-model eval m.st --data $images --model mlp
-	failed 2 'm.st, tensor "fc1.weight": another shape'
+	failed 2 'm.st, tensor "fc1.weight": 4x4 of F32, expected 128x784 of'
 	gfl-model init "input 4; dense 3" --out m3.st
 	try gfl-model eval m3.st --data $images
 	failed 2 "$labels at byte 11: label 3, expected 0 to 2"
@@ -237,7 +237,7 @@ try() {
 	try gfl-model convert a.npy --model mlp --out x.st
 	failed 2 'a.npy has 853 values, expected 101770'
 	try gfl-model convert a.npz --model mlp --out x.st
-	failed 2 'a.npz, tensor "fc1.weight": another shape'
+	failed 2 'a.npz, tensor "fc1.weight": 5x144 of F32, expected 128x784'
 	truncate -s -3 a.npz
 	try gfl-model convert a.npz --out x.st
 	failed 2 "a.npz: "
