@@ -2,10 +2,12 @@
  * and make them. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "fl/centre.h"
 #include "fl/pull.h"
 #include "nn/average.h"
 #include "nn/checkpoint.h"
@@ -28,8 +30,10 @@ struct config {
 	const char *base;
 	int64_t seed;                                    /* init */
 	const char *data, *part, *label, *index, *model; /* eval, convert */
-	bool differ;                                     /* what diff found */
-	struct client_opts client;                       /* pull */
+	const char *rule;                                /* average */
+	struct aggregate_opts centre;
+	bool differ;               /* what diff found */
+	struct client_opts client; /* pull */
 	int64_t trainer;
 };
 
@@ -45,6 +49,14 @@ static const struct opt average_opts[] = {
 	OPT_FILE(0, "out", struct config, file, NULL,
 		 "the file to write: .npz, .npy, else safetensors",
 		 .required = true),
+	OPT_WORD(0, "rule", struct config, rule, "RULE",
+		 "mean|median|trimmed|krum|multikrum", "mean",
+		 "of each value the mean, the median, or the mean without "
+		 "the ends; or the models nearest to the others"),
+	OPT_REAL(0, "trim", struct config, centre.trim, "SHARE", "0.2", 0,
+		 0.499, "trimmed: what is cut off at either end"),
+	OPT_INT(0, "byzantine", struct config, centre.byzantine, "N", "1", 0,
+		1000000, "krum, multikrum: models that may be false"),
 	OPT_END};
 
 static const struct opt sparsify_opts[] = {
@@ -101,7 +113,8 @@ static const struct opt_cmd cmds[] = {
 	[INFO] = {"info", "FILE...", "the tensors of model files", info_opts},
 	[DIFF] = {"diff", "A B", "compare two models; exit 1 if they differ",
 		  NULL},
-	[AVERAGE] = {"average", "FILE...", "write the mean of models",
+	[AVERAGE] = {"average", "FILE...",
+		     "write the mean of models, or another centre",
 		     average_opts},
 	[SPARSIFY] = {"sparsify", "FILE",
 		      "keep the largest values, or the largest changes",
@@ -220,20 +233,39 @@ static int run_diff(struct config *cfg, char **paths, int n, struct err *err)
 	return rc;
 }
 
-static int run_average(struct config *cfg, char **paths, int n, struct err *err)
+static int mean_of(struct tensors *out, char **paths, int n, struct err *err)
 {
 	struct average *mean = NULL;
-	struct tensors ts = {0};
 	int rc = 0;
 
 	for (int i = 0; i < n && !rc; i++)
 		rc = average_add_file(&mean, paths[i], err);
-	if (!rc) {
-		average_get(mean, &ts);
-		rc = convert_write(&ts, cfg->file, err);
-		tensors_release(&ts);
-	}
+	if (!rc)
+		average_get(mean, out);
 	average_free(mean);
+	return rc;
+}
+
+static int centre_of(struct tensors *out, const struct config *cfg,
+		     char **paths, int n, struct err *err)
+{
+	struct aggregate_opts how = AGGREGATE_OPTS;
+
+	how.trim = cfg->centre.trim;
+	how.byzantine = cfg->centre.byzantine;
+	how.bytes_max = SIZE_MAX / 2; /* the user names the files */
+	return centre_files(out, cfg->rule, &how, paths, n, err);
+}
+
+static int run_average(struct config *cfg, char **paths, int n, struct err *err)
+{
+	struct tensors ts = {0};
+	int rc = strcmp(cfg->rule, "mean") ? centre_of(&ts, cfg, paths, n, err)
+					   : mean_of(&ts, paths, n, err);
+
+	if (!rc)
+		rc = convert_write(&ts, cfg->file, err);
+	tensors_release(&ts);
 	return rc;
 }
 

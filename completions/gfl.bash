@@ -223,6 +223,7 @@ _gfl_model()
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--rule) mapfile -t COMPREPLY < <(compgen -W 'mean median trimmed krum multikrum' -- "$cur");;
 	--base) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--data) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--part) mapfile -t COMPREPLY < <(compgen -W 'train test' -- "$cur");;
@@ -232,7 +233,7 @@ _gfl_model()
 	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --keep --base --model --data --part --label --index --seed --gateway --node --timeout --tls-cert --tls-key --tls-ca --trainer' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --rule --trim --byzantine --keep --base --model --data --part --label --index --seed --gateway --node --timeout --tls-cert --tls-key --tls-ca --trainer' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'info diff average sparsify convert eval init pull' -- "$cur");;
 		esac;;
 	esac

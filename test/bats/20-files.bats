@@ -131,6 +131,37 @@ try() {
 	gfl-model diff mean.st same.st
 }
 
+@test "gfl-model finds the centre of models of which one is false" {
+	for s in 1 2 3 4; do
+		gfl-model init "input 4; dense 4" --seed $s --out $s.st
+	done
+	/usr/bin/python3 -c 'import numpy
+numpy.save("wild.npy", numpy.full(20, 1e6, "float32"))'
+	gfl-model convert wild.npy --model "input 4; dense 4" --out wild.st
+	gfl-model average [1-4].st wild.st --out mean.st
+	[ "$(gfl-model info mean.st -F max | sort -g | head -n 1 |
+		cut -d. -f1)" -ge 200000 ]
+	for rule in median trimmed krum multikrum; do
+		gfl-model average wild.st [1-4].st --rule $rule --out $rule.st
+		gfl-model info $rule.st -F min,max |
+			awk '$1 < -0.5 || $2 > 0.5 { exit 1 }'
+	done
+	[ "$(gfl-model info multikrum.st --meta -F key,value)" = \
+		$'model\tinput 4 1 1; dense 4\naveraged\t5\nrule\tmultikrum\nchosen\t'"$(
+			gfl-model info multikrum.st --meta -F value | tail -n 1)" ]
+	[[ $(gfl-model info multikrum.st --meta -F value | tail -n 1 |
+		tr , '\n' | sort | tr '\n' ' ') == '2 3 4 5 ' ]]
+	# of three and one, of which two are alike, the median is one of these
+	gfl-model average 1.st 1.st wild.st --rule median --out same.st
+	gfl-model diff same.st 1.st
+	try gfl-model average 1.st 2.st --rule krum --out few.st
+	failed 5 'krum: 2 updates, needs 5'
+	gfl-model init "input 4; dense 3" --out m3.st
+	try gfl-model average 1.st m3.st --rule median --out few.st
+	failed 2 'm3.st has no tensor "fc1.weight" of the shape that 1.st has'
+	[ ! -e few.st ]
+}
+
 @test "gfl-model eval scores models on a data set" {
 	gfl-model init "input 4; dense 4" --out m.st
 	gfl-model eval m.st --data $images -o jsonl |
