@@ -320,6 +320,11 @@ void history_settle(struct history *h, loop_fn *fn, void *arg)
 		settled(&err, job);
 }
 
+void history_flush(struct history *h)
+{
+	give_to_writer(h);
+}
+
 void history_add(struct history *h, const struct history_row *row)
 {
 	if (!h->rows) {

@@ -47,6 +47,7 @@ typedef void history_node_fn(const char *url, void *arg);
 int history_nodes(struct history *h, history_node_fn *fn, void *arg,
 		  struct err *err) MUST_CHECK;
 
+void history_flush(struct history *h); /* to disk soon, as all is in time */
 void history_add(struct history *h, const struct history_row *row);
 
 /* Write what was added, then run fn on the loop's thread: at once if all is

@@ -60,7 +60,7 @@ static void settled(void *arg)
 {
 	struct trainer *t = arg;
 	struct work *w = trainer_take_work(t);
-	bool model = w->what & WORK_MODEL;
+	bool model = w->what & WORK_MODEL, saved = w->what & WORK_SAVE;
 	bool evaluated = !w->err.code && w->what & WORK_EVALUATE;
 
 	if (w->err.code && t->exec && !t->run.over)
@@ -73,6 +73,8 @@ static void settled(void *arg)
 	t->phase = PHASE_READY;
 	t->run.since_ms = clock_ms();
 	add_history(t, evaluated);
+	if (saved)
+		history_flush(t->history);
 	if (t->run.over)
 		trainer_end_run(t);
 	else if (model)
