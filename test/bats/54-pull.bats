@@ -39,7 +39,7 @@ pulls() { # ARGUMENT... - what was pulled is in $answer
 }
 
 logged() { # NAME PATTERN
-	until grep -q "$2" "$1.log"; do read -rt 0.05 <> <(:) || true; done
+	until grep -q "$2" "$1.log"; do :; done
 }
 
 @test "a model whose pull breaks off goes on at the same trainer" {

@@ -1,0 +1,145 @@
+# Trainers on hosts of their own, each a network namespace, with a slow path
+# and a broken one between them. All of it belongs to a user namespace of the
+# test and ends with it.
+
+load helpers
+
+data=/usr/share/datasets/fashion-mnist
+net=10.77.0
+
+# Run a function of ours where networks can be made.
+in_namespaces() { # FUNCTION
+	local unshared
+	[ "${GFL_SKIP:-}" != netns ] || skip 'GFL_SKIP=netns'
+	export -f $(declare -F | awk '$3 !~ /^bats_/ { print $3 }')
+	export data net
+	for unshared in -Urnm -nm; do
+		if unshare $unshared true 2>>unshare.log; then
+			unshare $unshared --kill-child bash -euc \
+				"declare -gA running; make_network; $1" 3>&-
+			return
+		fi
+	done
+	echo "netns: network namespaces cannot be made here: $(<unshare.log)"
+	return 1
+}
+
+# Hosts 1 to 4 at a hub, where the node is, and a path of its own between 1 and
+# 2, of 8 Mbit/s.
+make_network() {
+	local i
+	mount -t tmpfs tmpfs /run
+	ip link set lo up
+	ip link add hub type bridge
+	ip address add $net.254/24 dev hub
+	ip link set hub up
+	for i in 1 2 3 4; do
+		ip netns add "h$i"
+		ip link add "to$i" type veth peer name eth0 netns "h$i"
+		ip link set "to$i" master hub up
+		ip -n "h$i" address add "$net.$i/24" dev eth0
+		ip -n "h$i" link set eth0 up
+		ip -n "h$i" link set lo up
+	done
+	ip -n h1 link add slow type veth peer name slow netns h2
+	slow_end 1 2
+	slow_end 2 1
+}
+
+slow_end() { # HOST OTHER
+	ip -n "h$1" address add "10.78.0.$1/24" dev slow
+	ip -n "h$1" link set slow up
+	ip -n "h$1" route add "$net.$2/32" via "10.78.0.$2" src "$net.$1"
+	tc -n "h$1" qdisc add dev slow root tbf rate 8mbit burst 32k latency 9s
+}
+
+daemon() { # NAME HOST PROGRAM [OPTION...]
+	local within=()
+	[ "$2" = 254 ] || within=(nsenter --net="/run/netns/h$2")
+	mkfifo "$1.ready"
+	"${within[@]}" "${@:3}" --listen "$net.$2:0" --port-file "$1.port" \
+		--insecure --ready-fd 9 9>"$1.ready" </dev/null 2>"$1.log" &
+	running[$1]=$!
+	read -r _ <"$1.ready"
+	declare -g "$1_url=http://$net.$2:$(<"$1.port")"
+}
+
+federation() {
+	local i
+	daemon gw 254 gfl-gateway --db gw.db
+	export GFL_GATEWAY=$gw_url
+	daemon n1 254 gfl-node --db n1.db --gateway "$gw_url"
+	gfl-data split --data $data --parts 4 --by iid --out parts >/dev/null
+	for i in 1 2 3 4; do
+		daemon "t$i" "$i" gfl-trainer --db "t$i.db" --node "$n1_url" \
+			--trainer-id "$i" --data $data --bind "$net.$i" \
+			--index "parts/part-$i.idx"
+	done
+	gfl-wait trainers 4 -t 30
+}
+
+# Dense exchanges of mlp: 407 kB, which the slow path takes 0.4 s for.
+run_of() { # ROUNDS [OPTION...]
+	id=$(gfl-run start --model mlp --scheme dense --steps 1 --batch 10 \
+		--min-trainers 4 --round-deadline 20 --rounds "$@")
+}
+
+# Rounds of the run in which trainer 1 was with trainer 2.
+with_2() {
+	gfl-run show "$id" --history -o tsv -F trainer,round,peer |
+		awk '$1 == 1 && $3 == 2 { print $2 }'
+}
+
+slow_path() {
+	federation
+	run_of 16
+	gfl-wait run "$id" -t 80
+	echo "before it was known: rounds $(with_2 | paste -sd ' ')"
+	[ "$(with_2 | wc -l)" -ge 2 ]
+	until gfl-list bandwidth -o tsv -F from,to,bytes_per_s |
+		awk '$1 + $2 == 3 && $3 < 3e6 { known++ }
+			END { exit known < 1 }'; do :; done
+	gfl-list bandwidth
+	run_of 40
+	gfl-wait run "$id" -t 80
+	[ -z "$(with_2)" ]
+	gfl-run show "$id" -o tsv -F trainer,exchanges
+	[ "$(gfl-run show "$id" -o tsv -F exchanges | sort -u)" = 40 ]
+}
+
+@test "a slow path is measured by exchanges, told to all, and avoided from the next plan on" {
+	in_namespaces slow_path
+}
+
+broken_path() {
+	local i
+	federation
+	id=$(gfl-run start --model softmax --steps 1 --batch 10 --keep 0.1 \
+		--min-trainers 4 --round-deadline 0.5 --rounds 1000)
+	until grep -q event=run t3.log && [ "$(gfl-run show "$id" -o tsv \
+		-F round | awk '$1 > 20' | wc -l)" = 4 ]; do :; done
+	# Trainer 3 hears its node, but neither 1 nor 2, nor they it.
+	for i in 1 2; do
+		nsenter --net=/run/netns/h3 ip route add blackhole "$net.$i/32"
+		nsenter --net=/run/netns/h$i ip route add blackhole "$net.3/32"
+	done
+	until grep -q 'event=missed .*peer=3' t1.log; do :; done
+	before=$(gfl-run show "$id" -o tsv -F trainer,round |
+		awk '$1 == 1 { print $2 }')
+	until gfl-run show "$id" -o tsv -F trainer,round |
+		awk -v at="$before" '$1 == 1 && $2 > at + 50 { ok = 1 }
+			END { exit !ok }'; do :; done
+	for i in 1 2; do
+		nsenter --net=/run/netns/h3 ip route del blackhole "$net.$i/32"
+		nsenter --net=/run/netns/h$i ip route del blackhole "$net.3/32"
+	done
+	gfl-wait run "$id" -t 80
+	gfl-run show "$id" -o tsv -F trainer,state,round,exchanges,misses
+	[ "$(gfl-run show "$id" -o tsv -F state,round | sort -u)" = \
+		$'finished\t1000' ]
+	gfl-list trainers -o tsv -F id | paste -sd ' ' | grep -qx '1 2 3 4'
+}
+
+@test "a partition costs the rounds across it, and when it heals all go on together" {
+	in_namespaces broken_path
+}

@@ -1,0 +1,105 @@
+# Trainers that lag, hang, leave and come while others exchange with them.
+
+load helpers
+
+data=/usr/share/datasets/fashion-mnist
+
+federation() { # TRAINERS
+	local i
+	start gw gfl-gateway --db gw.db
+	export GFL_GATEWAY=$gw_url
+	start n1 gfl-node --db n1.db
+	gfl-data split --data $data --parts 4 --by iid --out parts >/dev/null
+	for ((i = 1; i <= $1; i++)); do trainer $i; done
+	gfl-wait trainers "$1" -t 20
+}
+
+trainer() { # NUMBER
+	start "t$1" gfl-trainer --db "t$1.db" --node "$n1_url" --data $data \
+		--test $data --index "parts/part-$1.idx" --eval-every 100000
+}
+
+run_of() { # ROUNDS [OPTION...]
+	id=$(gfl-run start --model softmax --rounds "$1" --steps 1 --batch 10 \
+		--keep 0.1 "${@:2}")
+}
+
+reaches() { # NAME ROUND
+	local -n at=$1_url
+	until call "$at" gfl.v1.TrainerService/GetStatus '{}' >/dev/null &&
+		is ".round // 0 | tonumber >= $2"; do :; done
+}
+
+logged() { # NAME PATTERN
+	until grep -q "$2" "$1.log"; do :; done
+}
+
+# The run's table as FIELD,... of each trainer.
+table() {
+	gfl-run show "$id" -o tsv -F "$1"
+}
+
+@test "a trainer that hangs holds up nobody beyond a deadline, and then jumps to where they are" {
+	federation 3
+	run_of 1500 --min-trainers 3 --round-deadline 0.3
+	reaches t3 20
+	kill -STOP "$t3_pid"
+	# It is partner or heard until it is down: then the two go on alone.
+	logged t1 'event=missed .*peer=3 reason=deadline'
+	reaches t1 200
+	kill -CONT "$t3_pid"
+	logged t3 event=jumps
+	reaches t3 220
+	gfl-wait run "$id" -t 60
+	[ "$(table state,round | sort -u)" = $'finished\t1500' ]
+}
+
+@test "a run that is stopped while its trainers wait for one that hangs is over at once" {
+	federation 2
+	run_of 100000 --round-deadline 30
+	reaches t1 20
+	kill -STOP "$t2_pid"
+	until call "$t1_url" gfl.v1.TrainerService/GetStatus '{}' >/dev/null &&
+		is '.state == "exchanging"'; do :; done
+	gfl-run stop "$id"
+	logged t1 'event=run_over .*state=stopped' # its partner still hangs
+	kill -CONT "$t2_pid"
+	run_of 20
+	gfl-wait run "$id" -t 60
+	[ "$(table state,round | sort -u)" = $'finished\t20' ]
+}
+
+@test "while they exchange one trainer leaves and another comes, and all go on" {
+	federation 3
+	run_of 1000 --min-trainers 3 --round-deadline 2
+	reaches t1 30
+	stop t3
+	trainer 4
+	logged t4 event=pulled
+	gfl-wait run "$id" -t 80
+	[ "$(table trainer,state | grep -v '^3' | cut -f 2 | sort -u)" = \
+		finished ]
+	# Rounds of the change itself may be missed; no more than two plans.
+	table trainer,exchanges,misses
+	table trainer,exchanges,misses | grep -v ^3 |
+		awk '$2 < 100 || $3 > 32 { exit 1 }'
+}
+
+@test "runs wait in line, and each begins from its own model" {
+	federation 2
+	run_of 40
+	first=$id
+	run_of 40 --seed 7 --model 'dense 20; relu; dense 10'
+	second=$id
+	run_of 40
+	for id in "$first" "$second" "$id"; do
+		gfl-wait run "$id" -t 60
+		[ "$(table state,round | sort -u)" = $'finished\t40' ]
+	done
+	# What a run's seed made, before the first exchange and after a step.
+	alone=($(grep -o 'event=alone .*' t1.log | grep -o 'accuracy=.*'))
+	echo "${alone[@]}"
+	[ "${alone[0]}" = "${alone[2]}" ] && [ "${alone[0]}" != "${alone[1]}" ]
+	gfl-model info "t1.run$second.safetensors" -o tsv -F tensor |
+		grep -c . | grep -qx 4
+}
