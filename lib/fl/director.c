@@ -27,7 +27,8 @@ struct director {
 	struct participants *ps;
 	director_fn *over;
 	struct process *process;
-	struct buf lines;  /* of JSON, on the round that has ended */
+	struct instruction *next; /* until there are enough participants */
+	struct buf lines;         /* of JSON, on the round that has ended */
 	struct timer soon; /* what does not happen within a director_...() */
 	int64_t *runs;     /* 0: ended */
 	size_t n_runs, cap_runs, open, answered, failed, enough;
@@ -118,7 +119,6 @@ static void add_line(struct director *d, json_t *row)
 /* ---- a round ---- */
 
 static void ask_command(struct director *d);
-static void begin(void *arg);
 
 static void withdraw_rest(struct director *d)
 {
@@ -142,12 +142,8 @@ static void next_round(void *arg)
 	withdraw_rest(d);
 	if (d->opts.on_round)
 		d->opts.on_round(&r, d->opts.arg);
-	if (d->round == d->opts.rounds) {
-		d->done = true;
-		ask_command(d);
-		return;
-	}
-	participants_get(d->ps, (size_t)d->opts.min_participants, begin, d);
+	d->done = d->round == d->opts.rounds;
+	ask_command(d);
 }
 
 static void forget_run(struct director *d, int64_t run)
@@ -194,7 +190,7 @@ static size_t share(double ratio, size_t n)
 	return k < 1 ? 1 : (size_t)k;
 }
 
-static int instruct(struct director *d, struct instruction *i, struct err *err)
+static int instruct(struct director *d, struct err *err)
 {
 	const struct run_opts opts = {.timeout_ms = d->opts.deadline_ms};
 	size_t here = participants_count(d->ps);
@@ -205,7 +201,7 @@ static int instruct(struct director *d, struct instruction *i, struct err *err)
 	d->runs = mem_grow(d->runs, &d->cap_runs, n, sizeof(*d->runs));
 	d->n_runs = 0;
 	for (; d->n_runs < n; d->n_runs++)
-		if (participants_run(d->ps, i, &opts, on_answer, d,
+		if (participants_run(d->ps, d->next, &opts, on_answer, d,
 				     &d->runs[d->n_runs], err))
 			return (int)err->code;
 	d->open = n;
@@ -215,6 +211,18 @@ static int instruct(struct director *d, struct instruction *i, struct err *err)
 	return 0;
 }
 
+static void on_enough(void *arg)
+{
+	struct director *d = arg;
+
+	if (d->stopped)
+		return;
+	if (instruct(d, &d->err))
+		fail(d);
+	instruction_free(d->next);
+	d->next = NULL;
+}
+
 /* ---- the command ---- */
 
 static int obey(struct director *d, const char *out, size_t len,
@@ -222,9 +230,7 @@ static int obey(struct director *d, const char *out, size_t len,
 {
 	CoordinatorMessage m = COORDINATOR_MESSAGE__INIT;
 	TrainConfig train = TRAIN_CONFIG__INIT;
-	struct instruction *i;
 	struct theta theta;
-	int rc;
 
 	if (theta_parse(&theta, out, len, d->opts.max_bytes,
 			command_path(d->opts.command), err))
@@ -233,11 +239,10 @@ static int obey(struct director *d, const char *out, size_t len,
 	m.train_config = &train;
 	train.n_theta = theta.n;
 	train.theta = theta.at;
-	i = instruction_new(&m);
+	d->next = instruction_new(&m);
 	theta_release(&theta);
-	rc = instruct(d, i, err);
-	instruction_free(i);
-	return rc;
+	participants_get(d->ps, (size_t)d->opts.min_participants, on_enough, d);
+	return 0;
 }
 
 static void on_said(const struct err *err, const char *out, size_t len,
@@ -346,6 +351,7 @@ void director_close(struct director *d)
 	timer_stop(&d->soon);
 	process_drop(d->process);
 	participants_close(d->ps, d->done && !d->err.code ? -1 : BACK_IN_S);
+	instruction_free(d->next);
 	remove_files(d);
 	rmdir(d->dir);
 	buf_release(&d->lines);

@@ -35,7 +35,8 @@ typedef void director_round_fn(const struct director_round *r, void *arg);
 struct director_opts {
 	const struct command *command; /* borrowed */
 	const char *dir;          /* of answers, for us alone; made; copied */
-	int64_t min_participants; /* no round begins with fewer */
+	int64_t min_participants; /* no round begins with fewer, and the
+				     command is first run when so many came */
 	double sample;   /* so many of those there are instructed, 0..1 */
 	double fraction; /* a round ends when so many of these have answered */
 	int64_t deadline_ms;         /* or after so long */
