@@ -22,7 +22,8 @@ struct participant {
 	struct backoff backoff;
 	struct rand rand;
 	int64_t opened_ms;
-	bool owes; /* an answer */
+	bool owes;      /* an answer */
+	bool finishing; /* no more of them */
 };
 
 static void go(void *arg);
@@ -46,8 +47,6 @@ static bool is_final(const struct err *err)
 static void come_back(struct participant *p, const struct err *err,
 		      int64_t after_ms)
 {
-	p->stream = NULL;
-	p->owes = false;
 	timer_set(&p->again, p->loop, after_ms, go, p);
 	p->hooks->lost(err, after_ms, p->arg);
 }
@@ -58,10 +57,10 @@ static void on_done(const struct err *err, const ProtobufCMessage *out,
 	struct participant *p = arg;
 
 	(void)out;
-	if (!err || is_final(err)) {
-		p->stream = NULL;
-		p->owes = false;
-		p->hooks->over(err, p->arg);
+	p->stream = NULL;
+	p->owes = false;
+	if (!err || p->finishing || is_final(err)) {
+		p->hooks->over(p->finishing ? NULL : err, p->arg);
 		return;
 	}
 	if (clock_ms() - p->opened_ms > p->backoff.max_ms)
@@ -91,9 +90,13 @@ static void on_message(const ProtobufCMessage *msg, void *arg)
 	struct participant *p = arg;
 
 	p->backoff.now_ms = 0;
+	if (p->finishing)
+		return;
 	switch (in->message_case) {
 	case COORDINATOR_MESSAGE__MESSAGE_RECONNECT_IN:
 		duplex_cancel(p->stream);
+		p->stream = NULL;
+		p->owes = false;
 		come_back(p, NULL,
 			  in->reconnect_in > 0
 				  ? (int64_t)in->reconnect_in * 1000
@@ -153,7 +156,25 @@ bool participant_dispatch(struct participant *p, const ParticipantMessage *msg)
 		return false;
 	p->owes = false;
 	say(p, msg);
+	if (p->finishing)
+		duplex_finish(p->stream);
 	return true;
+}
+
+static void on_finished(void *arg)
+{
+	struct participant *p = arg;
+
+	p->hooks->over(NULL, p->arg);
+}
+
+void participant_finish(struct participant *p)
+{
+	p->finishing = true;
+	if (!p->stream)
+		timer_set(&p->again, p->loop, 0, on_finished, p);
+	else if (!p->owes)
+		duplex_finish(p->stream);
 }
 
 void participant_close(struct participant *p)

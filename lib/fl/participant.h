@@ -48,6 +48,9 @@ struct participant *participant_open(struct loop *loop,
  * the stream has been lost since. */
 bool participant_dispatch(struct participant *p, const ParticipantMessage *msg);
 
+/* Take no further instruction: once that at hand is answered, over. */
+void participant_finish(struct participant *p);
+
 /* Leave; no hook runs any more. NULL is nothing. */
 void participant_close(struct participant *p);
 

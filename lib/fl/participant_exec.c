@@ -201,7 +201,7 @@ participant_exec_open(struct loop *loop,
 void participant_exec_stop(struct participant_exec *x)
 {
 	if (x->p)
-		leave(x);
+		participant_finish(x->p);
 }
 
 void participant_exec_close(struct participant_exec *x)

@@ -31,8 +31,7 @@ participant_exec_open(struct loop *loop,
 		      const struct participant_exec_opts *opts,
 		      participant_over_fn *over, void *arg);
 
-/* Take no more instructions; over(NULL) when the command, which is told to end,
- * has. */
+/* Take no more instructions; over(NULL) when that at hand is answered. */
 void participant_exec_stop(struct participant_exec *x);
 
 /* NULL is nothing. */

@@ -271,9 +271,6 @@ TEST(a_participant_that_is_too_late_is_reported)
 	join(&b, 0, "./hang");
 	UNTIL(&b.w, b.over);
 	CHECK_HAS(contents("said.2"), "\"code\":\"deadline_exceeded\"");
-	participant_exec_stop(b.parts[0].x);
-	UNTIL(&b.w, b.parts[0].over);
-	CHECK_INT(b.parts[0].err.code, 0);
 	bed_close(&b);
 }
 
@@ -294,5 +291,28 @@ TEST(a_command_whose_coordinator_is_lost_is_ended)
 	director_close(b.d);
 	b.d = NULL;
 	UNTIL(&b.w, !stat("ended", &st));
+	bed_close(&b);
+}
+
+TEST(a_participant_that_stops_answers_first)
+{
+	struct bed b;
+	struct stat st;
+
+	write_script("lead", "cat >said.$GFL_ROUND\n"
+			     "[ $GFL_ROUND = 1 ] && cat one.npz; exit 0");
+	write_script("slow", "touch begun; while ! [ -e go ]; do :; done; cat");
+	bed_open(&b, (struct director_opts){0});
+	join(&b, 0, "./slow");
+	UNTIL(&b.w, !stat("begun", &st));
+	join(&b, 1, "cat");
+	participant_exec_stop(b.parts[0].x);
+	participant_exec_stop(b.parts[1].x); /* at rest */
+	UNTIL(&b.w, b.parts[1].over);
+	CHECK_INT(b.parts[0].over, 0);
+	write_script("go", "");
+	UNTIL(&b.w, b.parts[0].over && b.over);
+	CHECK_INT(b.parts[0].err.code, 0);
+	CHECK_INT(b.last.answered, 1);
 	bed_close(&b);
 }
