@@ -10,6 +10,7 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/rand.h"
+#include "fl/participant_exec.h"
 #include "nn/threads.h"
 #include "task/agent.h"
 #include "task/evaluate.h"
@@ -19,11 +20,11 @@
 struct config {
 	struct daemon_opts daemon;
 	struct opt_list masters;
-	const char *id, *exec, *data;
+	const char *id, *exec, *data, *server;
 	struct opt_pairs datasets;
 	int rank, slots, threads;
 	int64_t beat_ms, poll_ms, grace_ms;
-	bool pull, push, alone, no_gpu, evaluate;
+	bool pull, push, stream, alone, no_gpu, evaluate;
 };
 
 static const struct opt opts[] = {
@@ -42,6 +43,10 @@ static const struct opt opts[] = {
 		 "ask the master for tasks (the usual)"),
 	OPT_BOOL(0, "push", struct config, push,
 		 "let the master call, by --advertise or --listen"),
+	OPT_BOOL(0, "stream", struct config, stream,
+		 "take the instructions of --server, not tasks"),
+	OPT_STRING(0, "server", struct config, server, "URL",
+		   "http://127.0.0.1:8700", "of --stream: the coordinator"),
 	OPT_STRING(0, "exec", struct config, exec, "CMD", NULL,
 		   "run this for each task, its JSON on stdin; else the "
 		   "built-in trainer"),
@@ -93,10 +98,24 @@ static const struct prog prog = {
 		"gfl-model has it, or a list of layers), dataset, num_epochs, "
 		"batch_size, learning_rate, momentum, weight_decay, seed, "
 		"steps, examples; its accuracy, loss and number of parameters "
-		"come back.",
+		"come back.\n\n"
+		"With --stream it is a participant instead (gfl-server "
+		"--on-participants, or any ParticipantManager): it waits on a "
+		"stream, and each instruction runs CMD, with its arrays on "
+		"the standard input as an .npz file of numpy's and "
+		"GFL_ARRAYS, how many, and GFL_COORDINATOR in the environment. "
+		"The arrays that CMD prints, as .npz or as .npy files one "
+		"after the other, are the answer; any status but 0 tells the "
+		"coordinator that it failed, and the last line of its "
+		"standard error. When the stream is lost CMD gets TERM, as "
+		"another one does its work, and the worker comes back, as "
+		"soon as it was told or else ever later. It ends when the "
+		"coordinator says that the work is done.",
 	.example =
 		"gfl-worker --exec ./evaluate --slots 4\n"
-		"gfl-worker -m http://10.0.0.5:50051 --exec 'python3 nas.py'",
+		"gfl-worker -m http://10.0.0.5:50051 --exec 'python3 nas.py'\n"
+		"gfl-worker --stream --server http://10.0.0.5:8700 --exec "
+		"./train",
 	.opts = opts,
 	.daemon = true,
 };
@@ -109,7 +128,9 @@ struct app {
 	struct server *server;
 	struct client *client;
 	struct command *command;
-	struct agent *agent;
+	struct agent *agent;                  /* or, with --stream, … */
+	struct participant_exec *participant; /* … this */
+	struct err over;                      /* why it ended; code 0: done */
 	char *id;
 };
 
@@ -123,7 +144,10 @@ static void on_stop(void *arg)
 	struct app *app = arg;
 
 	daemon_stopping(&app->daemon);
-	agent_stop(app->agent);
+	if (app->participant)
+		participant_exec_stop(app->participant);
+	else
+		agent_stop(app->agent);
 }
 
 static void on_hangup(void *arg)
@@ -209,6 +233,30 @@ static int open_agent(struct app *app, const struct config *cfg,
 			  &how, on_end, app, err);
 }
 
+static void on_over(const struct err *err, void *arg)
+{
+	struct app *app = arg;
+
+	if (err)
+		app->over = *err;
+	loop_stop(app->loop);
+}
+
+static int open_participant(struct app *app, const struct config *cfg)
+{
+	const struct participant_exec_opts how = {
+		.participant = {.url = cfg->server,
+				.bind = cfg->daemon.bind,
+				.tls = app->tls},
+		.command = app->command,
+		.grace_ms = cfg->grace_ms,
+		.max_bytes = (size_t)cfg->daemon.max_message,
+	};
+
+	app->participant = participant_exec_open(app->loop, &how, on_over, app);
+	return 0;
+}
+
 static int open_all(struct app *app, const struct config *cfg, struct err *err)
 {
 	struct server_opts serve = {
@@ -230,7 +278,8 @@ static int open_all(struct app *app, const struct config *cfg, struct err *err)
 	rc = rc || open_command(app, cfg, err) || loop_open(&app->loop, err) ||
 	     server_open(&app->server, app->loop, &serve, err) ||
 	     client_open(&app->client, app->loop, app->tls, err) ||
-	     open_agent(app, cfg, err);
+	     (cfg->stream ? open_participant(app, cfg)
+			  : open_agent(app, cfg, err));
 	free(listen);
 	return rc ? (int)err->code : 0;
 }
@@ -243,11 +292,20 @@ static void close_all(struct app *app)
 	}
 	client_close(app->client);
 	agent_close(app->agent);
+	participant_exec_close(app->participant);
 	if (app->loop)
 		loop_close(app->loop);
 	tls_close(app->tls);
 	command_free(app->command);
 	free(app->id);
+}
+
+/* Why it cannot go on, or NULL. */
+static const struct err *failure(const struct app *app)
+{
+	if (app->participant)
+		return app->over.code ? &app->over : NULL;
+	return agent_failed(app->agent);
 }
 
 static int serve(struct app *app, struct err *err)
@@ -259,10 +317,22 @@ static int serve(struct app *app, struct err *err)
 	log_info("serving", "worker=%s url=%s", app->id,
 		 server_url(app->server));
 	loop_run(app->loop);
-	if (!agent_failed(app->agent))
+	if (!failure(app))
 		return 0;
-	*err = *agent_failed(app->agent);
+	*err = *failure(app);
 	return (int)err->code;
+}
+
+static int check(const struct config *cfg, struct err *err)
+{
+	if (cfg->push + cfg->pull + cfg->stream > 1)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--pull, --push or --stream, not two of them");
+	if (cfg->stream && !cfg->exec)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--stream needs --exec: what follows the "
+			       "instructions");
+	return 0;
 }
 
 static int run(const struct config *cfg, struct err *err)
@@ -270,9 +340,8 @@ static int run(const struct config *cfg, struct err *err)
 	struct app app = {0};
 	int rc;
 
-	if (cfg->push && cfg->pull)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--pull or --push, not both");
+	if (check(cfg, err))
+		return (int)err->code;
 	if (daemon_start(&app.daemon, &cfg->daemon, err))
 		return (int)err->code;
 	rc = open_all(&app, cfg, err) || serve(&app, err);

@@ -202,3 +202,112 @@ are_there() { # N [FILTER]
 	wait $asks
 	grep '"reconnectIn":5' answer
 }
+
+# --- by streams: gfl-worker --------------------------------------------------
+
+# worker NAME CMD
+worker() {
+	start "$1" gfl-worker --stream --exec "$2"
+}
+
+@test "workers on streams follow the example, and end when the work is done" {
+	local examples=$BATS_TEST_DIRNAME/../../share/examples
+
+	array 1 >a.npy
+	gfl-model convert a.npy --out m.npz
+	cp "$examples/gfl-lead.sh" lead
+	script train <<-'END'
+		cat >"in.$$.npz"
+		gfl-model convert "in.$$.npz" --out "in.$$.st"
+		echo "$GFL_ARRAYS $GFL_COORDINATOR" >>facts
+		exec cat three.npy
+	END
+	array 3 >three.npy
+	start srv gfl-server --db srv.db --min-participants 3 --rounds 2 \
+		--on-participants "./lead $PWD/m.npz" -o jsonl
+	export GFL_SERVER=$srv_url
+	worker w1 ./train
+	worker w2 ./train
+	gfl-wait participants 2
+	[ "$(gfl-list participants -F status,via)" = $'idle\tstream\nidle\tstream' ]
+	worker w3 cat
+	for name in srv w1 w2 w3; do reap $name; done
+	jq -se 'all(.[]; .answered == 3)' srv.out
+	[ "$(sort -u facts)" = "1 $srv_url" ]
+	gfl-model convert m.npz --out m.st # (3 + 3 + (3 + 3 + 1) / 3) / 3
+	[ "$(gfl-model info m.st -F min | cut -c 1-5)" = 2.777 ]
+}
+
+@test "what a worker that was killed had begun another one does" {
+	array 1 >a.npy
+	script lead <<-'END'
+		cat >lines.$GFL_ROUND
+		[ "$GFL_ROUND" = 1 ] && exec cat a.npy
+		exit 0
+	END
+	mkfifo begun
+	script hang <<-'END'
+		echo >begun
+		exec tail --pid=$PPID -f /dev/null
+	END
+	lead --min-participants 1
+	worker w1 ./hang
+	read -r <begun
+	worker w2 cat
+	crash w1
+	reap srv
+	reap w2
+	jq -e '.participant == 2 and .state == "answered" and .tries == 2' lines.2
+}
+
+@test "a worker answers before it stops, and comes back to a server that did" {
+	array 1 >a.npy
+	script lead <<-'END'
+		cat >>lines
+		[ "$GFL_ROUND" = 1 ] && exec cat a.npy
+		exit 0
+	END
+	mkfifo begun go1 go2
+	exec {begun}<>begun
+	script slow <<-'END'
+		echo >begun
+		read -r <"$1"
+		exec cat
+	END
+	lead
+	worker w1 './slow go1'
+	gfl-wait participants 1
+	crash srv
+	again srv
+	worker w2 './slow go2'
+	read -r -u "$begun" # one of them, and the other
+	read -r -u "$begun"
+	kill "$w1_pid" "$w2_pid"
+	echo >go1
+	echo >go2
+	for name in srv w1 w2; do reap $name; done
+	jq -se 'length == 2 and all(.[]; .state == "answered")' lines
+}
+
+@test "a worker's failure reaches whoever leads" {
+	array 1 >a.npy
+	script lead <<-'END'
+		cat >lines.$GFL_ROUND
+		[ "$GFL_ROUND" = 1 ] && exec cat a.npy
+		exit 0
+	END
+	script train <<-'END'
+		echo 'out of data' >&2
+		exit 4
+	END
+	lead --min-participants 1
+	worker w1 ./train
+	reap srv
+	reap w1
+	jq -e '.code == "aborted" and (.error |
+		test("^participant 1 failed: .*/train exited with status 4: out"))' \
+		lines.2
+	fails 2 gfl-worker --stream
+	[[ $said == *'--stream needs --exec'* ]]
+	fails 2 gfl-worker --stream --pull --exec cat
+}
