@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""participants.py BIN - participants by Python's grpcio that know nothing but the
-fields of ParticipantManager, and gfl-server in BIN: a line is fitted by numpy,
-each participant on its own points. TAP on stdout."""
+"""participants.py BIN - participants and a coordinator by Python's grpcio that
+know nothing but the fields of ParticipantManager, beside gfl-server and
+gfl-worker in BIN: a line is fitted by numpy, each participant on its own
+points. TAP on stdout."""
 import io
 import os
 import queue
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent import futures
 from pathlib import Path
 
 import grpc
@@ -167,6 +169,55 @@ def _():
         said = log.read_text().split()
         assert said.count("ok") == 24, said
         assert said.count("unimplemented") == 8, said
+
+
+class Coordinator(grpc.GenericRpcHandler):
+    """Gives its instructions in turn, one stream after the other."""
+    def __init__(self, scripts):
+        self.scripts, self.said = iter(scripts), []
+
+    def service(self, details):
+        if details.method != PATH:
+            return None
+        return grpc.stream_stream_rpc_method_handler(
+            self.connect, PB.ParticipantMessage.FromString,
+            lambda m: m if isinstance(m, bytes) else m.SerializeToString())
+
+    def connect(self, requests, context):
+        self.said.append(next(requests))
+        for m in next(self.scripts):
+            yield m
+            if isinstance(m, bytes) or not m.reconnect_in:
+                self.said.append(next(requests))
+
+
+@tap.case("participants: gfl-worker obeys a coordinator of grpcio")
+def _():
+    train = PB.CoordinatorMessage(
+        train_config=PB.CoordinatorMessage.TrainConfig(
+            theta=ndarrays(np.arange(6).reshape(2, 3), np.float32(7))))
+    other = bytes([0x3a, 0])  # field 7, an instruction of later times
+    back = PB.CoordinatorMessage(reconnect_in=1)
+    coordinator = Coordinator([[train, other, train, back], [train]])
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
+    server.add_generic_rpc_handlers((coordinator,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    # The end of the last stream, in order, is the end of the work.
+    worker = subprocess.run(
+        [BIN / "gfl-worker", "--stream", "--server",
+         "http://127.0.0.1:%d" % port, "--exec", "cat", "--config", "none", "--log-level", "error"],
+        timeout=120)
+    assert worker.returncode == 0, worker
+    first, a, b, c, second, d = coordinator.said
+    for empty in first, second:
+        assert empty.WhichOneof("message") is None, empty
+    assert b.unkown_instruction, b
+    for result in a, c, d:
+        one, two = arrays(result.train_result.theta)
+        assert np.array_equal(one, np.arange(6).reshape(2, 3)), one
+        assert two == np.float32(7), two
+    server.stop(None)
 
 
 tap.end()
