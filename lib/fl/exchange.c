@@ -115,6 +115,7 @@ void exchange_begin(struct exchange *e, int64_t run, float *x, uint32_t n,
 
 void exchange_by(struct exchange *e, const struct exchange_how *how)
 {
+	assert(how->tells || how->topk == (how->shared != NULL));
 	e->how = *how;
 }
 
@@ -177,7 +178,7 @@ void exchange_arrive(struct exchange *e, const struct exchange_round *r,
 	e->phase_at = r->phase;
 	if (r->epoch > e->epoch)
 		e->epoch = r->epoch;
-	e->hold_ms = r->deadline_ms;
+	e->hold_ms = r->hold_ms ? r->hold_ms : r->deadline_ms;
 	e->deadline_ms = now_ms + r->deadline_ms;
 	e->backoff_ms = EXCHANGE_BACKOFF_MS;
 	e->unsure = false;

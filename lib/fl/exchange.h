@@ -75,6 +75,7 @@ struct exchange_round {
 	int64_t peer; /* 0: rests */
 	uint64_t seed;
 	uint32_t c, deadline_ms;
+	uint32_t hold_ms; /* keep who is early for so long; 0: deadline_ms */
 	float weight; /* x += weight (theirs - ours); the same on both sides */
 };
 

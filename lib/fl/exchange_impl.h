@@ -107,7 +107,8 @@ int exchange_read(struct exchange *e, const struct exchange_message *m,
 int64_t exchange_told_round(struct exchange *e);
 const float *exchange_told_ours(struct exchange *e);
 void exchange_told_agree(struct exchange *e, int64_t round);
-void exchange_told_merge(struct exchange *e, const uint32_t *their_index);
+void exchange_told_merge(struct exchange *e, const uint32_t *index,
+			 const uint32_t *their_index);
 void exchange_told_forget(struct exchange *e); /* of all */
 
 /* Held requests: forget number i; deal with those that are due; refuse those

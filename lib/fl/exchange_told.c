@@ -75,11 +75,12 @@ void exchange_told_agree(struct exchange *e, int64_t round)
 	e->told = d->round;
 }
 
-void exchange_told_merge(struct exchange *e, const uint32_t *their_index)
+void exchange_told_merge(struct exchange *e, const uint32_t *index,
+			 const uint32_t *their_index)
 {
 	struct told *d = now(e);
 
-	mix_scatter(d->ours, e->index, e->k, e->mine);
+	mix_scatter(d->ours, index, e->k, e->mine);
 	mix_scatter(d->theirs, their_index, e->k, e->theirs);
 	mix_pull(e->x, NULL, e->n, e->round.weight, d->ours, d->theirs);
 	d->round = e->round.t + 1;

@@ -35,9 +35,20 @@ static void make_room(struct exchange *e)
 					  e->k, sizeof(*e->their_index));
 }
 
-static uint32_t *their_index(const struct exchange *e)
+/* NULL: of all. */
+static const uint32_t *our_index(const struct exchange *e)
+{
+	return e->how.topk || e->round.c > 1 ? e->index : NULL;
+}
+
+static uint32_t *their_room(const struct exchange *e)
 {
 	return e->how.topk && e->how.tells ? e->their_index : e->index;
+}
+
+static const uint32_t *their_index(const struct exchange *e)
+{
+	return our_index(e) ? their_room(e) : NULL;
 }
 
 void exchange_know(struct exchange *e)
@@ -46,9 +57,9 @@ void exchange_know(struct exchange *e)
 	struct mask m = {r->run, r->t, r->seed, e->n, r->c};
 
 	make_room(e);
-	if (!e->how.topk)
+	if (!e->how.topk && our_index(e))
 		mask_indices(&m, e->index);
-	e->digest = mask_digest(&m, e->how.topk ? NULL : e->index);
+	e->digest = mask_digest(&m, e->how.topk ? NULL : our_index(e));
 }
 
 void exchange_choose(struct exchange *e)
@@ -65,7 +76,8 @@ int exchange_take(struct exchange *e, bool answer, struct err *err)
 	const struct payload_form form = exchange_form(e, answer);
 
 	buf_reset(&e->bytes);
-	mix_gather(e->how.base ? e->how.base : e->x, e->index, e->k, e->mine);
+	mix_gather(e->how.base ? e->how.base : e->x, our_index(e), e->k,
+		   e->mine);
 	return payload_encode(&form, e->index, e->mine, e->k, e->mine,
 			      &e->bytes, err);
 }
@@ -73,10 +85,10 @@ int exchange_take(struct exchange *e, bool answer, struct err *err)
 void exchange_merge(struct exchange *e)
 {
 	if (e->how.tells) {
-		exchange_told_merge(e, their_index(e));
+		exchange_told_merge(e, our_index(e), their_index(e));
 		return;
 	}
-	mix_pull(e->x, e->index, e->k, e->round.weight, e->mine, e->theirs);
+	mix_pull(e->x, our_index(e), e->k, e->round.weight, e->mine, e->theirs);
 	if (!e->how.shared)
 		return;
 	mix_gather(e->x, e->index, e->k, e->mine);
@@ -122,7 +134,7 @@ int exchange_read(struct exchange *e, const struct exchange_message *m,
 
 	if (!rc)
 		rc = payload_decode(&form, m->values, m->len, e->n, e->k,
-				    their_index(e), e->theirs, err);
+				    their_room(e), e->theirs, err);
 	if (!rc && e->how.tells)
 		exchange_told_agree(e, m->told);
 	return rc;

@@ -105,6 +105,27 @@ static void put_int8(const float *v, uint32_t k, float *sent, unsigned char *to)
 	}
 }
 
+/* Most processors have them as they travel. */
+static void put_f32(const float *v, uint32_t k, unsigned char *to)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	memcpy(to, v, (size_t)k * 4);
+#else
+	for (uint32_t i = 0; i < k; i++)
+		put32(to + (size_t)i * 4, v[i]);
+#endif
+}
+
+static void get_f32(const unsigned char *from, uint32_t k, float *v)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	memcpy(v, from, (size_t)k * 4);
+#else
+	for (uint32_t i = 0; i < k; i++)
+		v[i] = get32(from + (size_t)i * 4);
+#endif
+}
+
 static void put_values(enum payload_dtype dtype, const float *v, uint32_t k,
 		       float *sent, unsigned char *to)
 {
@@ -112,9 +133,9 @@ static void put_values(enum payload_dtype dtype, const float *v, uint32_t k,
 		put_int8(v, k, sent, to);
 		return;
 	}
-	for (uint32_t i = 0; i < k && dtype == PAYLOAD_F32; i++) {
-		put32(to + (size_t)i * 4, v[i]);
-		sent[i] = v[i];
+	if (dtype == PAYLOAD_F32) {
+		put_f32(v, k, to);
+		memmove(sent, v, k * sizeof(*sent));
 	}
 	for (uint32_t i = 0; i < k && dtype == PAYLOAD_BF16; i++) {
 		uint16_t half = bf16_of(v[i]);
@@ -149,8 +170,8 @@ static int get_values(enum payload_dtype dtype, const unsigned char *from,
 
 	if (dtype == PAYLOAD_INT8)
 		rc = get_int8(from, k, v, err);
-	for (uint32_t i = 0; i < k && dtype == PAYLOAD_F32; i++)
-		v[i] = get32(from + (size_t)i * 4);
+	if (dtype == PAYLOAD_F32)
+		get_f32(from, k, v);
 	for (uint32_t i = 0; i < k && dtype == PAYLOAD_BF16; i++)
 		v[i] = bf16_value((uint16_t)(from[(size_t)i * 2] |
 					     from[(size_t)i * 2 + 1] << 8));
@@ -287,7 +308,7 @@ static int encode_plain(const struct payload_form *form, const uint32_t *index,
 		put_indices(index, k, out);
 	put_values(form->dtype, values, k, sent,
 		   (unsigned char *)buf_room(out, size + 1));
-	if (!all_finite(sent, k))
+	if (form->dtype == PAYLOAD_BF16 && !all_finite(sent, k))
 		return malformed("values too large for their form", err);
 	out->len += size;
 	return 0;

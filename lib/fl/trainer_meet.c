@@ -196,6 +196,7 @@ void trainer_meet_begin(struct trainer *t, const struct plan_round *r,
 		.t = t->run.t,
 		.seed = r ? r->seed : 0,
 		.c = r ? r->c : 1,
+		.hold_ms = r ? r->deadline_ms : 0,
 		.weight = (float)(t->run.eta *
 				  strategies_weight(m->strategy->links, m->n)),
 	};

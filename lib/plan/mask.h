@@ -25,8 +25,8 @@ uint32_t mask_count(uint32_t n, uint32_t c);
 void mask_indices(const struct mask *m, uint32_t *out);
 
 /* A digest of the mask and its indices (from mask_indices()): equal on both
- * sides when they mean the same parameters. NULL: of parameters that one side
- * chooses. */
+ * sides when they mean the same parameters. NULL: all of them, or those that one
+ * side chooses. */
 uint64_t mask_digest(const struct mask *m, const uint32_t *indices);
 
 #endif

@@ -67,6 +67,7 @@ static void exchange(struct side *a, struct side *b, int64_t t, uint32_t c)
 		.seed = 9,
 		.c = c,
 		.deadline_ms = 1000,
+		.weight = 0.5F,
 	};
 	struct exchange_out sent, answer, done;
 
@@ -142,7 +143,8 @@ int main(int argc, char **argv)
 {
 	static const char *const names[] = {
 		"exchange_ms_1",   "exchange_ms_10",  "exchange_ms_100",
-		"exchange_bf16_1", "exchange_topk_1", NULL};
+		"exchange_bf16_1", "exchange_topk_1", "exchange_int8_1",
+		"exchange_zstd_1", NULL};
 	static float any;
 	double seconds = argc == 2 ? atof(argv[1]) : 0;
 
@@ -150,13 +152,18 @@ int main(int argc, char **argv)
 		fputs("exchange_bench SECONDS\n", stderr);
 		return 2;
 	}
-	seconds /= 4;
+	seconds /= 8;
 	dense(names, seconds);
 	bench(names[0], 100, (struct exchange_how){0}, seconds);
 	bench(names[1], 10, (struct exchange_how){0}, seconds);
 	bench(names[2], 1, (struct exchange_how){0}, seconds);
 	bench(names[3], 100, (struct exchange_how){.dtype = PAYLOAD_BF16},
 	      seconds);
-	bench(names[4], 100, (struct exchange_how){.shared = &any}, seconds);
+	bench(names[4], 100,
+	      (struct exchange_how){.topk = true, .shared = &any}, seconds);
+	bench(names[5], 100, (struct exchange_how){.dtype = PAYLOAD_INT8},
+	      seconds);
+	bench(names[6], 100, (struct exchange_how){.codec = PAYLOAD_ZSTD},
+	      seconds);
 	return 0;
 }
