@@ -47,7 +47,7 @@ static const struct opt info_opts[] = {
 
 static const struct opt average_opts[] = {
 	OPT_FILE(0, "out", struct config, file, NULL,
-		 "the file to write: .npz, .npy, else safetensors",
+		 "the file to write: .npz, .npy, .tsv, else safetensors",
 		 .required = true),
 	OPT_WORD(0, "rule", struct config, rule, "RULE",
 		 "mean|median|trimmed|krum|multikrum", "mean",
@@ -73,7 +73,7 @@ static const struct opt convert_opts[] = {
 		   "preset or text of the model that it must be, and then "
 		   "says"),
 	OPT_FILE(0, "out", struct config, file, NULL,
-		 "the file to write: .npz, .npy, else safetensors",
+		 "the file to write: .npz, .npy, .tsv, else safetensors",
 		 .required = true),
 	OPT_END};
 
@@ -119,7 +119,7 @@ static const struct opt_cmd cmds[] = {
 	[SPARSIFY] = {"sparsify", "FILE",
 		      "keep the largest values, or the largest changes",
 		      sparsify_opts},
-	[CONVERT] = {"convert", "FILE", "to and from numpy's .npz and .npy",
+	[CONVERT] = {"convert", "FILE", "to and from numpy's .npz and .npy, and text (.tsv)",
 		     convert_opts},
 	[EVAL] = {"eval", "FILE...", "accuracy and loss on a data set",
 		  eval_opts},
@@ -137,8 +137,10 @@ static const struct prog prog = {
 		"each tensor of either file, eval one for each file. sparsify "
 		"prints how many values there are and were kept, and their "
 		"l2 norm beside that of all. average and convert also take "
-		"and write .npz, an array for each tensor, and .npy, one "
-		"vector of all values. A model "
+		"and write .npz, an array for each tensor, .npy, one vector "
+		"of all values, and .tsv, a line for each tensor: its name, "
+		"its shape (2x4) and its values, parted by tabs, values by "
+		"blanks. A model "
 		"is a preset (softmax, mlp, cnn, cifar10flnet, resnet20) or a "
 		"text of layers such as \"conv 32 5 pad 2; relu; maxpool 2; "
 		"dense 10\"; the layers are dense UNITS, conv CHANNELS "

@@ -8,6 +8,7 @@
 #include "nn/checkpoint.h"
 #include "nn/npy.h"
 #include "nn/npz.h"
+#include "nn/tsv.h"
 #include "nn/unpack.h"
 
 _Static_assert((int)NPY_DIMS == (int)TENSOR_DIMS, "an array is a tensor");
@@ -139,6 +140,22 @@ static int read_npy(struct tensors *ts, const char *path, const struct model *m,
 	return rc;
 }
 
+static int read_tsv(struct tensors *ts, const char *path, struct err *err)
+{
+	char *text;
+	size_t len;
+	int rc = file_read(&text, &len, path, TSV_BYTES_MAX, err);
+
+	if (rc)
+		return rc;
+	if (memchr(text, '\0', len))
+		rc = err_set(err, ERR_INVALID_ARGUMENT, "%s is no text", path);
+	else
+		rc = tsv_decode(ts, text, path, err);
+	free(text);
+	return rc;
+}
+
 /* That ts is m, which it says from now on. */
 static int check_model(struct tensors *ts, const struct model *m,
 		       const char *path, struct err *err)
@@ -162,6 +179,8 @@ int convert_read(struct tensors *ts, const char *path, const struct model *m,
 		rc = read_npz(ts, path, err);
 	else if (ends_with(path, ".npy"))
 		rc = read_npy(ts, path, m, err);
+	else if (ends_with(path, ".tsv"))
+		rc = read_tsv(ts, path, err);
 	else
 		rc = tensors_read(ts, path, err);
 	if (!rc && m)
@@ -213,20 +232,44 @@ static int write_npy(const struct tensors *ts, const char *path,
 	return rc;
 }
 
-int convert_write(const struct tensors *ts, const char *path, struct err *err)
+static int write_tsv(const struct tensors *ts, const char *path,
+		     struct err *err)
 {
-	for (size_t i = 0;
-	     i < ts->n && (ends_with(path, ".npz") || ends_with(path, ".npy"));
-	     i++)
+	struct buf b = BUF_INIT(0);
+	struct file_part part;
+	int rc = tsv_encode(ts, &b, err);
+
+	part = (struct file_part){b.p, b.len};
+	if (!rc)
+		rc = file_replace(path, &part, 1, err);
+	buf_release(&b);
+	return rc;
+}
+
+static int only_f32(const struct tensors *ts, const char *path, struct err *err)
+{
+	for (size_t i = 0; i < ts->n; i++)
 		if (strchr("FB", ts->t[i].type[0]) && !tensor_f32(&ts->t[i]) &&
 		    strcmp(ts->t[i].type, "BOOL"))
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				       "tensor \"%s\": type %s, expected F32 "
 				       "for %s",
 				       ts->t[i].name, ts->t[i].type, path);
-	if (ends_with(path, ".npz"))
+	return 0;
+}
+
+int convert_write(const struct tensors *ts, const char *path, struct err *err)
+{
+	const bool npz = ends_with(path, ".npz"), npy = ends_with(path, ".npy"),
+		   tsv = ends_with(path, ".tsv");
+
+	if ((npz || npy || tsv) && only_f32(ts, path, err))
+		return (int)err->code;
+	if (tsv)
+		return write_tsv(ts, path, err);
+	if (npz)
 		return write_npz(ts, path, err);
-	if (ends_with(path, ".npy"))
+	if (npy)
 		return write_npy(ts, path, err);
 	return tensors_write(ts, path, err);
 }

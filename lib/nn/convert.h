@@ -1,6 +1,6 @@
 /* convert.h - model files in the formats of others, by their names' endings:
- * .npz has an array for each tensor, .npy one vector of all values, anything
- * else is safetensors. */
+ * .npz has an array for each tensor, .npy one vector of all values, .tsv is text
+ * (tsv.h), anything else is safetensors. */
 #ifndef NN_CONVERT_H
 #define NN_CONVERT_H
 
@@ -16,7 +16,7 @@ int convert_read(struct tensors *ts, const char *path, const struct model *m,
 		 struct err *err) MUST_CHECK;
 
 /* Write a file, as one step. Texts of the map are kept by safetensors only;
- * numpy's formats take float32 tensors (integers are left out). */
+ * the others take float32 tensors (integers are left out). */
 int convert_write(const struct tensors *ts, const char *path,
 		  struct err *err) MUST_CHECK;
 
