@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/notify.h"
 
 enum { ON_INT, ON_TERM, ON_HUP, SIGNALS };
 
@@ -81,9 +82,24 @@ void loop_on_interrupt(struct loop *l, loop_fn *on_int)
 	l->on_int = on_int;
 }
 
+static void tell_watchdog(void *arg)
+{
+	(void)arg;
+	notify_send("WATCHDOG=1");
+}
+
 void loop_run(struct loop *l)
 {
+	int64_t every_ms = notify_watchdog_ms() / 2;
+	struct timer tell = {0};
+
+	if (every_ms) {
+		tell_watchdog(NULL);
+		timer_every(&tell, l, every_ms, tell_watchdog, NULL);
+		uv_unref((uv_handle_t *)tell.h);
+	}
 	uv_run(&l->uv, UV_RUN_DEFAULT);
+	timer_stop(&tell);
 }
 
 void loop_stop(struct loop *l)

@@ -29,7 +29,9 @@ void loop_signals(struct loop *l, loop_fn *on_stop, loop_fn *on_hup, void *arg);
  * NULL it is as before. */
 void loop_on_interrupt(struct loop *l, loop_fn *on_int);
 
-/* Run until loop_stop(), or until nothing is left to wait for. */
+/* Run until loop_stop(), or until nothing is left to wait for. Meanwhile
+ * systemd's watchdog, if it looks after this process, learns that the loop
+ * turns. */
 void loop_run(struct loop *l);
 
 /* End loop_run() after the callbacks of this turn. */

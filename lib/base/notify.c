@@ -28,3 +28,13 @@ void notify_send(const char *message)
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 	close(fd);
 }
+
+int64_t notify_watchdog_ms(void)
+{
+	const char *pid = getenv("WATCHDOG_PID"), *us = getenv("WATCHDOG_USEC");
+	long long ms = us ? strtoll(us, NULL, 10) / 1000 : 0;
+
+	if (pid && strtoll(pid, NULL, 10) != getpid())
+		return 0;
+	return ms > 0 ? ms : 0;
+}
