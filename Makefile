@@ -60,7 +60,8 @@ PACKAGES := gcc libc6-dev libuv1-dev libcurl4-openssl-dev libnghttp2-dev \
 NODE := $(if $(shell command -v npm 2>&1),,nodejs npm)
 PACKAGES_CHECK := $(PACKAGES) bats procps iproute2 nftables util-linux curl \
 	jq sqlite3 protobuf-compiler python3-protobuf openmpi-bin clang-14 libclang-rt-14-dev \
-	python3-grpcio python3-numpy openssl g++ liblemon-dev $(NODE)
+	python3-grpcio python3-numpy python3-torch python3-sklearn systemd \
+	openssl g++ liblemon-dev $(NODE)
 # The peers of the benches, and what drives them.
 PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
 	g++ pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc \
@@ -208,7 +209,8 @@ demo: deps
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 \
 		share/man/man7 share/bash-completion/completions \
-		share/gfl/scenario share/gfl/data share/doc/gfl/examples)
+		share/gfl/scenario share/gfl/data share/doc/gfl/examples \
+		lib/systemd/system)
 	install -m 755 $(CMD) $(SH) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 share/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 share/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
@@ -218,6 +220,8 @@ install: all
 	install -m 644 README.md share/doc/figures.md $(DESTDIR)$(PREFIX)/share/doc/gfl
 	install -m 755 share/examples/* $(DESTDIR)$(PREFIX)/share/doc/gfl/examples
 	install -m 644 share/cron/* $(DESTDIR)$(PREFIX)/share/doc/gfl/examples
+	for u in share/systemd/*; do sed 's|/usr/local/|$(PREFIX)/|' $$u \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/}; done
 	install -m 644 completions/gfl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/gfl
 	for p in $(notdir $(CMD)); do ln -sf gfl \

@@ -23,6 +23,12 @@ import time
 
 import numpy as np
 
+# Standard output is gfl's: whatever prints, in C too, prints to the log.
+_out = None
+if "GFL_PROTOCOL" in os.environ:
+    _out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4",
          "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"}
 AGAIN, MISCONFIGURED = 75, 78  # exit statuses
@@ -116,12 +122,12 @@ class Task:
         return self.deadline - time.time()
 
 
-def _tell(out, **what):
-    out.write(json.dumps(what) + "\n")
-    out.flush()
+def _tell(**what):
+    _out.write(json.dumps(what) + "\n")
+    _out.flush()
 
 
-def _do(task, out, init, train, evaluate):
+def _do(task, init, train, evaluate):
     model = load(task.model_in) if task.model_in else init(task)
     if task.op == "eval":
         count, metrics = evaluate(model, task)
@@ -131,19 +137,17 @@ def _do(task, out, init, train, evaluate):
     else:
         model, count, metrics = train(model, task)
         save(model, task.model_out)
-    _tell(out, type="result", num_examples=int(count),
+    _tell(type="result", num_examples=int(count),
           metrics={k: float(v) for k, v in metrics.items()})
 
 
 def run(init, train, evaluate=None):
     """Do the task that the environment has, or serve those of stdin."""
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whoever prints, in C too, prints to the log
-    if "GFL_OP" in os.environ:
-        _do(Task(os.environ), out, init, train, evaluate)
-        return
-    if "GFL_PROTOCOL" not in os.environ:
+    if not _out:
         sys.exit("to be started by gfl-trainer --exec or --exec-serve")
-    _tell(out, type="ready", protocol=1)
+    if "GFL_OP" in os.environ:
+        _do(Task(os.environ), init, train, evaluate)
+        return
+    _tell(type="ready", protocol=1)
     for line in sys.stdin:
-        _do(Task(json.loads(line)), out, init, train, evaluate)
+        _do(Task(json.loads(line)), init, train, evaluate)

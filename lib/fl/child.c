@@ -345,6 +345,19 @@ static int look(struct child *c, struct err *err)
 	return rc;
 }
 
+static int start_up(struct child *c, struct err *err)
+{
+	int rc = wait_to_start(c, err);
+
+	if (!rc)
+		rc = start_serving(c, err);
+	if (!rc && !c->contract.ready)
+		return verdict(c, bury(c), err);
+	if (rc)
+		stop(c);
+	return rc;
+}
+
 static int serve(struct child *c, const struct facts *facts, struct err *err)
 {
 	int64_t until;
@@ -355,11 +368,8 @@ static int serve(struct child *c, const struct facts *facts, struct err *err)
 		log_err("served_no_more", err);
 		c->failures++;
 	}
-	if (!c->pid) {
-		rc = wait_to_start(c, err);
-		if (!rc)
-			rc = start_serving(c, err);
-	}
+	if (!c->pid && start_up(c, err))
+		return (int)err->code;
 	buf_reset(&c->task);
 	contract_task(&c->task, facts);
 	until = clock_ms() + c->opts.task_ms;
@@ -370,6 +380,17 @@ static int serve(struct child *c, const struct facts *facts, struct err *err)
 	else if (rc)
 		stop(c);
 	return rc;
+}
+
+void child_warm(struct child *c)
+{
+	struct err err;
+
+	if (!c->opts.serves || c->pid)
+		return;
+	begin_task(c);
+	if (start_up(c, &err))
+		c->failures++; /* whoever calls it next is told why */
 }
 
 int child_call(struct child *c, const struct facts *facts,

@@ -43,6 +43,9 @@ void child_close(struct child *c);
 int child_call(struct child *c, const struct facts *facts,
 	       const struct contract **said, struct err *err) MUST_CHECK;
 
+/* Start it, where it serves, so that the first task need not wait. */
+void child_warm(struct child *c);
+
 /* Nothing runs any more, in order: it has seen the end of its stdin. */
 void child_rest(struct child *c);
 

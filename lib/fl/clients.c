@@ -9,7 +9,7 @@
 #include "proto/trainer.pb-c.h"
 #include "wire/client.h"
 
-enum { JOBS = 3 }; /* of each client: of a run, its end, and the next one */
+enum { JOBS = 4 }; /* of each client: of a run, its ends, and the next one */
 
 /* A method, and how a request names one of the trainers. */
 struct route {

@@ -129,6 +129,11 @@ bool exec_tests(const struct exec *x)
 	return x->test;
 }
 
+void exec_warm(struct exec *x)
+{
+	child_warm(x->child);
+}
+
 void exec_rest(struct exec *x)
 {
 	child_rest(x->child);

@@ -56,6 +56,9 @@ const char *exec_words(const struct exec *x);
 
 bool exec_tests(const struct exec *x); /* there is something to evaluate on */
 
+/* A serving one starts; otherwise nothing happens. */
+void exec_warm(struct exec *x);
+
 /* Nothing runs any more, until the next call; may take the grace. */
 void exec_rest(struct exec *x);
 

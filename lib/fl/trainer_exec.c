@@ -236,6 +236,20 @@ bool trainer_exec_goes_on(struct trainer *t, const struct work *w)
 	return false;
 }
 
+static void warm(void *exec)
+{
+	exec_warm(exec);
+}
+
+/* While we ask others for the model. */
+void trainer_exec_warm(struct trainer *t)
+{
+	struct err err;
+
+	if (t->exec && worker_submit(t->host.worker, warm, NULL, t->exec, &err))
+		log_err("warm", &err);
+}
+
 static void rest(void *exec)
 {
 	exec_rest(exec);

@@ -242,6 +242,7 @@ void trainer_exec_note(struct trainer *t, const char *when,
 		       const struct err *err);
 /* Does the round go on? If not, it is tried again, or we stay out. */
 bool trainer_exec_goes_on(struct trainer *t, const struct work *w);
+void trainer_exec_warm(struct trainer *t); /* a run begins */
 void trainer_exec_rest(struct trainer *t); /* the run is over */
 
 /* trainer_rounds.c */

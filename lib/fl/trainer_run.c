@@ -149,6 +149,7 @@ static void begin(struct trainer *t, const Gfl__V1__Run *run)
 		 (long long)t->id, (long long)run->id, run->spec->model,
 		 t->run.learner->model ? t->run.learner->model->n : 0,
 		 (long long)run->spec->rounds);
+	trainer_exec_warm(t);
 	if (t->run.learner->model)
 		trainer_begin_exchange(t);
 	t->run.fastest = fastest_reported(run);

@@ -91,8 +91,8 @@ nobody() { # TEXT
 	for ((tries = 0; tries < 2000; tries++)); do
 		left=
 		for file in /proc/[0-9]*/cmdline; do
-			if tr '\0' ' ' <"$file" 2>/dev/null | grep -qF -- "$1"
-			then left=$file; fi
+			if { tr '\0' ' ' <"$file"; } 2>/dev/null |
+				grep -qF -- "$1"; then left=$file; fi
 		done
 		[ -n "$left" ] || return 0
 	done
@@ -254,4 +254,178 @@ nobody() { # TEXT
 	exec {line}>&-
 	wait $! || [ $? = 137 ]
 	nobody 'sleep 87654'
+}
+
+# A trainer that serves, in Python; what GFL_HP_DO says, it does in round 1.
+write_serving() {
+	cat >serving <<-end
+		#!/usr/bin/python3
+		import os, sys, time
+		sys.path.append("$BATS_TEST_DIRNAME/../../share")
+		import gfl_exec
+
+		def init(task):
+		    return {"w": [float(task.seed)] * 3}
+
+		def train(model, task):
+		    if task.round == 1 and task.node == 1:
+		        exec(task.hp.get("do", ""))
+		    return {"w": model["w"] + 1}, 5, {"loss": task.round}
+
+		def evaluate(model, task):
+		    return 9, {"accuracy": 0.25}
+
+		print("it prints what it likes")
+		gfl_exec.run(init, train, evaluate)
+	end
+	chmod +x serving
+}
+
+serving() { # N [OPTION...]
+	local i
+	cluster 1
+	write_serving
+	for ((i = 1; i <= $1; i++)); do
+		start "t$i" gfl-trainer --db "t$i.db" --node "$n1_url" \
+			--exec-serve ./serving --test some --exec-grace 0.3 \
+			--eval-every 1000 "${@:2}"
+	done
+	gfl-wait trainers "$1" -t 20
+}
+
+@test "one process serves all rounds, and is started again when it dies" {
+	serving 2
+	run 5
+	over
+	table 'all(.state == "finished" and .loss == 4 and .accuracy == 0.25)'
+	[ "$(grep -c event=serves t1.log)" = 1 ]
+	grep -q 'said.*it prints what it likes' t1.log
+	gfl-model info "t1.run$id.safetensors" -o tsv -F tensor,shape,min |
+		diff - <(printf 'w\t3\t6\n')
+	nobody 'python3 ./serving'
+	while IFS='|' read -r what why; do
+		echo "case: $what"
+		run 5 --hp do="$what"
+		over
+		table 'all(.state == "finished" and .loss == 4)'
+		says "round 1: "
+		says "$why"
+		grep -q event=starts_again t1.log
+	done <<-'end'
+		os.kill(os.getpid(), 9)|was ended by signal 9
+		raise ValueError("bad batch")|ValueError: bad batch
+		os._exit(0)|exited without a result
+	end
+	run 5 --hp do='time.sleep(1000)'
+	logs t1 "event=serves .*"
+	gfl-run stop "$id"
+	nobody 'python3 ./serving'
+	stop t1 t2
+}
+
+@test "one that does not say that it is ready in time is given up" {
+	cluster 1
+	printf '#!/bin/sh\ntrap "" TERM\nwhile read -r x; do :; done\nsleep 765432\n' >dull
+	chmod +x dull
+	start t1 gfl-trainer --db t1.db --node "$n1_url" --exec-serve ./dull \
+		--exec-ready 0.2 --exec-grace 0.1
+	start t2 gfl-trainer --db t2.db --node "$n1_url" --exec-serve ./dull
+	gfl-wait trainers 2 -t 20
+	run 5
+	says 'took longer than 0.2 s to say that it is ready'
+	nobody 'sleep 765432'
+}
+
+# A blob for each of 3 classes, in 4 dimensions, as .npz and as .csv.
+write_blobs() {
+	/usr/bin/python3 - <<-'end'
+		import numpy as np
+		centres = np.random.default_rng(1).normal(size=(3, 4)) * 5
+		for name, seed in ("train", 2), ("test", 3):
+		    r = np.random.default_rng(seed)
+		    y = r.integers(0, 3, 90)
+		    x = (centres[y] + r.normal(size=(90, 4))).astype("f4")
+		    np.savez(name, x=x, y=y)
+		    np.savetxt(name + ".csv", np.c_[x, y], "%g", ",")
+	end
+}
+
+# example N PROGRAM KIND ENDING - two trainers of it learn the blobs
+example() {
+	local i
+	for i in 1 2; do
+		start "t$i" gfl-trainer --db "t$i.db" --node "$n1_url" \
+			"--$2" "$BATS_TEST_DIRNAME/../../share/examples/$1" \
+			--data "train.$3" --test "test.$3" --eval-every 1000
+	done
+	gfl-wait trainers 2 -t 20
+	run 4 --steps 40 --batch 5 --lr 0.05 --hp classes=3
+	over
+	table 'all(.state == "finished" and .accuracy > 0.9)'
+	stop t1 t2
+	rm -f t?.db*
+}
+
+@test "trainers with PyTorch, with scikit-learn and in awk learn together" {
+	cluster 1
+	write_blobs
+	example exec_torch.py exec-serve npz
+	example exec_sklearn.py exec-serve npz
+	example exec_awk.sh exec csv
+	gfl-model info "t1.run$id.safetensors" -o tsv -F tensor,shape |
+		diff - <(printf 'bias\t3\nweight\t3x4\n')
+}
+
+@test "a trainer's worker that hangs in a batch ends it, to be started anew" {
+	cluster 1
+	data=/usr/share/datasets/fashion-mnist
+	start t1 gfl-trainer --db t1.db --node "$n1_url" --data $data \
+		--stuck-after 0.1
+	start t2 gfl-trainer --db t2.db --node "$n1_url" --data $data
+	gfl-wait trainers 2 -t 20
+	# a batch of all there is takes seconds
+	gfl-run start --model cnn --rounds 1000 --steps 1 --batch 60000
+	reap t1 || [ $? = 134 ]
+	grep -q 'event=stuck worker=learner' t1.log
+}
+
+@test "daemons tell systemd's watchdog that they turn" {
+	cat >manager <<-'end'
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		s.bind("notify")
+		print("bound", flush=True)
+		said = []
+		while said.count("WATCHDOG=1") < 3 or "READY=1" not in said:
+		    said.append(s.recv(100).decode())
+		print("heard", flush=True)
+	end
+	for daemon in gfl-gateway gfl-node gfl-trainer; do
+		rm -f notify
+		exec {heard}< <(exec /usr/bin/python3 manager 3>&-)
+		read -r line <&"$heard"
+		options=(--db "$daemon.db")
+		[ $daemon = gfl-gateway ] || options+=(-g "$gw_url")
+		[ $daemon != gfl-trainer ] || options+=(--exec true)
+		export NOTIFY_SOCKET=$PWD/notify WATCHDOG_USEC=200000
+		start "${daemon#gfl-}" $daemon "${options[@]}"
+		unset NOTIFY_SOCKET WATCHDOG_USEC
+		[ $daemon != gfl-gateway ] || gw_url=$gateway_url
+		read -r line <&"$heard"
+		[ "$line" = heard ]
+		exec {heard}<&-
+	done
+}
+
+@test "the systemd units are right, and confine what they start" {
+	cd "$BATS_TEST_DIRNAME/../../share/systemd"
+	for unit in *; do
+		systemd-analyze security --offline=true --threshold=15 "$unit" \
+			>/dev/null
+		sed "s|/usr/local/bin|$(dirname "$(command -v gfl-node)")|" "$unit" \
+			>"$BATS_TEST_TMPDIR/$unit"
+		systemd-analyze verify --man=no "$BATS_TEST_TMPDIR/$unit"
+		grep -q ^WatchdogSec= "$unit"
+		grep -q ^Restart=on-failure "$unit"
+	done
 }
