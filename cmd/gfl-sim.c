@@ -21,7 +21,7 @@ struct config {
 	const char *strategy, *scheme, *policy, *by;
 	const char *data, *test, *speeds;
 	struct aggregate_args aggregate;
-	int attack;
+	int attack, dtype, codec;
 	int64_t seed, step_ms;
 	bool lr_cosine;
 };
@@ -46,6 +46,10 @@ static const struct opt opts[] = {
 		 "do"),
 	OPT_REAL(0, "keep", struct config, sim.keep, "SHARE", "0.01", 1e-6, 1,
 		 "share of the values that travels"),
+	OPT_CHOICE(0, "dtype", struct config, dtype, PAYLOAD_DTYPES, "f32",
+		   "of gossip: how a value travels"),
+	OPT_CHOICE(0, "codec", struct config, codec, PAYLOAD_CODECS, "none",
+		   "of gossip: what is done to the bytes"),
 	OPT_REAL(0, "eta", struct config, sim.eta, "X", "0.1", 1e-6, 1,
 		 "choco's step size"),
 	OPT_REAL(0, "sample", struct config, sim.sample, "SHARE", "1", 1e-6, 1,
@@ -194,6 +198,8 @@ static void set_up(struct config *cfg)
 		cfg->scheme = strategies_scheme(cfg->sim.strategy);
 	cfg->sim.scheme = (enum strategy_scheme)value_choice(STRATEGY_SCHEMES,
 							     cfg->scheme);
+	cfg->sim.form.dtype = (enum payload_dtype)cfg->dtype;
+	cfg->sim.form.codec = (enum payload_codec)cfg->codec;
 	cfg->sim.policy = (enum topology_policy)topology_policy_of(cfg->policy);
 	cfg->sim.aggregate = cfg->aggregate.rule;
 	cfg->sim.server = cfg->aggregate.opts;

@@ -430,6 +430,8 @@ _gfl_sim()
 	--strategy) mapfile -t COMPREPLY < <(compgen -W 'gossip dpsgd dcd choco psgd fedavg' -- "$cur");;
 	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto saps age random ring all none' -- "$cur");;
 	--scheme) mapfile -t COMPREPLY < <(compgen -W 'dense strat topk' -- "$cur");;
+	--dtype) mapfile -t COMPREPLY < <(compgen -W 'f32 bf16 int8' -- "$cur");;
+	--codec) mapfile -t COMPREPLY < <(compgen -W 'none zstd' -- "$cur");;
 	--aggregate) mapfile -t COMPREPLY < <(compgen -W 'fedavg fedprox fedavgm fedadagrad fedyogi fedadam fednova qfedavg scaffold feddyn fedasync fedbuff median trimmed krum multikrum' -- "$cur");;
 	--attack) mapfile -t COMPREPLY < <(compgen -W 'flip noise nan' -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
@@ -439,7 +441,7 @@ _gfl_sim()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--data --test --trainers --by --strategy --policy --scheme --keep --eta --sample --aggregate --server-lr --beta1 --beta2 --tau --q --dyn --staleness --mix --buffer --trim --byzantine --krum-keep --hold-max --clip --norm-max --weight-max --attackers --attack --miss --model --rounds --eval-every --target-accuracy --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-every --lr-decay --lr-cosine --seed --speeds --step-time --threads --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--data --test --trainers --by --strategy --policy --scheme --keep --dtype --codec --eta --sample --aggregate --server-lr --beta1 --beta2 --tau --q --dyn --staleness --mix --buffer --trim --byzantine --krum-keep --hold-max --clip --norm-max --weight-max --attackers --attack --miss --model --rounds --eval-every --target-accuracy --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-every --lr-decay --lr-cosine --seed --speeds --step-time --threads --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

@@ -268,6 +268,7 @@ static void open_models(struct sim *s)
 	m->params = (uint32_t)l->model->n;
 	m->len = (uint32_t)l->model->len;
 	m->scheme = s->o.scheme;
+	m->form = s->o.form;
 	m->c = s->o.scheme == SCHEME_DENSE ? 1 : (uint32_t)lrint(1 / s->o.keep);
 	m->eta = s->o.eta;
 	m->x = copies(s, l->params);

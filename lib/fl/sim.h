@@ -32,6 +32,7 @@ struct sim_opts {
 	const struct strategy *strategy;
 	enum strategy_scheme scheme;
 	enum topology_policy policy;  /* of gossip */
+	struct payload_form form;     /* of gossip's values */
 	double keep;                  /* share of the values that travels */
 	double eta;                   /* choco */
 	double sample;                /* fedavg: share that takes part */

@@ -27,6 +27,7 @@ static double dense_bytes(const struct strategy_mix *m)
 struct part {
 	uint32_t *index, k;
 	float *mine, *yours;
+	struct buf bytes;
 };
 
 static void part_open(struct part *p, const struct strategy_mix *m)
@@ -35,6 +36,7 @@ static void part_open(struct part *p, const struct strategy_mix *m)
 	p->index = mem_zero(p->k, sizeof(*p->index));
 	p->mine = mem_zero(p->k, sizeof(*p->mine));
 	p->yours = mem_zero(p->k, sizeof(*p->yours));
+	p->bytes = (struct buf)BUF_INIT(0);
 }
 
 static void part_release(struct part *p)
@@ -42,6 +44,7 @@ static void part_release(struct part *p)
 	free(p->index);
 	free(p->mine);
 	free(p->yours);
+	buf_release(&p->bytes);
 }
 
 static void part_mask(struct part *p, const struct strategy_mix *m)
@@ -57,12 +60,36 @@ static void part_mask(struct part *p, const struct strategy_mix *m)
 	mask_indices(&mask, p->index);
 }
 
-static void average(struct part *p, float *a, float *b)
+/* The values of x as the other side will read them. Returns their bytes, or 0
+ * where they are not finite. */
+static size_t encode(struct part *p, const struct strategy_mix *m,
+		     const float *x, bool indexed, float *values)
 {
-	mix_gather(a, p->index, p->k, p->mine);
-	mix_gather(b, p->index, p->k, p->yours);
-	mix_pull(a, p->index, p->k, 0.5F, p->mine, p->yours);
-	mix_pull(b, p->index, p->k, 0.5F, p->yours, p->mine);
+	struct payload_form form = m->form;
+	struct err err;
+
+	form.indexed = indexed;
+	buf_reset(&p->bytes);
+	mix_gather(x, p->index, p->k, values);
+	if (payload_encode(&form, p->index, values, p->k, values, &p->bytes,
+			   &err))
+		return 0;
+	return p->bytes.len;
+}
+
+/* As a real exchange does it. */
+static void average(struct part *p, struct strategy_mix *m, size_t a, size_t b)
+{
+	bool topk = m->scheme == SCHEME_TOPK;
+	size_t there = encode(p, m, m->x[a], topk && m->t % 2 == 0, p->mine);
+	size_t back = encode(p, m, m->x[b], topk && m->t % 2, p->yours);
+
+	if (!there || !back)
+		return;
+	mix_pull(m->x[a], p->index, p->k, 0.5F, p->mine, p->yours);
+	mix_pull(m->x[b], p->index, p->k, 0.5F, p->yours, p->mine);
+	transfer(m, a, b, (double)there);
+	transfer(m, b, a, (double)back);
 }
 
 static void note_shared(const struct part *p, const float *x, float *shared)
@@ -92,21 +119,16 @@ static void mix_gossip(struct strategy_mix *m)
 		part_mask(&p, m);
 	for (size_t a = 0; a < m->n; a++) {
 		size_t b = (size_t)m->mate[a];
-		double index = 0;
 
 		if (m->mate[a] <= (int)a)
 			continue;
-		if (topk) {
+		if (topk)
 			choose(&p, m, a, b);
-			index = (double)topk_index_bytes(p.index, p.k);
-		}
-		average(&p, m->x[a], m->x[b]);
+		average(&p, m, a, b);
 		if (topk) {
 			note_shared(&p, m->x[a], m->shared[a]);
 			note_shared(&p, m->x[b], m->shared[b]);
 		}
-		transfer(m, a, b, 4.0 * p.k + (m->t % 2 ? 0 : index));
-		transfer(m, b, a, 4.0 * p.k + (m->t % 2 ? index : 0));
 	}
 	part_release(&p);
 }

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "fl/aggregate.h"
+#include "fl/payload.h"
 #include "plan/strategies.h"
 
 struct strategy_transfer {
@@ -33,10 +34,12 @@ struct strategy_mix {
 	uint32_t c; /* one value in c travels */
 	double eta; /* choco's step size */
 
-	/* gossip: partners, or below 0; and the mask's seed */
+	/* gossip: partners, or below 0; the mask's seed; how values travel, of
+	 * which indexed is not read */
 	const int *mate;
 	uint64_t seed;
 	int64_t t;
+	struct payload_form form;
 
 	/* fedavg */
 	const bool *active; /* who takes part in this round */

@@ -39,6 +39,7 @@ sim() { # OPTION... - a small federation that learns quickly
 	# 20 parameters, 30 rounds: 10 values of 4 bytes, then 20
 	[ "$(sim --keep 0.5 -o tsv -F sent_bytes | tail -n 1)" = 1200 ]
 	[ "$(sim --scheme dense -o tsv -F sent_bytes | tail -n 1)" = 2400 ]
+	[ "$(sim --keep 0.5 --dtype bf16 -o tsv -F sent_bytes | tail -n 1)" = 600 ]
 	[ "$(sim --scheme topk --keep 0.5 -o tsv -F sent_bytes |
 		tail -n 1)" = 1350 ]
 }

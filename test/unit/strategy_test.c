@@ -123,6 +123,50 @@ TEST(gossip_averages_pairs_in_the_mask_and_nothing_else)
 	CHECK_NEAR(bytes_of(&b, 4), 0, 0);
 }
 
+TEST(gossip_in_fewer_bytes_keeps_the_mean_and_comes_as_near)
+{
+	static const struct {
+		enum payload_dtype dtype;
+		double bytes, near;
+	} form[] = {
+		{PAYLOAD_F32, 4 * PARAMS / 2, 1e-3},
+		{PAYLOAD_BF16, 2 * PARAMS / 2, 8},  /* of values up to 1100 */
+		{PAYLOAD_INT8, 4 + PARAMS / 2, 10}, /* a scale for each 256 */
+	};
+	uint32_t index[PARAMS / 2];
+
+	mask_indices(&(struct mask){.run = 1, .seed = 9, .n = PARAMS, .c = 2},
+		     index);
+	for (int i = 0; i < 3; i++) {
+		struct bed b;
+		double sum;
+
+		begin(&b, 2, SCHEME_STRAT, 2);
+		b.m.form.dtype = form[i].dtype;
+		pair(&b, 0, 1);
+		sum = sum_of(b.x, 2);
+		mix(&b, "gossip");
+		CHECK_NEAR(sum_of(b.x, 2), sum, 1e-6 * sum);
+		CHECK_NEAR(bytes_of(&b, 0), form[i].bytes, 0);
+		for (int k = 0; k < PARAMS / 2; k++)
+			CHECK_NEAR(b.x[0][index[k]], b.x[1][index[k]],
+				   form[i].near);
+	}
+}
+
+TEST(gossip_of_what_is_not_finite_does_not_happen)
+{
+	struct bed b;
+
+	begin(&b, 2, SCHEME_DENSE, 1);
+	pair(&b, 0, 1);
+	b.x[1][3] = NAN;
+	mix(&b, "gossip");
+	CHECK_NEAR(b.x[0][3], b.own[0][0][3], 0);
+	CHECK(isfinite(b.x[0][3]));
+	CHECK_INT(b.m.ntransfers, 0);
+}
+
 TEST(gossip_by_topk_sends_what_changed_most_and_the_rest_later)
 {
 	struct bed b;
