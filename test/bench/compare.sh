@@ -10,7 +10,7 @@
 # for FedAvg in few long rounds; D, I: 100 clients. In DIRECTORY the
 # records of the runs stay, what is there already is not run again, and curves
 # are drawn: d-bytes.svg, d-seconds.svg and so on. As many runs at once as
-# BENCH_JOBS says, or as there are processors.
+# BENCH_JOBS says, or as there are processors; 0: only what is there.
 set -eu
 here=$(dirname "$0")
 PATH=$1/bin:$PATH
@@ -133,7 +133,11 @@ curve() { # FEDERATION KEY COLUMN UNIT SCALE
 
 for federation; do
 	runs "$federation"
-done | xargs -r -d '\n' -n 1 -P "${BENCH_JOBS:-$(nproc)}" "$here/compare_run.sh"
+done | if [ "${BENCH_JOBS:-}" = 0 ]; then
+	cat >/dev/null
+else
+	xargs -r -d '\n' -n 1 -P "${BENCH_JOBS:-$(nproc)}" "$here/compare_run.sh"
+fi
 for federation; do
 	[ "$(files "$federation")" ] || continue
 	table "$federation"
