@@ -19,7 +19,7 @@ struct config {
 	struct daemon_opts daemon;
 	struct out_opts out;
 	const char *model, *init, *test, *label, *model_out;
-	const char *on_participants;
+	const char *on_participants, *on[HUB_STAGES];
 	int64_t handler_ms;
 	struct aggregate_args aggregate;
 	int mode, sampler, weights, classes, scheme, dtype, codec;
@@ -106,6 +106,17 @@ static const struct opt opts[] = {
 		  INT64_MAX, "evaluate so often, and after the last"),
 	OPT_FILE(0, "model-out", struct config, model_out, NULL,
 		 "write the last model here, not beside the database"),
+	OPT_STRING(0, "on-setup", struct config, on[HUB_ON_SETUP], "CMD", NULL,
+		   "its output is the first model, a safetensors file"),
+	OPT_STRING(0, "on-round", struct config, on[HUB_ON_ROUND], "CMD", NULL,
+		   "chooses who takes part: clients as JSON lines in, lines "
+		   "CLIENT [LOGICAL] out"),
+	OPT_STRING(0, "on-receive", struct config, on[HUB_ON_RECEIVE], "CMD",
+		   NULL,
+		   "gets each update as a safetensors file; refuses it by its "
+		   "status, or puts another one out"),
+	OPT_STRING(0, "on-shutdown", struct config, on[HUB_ON_SHUTDOWN], "CMD",
+		   NULL, "runs at the end, once the last model is written"),
 	OPT_STRING(0, "on-participants", struct config, on_participants, "CMD",
 		   NULL,
 		   "instead of trainers lead participants (gfl-worker "
@@ -168,8 +179,8 @@ struct app {
 	struct director *director; /* … this */
 	struct command *command;
 	struct out *out;
-	struct err out_failed;
 	char *db, *model_out;
+	struct command *stages[HUB_STAGES];
 };
 
 /* --- output ----------------------------------------------------------------
@@ -297,7 +308,7 @@ static const char *rule_name(const struct config *cfg)
 
 static int open_hub(struct app *app, const struct config *cfg, struct err *err)
 {
-	const struct hub_opts how = {
+	struct hub_opts how = {
 		.model = cfg->model,
 		.init = cfg->init,
 		.seed = (uint64_t)cfg->seed,
@@ -321,10 +332,17 @@ static int open_hub(struct app *app, const struct config *cfg, struct err *err)
 		.eval_every = cfg->eval_every,
 		.db = app->db,
 		.model_out = app->model_out,
+		.handler_ms = cfg->handler_ms,
 		.on_round = on_round,
 		.on_round_arg = app,
 	};
 
+	for (int i = 0; i < HUB_STAGES; i++) {
+		if (cfg->on[i] &&
+		    command_open(&app->stages[i], cfg->on[i], err))
+			return err_wrap(err, "%s", cfg->on[i]);
+		how.stages[i].command = app->stages[i];
+	}
 	return hub_open(&app->hub, app->loop, app->server, &how, on_end, app,
 			err);
 }
@@ -405,6 +423,8 @@ static void close_all(struct app *app)
 	tls_close(app->tls);
 	data_close(app->test);
 	command_free(app->command);
+	for (int i = 0; i < HUB_STAGES; i++)
+		command_free(app->stages[i]);
 }
 
 /* Why it failed, or NULL. */

@@ -71,6 +71,8 @@ static void saved(void *arg)
 		log_info("saved", "round=%lld accuracy=%.4f model=%s",
 			 (long long)s.hub->round, s.hub->accuracy,
 			 s.hub->opts.model_out);
+	if (!s.err.code)
+		hub_shut_down(s.hub);
 	hub_look(s.hub);
 }
 
@@ -97,7 +99,7 @@ static void look_at_end(struct hub *h, int64_t now_ms)
 {
 	bool waited = now_ms - h->ending_ms >= h->opts.ending_ms;
 
-	if (!h->saved || h->ahead || (h->present && !waited))
+	if (!h->saved || !h->shut_down || h->ahead || (h->present && !waited))
 		return;
 	if (h->present)
 		log_warn("not_told", "clients=%lld reason=%s",
@@ -204,6 +206,11 @@ static int open_rule(struct hub *h, struct err *err)
 		return (int)err->code;
 	h->needs = aggregate_needs(h->rule);
 	choose_code(h);
+	if (hub_stage_has(h, HUB_ON_RECEIVE) &&
+	    (o->training.scheme || o->training.dtype || o->training.codec))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "updates that a handler receives travel as they "
+			       "are: dense, f32, not packed");
 	return check_rule(h, err);
 }
 
@@ -261,6 +268,7 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 	hub_serve_updates(h);
 	hub_serve_model(h);
 	hub_serve_status(h);
+	hub_set_up(h);
 	timer_every(&h->tick, loop, HUB_TICK_MS, tick, h);
 	*out = h;
 	return 0;
@@ -273,6 +281,7 @@ void hub_close(struct hub *h)
 	if (h->state < HUB_ENDING)
 		h->state = HUB_ENDED;
 	timer_stop(&h->tick);
+	hub_stages_close(h);
 	if (h->worker)
 		worker_close(h->worker);
 	writer_close(h->writer);

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+#include "base/command.h"
 #include "base/loop.h"
 #include "fl/aggregate.h"
 #include "fl/cohort.h"
@@ -43,6 +45,38 @@ struct hub_round {
 
 typedef void hub_round_fn(const struct hub_round *r, void *arg);
 
+/* The stages of a server's life that a command or a function of the program may
+ * take over. Each gets facts, GFL_… as in an environment, and input; what it
+ * puts out replaces what the server would do, nothing leaves that as it is. A
+ * command may take its time; meanwhile all else goes on.
+ *
+ * stage    input                          output                failing
+ * setup    nothing                        the first model       ends the server
+ * round    a candidate a line, as JSON    "CLIENT [LOGICAL]"    logged; as if
+ *                                         a line: who takes     nothing was put
+ *                                         part                  out
+ * receive  an update, as a model's file   another such          refuses it
+ * shutdown nothing                        nothing               fails the server
+ */
+enum hub_stage {
+	HUB_ON_SETUP,
+	HUB_ON_ROUND,
+	HUB_ON_RECEIVE,
+	HUB_ON_SHUTDOWN,
+	HUB_STAGES
+};
+
+typedef int hub_stage_fn(enum hub_stage stage, const struct facts *facts,
+			 const void *in, size_t len, struct buf *out, void *arg,
+			 struct err *err);
+
+/* One of the two, or neither. */
+struct hub_stage_opts {
+	struct command *command; /* borrowed */
+	hub_stage_fn *fn;        /* on the loop's thread, which may not wait */
+	void *arg;
+};
+
 struct hub_opts {
 	const char *model; /* text or preset */
 	const char *init;  /* a file of it, or NULL: made from seed */
@@ -64,7 +98,9 @@ struct hub_opts {
 	const struct data *test;    /* NULL: does not evaluate; borrowed */
 	int64_t eval_every;         /* rounds */
 	const char *db, *model_out; /* model_out NULL: beside db */
-	hub_round_fn *on_round;     /* each, once it is durable; or NULL */
+	struct hub_stage_opts stages[HUB_STAGES];
+	int64_t handler_ms;     /* for a command; 0: as long as it takes */
+	hub_round_fn *on_round; /* each, once it is durable; or NULL */
 	void *on_round_arg;
 };
 

@@ -36,6 +36,7 @@ enum {
  * MALFORMED  model, type, length, numbers
  * DAMAGED    its checksum
  * VALUES     not finite, or beyond a bound
+ * HANDLER    by the command or function that receives updates
  * FULL       too many at once: to be sent again */
 #define HUB_REASONS(X)                              \
 	X(FOREIGN, "foreign", NOT_FOUND)            \
@@ -45,6 +46,7 @@ enum {
 	X(MALFORMED, "malformed", INVALID_ARGUMENT) \
 	X(DAMAGED, "damaged", DATA_LOSS)            \
 	X(VALUES, "values", INVALID_ARGUMENT)       \
+	X(HANDLER, "handler", ABORTED)              \
 	X(FULL, "full", RESOURCE_EXHAUSTED)
 
 enum hub_reason {
@@ -55,7 +57,9 @@ enum hub_reason {
 };
 
 enum hub_state {
-	HUB_WAITING, /* for enough clients */
+	HUB_SETTING_UP, /* by a handler */
+	HUB_WAITING,    /* for enough clients */
+	HUB_CHOOSING,   /* a handler says who takes part */
 	HUB_TRAINING,
 	HUB_CLOSING, /* the worker makes the next model */
 	HUB_ENDING,  /* clients are told to exit */
@@ -148,7 +152,7 @@ struct hub_job {
 	struct call *call; /* to be answered */
 	Gfl__V1__FlUpdateRequest *update;
 	double weight;
-	bool first;            /* of its round */
+	int64_t opening;       /* of its round */
 	int64_t staleness;     /* async */
 	struct hub_next *next; /* async: what it completed, or NULL */
 	enum hub_reason why;
@@ -173,6 +177,7 @@ struct hub {
 	struct aggregate *rule;
 	unsigned needs;       /* of the rule */
 	int64_t made;         /* the version of params */
+	int64_t begun;        /* the opening of the round that the rule is in */
 	int64_t buffered;     /* async: updates admitted since */
 	float *values, *some; /* of the update being admitted */
 	uint32_t *index;      /* which of them travelled */
@@ -189,12 +194,15 @@ struct hub {
 	bool stopping;
 	struct hub_client *clients, *by_instance;
 	int64_t last_client, last_activation;
+	int64_t opening;       /* rounds opened, void ones too */
 	int64_t admitting;     /* updates at the worker */
 	int64_t present, here; /* clients that are here; logical ones */
 	int64_t refused[HUB_REASON_COUNT], accepted, missed, voided;
 	const char *why_ended;
 	int64_t ending_ms;
-	bool saved; /* the last model, to its file */
+	bool saved;             /* the last model, to its file */
+	bool shut_down;         /* the handler has run, if there is one */
+	struct hub_call *calls; /* of handlers, under way */
 
 	struct err failure; /* code 0: none */
 	loop_fn *ended;
@@ -228,6 +236,22 @@ void hub_round_lost(struct hub_client *c, bool lost);
 void hub_forget_given(struct hub_client *c);
 /* Ask the client for n logical ones of its own. */
 void hub_activate(struct hub_client *c, const int32_t *logical, size_t n);
+
+/* hub_stages.c: call the stage's handler; facts are released, in is borrowed
+ * for the call. done runs once, perhaps at once; out is NULL with an err. */
+typedef void hub_stage_done_fn(const struct err *err, const char *out,
+			       size_t len, void *arg);
+bool hub_stage_has(const struct hub *h, enum hub_stage stage);
+void hub_stage_call(struct hub *h, enum hub_stage stage, struct facts *facts,
+		    const struct buf *in, hub_stage_done_fn *done, void *arg);
+void hub_stages_close(struct hub *h);
+void hub_set_up(struct hub *h);
+void hub_shut_down(struct hub *h);
+/* Values as the bytes of a model's file, and back. */
+void hub_stage_pack(const struct hub *h, const float *values, struct buf *out);
+int hub_stage_unpack(const struct hub *h, const char *p, size_t len,
+		     const char *what, float *values,
+		     struct err *err) MUST_CHECK;
 
 /* hub_async.c */
 void hub_async_asked(struct hub_client *c);

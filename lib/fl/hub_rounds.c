@@ -2,6 +2,7 @@
  * makes the next model, and the writer keeps it. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,31 +102,144 @@ static void activate_all(const struct field *f, const size_t *picked, size_t n)
 	free(logical);
 }
 
-static void open_round(struct hub *h, int64_t now_ms)
+static void free_field(struct field *f)
+{
+	free(f->candidates);
+	free(f->places);
+}
+
+/* With those that were picked, or those that we pick. */
+static void open_round(struct hub *h, const struct field *f, size_t *picked,
+		       size_t n)
 {
 	const struct hub_opts *o = &h->opts;
-	struct field f = {0};
-	size_t *picked, n, most = aggregate_most(h->rule);
+	size_t most = aggregate_most(h->rule);
+	int64_t now_ms = clock_ms();
 
-	gather(h, &f);
-	picked = mem_zero(f.n + 1, sizeof(*picked));
-	n = cohort_pick(
-		o->sampler, f.candidates, f.n,
-		cohort_size(f.n, o->sample, (size_t)o->min_participants),
-		(size_t)o->choices, &h->rand, picked);
+	if (!n)
+		n = cohort_pick(o->sampler, f->candidates, f->n,
+				cohort_size(f->n, o->sample,
+					    (size_t)o->min_participants),
+				(size_t)o->choices, &h->rand, picked);
 	n = n < most ? n : most;
 	h->state = HUB_TRAINING;
+	h->opening++;
 	h->now = (struct hub_now){.round = h->round + 1,
 				  .version = h->version,
 				  .began_ms = now_ms,
 				  .deadline_ms = now_ms + o->deadline_ms,
 				  .began_wall_ms = clock_wall_ms()};
 	log_debug("round_opened", "round=%lld candidates=%zu activated=%zu",
-		  (long long)h->now.round, f.n, n);
-	activate_all(&f, picked, n);
+		  (long long)h->now.round, f->n, n);
+	activate_all(f, picked, n);
+}
+
+/* The candidate of a line "CLIENT [LOGICAL]", or f->n. */
+static size_t place_of(const struct field *f, const char *line)
+{
+	long long client = 0, logical = 0;
+	size_t i = 0;
+
+	if (sscanf(line, "%lld %lld", &client, &logical) < 1)
+		return f->n;
+	while (i < f->n && (f->places[i].client->id != client ||
+			    f->places[i].logical != logical))
+		i++;
+	return i;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Who is not there any more, or named twice, is left out. */
+static size_t read_chosen(const struct field *f, const char *out, size_t len,
+			  size_t *picked)
+{
+	char *text = mem_dup(out, len), *rest = NULL;
+	size_t n = 0, kept = 0;
+
+	for (char *line = strtok_r(text, "\n", &rest); line && n < f->n;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		picked[n] = place_of(f, line);
+		if (picked[n] < f->n)
+			n++;
+		else
+			log_warn("not_chosen", "line=%s reason=%s", line,
+				 "no such client is there");
+	}
+	free(text);
+	qsort(picked, n, sizeof(*picked), by_place);
+	for (size_t i = 0; i < n; i++)
+		if (!i || picked[i] != picked[i - 1])
+			picked[kept++] = picked[i];
+	return kept;
+}
+
+static void chosen(const struct err *err, const char *out, size_t len,
+		   void *arg)
+{
+	struct hub *h = arg;
+	struct field f = {0};
+	size_t *picked, n = 0;
+
+	if (h->state != HUB_CHOOSING)
+		return;
+	if (err)
+		log_warn("round_handler", "round=%lld error=%s",
+			 (long long)h->round + 1, err->msg);
+	gather(h, &f);
+	picked = mem_zero(f.n + 1, sizeof(*picked));
+	if (len)
+		n = read_chosen(&f, out, len, picked);
+	if (f.n)
+		open_round(h, &f, picked, n);
+	else
+		h->state = HUB_WAITING;
 	free(picked);
-	free(f.candidates);
-	free(f.places);
+	free_field(&f);
+	hub_look(h);
+}
+
+static void list_candidates(const struct field *f, struct buf *out)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		const struct cohort_candidate *c = &f->candidates[i];
+
+		buf_putf(out,
+			 "{\"client\":%" PRId64 ",\"logical\":%" PRId32
+			 ",\"examples\":%" PRId64 ",\"loss\":",
+			 f->places[i].client->id, f->places[i].logical,
+			 c->examples);
+		if (isnan(c->loss))
+			buf_puts(out, "null}\n");
+		else
+			buf_putf(out, "%.9g}\n", c->loss);
+	}
+}
+
+static void choose(struct hub *h)
+{
+	struct buf in = BUF_INIT(0);
+	struct facts facts = {0};
+	struct field f = {0};
+
+	gather(h, &f);
+	if (hub_stage_has(h, HUB_ON_ROUND)) {
+		h->state = HUB_CHOOSING;
+		list_candidates(&f, &in);
+		hub_stage_call(h, HUB_ON_ROUND, &facts, &in, chosen, h);
+	} else {
+		size_t *picked = mem_zero(f.n + 1, sizeof(*picked));
+
+		open_round(h, &f, picked, 0);
+		free(picked);
+	}
+	buf_release(&in);
+	free_field(&f);
 }
 
 /* --- closing ---------------------------------------------------------------
@@ -266,7 +380,7 @@ void hub_round_look(struct hub *h, int64_t now_ms)
 		return;
 	}
 	if (h->state == HUB_WAITING && h->here >= h->opts.min_participants)
-		open_round(h, now_ms);
+		choose(h);
 	if (h->state == HUB_TRAINING)
 		look_at_updates(h, now_ms);
 }

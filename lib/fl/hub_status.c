@@ -7,8 +7,9 @@
 #include "fl/hub_impl.h"
 
 static const char *const states[] = {
-	[HUB_WAITING] = "waiting", [HUB_TRAINING] = "training",
-	[HUB_CLOSING] = "closing", [HUB_ENDING] = "ending",
+	[HUB_SETTING_UP] = "setting up", [HUB_CHOOSING] = "choosing",
+	[HUB_WAITING] = "waiting",       [HUB_TRAINING] = "training",
+	[HUB_CLOSING] = "closing",       [HUB_ENDING] = "ending",
 	[HUB_ENDED] = "ended",
 };
 

@@ -60,8 +60,8 @@ static bool refuse(struct look *l, enum hub_reason why, const char *fmt, ...)
 	h->now.refused++;
 	if (l->client)
 		l->client->refused++;
-	if (l->part &&
-	    (why == HUB_BASE || why == HUB_MALFORMED || why == HUB_VALUES)) {
+	if (l->part && (why == HUB_BASE || why == HUB_MALFORMED ||
+			why == HUB_VALUES || why == HUB_HANDLER)) {
 		l->part->state = HUB_FAILED;
 		l->client->given.open--;
 		h->now.lost++;
@@ -169,6 +169,11 @@ static bool has_sense(struct look *l)
 	if (u->steps < 1 || !isfinite(u->loss))
 		return refuse(l, HUB_MALFORMED, "%lld steps, loss %g",
 			      (long long)u->steps, u->loss);
+	if (hub_stage_has(l->hub, HUB_ON_RECEIVE) &&
+	    u->values.len != l->hub->model->len * 4)
+		return refuse(l, HUB_MALFORMED,
+			      "%zu bytes of values, expected %zu",
+			      u->values.len, l->hub->model->len * 4);
 	if (u->crc32c != crc32c_of(0, u->values.data, u->values.len))
 		return refuse(l, HUB_DAMAGED,
 			      "the checksum of its values differs: send it "
@@ -189,15 +194,16 @@ static int admit_to_rule(struct hub_job *j, struct err *err)
 	struct aggregate_update u;
 
 	if (h->opts.async) {
-		j->first = !h->buffered;
+		j->opening = h->buffered ? h->begun : h->begun + 1;
 		j->staleness = h->made - j->update->base_version;
 	}
 	j->why = HUB_MALFORMED;
 	if (hub_values(j, &u, err))
 		return (int)err->code;
 	j->why = HUB_VALUES;
-	if (j->first)
+	if (j->opening != h->begun)
 		aggregate_begin(h->rule, h->params);
+	h->begun = j->opening;
 	return aggregate_admit(h->rule, &u, err);
 }
 
@@ -270,6 +276,64 @@ static void admitted(void *arg)
 	hub_look(h);
 }
 
+static void submit(struct hub_job *j)
+{
+	if (worker_submit(j->hub->worker, admit, admitted, j, &j->err))
+		admitted(j);
+}
+
+/* What the handler has put out takes the place of the values. */
+static int replace_values(struct hub_job *j, const char *out, size_t len,
+			  struct err *err)
+{
+	const struct hub *h = j->hub;
+	float *values = mem_zero(h->model->len, sizeof(*values));
+	ProtobufCBinaryData *to = &j->update->values;
+	int rc = hub_stage_unpack(h, out, len, "what the handler put out",
+				  values, err);
+
+	if (!rc)
+		floats_pack(to->data, values, h->model->len);
+	free(values);
+	return rc;
+}
+
+static void received(const struct err *err, const char *out, size_t len,
+		     void *arg)
+{
+	struct hub_job *j = arg;
+
+	j->why = HUB_HANDLER;
+	if (err)
+		j->err = *err;
+	if (err || (len && replace_values(j, out, len, &j->err)))
+		admitted(j);
+	else
+		submit(j);
+}
+
+/* on_receive(sender, code, payload): a handler looks first. */
+static void receive(struct hub_job *j)
+{
+	const Gfl__V1__FlUpdateRequest *u = j->update;
+	const struct hub *h = j->hub;
+	float *room = mem_zero(h->model->len, sizeof(*room));
+	struct buf in = BUF_INIT(0);
+	struct facts f = {0};
+
+	hub_stage_pack(h, floats_view(u->values.data, h->model->len, room),
+		       &in);
+	facts_add(&f, "GFL_SENDER", "%" PRId64, u->client_id);
+	facts_add(&f, "GFL_LOGICAL", "%" PRId32, u->logical);
+	facts_add(&f, "GFL_CODE", "%d", (int)u->code);
+	facts_add(&f, "GFL_BASE_VERSION", "%" PRId64, u->base_version);
+	facts_add(&f, "GFL_EXAMPLES", "%" PRId64, u->examples);
+	facts_add(&f, "GFL_LOSS", "%.9g", u->loss);
+	hub_stage_call(j->hub, HUB_ON_RECEIVE, &f, &in, received, j);
+	buf_release(&in);
+	free(room);
+}
+
 static void take(struct look *l, struct call *call)
 {
 	struct hub_job *j = mem_zero(1, sizeof(*j));
@@ -285,11 +349,13 @@ static void take(struct look *l, struct call *call)
 	j->call = call;
 	j->update = (Gfl__V1__FlUpdateRequest *)call_take(call);
 	j->weight = h->opts.uniform ? 1 : (double)j->update->examples;
-	j->first = !h->now.admitted && !h->admitting;
+	j->opening = h->opening;
 	l->part->state = HUB_ADMITTING;
 	h->admitting++;
-	if (worker_submit(h->worker, admit, admitted, j, &j->err))
-		admitted(j);
+	if (hub_stage_has(h, HUB_ON_RECEIVE))
+		receive(j);
+	else
+		submit(j);
 }
 
 static void serve_update(struct call *call, const ProtobufCMessage *in,

@@ -280,3 +280,73 @@ load server
 	fails 2 gfl-trainer --server "$srv_url" --data $data --db t.db
 	[[ $said == *"set up at $srv_url: the server's model: "* ]]
 }
+
+# A handler with this text.
+handler() { # NAME
+	{ echo '#!/bin/sh'; cat; } >"$1"
+	chmod +x "$1"
+}
+
+@test "each stage of the server's life may be a command's" {
+	zeroed zero.safetensors
+	handler first <<<'cat zero.safetensors; echo "$GFL_STAGE $GFL_SEED" >>stages'
+	handler choose <<-'END'
+		tee -a candidates | jq -r 'select(.examples > 10) | "\(.client) 0"'
+		END
+	handler look <<-'END'
+		echo "receive $GFL_SENDER $GFL_CODE $GFL_EXAMPLES" >>stages
+		if [ "$GFL_LOSS" = 9 ]; then
+			echo 'too high a loss' >&2
+			exit 1
+		fi
+		END
+	handler last <<-'END'
+		echo "$GFL_STAGE $GFL_ROUND $GFL_REASON $(head -c 8 "$GFL_MODEL_OUT" |
+			wc -c)" >>stages
+		END
+	server --model "$tiny" --rounds 1 --min-participants 1 --seed 5 \
+		--on-setup ./first --on-round ./choose --on-receive ./look \
+		--on-shutdown ./last
+	set_up 2 30
+	hold 2
+	held 2
+	given=$answer
+	set_up 1
+	values 6 10
+	update 2 '.loss = 9 | .examples = "30"'
+	refused 409 handler
+	[[ $answer == *'too high a loss'* ]]
+	hold 2
+	held 2
+	given=$answer
+	update 2 '.examples = "20"'
+	[ "$code" = 200 ]
+	leave 1 2
+	[ "$(rounds '[.activated, .admitted] | @csv')" = 1,1 ]
+	[ "$(parameters srv.safetensors)" = 6 ]
+	[ "$(head -n 1 stages)" = 'setup 5' ]
+	grep -qx 'receive 1 2 20' stages
+	[ "$(tail -n 1 stages)" = 'shutdown 1 all rounds are done 8' ]
+	grep -q '{"client":1,"logical":0,"examples":30,"loss":null}' candidates
+}
+
+@test "what a handler puts out takes the update's place, its failure counts" {
+	zeroed zero.safetensors
+	handler look <<<'cat zero.safetensors'
+	server --model "$tiny" --rounds 1 --min-participants 1 \
+		--on-receive ./look
+	set_up 1
+	told 1
+	given=$answer
+	values 6 10
+	update 1
+	[ "$code" = 200 ]
+	leave 1
+	[ "$(parameters srv.safetensors)" = 0 ]
+	fails 1 gfl-server --db b.db --listen 127.0.0.1:0 --model "$tiny" \
+		--on-setup ./none
+	handler first <<<'echo no model today >&2; exit 3'
+	fails 1 gfl-server --db c.db --listen 127.0.0.1:0 --model "$tiny" \
+		--on-setup ./first
+	[[ $said == *'no model today'* ]]
+}

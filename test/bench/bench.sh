@@ -4,7 +4,7 @@
 #
 #	bench.sh BUILD [train|exchange|plan|rounds|proposals|slowsync|failover|
 #		saturation|unary|tensor|calls|hold|nodes|small|messages|
-#		aggregate|compare]...
+#		aggregate|server|compare]...
 #
 # compare, which only comes when asked for, is of simulated runs: the same each
 # time. It comes once, with tables of its own; its records and curves are in
@@ -18,7 +18,7 @@ build=$1
 shift
 [ $# -gt 0 ] || set -- train exchange plan rounds proposals slowsync \
 	failover saturation unary tensor calls hold nodes small messages \
-	aggregate
+	aggregate server
 seconds=${BENCH_SECONDS:-1}
 PATH=$build/bin:$PATH
 records=$(mktemp)
@@ -30,6 +30,7 @@ bench() {
 	exchange) "$build/test/bench/exchange_bench" "$seconds" ;;
 	plan) "$build/test/bench/plan_bench" "$here/../../share/data/sites-14.tsv" ;;
 	rounds) "$here/rounds.sh" ;;
+	server) "$here/server.sh" ;;
 	proposals) "$here/proposals.sh" "$seconds" ;;
 	slowsync) "$here/proposals.sh" "$seconds" slow ;;
 	failover) "$here/failover.sh" 10 ;;
