@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -10,6 +11,9 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+
+#define TEMP ".tmp-"
+enum { TEMP_CHANCE = 6 }; /* characters behind it */
 
 static int write_all(int fd, const char *p, size_t len)
 {
@@ -43,24 +47,56 @@ static int write_synced(int fd, const struct file_part *parts, int n)
 	return fchmod(fd, usual_mode()) || fsync(fd) ? -1 : 0;
 }
 
-static int sync_folder_of(const char *path)
+static int open_folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *dir = slash ? mem_dup(path, (size_t)(slash - path) + 1)
+	char *dir = slash ? mem_fmt("%.*s", (int)(slash - path) + 1, path)
 			  : mem_str(".");
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 ? -1 : fsync(fd);
 
 	free(dir);
+	return fd;
+}
+
+static int sync_folder_of(const char *path)
+{
+	int fd = open_folder_of(path);
+	int rc = fd < 0 ? -1 : fsync(fd);
+
 	if (fd >= 0)
 		close(fd);
 	return rc;
 }
 
+static bool is_temp_of(const char *name, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	size_t len = strlen(base);
+
+	return !strncmp(name, base, len) &&
+	       !strncmp(name + len, TEMP, strlen(TEMP)) &&
+	       strlen(name) == len + strlen(TEMP) + TEMP_CHANCE;
+}
+
+void file_sweep(const char *path)
+{
+	int fd = open_folder_of(path);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	for (struct dirent *e; dir && (e = readdir(dir));)
+		if (is_temp_of(e->d_name, path))
+			unlinkat(fd, e->d_name, 0);
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+}
+
 int file_replace(const char *path, const struct file_part *parts, int n,
 		 struct err *err)
 {
-	char *temp = mem_fmt("%s.XXXXXX", path);
+	char *temp = mem_fmt("%s" TEMP "XXXXXX", path);
 	int fd = mkostemp(temp, O_CLOEXEC);
 	int failed;
 

@@ -24,6 +24,10 @@ int file_replace(const char *path, const struct file_part *parts, int n,
 int file_put(const char *path, const struct file_part *parts, int n,
 	     struct err *err) MUST_CHECK;
 
+/* Remove what file_replace() left beside path in processes that were killed.
+ * Only where nobody else writes path. */
+void file_sweep(const char *path);
+
 /* Make the file from, of which fd is open, the file to: sync it, rename it and
  * sync the folder, which is that of both. Errors name to. */
 int file_become(int fd, const char *from, const char *to,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -112,8 +113,10 @@ static bool resume_run(struct trainer *t)
 	bool known = t->run.learner->model;
 	struct resume r;
 	struct err err;
-	int rc = resume_load(path, t->run.id, t->run.learner, &r, &err);
+	int rc;
 
+	file_sweep(path);
+	rc = resume_load(path, t->run.id, t->run.learner, &r, &err);
 	free(path);
 	if (t->run.learner->model && !known)
 		trainer_begin_exchange(t);

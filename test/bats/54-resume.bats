@@ -100,11 +100,13 @@ resumed_at() {
 	grep -q event=pulled t2.log
 	crash t2
 	truncate -s 20000 t2.checkpoint.safetensors
+	touch t2.checkpoint.safetensors.tmp-aB3xyZ # as of a write cut short
 	again t2
 	reaches t2 200
 	grep 'level=error.*event=checkpoint' t2.log |
 		grep -q 't2.checkpoint.safetensors at byte 8 (header)'
 	! grep -q event=resumed t2.log
+	[ ! -e t2.checkpoint.safetensors.tmp-aB3xyZ ]
 	gfl-run stop "$id"
 }
 

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 
@@ -36,6 +37,26 @@ TEST(file_that_cannot_be_written_leaves_the_old_one)
 	CHECK(!file_read(&p, &len, "f", 3, &err));
 	CHECK_STR(p, "old");
 	free(p);
+}
+
+TEST(what_a_killed_writer_left_is_swept_and_nothing_else)
+{
+	static const char *const names[] = {"sub/f", "sub/f.tmp-aB3xyZ",
+					    "sub/f.tmp-longer1", "sub/f.backup",
+					    "sub/g.tmp-aB3xyZ"};
+	const struct file_part part = {"x", 1};
+	struct err err;
+
+	CHECK(!mkdir("sub", 0700));
+	for (int i = 0; i < 5; i++)
+		CHECK(!file_replace(names[i], &part, 1, &err));
+	file_sweep("sub/f");
+	for (int i = 0; i < 5; i++)
+		CHECK_INT(access(names[i], F_OK), i == 1 ? -1 : 0);
+	CHECK(!chdir("sub"));
+	file_sweep("g");
+	CHECK(access("g.tmp-aB3xyZ", F_OK));
+	file_sweep("none/f");
 }
 
 TEST(directories_of_ours_are_for_us_alone)
