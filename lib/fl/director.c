@@ -32,6 +32,7 @@ struct director {
 	struct timer soon; /* what does not happen within a director_...() */
 	int64_t *runs;     /* 0: ended */
 	size_t n_runs, cap_runs, open, answered, failed, enough;
+	size_t n_files; /* of answers, of this round or before */
 	int64_t round, began_ms;
 	bool stopped, done;
 	struct err err; /* code 0: none */
@@ -71,10 +72,29 @@ static void remove_files(const struct director *d)
 		closedir(dir);
 }
 
-/* Not synced: after a crash nobody asks for them. */
+static char *path_of(const struct director *d, size_t i)
+{
+	return mem_fmt("%s/%zu.npz", d->dir, i);
+}
+
+/* Those that no answer of this round has overwritten. Files are used again, as
+ * ext4 takes its time to give away what was just deleted. */
+static void remove_old(struct director *d)
+{
+	char *path;
+
+	for (; d->n_files > d->answered; d->n_files--) {
+		path = path_of(d, d->n_files);
+		unlink(path);
+		free(path);
+	}
+}
+
+/* Not synced: after a crash nobody asks for them. Cut off at the end, since ext4
+ * would write what is truncated first to the disk at once. */
 static int write_file(const char *path, const struct buf *b, struct err *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	size_t at = 0;
 	ssize_t n = 0;
 
@@ -82,6 +102,8 @@ static int write_file(const char *path, const struct buf *b, struct err *err)
 		n = write(fd, b->p + at, b->len - at);
 		at += n > 0 ? (size_t)n : 0;
 	}
+	if (fd >= 0 && n >= 0)
+		n = ftruncate(fd, (off_t)b->len);
 	if (fd < 0 || n < 0)
 		err_sys(err, "write %s", path);
 	if (fd >= 0)
@@ -93,11 +115,13 @@ static int keep_answer(struct director *d, const TrainResult *r, json_t *row,
 		       struct err *err)
 {
 	struct buf npz = BUF_INIT(0);
-	char *path = mem_fmt("%s/%zu.npz", d->dir, d->answered + 1);
+	char *path = path_of(d, d->answered + 1);
 	int rc = theta_pack(&npz, r->theta, r->n_theta, err);
 
 	if (!rc)
 		rc = write_file(path, &npz, err);
+	if (d->n_files < d->answered + 1)
+		d->n_files = d->answered + 1;
 	json_object_set_new(row, "arrays", json_integer((int)r->n_theta));
 	json_object_set_new(row, "file", json_string(path));
 	buf_release(&npz);
@@ -140,6 +164,7 @@ static void next_round(void *arg)
 	};
 
 	withdraw_rest(d);
+	remove_old(d);
 	if (d->opts.on_round)
 		d->opts.on_round(&r, d->opts.arg);
 	d->done = d->round == d->opts.rounds;
@@ -251,7 +276,6 @@ static void on_said(const struct err *err, const char *out, size_t len,
 	struct director *d = arg;
 
 	d->process = NULL;
-	remove_files(d);
 	buf_reset(&d->lines);
 	d->answered = d->failed = 0;
 	if (d->stopped) {

@@ -316,3 +316,19 @@ TEST(a_participant_that_stops_answers_first)
 	CHECK_INT(b.last.answered, 1);
 	bed_close(&b);
 }
+
+TEST(files_of_earlier_rounds_are_gone)
+{
+	struct bed b;
+
+	write_script("lead", "ls $GFL_DIR | wc -l >>files\n"
+			     "[ $GFL_ROUND -lt 3 ] && cat one.npz; exit 0");
+	write_script("once", "[ ! -e $1 ] && touch $1 && exec cat");
+	bed_open(&b, (struct director_opts){.min_participants = 2});
+	join(&b, 0, "./once a");
+	join(&b, 1, "./once b");
+	UNTIL(&b.w, b.over);
+	CHECK_STR(contents("files"), "0\n2\n0\n");
+	CHECK_INT(b.last.failed, 2);
+	bed_close(&b);
+}
