@@ -3,8 +3,8 @@
 # medians. Ours and a peer's are always of the same run, one after the other.
 #
 #	bench.sh BUILD [train|exchange|plan|rounds|proposals|slowsync|failover|
-#		saturation|unary|tensor|calls|hold|nodes|small|messages|
-#		aggregate|server|compare]...
+#		saturation|unary|tensor|calls|hold|participants|nodes|small|
+#		messages|aggregate|server|compare]...
 #
 # compare, which only comes when asked for, is of simulated runs: the same each
 # time. It comes once, with tables of its own; its records and curves are in
@@ -17,8 +17,8 @@ here=$(dirname "$0")
 build=$1
 shift
 [ $# -gt 0 ] || set -- train exchange plan rounds proposals slowsync \
-	failover saturation unary tensor calls hold nodes small messages \
-	aggregate server
+	failover saturation unary tensor calls hold participants nodes small \
+	messages aggregate server
 seconds=${BENCH_SECONDS:-1}
 PATH=$build/bin:$PATH
 records=$(mktemp)
@@ -39,6 +39,7 @@ bench() {
 	messages) "$here/messages.sh" ;;
 	calls) "$here/calls.sh" "$build" "$seconds" ;;
 	hold) "$here/hold.sh" "$build" ;;
+	participants) "$here/participants.sh" "$build" ;;
 	nodes) "$here/nodes.sh" "$build" ;;
 	small) "$here/small.sh" "$build" ;;
 	aggregate) "$here/aggregate.sh" "$build" "$seconds" ;;
