@@ -162,6 +162,7 @@ void spoke_set_up(struct spoke *s)
 	in.active = s->opts.active;
 	s->asking = client_call(s->client, s->opts.url, RPC_FL_SET_UP, &in.base,
 				&opts, set_up_done, s);
+	free(examples);
 }
 
 /* --- asking ----------------------------------------------------------------
