@@ -148,7 +148,8 @@ int hub_message_max(const char *model, const Gfl__V1__FlTraining *how,
 		return (int)err->code;
 	k = how->scheme == GFL__V1__SCHEME__DENSE ? m->len
 						  : m->len / how->c + 1;
-	*bytes = k * (indexed ? 9 : 4) + k / 32 + MESSAGE_SLACK;
+	/* SCAFFOLD's update is two vectors */
+	*bytes = k * (indexed ? 9 : 8) + k / 32 + MESSAGE_SLACK;
 	if (*bytes < MESSAGE_LEAST)
 		*bytes = MESSAGE_LEAST;
 	model_free(m);
@@ -168,12 +169,12 @@ static int check_rule(const struct hub *h, struct err *err)
 				     : "%s is for --mode sync, for async there "
 				       "are fedasync and fedbuff",
 			       o->rule);
-	if (h->needs & (AGGREGATE_CONTROL | AGGREGATE_DYN))
-		return err_set(
-			err, ERR_UNIMPLEMENTED,
-			"%s needs what the clients of this server do not "
-			"keep",
-			o->rule);
+	if (h->needs & AGGREGATE_CONTROL &&
+	    o->training.code != GFL__V1__FL_CODE__PARAMETER_UPDATE)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "what %s needs of its clients does not travel "
+			       "compressed",
+			       o->rule);
 	if (!o->async && (size_t)o->min_participants < least)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%s needs at least %zu updates in a round, and "
@@ -197,6 +198,14 @@ static void choose_code(struct hub *h)
 			  : GFL__V1__FL_CODE__GRADIENT_UPDATE;
 }
 
+static void choose_correction(struct hub *h)
+{
+	Gfl__V1__FlTraining *t = &h->opts.training;
+
+	t->control = h->needs & AGGREGATE_CONTROL;
+	t->dyn = h->needs & AGGREGATE_DYN ? h->opts.aggregate.dyn : 0;
+}
+
 static int open_rule(struct hub *h, struct err *err)
 {
 	const struct hub_opts *o = &h->opts;
@@ -207,10 +216,13 @@ static int open_rule(struct hub *h, struct err *err)
 	h->needs = aggregate_needs(h->rule);
 	choose_code(h);
 	if (hub_stage_has(h, HUB_ON_RECEIVE) &&
-	    (o->training.scheme || o->training.dtype || o->training.codec))
+	    (o->training.scheme || o->training.dtype || o->training.codec ||
+	     h->needs & AGGREGATE_CONTROL))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "updates that a handler receives travel as they "
-			       "are: dense, f32, not packed");
+			       "are: dense, f32, not packed, and no more than a "
+			       "model");
+	choose_correction(h);
 	return check_rule(h, err);
 }
 
@@ -225,7 +237,7 @@ static int open_model(struct hub *h, struct err *err)
 		return (int)err->code;
 	snprintf(h->layout, sizeof(h->layout), "%016" PRIx64, h->model->layout);
 	h->params = mem_zero(h->model->len, sizeof(*h->params));
-	h->values = mem_zero(h->model->len, sizeof(*h->values));
+	h->values = mem_zero(h->model->len + h->model->n, sizeof(*h->values));
 	h->some = mem_zero(h->model->len, sizeof(*h->some));
 	h->index = mem_zero(h->model->len, sizeof(*h->index));
 	model_init(h->model, h->opts.seed, h->params);

@@ -179,7 +179,7 @@ struct hub {
 	int64_t made;         /* the version of params */
 	int64_t begun;        /* the opening of the round that the rule is in */
 	int64_t buffered;     /* async: updates admitted since */
-	float *values, *some; /* of the update being admitted */
+	float *values, *some; /* of the update being admitted; with control */
 	uint32_t *index;      /* which of them travelled */
 	struct net *net;
 

@@ -10,17 +10,22 @@
 struct hub_model *hub_model_make(const struct hub *h, int64_t version)
 {
 	struct hub_model *m = mem_zero(1, sizeof(*m));
+	const float *control = aggregate_control(h->rule);
+	const size_t len = h->model->len + (control ? h->model->n : 0);
 	struct tensor_bytes from;
 
 	m->users = 1;
 	m->version = version;
-	m->bytes = mem_zero(h->model->len, 4);
+	m->bytes = mem_zero(len, 4);
 	floats_pack(m->bytes, h->params, h->model->len);
+	if (control)
+		floats_pack(m->bytes + 4 * h->model->len, control,
+			    h->model->n);
 	m->info = (struct tensor_info){
 		.dtype = "F32",
 		.rank = 1,
-		.shape = {h->model->len},
-		.size = h->model->len * 4,
+		.shape = {len},
+		.size = len * 4,
 		.version = version,
 	};
 	str_copy(m->info.layout, sizeof(m->info.layout), h->layout);

@@ -64,6 +64,7 @@ int hub_values(const struct hub_job *j, struct aggregate_update *u,
 {
 	const Gfl__V1__FlTraining *t = &j->hub->opts.training;
 	struct hub *h = j->hub;
+	const size_t len = h->model->len + (t->control ? h->model->n : 0);
 
 	*u = (struct aggregate_update){
 		.client = j->client->id,
@@ -77,11 +78,11 @@ int hub_values(const struct hub_job *j, struct aggregate_update *u,
 	};
 	if (!is_plain(t))
 		return spread(j, err);
-	if (j->update->values.len != h->model->len * 4)
+	if (j->update->values.len != len * 4)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%zu bytes of values, expected %zu",
-			       j->update->values.len, h->model->len * 4);
-	u->values =
-		floats_view(j->update->values.data, h->model->len, h->values);
+			       j->update->values.len, len * 4);
+	u->values = floats_view(j->update->values.data, len, h->values);
+	u->control = t->control ? u->values + h->model->len : NULL;
 	return 0;
 }

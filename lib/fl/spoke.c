@@ -70,7 +70,11 @@ static int take_training(struct spoke *s, const Gfl__V1__FlTraining *t,
 		  t->scheme <= GFL__V1__SCHEME__INDEXED &&
 		  t->dtype <= GFL__V1__DTYPE__INT8 &&
 		  t->codec <= GFL__V1__CODEC__ZSTD &&
-		  (t->c > 0 || t->scheme == GFL__V1__SCHEME__DENSE);
+		  (t->c > 0 || t->scheme == GFL__V1__SCHEME__DENSE) &&
+		  t->dyn >= 0 && isfinite(t->dyn) &&
+		  (!t->control ||
+		   (t->dyn == 0 &&
+		    t->code == GFL__V1__FL_CODE__PARAMETER_UPDATE));
 
 	if (!ok)
 		return err_set(err, ERR_INVALID_ARGUMENT,
@@ -308,6 +312,7 @@ int spoke_open(struct spoke **out, struct loop *loop, struct server *server,
 	s->opts = *opts;
 	s->data.index = &opts->indexes[0];
 	s->residue = mem_zero((size_t)opts->nclients, sizeof(*s->residue));
+	s->own = mem_zero((size_t)opts->nclients, sizeof(*s->own));
 	s->ended = ended;
 	s->ended_arg = arg;
 	s->rand.state = rand_id();
@@ -336,9 +341,12 @@ void spoke_close(struct spoke *s)
 	if (s->worker)
 		worker_close(s->worker);
 	learner_free(s->learner);
-	for (int i = 0; i < s->opts.nclients; i++)
+	for (int i = 0; i < s->opts.nclients; i++) {
 		free(s->residue[i]);
+		free(s->own[i]);
+	}
 	free(s->residue);
+	free(s->own);
 	history_close(s->history);
 	free(s);
 }

@@ -30,7 +30,8 @@ struct spoke_work {
 	struct learner_steps steps;
 	double loss, seconds;
 	int64_t examples;
-	char *base;        /* the model as it came */
+	char *base;        /* the model as it came, and SCAFFOLD's c */
+	float *shift, *control, *own; /* spoke_own.c; NULL: none */
 	struct buf values; /* as they go */
 	uint32_t crc;
 	struct err err; /* code 0: all went well */
@@ -54,6 +55,7 @@ struct spoke {
 	struct learner *learner;
 	float **residue; /* of each logical client: what has not travelled yet;
 			    NULL: nothing. The worker's */
+	float **own; /* of each: spoke_own.c; NULL: not read yet */
 
 	struct rpc *asking; /* set-up, or what to do */
 	struct timer again; /* to ask */
@@ -80,6 +82,16 @@ void spoke_fail(struct spoke *s, const struct err *err);
 void spoke_set_up(struct spoke *s);
 void spoke_ask(struct spoke *s); /* what to do, unless that is asked already */
 void spoke_leave(struct spoke *s, const char *why);
+
+/* spoke_own.c: on the worker's thread, before and after the steps; on the loop's,
+ * once the server has the update, or will not get it. */
+void spoke_own_begin(struct spoke_work *w);
+int spoke_own_end(struct spoke_work *w, struct err *err) MUST_CHECK;
+void spoke_own_keep(struct spoke_work *w);
+void spoke_own_release(struct spoke_work *w);
+
+/* Bytes of a model as it comes. */
+size_t spoke_model_size(const struct spoke *s);
 
 /* spoke_values.c: on the worker's thread, the update of w's trained model. */
 int spoke_values(struct spoke_work *w, struct err *err) MUST_CHECK;

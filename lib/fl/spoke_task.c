@@ -27,6 +27,7 @@ static void free_work(struct spoke_work *w)
 	if (!w)
 		return;
 	free(w->base);
+	spoke_own_release(w);
 	buf_release(&w->values);
 	free(w);
 }
@@ -96,17 +97,24 @@ void spoke_begin(struct spoke *s, const Gfl__V1__FlInstruction *in)
 /* --- the model comes -------------------------------------------------------
  */
 
+size_t spoke_model_size(const struct spoke *s)
+{
+	const struct model *m = s->learner->model;
+
+	return 4 * (m->len + (s->training.control ? m->n : 0));
+}
+
 static int pull_begin(const struct tensor_info *info, void *arg,
 		      struct err *err)
 {
 	struct spoke *s = arg;
 
 	if (strcmp(info->dtype, "F32") != 0 ||
-	    info->size != s->learner->model->len * 4 ||
+	    info->size != spoke_model_size(s) ||
 	    strcmp(info->layout, s->layout) != 0)
 		return err_set(err, ERR_DATA_LOSS, "a model that does not fit");
 	if (!s->base)
-		s->base = mem_zero(s->learner->model->len, 4);
+		s->base = mem_zero(1, spoke_model_size(s));
 	s->task.version = info->version;
 	return 0;
 }
@@ -160,8 +168,9 @@ static void train(void *arg)
 	floats_unpack(l->params, w->base, l->model->len);
 	if (l->velocity)
 		memset(l->velocity, 0, l->model->n * sizeof(*l->velocity));
+	spoke_own_begin(w);
 	if (learner_train(l, &w->steps, &w->loss, &w->err) ||
-	    spoke_values(w, &w->err))
+	    spoke_own_end(w, &w->err) || spoke_values(w, &w->err))
 		return;
 	w->crc = crc32c_of(0, w->values.p, w->values.len);
 	w->seconds = (double)(clock_us() - from) / 1e6;
@@ -236,7 +245,7 @@ static void pulled(const struct err *err, void *arg)
 		drop(s, err->msg);
 		return;
 	}
-	s->bytes_received += (int64_t)s->learner->model->len * 4;
+	s->bytes_received += (int64_t)spoke_model_size(s);
 	begin_training(s);
 }
 
@@ -293,6 +302,7 @@ static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
 		return;
 	}
 	s->rounds++;
+	spoke_own_keep(w);
 	s->loss = w->loss;
 	s->bytes_sent += (int64_t)w->values.len;
 	log_info("sent",

@@ -79,9 +79,13 @@ int spoke_values(struct spoke_work *w, struct err *err)
 	float **residue = &s->residue[w->logical], *d;
 
 	if (s->training.code == GFL__V1__FL_CODE__PARAMETER_UPDATE) {
-		floats_pack(buf_room(&w->values, l->model->len * 4), l->params,
-			    l->model->len);
-		w->values.len = l->model->len * 4;
+		char *to = buf_room(&w->values, spoke_model_size(s));
+
+		floats_pack(to, l->params, l->model->len);
+		if (w->control)
+			floats_pack(to + l->model->len * 4, w->control,
+				    l->model->n);
+		w->values.len = spoke_model_size(s);
 		return 0;
 	}
 	d = difference(w);

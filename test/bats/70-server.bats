@@ -253,6 +253,33 @@ load server
 	done
 }
 
+@test "SCAFFOLD and FedDyn correct at the clients, which remember it" {
+	split 2
+	for rule in scaffold feddyn; do
+		rm -f srv.db* srv.out srv.log t?.*
+		server --model mlp --rounds 0 --min-participants 2 --steps 30 \
+			--batch 32 --test $data --aggregate $rule --dyn 0.1
+		for i in 1 2; do trainer $i; done
+		logged 'event=round round=3 ' >/dev/null
+		crash t2
+		again t2
+		timeout 60 tail -n +1 -F t2.log 2>/dev/null | awk '
+			/event=set_up / { starts++ }
+			starts == 2 && /event=sent / && ++sent == 2 { exit }'
+		stop srv
+		ends t1 t2
+		[ "$(rounds '.accuracy > 0.5' | tail -n 1)" = true ]
+		for i in 1 2; do
+			gfl-model info t$i.own-1.safetensors -F l2 |
+				awk '$1 <= 0 { exit 1 }'
+			! grep own_lost t$i.log || return 1
+		done
+	done
+	fails 2 gfl-server --db a.db --aggregate scaffold --dtype int8 \
+		--listen 127.0.0.1:0
+	[[ $said == *'does not travel compressed'* ]]
+}
+
 @test "what cannot be is refused at once" {
 	fails 2 gfl-server --db a.db --model 'dense' --listen 127.0.0.1:0
 	fails 2 gfl-server --db a.db --model mlp --epochs 0 --listen 127.0.0.1:0
