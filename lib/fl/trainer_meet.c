@@ -175,6 +175,7 @@ static bool go_on(struct trainer *t, const struct plan_round *r)
 	for (; m->phase < phases; m->phase++)
 		if (meet(t, r, phases - m->phase))
 			return true;
+	m->phase = 0; /* of the next round, until we are there */
 	return false;
 }
 
