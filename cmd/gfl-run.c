@@ -77,8 +77,8 @@ static const struct opt start_opts[] = {
 		 "gossip", "how models are mixed"),
 	OPT_REAL(0, "keep", struct config, keep, "SHARE", "0.01", 1e-6, 1,
 		 "share of the parameters that travels in an exchange"),
-	OPT_REAL(0, "eta", struct config, eta, "X", "0.1", 1e-6, 1,
-		 "choco's step size"),
+	OPT_REAL(0, "eta", struct config, eta, "X", "0", 0, 1,
+		 "choco's step size; 0: as large as is safe"),
 	OPT_WORD(0, "scheme", struct config, scheme, "SCHEME", STRATEGY_SCHEMES,
 		 NULL,
 		 "which parameters travel: all, chance's, or the most changed; "
@@ -143,11 +143,18 @@ static const struct prog prog = {
 	.brief = "training runs: start, stop, list, show",
 	.about = "A run is an entry in the replicated log: every trainer that "
 		 "is attached to the cluster takes part. One run is under way "
-		 "at a time; others wait in line. In a cluster of clusters a "
-		 "run "
-		 "spans them: each of its rounds is --bridge-every rounds in "
-		 "every lower cluster, and then an exchange between two of "
-		 "these; its trainers, as show has them, are the clusters.",
+		 "at a time; others wait in line. With --strategy gossip pairs, "
+		 "by --policy, average the values that --scheme says: those of "
+		 "a mask that both derive (strat), those that have changed "
+		 "most (topk), or all (dense). With dpsgd the trainers stand "
+		 "in a ring by their ids and mix whole models, with choco what "
+		 "neighbours have told each other, of which only what --scheme "
+		 "says travels; with psgd everyone averages with everyone, in "
+		 "as many exchanges a round as there are others. In a cluster "
+		 "of clusters a run spans them: each of its rounds is "
+		 "--bridge-every rounds in every lower cluster, and then an "
+		 "exchange between two of these; its trainers, as show has "
+		 "them, are the clusters.",
 	.example = "id=$(gfl-run start --model mlp --rounds 400 --keep 0.1)\n"
 		   "gfl-run show $id\n"
 		   "gfl-run show $id --history -o jsonl | "
@@ -205,7 +212,8 @@ static int propose(const struct config *cfg, int64_t *id, struct err *err)
 					   : strategies_scheme(strategies_find(
 						     cfg->strategy)));
 	spec.keep = strcmp(spec.scheme, "dense") != 0 ? cfg->keep : 1;
-	spec.eta = cfg->eta;
+	spec.eta = cfg->eta > 0 ? cfg->eta
+				: strategies_eta(spec.scheme, spec.keep);
 	spec.dtype = (char *)cfg->dtype;
 	spec.codec = (char *)cfg->codec;
 	spec.policy = (char *)cfg->policy;

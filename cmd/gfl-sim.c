@@ -50,8 +50,8 @@ static const struct opt opts[] = {
 		   "of gossip: how a value travels"),
 	OPT_CHOICE(0, "codec", struct config, codec, PAYLOAD_CODECS, "none",
 		   "of gossip: what is done to the bytes"),
-	OPT_REAL(0, "eta", struct config, sim.eta, "X", "0.1", 1e-6, 1,
-		 "choco's step size"),
+	OPT_REAL(0, "eta", struct config, sim.eta, "X", "0", 0, 1,
+		 "choco's step size; 0: as large as is safe"),
 	OPT_REAL(0, "sample", struct config, sim.sample, "SHARE", "1", 1e-6, 1,
 		 "share of the trainers in a round of fedavg"),
 	OPT_AGGREGATE(struct config, aggregate),
@@ -200,6 +200,8 @@ static void set_up(struct config *cfg)
 							     cfg->scheme);
 	cfg->sim.form.dtype = (enum payload_dtype)cfg->dtype;
 	cfg->sim.form.codec = (enum payload_codec)cfg->codec;
+	if (cfg->sim.eta == 0)
+		cfg->sim.eta = strategies_eta(cfg->scheme, cfg->sim.keep);
 	cfg->sim.policy = (enum topology_policy)topology_policy_of(cfg->policy);
 	cfg->sim.aggregate = cfg->aggregate.rule;
 	cfg->sim.server = cfg->aggregate.opts;

@@ -229,7 +229,7 @@ int spec_complete(Gfl__V1__RunSpec *spec, struct err *err)
 	text(&spec->codec, "none");
 	text(&spec->policy, "auto");
 	real(&spec->keep, strcmp(spec->scheme, "dense") ? 0.1 : 1);
-	real(&spec->eta, 0.1);
+	real(&spec->eta, strategies_eta(spec->scheme, spec->keep));
 	number(&spec->steps, 5);
 	number(&spec->batch, 50);
 	real(&spec->lr, 0.02);

@@ -66,6 +66,15 @@ size_t strategies_phases(enum strategy_links links, size_t n)
 	return n - 1 + n % 2;
 }
 
+double strategies_eta(const char *scheme, double keep)
+{
+	if (!strcmp(scheme, "dense"))
+		return 1;
+	if (!strcmp(scheme, "topk"))
+		return keep < 1.0 / 3 ? 3 * keep : 1;
+	return keep;
+}
+
 /* The phase of the ring's edge from i to the next: by turns, and, where the
  * number is odd, the last edge by itself. */
 static size_t ring_phase(size_t n, size_t i)

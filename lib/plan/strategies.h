@@ -64,6 +64,10 @@ const struct strategy *strategies_find(const char *name);
 /* The scheme where none is asked for: strat, unless all values travel. */
 const char *strategies_scheme(const struct strategy *s);
 
+/* choco's step size where none is asked for, of such a scheme that lets this
+ * share of the values travel: larger ones drive models apart (gfl-sim shows). */
+double strategies_eta(const char *scheme, double keep);
+
 /* Into how many phases a round of n trainers falls. */
 size_t strategies_phases(enum strategy_links links, size_t n);
 

@@ -64,6 +64,14 @@ TEST(strategies_weigh_neighbours_as_their_papers_do)
 	CHECK_NEAR(strategies_weight(LINKS_ALL, 9), 1.0 / 9, 0);
 }
 
+TEST(strategies_step_less_where_less_travels)
+{
+	CHECK_NEAR(strategies_eta("dense", 1), 1, 0);
+	CHECK_NEAR(strategies_eta("strat", 0.01), 0.01, 0);
+	CHECK_NEAR(strategies_eta("topk", 0.01), 0.03, 1e-12);
+	CHECK_NEAR(strategies_eta("topk", 0.5), 1, 0);
+}
+
 TEST(strategies_are_found_by_name)
 {
 	int n = 0;
