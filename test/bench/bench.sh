@@ -4,7 +4,7 @@
 #
 #	bench.sh BUILD [train|exchange|plan|rounds|proposals|slowsync|failover|
 #		saturation|unary|tensor|calls|hold|participants|nodes|small|
-#		messages|aggregate|server|compare]...
+#		messages|aggregate|server|exec|compare]...
 #
 # compare, which only comes when asked for, is of simulated runs: the same each
 # time. It comes once, with tables of its own; its records and curves are in
@@ -18,7 +18,7 @@ build=$1
 shift
 [ $# -gt 0 ] || set -- train exchange plan rounds proposals slowsync \
 	failover saturation unary tensor calls hold participants nodes small \
-	messages aggregate server
+	messages aggregate server exec
 seconds=${BENCH_SECONDS:-1}
 PATH=$build/bin:$PATH
 records=$(mktemp)
@@ -42,6 +42,7 @@ bench() {
 	participants) "$here/participants.sh" "$build" ;;
 	nodes) "$here/nodes.sh" "$build" ;;
 	small) "$here/small.sh" "$build" ;;
+	exec) "$here/exec.sh" ;;
 	aggregate) "$here/aggregate.sh" "$build" "$seconds" ;;
 	*) echo "bench: there is no \"$1\"" >&2; return 2 ;;
 	esac
