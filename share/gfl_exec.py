@@ -37,15 +37,14 @@ AGAIN, MISCONFIGURED = 75, 78  # exit statuses
 def load(path):
     """The arrays of a safetensors file, by name."""
     with open(path, "rb") as f:
-        data = f.read()
-    start = 8 + int.from_bytes(data[:8], "little")
+        header = json.loads(f.read(int.from_bytes(f.read(8), "little")))
+        data = np.fromfile(f, "u1")
+    header.pop("__metadata__", None)
     model = {}
-    for name, t in json.loads(data[8:start]).items():
-        if name == "__metadata__":
-            continue
+    for name, t in header.items():
         first, end = t["data_offsets"]
-        raw = np.frombuffer(data[start + first:start + end], TYPES[t["dtype"]])
-        model[name] = raw.reshape(t["shape"]).copy()
+        a = data[first:end].view(TYPES[t["dtype"]])
+        model[name] = a.reshape(t["shape"])
     return model
 
 
@@ -65,12 +64,14 @@ def save(model, path):
         a = array(value)
         header[name] = {"dtype": "F32", "shape": list(a.shape),
                         "data_offsets": [at, at + a.nbytes]}
-        parts.append(a.tobytes())
+        parts.append(a)
         at += a.nbytes
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as f:
-        f.write(len(text).to_bytes(8, "little") + text + b"".join(parts))
+        f.write(len(text).to_bytes(8, "little") + text)
+        for a in parts:
+            f.write(a.reshape(-1).data)
 
 
 class Task:

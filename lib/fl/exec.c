@@ -34,7 +34,7 @@ struct exec_work {
 	int64_t node, run, round; /* the round trained last */
 	uint64_t run_seed, own_seed;
 	struct facts hyper;
-	float *fresh; /* what came back, until it is known to be good */
+	struct buf head; /* of the files that it is given */
 };
 
 /* ---- the place ---- */
@@ -191,30 +191,37 @@ static void put_train(const struct exec_work *w,
 	put_file(f, "GFL_MODEL_OUT", w->x->out);
 }
 
-/* The model as it is now, to where the task finds it. */
-static int give_model(const struct learner *l, struct facts *f, struct err *err)
+/* All of the file but the values, which follow as they lie in memory: the
+ * layout stays, and so does this. */
+static void make_head(const struct learner *l, struct exec_work *w)
 {
-	const struct exec_work *w = l->work;
-	struct buf bytes = BUF_INIT(0);
+	const size_t values = l->model->len * sizeof(*l->params);
 	struct tensors ts = {0};
-	struct file_part part;
 	char text[32];
-	int rc;
 
 	checkpoint_put(&ts, l->model, "", l->params);
 	snprintf(text, sizeof(text), "%" PRId64, w->run);
 	tensors_set(&ts, "run", text);
-	snprintf(text, sizeof(text), "%" PRId64, w->round);
-	tensors_set(&ts, "round", text);
 	snprintf(text, sizeof(text), "%" PRId64, w->node);
 	tensors_set(&ts, "node", text);
-	tensors_encode(&ts, &bytes);
+	tensors_encode(&ts, &w->head);
+	w->head.len -= values;
 	tensors_release(&ts);
-	part = (struct file_part){bytes.p, bytes.len};
-	rc = file_put(w->x->in, &part, 1, err);
-	buf_release(&bytes);
+}
+
+/* The model as it is now, to where the task finds it. */
+static int give_model(const struct learner *l, struct facts *f, struct err *err)
+{
+	struct exec_work *w = l->work;
+	struct file_part parts[2];
+
+	if (!w->head.len)
+		make_head(l, w);
+	parts[0] = (struct file_part){w->head.p, w->head.len};
+	parts[1] = (struct file_part){l->params,
+				      l->model->len * sizeof(*l->params)};
 	put_file(f, "GFL_MODEL_IN", w->x->in);
-	return rc;
+	return file_put(w->x->in, parts, 2, err);
 }
 
 /* The file that came back, which nobody has looked at yet. */
@@ -245,10 +252,10 @@ static int take_model(struct learner *l, struct err *err)
 	if (checkpoint_fits(&ts, l->model, what, err))
 		rc = (int)(err->code = ERR_FAILED_PRECONDITION);
 	else
-		rc = checkpoint_get(&ts, l->model, "", what, w->fresh, err);
-	tensors_release(&ts);
+		rc = checkpoint_finite(&ts, what, err);
 	if (!rc)
-		memcpy(l->params, w->fresh, l->model->len * sizeof(*l->params));
+		rc = checkpoint_get(&ts, l->model, "", what, l->params, err);
+	tensors_release(&ts);
 	return rc;
 }
 
@@ -266,8 +273,6 @@ static int train(struct learner *l, const struct learner_steps *how,
 	put_train(w, how, rand_mix(w->own_seed + (uint64_t)how->round), &f);
 	rc = give_model(l, &f, err);
 	unlink(w->x->out);
-	if (!w->fresh)
-		w->fresh = mem_zero(l->model->len, sizeof(*w->fresh));
 	if (!rc)
 		rc = child_call(w->x->child, &f, &said, err);
 	facts_release(&f);
@@ -336,7 +341,7 @@ static void release(struct learner *l)
 	struct exec_work *w = l->work;
 
 	facts_release(&w->hyper);
-	free(w->fresh);
+	buf_release(&w->head);
 	free(w);
 }
 

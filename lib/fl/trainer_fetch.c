@@ -73,8 +73,12 @@ static void fetch_failed(struct trainer *t, enum err_code code, const char *why)
 {
 	struct fetch *f = &t->fetch;
 
-	log_warn("pull_failed", "trainer=%lld peer=%lld error=%s",
-		 (long long)t->id, (long long)f->peer, why);
+	if (!t->run.learner->model && code == ERR_FAILED_PRECONDITION)
+		log_debug("nothing_to_pull", "trainer=%lld peer=%lld",
+			  (long long)t->id, (long long)f->peer);
+	else
+		log_warn("pull_failed", "trainer=%lld peer=%lld error=%s",
+			 (long long)t->id, (long long)f->peer, why);
 	forget_bytes(f);
 	f->perhaps |= code != ERR_FAILED_PRECONDITION;
 	if (f->ntried < sizeof(f->tried) / sizeof(f->tried[0]))

@@ -67,6 +67,20 @@ static int find_param(const struct tensor **t, const struct tensors *ts,
 	return 0;
 }
 
+static int check_finite(const struct tensor *t, const char *what,
+			struct err *err)
+{
+	const float *v = tensor_f32(t);
+
+	for (size_t i = 0; v && i < t->len; i++)
+		if (!isfinite(v[i]))
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				       "%s, tensor \"%s\", value %zu: %f, "
+				       "expected a finite number",
+				       what, t->name, i, (double)v[i]);
+	return 0;
+}
+
 static int get_param(const struct tensors *ts, const struct param *p,
 		     const char *prefix, const char *what, float *to,
 		     struct err *err)
@@ -75,13 +89,9 @@ static int get_param(const struct tensors *ts, const struct param *p,
 
 	if (find_param(&t, ts, p, prefix, what, err))
 		return (int)err->code;
+	if (check_finite(t, what, err))
+		return (int)err->code;
 	memcpy(to, tensor_f32(t), t->size);
-	for (size_t i = 0; i < p->len; i++)
-		if (!isfinite(to[i]))
-			return err_set(err, ERR_INVALID_ARGUMENT,
-				       "%s, tensor \"%s\", value %zu: %f, "
-				       "expected a finite number",
-				       what, t->name, i, (double)to[i]);
 	return 0;
 }
 
@@ -150,6 +160,15 @@ int checkpoint_fits(const struct tensors *ts, const struct model *m,
 			       "model%s%s",
 			       what, count_tensors(ts), n, *m->text ? " " : "",
 			       m->text);
+	return 0;
+}
+
+int checkpoint_finite(const struct tensors *ts, const char *what,
+		      struct err *err)
+{
+	for (size_t i = 0; i < ts->n; i++)
+		if (check_finite(&ts->t[i], what, err))
+			return (int)err->code;
 	return 0;
 }
 

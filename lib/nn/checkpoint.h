@@ -40,6 +40,11 @@ int checkpoint_bare(struct model **out, const struct tensors *ts,
 int checkpoint_fits(const struct tensors *ts, const struct model *m,
 		    const char *what, struct err *err) MUST_CHECK;
 
+/* That all its float32 values are finite; INVALID_ARGUMENT names one that is
+ * not. */
+int checkpoint_finite(const struct tensors *ts, const char *what,
+		      struct err *err) MUST_CHECK;
+
 /* checkpoint_get() of a file that fits. */
 int checkpoint_get_all(const struct tensors *ts, const struct model *m,
 		       const char *what, float *values,
