@@ -115,7 +115,9 @@ static const struct prog prog = {
 		 "the files of each have its number before their last dot, and "
 		 "keep its id. With --exec or --exec-serve a program of yours "
 		 "takes the steps; gfl(7) says under TRAINERS how, and which "
-		 "runs it takes part in.",
+		 "runs it takes part in. For a server that aggregates by "
+		 "scaffold or feddyn each client keeps a vector of its own in "
+		 "a file beside the database.",
 	.example = "gfl-trainer --node http://127.0.0.1:8901 --data "
 		   "/usr/share/datasets/fashion-mnist --test "
 		   "/usr/share/datasets/fashion-mnist --index part-1.idx --db "
