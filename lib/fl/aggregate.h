@@ -83,7 +83,8 @@ struct aggregate_opts {
 	double local_lr, local_momentum, local_prox; /* of the clients' steps:
 							qfedavg, fednova */
 	double q;        /* qfedavg: 0 is all alike, more is fairer */
-	int64_t clients; /* scaffold, feddyn: N, in all, 1 or more */
+	int64_t clients; /* scaffold, feddyn: N, in all, 1 or more; those of a
+			    round, where they are more */
 	double dyn;      /* feddyn's alpha, above 0 */
 
 	struct staleness staleness;

@@ -75,10 +75,16 @@ double aggregate_buffer_scale(const struct aggregate *a)
 	return 1 / (double)a->o.buffer;
 }
 
+/* All clients are no fewer than those of a round. */
+static double clients_of(const struct aggregate *a)
+{
+	return fmax((double)a->o.clients, (double)a->count);
+}
+
 VECTOR void aggregate_scaffold(const struct aggregate *a,
 			       struct aggregate_tile *t)
 {
-	const double clients = (double)a->o.clients;
+	const double clients = clients_of(a);
 	float *c = t->moment[0];
 
 	for (size_t i = 0; i < AGGREGATE_TILE; i++)
@@ -88,7 +94,7 @@ VECTOR void aggregate_scaffold(const struct aggregate *a,
 
 VECTOR void aggregate_dyn(const struct aggregate *a, struct aggregate_tile *t)
 {
-	const double share = (double)a->count / (double)a->o.clients;
+	const double share = (double)a->count / clients_of(a);
 	const double dyn = a->o.dyn;
 	float *h = t->moment[0];
 

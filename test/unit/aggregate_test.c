@@ -368,6 +368,17 @@ TEST(scaffold_keeps_the_sum_of_changes_over_all_clients)
 		CHECK_NEAR(aggregate_control(a)[1], -2 * round, 0);
 	}
 	aggregate_free(a);
+	o.clients = 1; /* of a round there are more */
+	a = rule_make("scaffold", o, 3, 2);
+	aggregate_begin(a, x);
+	for (int k = 0; k < 2; k++)
+		rule_admit(a, &(struct aggregate_update){.values = v,
+							 .n = 3,
+							 .weight = 1,
+							 .control = change});
+	rule_finish(a, x, NULL);
+	CHECK_NEAR(aggregate_control(a)[0], 8, 0);
+	aggregate_free(a);
 	a = rule_plain("fedavg", 3);
 	CHECK(!aggregate_control(a));
 	aggregate_free(a);
