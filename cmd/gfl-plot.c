@@ -212,11 +212,15 @@ static int check_size(const struct config *cfg, struct err *err)
 	return 0;
 }
 
+/* A number says little without the key that it is of. */
 static void label(struct plot *p)
 {
 	for (size_t i = 0; i < p->nlines && p->cfg->by; i++) {
-		char *name = mem_fmt("%s %s", p->cfg->by, p->lines[i].name);
+		char *name;
 
+		if (!strchr("-0123456789", p->lines[i].name[0]))
+			continue;
+		name = mem_fmt("%s %s", p->cfg->by, p->lines[i].name);
 		free(p->lines[i].name);
 		p->lines[i].name = name;
 	}

@@ -1,12 +1,16 @@
 /* chart_svg.c - lines as a picture for documents and browsers. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/chart_impl.h"
 
 /* In pixels; the plane lies within the margins. */
 enum { LEFT = 70, RIGHT = 20, TOP = 20, BOTTOM = 50 };
-enum { LEGEND_WIDTH = 180, LEGEND_HEIGHT = 18, TITLE_HEIGHT = 20 };
+enum { LEGEND_HEIGHT = 18, TITLE_HEIGHT = 20 };
+
+/* Of the legend: what is around its names, a letter's about, the least. */
+enum { LEGEND_ROOM = 40, LETTER_WIDTH = 7, LEGEND_WIDTH = 180 };
 
 /* Okabe and Ito's colors, which colorblind people tell apart. */
 static const char *const colors[] = {"#0072b2", "#d55e00", "#009e73",
@@ -170,6 +174,22 @@ static void put_legend(struct svg *s, const struct chart_line *lines, size_t n)
 	}
 }
 
+/* As the longest name needs it, but not more than half of the picture. */
+static double legend_width(const struct chart_line *lines, size_t n,
+			   const struct chart_opts *o)
+{
+	double width = LEGEND_WIDTH;
+
+	for (size_t i = 0; i < n; i++)
+		if (lines[i].name)
+			width = fmax(
+				width,
+				LEGEND_ROOM +
+					LETTER_WIDTH *
+						(double)strlen(lines[i].name));
+	return n > 1 ? fmin(width, (double)o->width / 2) : 0;
+}
+
 void chart_svg(struct buf *out, const struct chart_line *lines, size_t n,
 	       const struct chart_opts *o)
 {
@@ -178,7 +198,7 @@ void chart_svg(struct buf *out, const struct chart_line *lines, size_t n,
 		.o = o,
 		.box = chart_bounds(lines, n, o),
 		.width = (double)o->width - LEFT - RIGHT -
-			 (n > 1 ? LEGEND_WIDTH : 0),
+			 legend_width(lines, n, o),
 		.top = TOP + (o->title ? TITLE_HEIGHT : 0),
 	};
 

@@ -201,6 +201,11 @@ unreachable() { # PROGRAM ARGUMENT...
 lines = m.parse(sys.argv[1]).getElementsByTagName("polyline")
 sys.exit(len(lines) != 2)' drawn.svg
 	gfl-plot --x round -o svg --title 'by gfl' points | grep -q '>by gfl</text>'
+	# a number says what it is of, a name speaks for itself
+	grep -q 'trainer 1' drawn
+	sed 's/"trainer":1/"trainer":"ann"/' points |
+		gfl-plot --by trainer >drawn
+	grep -q 'trainer 0' drawn && grep -q ann drawn && ! grep 'trainer ann' drawn
 	fails 2 gfl-plot -o svg --width 10 points
 }
 

@@ -128,7 +128,7 @@ curve() { # FEDERATION KEY COLUMN UNIT SCALE
 				printf "%s", text[i]
 	}' $(files "$1") |
 		gfl-plot --x "$2" --log-x --y accuracy --by method -o svg \
-			--title "$name: made by test/bench/compare.sh"
+			--width 900 --title "$name: made by test/bench/compare.sh"
 }
 
 for federation; do
