@@ -11,7 +11,7 @@
 # BUILD/compare, and what is there is not computed again.
 #
 # BENCH_ROUNDS (5) and BENCH_SECONDS (1, of each measurement; of saturation,
-# which comes once, a minute) may be set.
+# which comes once, as plan does, a minute) may be set.
 set -eu
 here=$(dirname "$0")
 build=$1
@@ -78,7 +78,7 @@ for round in $(seq "${BENCH_ROUNDS:-5}"); do
 	for name; do
 		echo "round $round: $name" >&2
 		case $name in
-		saturation | compare) ;;
+		plan | saturation | compare) ;;
 		*) bench "$name" >>"$records" ;;
 		esac
 	done
@@ -86,6 +86,7 @@ done
 for name; do # once is enough
 	case $name in
 	train) "$here/train.sh" "$build/test/bench/train_bench" accuracy ;;
+	plan) bench plan ;;
 	saturation) "$here/saturation.sh" "${BENCH_SECONDS:-60}" ;;
 	esac >>"$records"
 done
