@@ -8,6 +8,7 @@
 #include "plan/bandwidth.h"
 #include "proto/node.pb-c.h"
 #include "proto/participation.pb-c.h"
+#include "proto/server.pb-c.h"
 #include "registry/directory.h"
 #include "registry/runs.h"
 #include "task/rows.h"
@@ -32,7 +33,7 @@ static const struct opt opts[] = {
 static const struct prog prog = {
 	.name = "gfl-list",
 	.args = "[nodes|trainers|runs|clusters|topology|bandwidth|tasks|"
-		"workers|participants]",
+		"workers|participants|clients]",
 	.brief = "list nodes, trainers and runs; tasks, workers, participants",
 	.about = "Prints one line per node, trainer or run, by ascending id; "
 		 "of the topology one per edge along which trainers may "
@@ -43,19 +44,21 @@ static const struct prog prog = {
 		 "and examples it has, the median speed between its trainers. "
 		 "Nodes come from the gateways, or from the members seen last "
 		 "when no gateway answers; tasks and workers from --master; "
-		 "participants, who wait for a gfl-server's instructions, from "
-		 "--server; all else from a node.",
+		 "participants, who wait for a gfl-server's instructions, and "
+		 "its "
+		 "clients, who train, from --server; all else from a node.",
 	.example = "gfl-list | awk -F'\\t' '$4==\"alive\"{print $1}'\n"
 		   "gfl-list trainers -o json\n"
-		   "gfl-list tasks -o jsonl | jq -c 'select(.status==\"failed\")'\n"
+		   "gfl-list tasks -o jsonl | jq -c "
+		   "'select(.status==\"failed\")'\n"
 		   "gfl-list topology >saved && gfl-log append topology saved",
 	.opts = opts,
 };
 
 static const struct out_col node_cols[] = {
-	{"id", OUT_INT},	{"url", OUT_TEXT},     {"role", OUT_TEXT},
-	{"status", OUT_TEXT},	{"leader", OUT_BOOL},  {"last_seen", OUT_TIME},
-	{"lease_ms", OUT_INT},	{"joined", OUT_TIME},  {"instance", OUT_TEXT},
+	{"id", OUT_INT},       {"url", OUT_TEXT},    {"role", OUT_TEXT},
+	{"status", OUT_TEXT},  {"leader", OUT_BOOL}, {"last_seen", OUT_TIME},
+	{"lease_ms", OUT_INT}, {"joined", OUT_TIME}, {"instance", OUT_TEXT},
 	{"cluster", OUT_TEXT},
 };
 
@@ -99,8 +102,8 @@ static int print_nodes(const struct config *cfg, struct err *err)
 }
 
 static const struct out_col trainer_cols[] = {
-	{"id", OUT_INT},       {"url", OUT_TEXT},      {"node", OUT_INT},
-	{"status", OUT_TEXT},  {"examples", OUT_INT},  {"no_runs", OUT_BOOL},
+	{"id", OUT_INT},        {"url", OUT_TEXT},     {"node", OUT_INT},
+	{"status", OUT_TEXT},   {"examples", OUT_INT}, {"no_runs", OUT_BOOL},
 	{"instance", OUT_TEXT},
 };
 
@@ -139,9 +142,9 @@ static int print_trainers(const struct config *cfg, struct err *err)
 }
 
 static const struct out_col cluster_cols[] = {
-	{"id", OUT_INT},	{"cluster", OUT_TEXT},  {"node", OUT_INT},
-	{"term", OUT_INT},	{"status", OUT_TEXT},   {"members", OUT_INT},
-	{"trainers", OUT_INT},	{"examples", OUT_INT},  {"bytes_per_s", OUT_REAL},
+	{"id", OUT_INT},       {"cluster", OUT_TEXT}, {"node", OUT_INT},
+	{"term", OUT_INT},     {"status", OUT_TEXT},  {"members", OUT_INT},
+	{"trainers", OUT_INT}, {"examples", OUT_INT}, {"bytes_per_s", OUT_REAL},
 	{"url", OUT_TEXT},
 };
 
@@ -149,10 +152,12 @@ static void print_cluster(struct out *o, const Gfl__V1__Trainer *t)
 {
 	bool live = t->liveness == GFL__V1__LIVENESS__LIVE;
 
-	out_row(o, out_int(t->id), out_text(t->instance_id), out_int(t->node_id),
-		out_int(t->term), out_text(live ? "live" : "down"),
-		out_int(t->members), out_int(t->trainers), out_int(t->examples),
-		out_real(t->half_octaves ? bandwidth_bps(t->half_octaves) : NAN),
+	out_row(o, out_int(t->id), out_text(t->instance_id),
+		out_int(t->node_id), out_int(t->term),
+		out_text(live ? "live" : "down"), out_int(t->members),
+		out_int(t->trainers), out_int(t->examples),
+		out_real(t->half_octaves ? bandwidth_bps(t->half_octaves)
+					 : NAN),
 		out_text(t->url));
 }
 
@@ -250,8 +255,8 @@ static int print_workers(const struct config *cfg, struct err *err)
 }
 
 static const struct out_col participant_cols[] = {
-	{"id", OUT_INT},       {"status", OUT_TEXT}, {"since", OUT_TIME},
-	{"answered", OUT_INT}, {"failed", OUT_INT},  {"instruction", OUT_INT},
+	{"id", OUT_INT},       {"status", OUT_TEXT},  {"since", OUT_TIME},
+	{"answered", OUT_INT}, {"failed", OUT_INT},   {"instruction", OUT_INT},
 	{"via", OUT_TEXT},     {"address", OUT_TEXT},
 };
 
@@ -283,6 +288,44 @@ static int print_participants(const struct config *cfg, struct err *err)
 	return out_end(o, err);
 }
 
+static const struct out_col client_cols[] = {
+	{"id", OUT_INT},         {"status", OUT_TEXT},
+	{"logical", OUT_INT},    {"examples", OUT_INT},
+	{"round", OUT_INT},      {"accepted", OUT_INT},
+	{"refused", OUT_INT},    {"missed", OUT_INT},
+	{"bytes_sent", OUT_INT}, {"bytes_received", OUT_INT},
+	{"loss", OUT_REAL},      {"address", OUT_TEXT},
+};
+
+static int print_clients(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__FlStatusRequest in = GFL__V1__FL_STATUS_REQUEST__INIT;
+	Gfl__V1__FlStatus *all;
+	struct out *o;
+
+	if (client_now(&cfg->client.tls, cfg->server, RPC_FL_GET_STATUS,
+		       &in.base, cfg->client.timeout_ms,
+		       (ProtobufCMessage **)&all, err))
+		return (int)err->code;
+	if (out_begin(&o, &cfg->out, client_cols, 12, false, err)) {
+		rpc_free(&all->base);
+		return (int)err->code;
+	}
+	for (size_t i = 0; i < all->n_clients; i++) {
+		const Gfl__V1__FlClient *c = all->clients[i];
+
+		out_row(o, out_int(c->client_id), out_text(c->state),
+			out_int(c->logical), out_int(c->examples),
+			out_int(c->round), out_int(c->accepted),
+			out_int(c->refused), out_int(c->missed),
+			out_int(c->bytes_sent), out_int(c->bytes_received),
+			c->accepted ? out_real(c->loss) : out_none(),
+			out_text(c->address));
+	}
+	rpc_free(&all->base);
+	return out_end(o, err);
+}
+
 static int run(const struct config *cfg, const char *what, struct err *err)
 {
 	static const struct {
@@ -298,6 +341,7 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 		{"tasks", print_tasks},
 		{"workers", print_workers},
 		{"participants", print_participants},
+		{"clients", print_clients},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
@@ -309,7 +353,8 @@ static int run(const struct config *cfg, const char *what, struct err *err)
 	}
 	return err_set(err, ERR_INVALID_ARGUMENT,
 		       "cannot list \"%s\": nodes, trainers, runs, clusters, "
-		       "topology, bandwidth, tasks, workers or participants",
+		       "topology, bandwidth, tasks, workers, participants "
+		       "or clients",
 		       what);
 }
 

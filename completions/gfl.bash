@@ -156,7 +156,7 @@ _gfl_list()
 	*)
 		case $cur in
 		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --linearizable --master --server --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W 'nodes trainers runs clusters topology bandwidth tasks workers participants' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'nodes trainers runs clusters topology bandwidth tasks workers participants clients' -- "$cur");;
 		esac;;
 	esac
 }
@@ -412,7 +412,7 @@ _gfl_server()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--model --init --mode --seed --rounds --target-accuracy --min-participants --sample --sampler --choices --fraction --round-deadline --weights --aggregate --server-lr --beta1 --beta2 --tau --q --dyn --staleness --mix --buffer --trim --byzantine --krum-keep --hold-max --clip --norm-max --weight-max --epochs --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-decay --lr-decay-every --lr-cosine --scheme --keep --dtype --codec --test --label --classes --eval-every --model-out --on-setup --on-round --on-receive --on-shutdown --on-participants --handler-timeout --format --fields --color --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--model --init --mode --seed --rounds --target-accuracy --min-participants --sample --sampler --choices --fraction --round-deadline --weights --aggregate --server-lr --beta1 --beta2 --tau --q --dyn --staleness --mix --buffer --trim --byzantine --krum-keep --hold-max --clip --norm-max --weight-max --epochs --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-decay --lr-decay-every --lr-cosine --scheme --keep --dtype --codec --test --label --classes --eval-every --model-out --on-setup --on-round --on-receive --on-shutdown --handler-timeout --on-participants --format --fields --color --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

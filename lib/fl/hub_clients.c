@@ -246,7 +246,6 @@ static void take_set_up(struct hub_client *c, const Gfl__V1__FlSetUpRequest *r,
 		c->logical[i].loss = (double)NAN;
 		c->examples += r->examples[i];
 	}
-	c->evaluates = r->evaluates;
 	c->active = r->active;
 	str_copy(c->address, sizeof(c->address), peer->addr);
 }

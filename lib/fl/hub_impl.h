@@ -97,7 +97,6 @@ struct hub_client {
 	struct hub_logical *logical;
 	size_t nlogical;
 	int64_t examples;
-	bool evaluates;
 	bool active;   /* holds no request here while it trains */
 	uint64_t turn; /* async: of its logical clients */
 	int64_t told;  /* the activation that it has, as far as we know */

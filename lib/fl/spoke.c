@@ -162,7 +162,6 @@ void spoke_set_up(struct spoke *s)
 	in.instance_id = (char *)(uintptr_t)history_me(s->history)->instance_id;
 	in.examples = examples;
 	in.n_examples = (size_t)s->opts.nclients;
-	in.evaluates = s->data.test != NULL;
 	in.active = s->opts.active;
 	s->asking = client_call(s->client, s->opts.url, RPC_FL_SET_UP, &in.base,
 				&opts, set_up_done, s);

@@ -210,9 +210,6 @@ struct rpc_method {
 	  BULK, true, GUARDED)                                                 \
 	X(FL_UPDATE, "/gfl.v1.FlService/Update", gfl__v1__fl_update_request,   \
 	  gfl__v1__fl_update_response, UNARY, BULK, true, GUARDED)             \
-	X(FL_EVALUATED, "/gfl.v1.FlService/Evaluated",                         \
-	  gfl__v1__fl_evaluation, gfl__v1__fl_evaluation_response, UNARY,      \
-	  CONTROL, true, GUARDED)                                              \
 	X(FL_LEAVE, "/gfl.v1.FlService/Leave", gfl__v1__fl_leave_request,      \
 	  gfl__v1__fl_leave_response, UNARY, CONTROL, true, GUARDED)           \
 	X(FL_GET_STATUS, "/gfl.v1.FlService/GetStatus",                        \

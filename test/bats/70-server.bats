@@ -37,6 +37,9 @@ load server
 	[ "$code" = 200 ]
 	told 1
 	is '.code == "EXIT" and .reason == "all rounds are done"'
+	[ "$(gfl-list clients --server "$srv_url" -o tsv \
+		-F id,logical,examples,round,accepted,refused)" = \
+		$'1\t1\t10\t1\t1\t0\n2\t1\t30\t1\t1\t0' ]
 	told 2
 	is '.code == "EXIT"'
 	leave 1 2
@@ -376,4 +379,11 @@ handler() { # NAME
 	fails 1 gfl-server --db c.db --listen 127.0.0.1:0 --model "$tiny" \
 		--on-setup ./first
 	[[ $said == *'no model today'* ]]
+}
+
+@test "the example of a federation with a centre runs" {
+	"$BATS_TEST_DIRNAME"/../../share/examples/gfl-central.sh $data 2 2 \
+		--model softmax --steps 50 >table
+	[ "$(cut -f 1 table)" = $'1\n2' ]
+	[[ $(cut -f 2 table | tail -n 1) == 0.[4-9]* ]]
 }

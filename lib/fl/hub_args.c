@@ -1,0 +1,97 @@
+#include "fl/hub_args.h"
+
+#include <math.h>
+#include <string.h>
+
+Gfl__V1__FlTraining hub_args_training(const struct hub_args *a)
+{
+	Gfl__V1__FlTraining t;
+
+	gfl__v1__fl_training__init(&t);
+	t.epochs = a->steps ? 0 : a->epochs;
+	t.steps = a->steps;
+	t.batch = a->batch;
+	t.lr = a->lr;
+	t.momentum = a->momentum;
+	t.weight_decay = a->weight_decay;
+	t.prox = a->prox;
+	t.nesterov = a->nesterov;
+	t.lr_decay = a->lr_decay;
+	t.lr_decay_every = a->lr_decay_every;
+	t.lr_cosine = a->lr_cosine;
+	t.scheme = (Gfl__V1__Scheme)a->scheme;
+	t.dtype = (Gfl__V1__Dtype)a->dtype;
+	t.codec = (Gfl__V1__Codec)a->codec;
+	t.c = (uint32_t)lround(1 / a->keep);
+	return t;
+}
+
+static struct aggregate_opts rule_of(const struct hub_args *a)
+{
+	struct aggregate_opts r = a->aggregate.opts;
+
+	r.local_lr = a->lr;
+	r.local_momentum = a->momentum;
+	r.local_prox = a->prox;
+	r.clients = a->min_participants;
+	return r;
+}
+
+/* Updates of any age, one by one, have no plain mean. */
+static const char *rule_name(const struct hub_args *a)
+{
+	const char *rule = a->aggregate.rule;
+
+	return a->mode && !strcmp(rule, "fedavg") ? "fedasync" : rule;
+}
+
+int hub_args_parse(struct hub_args *a, struct err *err)
+{
+	if (!a->steps && !a->epochs)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "one of --epochs and --steps is above 0");
+	if (a->target > 0 && !a->test)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--target-accuracy needs --test");
+	if (!(a->fraction > 0) || !(a->sample > 0) || !(a->lr > 0))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--fraction, --sample and --lr are above 0");
+	return aggregate_args_parse(&a->aggregate, err);
+}
+
+int hub_args_opts(struct hub_args *a, struct hub_opts *out, struct err *err)
+{
+	*out = (struct hub_opts){
+		.model = a->model,
+		.init = a->init,
+		.seed = (uint64_t)a->seed,
+		.async = a->mode,
+		.rounds = a->rounds,
+		.target = a->target > 0 ? a->target : (double)NAN,
+		.min_participants = a->min_participants,
+		.fraction = a->fraction,
+		.sample = a->sample,
+		.sampler = (enum cohort_rule)a->sampler,
+		.choices = a->choices ? a->choices : INT64_MAX,
+		.deadline_ms = a->deadline_ms,
+		.rule = rule_name(a),
+		.aggregate = rule_of(a),
+		.uniform = a->weights,
+		.training = hub_args_training(a),
+		.eval_every = a->eval_every,
+		.handler_ms = a->handler_ms,
+	};
+
+	for (int i = 0; i < HUB_STAGES; i++) {
+		if (a->on[i] && command_open(&a->commands[i], a->on[i], err))
+			return err_wrap(err, "%s", a->on[i]);
+		out->stages[i].command = a->commands[i];
+	}
+	return 0;
+}
+
+void hub_args_release(struct hub_args *a)
+{
+	for (int i = 0; i < HUB_STAGES; i++)
+		command_free(a->commands[i]);
+}
