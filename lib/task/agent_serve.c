@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "task/agent_impl.h"
 
-/* Who called has gone. A master of ours will take the result otherwise; for
- * others the task is over. */
+/* Who called has gone. The master that we are with will take the result
+ * otherwise; for others the task is over. */
 static void caller_gone(struct call *call, void *arg)
 {
 	struct agent *a = arg;
@@ -22,14 +22,38 @@ static void caller_gone(struct call *call, void *arg)
 	}
 }
 
+/* A master of ours has it acknowledged that the task has come: what comes of it
+ * must reach the master also if the connection breaks. */
+static void acknowledge(struct agent *a, struct call *call,
+		   const Morphml__Distributed__EvaluateRequest *in)
+{
+	Morphml__Distributed__EvaluateResponse out =
+		MORPHML__DISTRIBUTED__EVALUATE_RESPONSE__INIT;
+	struct err err;
+
+	if (agent_take(a, in, NULL, &err) && err.code != ERR_ALREADY_EXISTS) {
+		call_fail(call, &err);
+		return;
+	}
+	out.task_id = in->task_id;
+	out.accepted = true;
+	call_reply(call, &out.base);
+	agent_go_on(a);
+}
+
 static void on_evaluate(struct call *call, const ProtobufCMessage *msg,
 			void *arg)
 {
+	const Morphml__Distributed__EvaluateRequest *in =
+		(const Morphml__Distributed__EvaluateRequest *)msg;
 	struct agent *a = arg;
 	struct err err;
 
-	if (agent_take(a, (const Morphml__Distributed__EvaluateRequest *)msg,
-		       call, &err)) {
+	if (in->brief && a->known) {
+		acknowledge(a, call, in);
+		return;
+	}
+	if (agent_take(a, in, call, &err)) {
 		call_fail(call, &err);
 		return;
 	}

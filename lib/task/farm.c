@@ -332,6 +332,8 @@ static void go_on(struct farm *f, struct task *t, struct instant now)
 	f->count[t->state]++;
 	if (c && !c->dead && !c->left && (c->gfl || !c->push)) {
 		farm_attach(f, t, c, true, now);
+		if (c->push) /* it may not have been sent */
+			t->doubt_ms = now.ms;
 		return;
 	}
 	farm_lose(f, t, "", false, now);

@@ -205,13 +205,28 @@ void farm_holding(struct farm *f, struct crew *c, char *const *holding,
 	}
 }
 
+/* A worker that cannot be called: not at once again, and soon not at all. */
+static void unreached(struct farm *f, struct task *t, struct instant now)
+{
+	breaker_failure(&t->on->breaker, &f->config.breaker, -(++f->given),
+			now.ms);
+	farm_detach(t);
+	t->tries--;
+	t->due_ms = now.ms + f->config.retry_ms;
+	t->due_wall_ms = now.wall_ms + f->config.retry_ms;
+	farm_enter(f, t, TASK_DELAYED);
+	farm_note(f, t);
+}
+
 void farm_unsent(struct farm *f, struct task *t, bool surely,
 		 struct instant now)
 {
-	if (surely)
-		farm_lose(f, t, "", false, now);
-	else
+	if (!surely)
 		t->doubt_ms = now.ms > 0 ? now.ms : 1;
+	else if (t->on && t->on->push)
+		unreached(f, t, now);
+	else
+		farm_lose(f, t, "", false, now);
 }
 
 /* ---- time ---- */

@@ -1,5 +1,6 @@
-/* Workers that get their tasks by a call of ours, which they answer with the
- * result. */
+/* Workers that get their tasks by a call of ours. Those of others answer with
+ * the result; ours say that it has come, and bring the result by
+ * SubmitResult. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 #include "task/spec.h"
 
 enum {
-	ANSWER_MS = 10000, /* beyond the time that a task may take */
+	ANSWER_MS = 10000, /* beyond the time that a task may take, if it is the
+			      result that is the answer */
 	CANCEL_MS = 10000,
 };
 
@@ -35,6 +37,7 @@ static void add_push(struct master *m, struct crew *c, struct task *t)
 	p->url = mem_str(c->url);
 	p->gfl = c->gfl;
 	p->msg = spec_request(t);
+	p->msg->brief = c->gfl;
 	t->deliver = false;
 	STAILQ_INSERT_TAIL(&m->pushes, p, next);
 }
@@ -145,10 +148,13 @@ static void answered(const struct err *err, const ProtobufCMessage *msg,
 	struct push *p = arg;
 	struct master *m = p->m;
 
+	const Morphml__Distributed__EvaluateResponse *out =
+		(const Morphml__Distributed__EvaluateResponse *)msg;
+
 	if (err)
 		not_answered(p, err);
-	else
-		take(p, (const Morphml__Distributed__EvaluateResponse *)msg);
+	else if (!out->accepted)
+		take(p, out);
 	master_push_free(p);
 	master_step(m);
 }
@@ -162,7 +168,7 @@ void master_send(struct push *p)
 		master_push_free(p);
 		return;
 	}
-	opts.timeout_ms = t->timeout_ms + ANSWER_MS;
+	opts.timeout_ms = ANSWER_MS + (p->gfl ? 0 : t->timeout_ms);
 	LIST_INSERT_HEAD(&p->m->live, p, live);
 	client_call(p->m->client, p->url, RPC_WORKER_EVALUATE, &p->msg->base,
 		    &opts, answered, p);

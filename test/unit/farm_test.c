@@ -629,3 +629,44 @@ TEST(tasks_that_are_over_in_no_time_are_given_ahead)
 	CHECK_INT(find(&f, "a")->running, 66);
 	end(&f);
 }
+
+TEST(a_worker_that_cannot_be_called_is_not_called_again_at_once)
+{
+	struct farm f;
+
+	begin(&f, "priority");
+	push_worker(&f, "a", 9);
+	put(&f, 1, 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK_STR(whom(&f, 1), "a");
+		farm_unsent(&f, farm_find(&f, 1), true, now);
+		CHECK_INT(farm_find(&f, 1)->tries, 0); /* none was begun */
+		CHECK_STR(said(&f), "1 delayed");
+		find(&f, "a")->seen_ms = now.ms;
+		pass(&f, 1000);
+	}
+	CHECK(find(&f, "a")->breaker.state == BREAKER_OPEN);
+	push_worker(&f, "b", 1);
+	CHECK_STR(whom(&f, 1), "b");
+	end(&f);
+}
+
+TEST(a_task_in_doubt_goes_elsewhere_unless_its_worker_has_it)
+{
+	char *holding[] = {(char *)"1/1"};
+	struct farm f;
+
+	begin(&f, "priority");
+	push_worker(&f, "a", 2);
+	put(&f, 1, 0);
+	put(&f, 2, 0);
+	CHECK_STR(said(&f), "a gets 1/1; a gets 2/1");
+	farm_unsent(&f, farm_find(&f, 1), false, now);
+	farm_unsent(&f, farm_find(&f, 2), false, now);
+	farm_holding(&f, find(&f, "a"), holding, 1, false, now);
+	CHECK_STR(said(&f), ""); /* that may have been said before */
+	pass(&f, 2001);
+	farm_holding(&f, find(&f, "a"), holding, 1, false, now);
+	CHECK_STR(said(&f), "a gets 2/1; 2 ready");
+	end(&f);
+}

@@ -1,0 +1,180 @@
+# What a submission may ask for: once, in order, not too many, on which worker;
+# and workers that are called.
+
+load tasks
+
+logs_order() {
+	script evaluate <<'EOS'
+jq -r '.n // empty' >>order
+EOS
+	: >order
+}
+
+@test "--token: the same submission again submits nothing, and has the results" {
+	master
+	logs_order
+	seq 5 | jq -c '{n: .}' >lines
+	gfl-submit lines --token search-1 >first
+	head -n 3 lines | gfl-submit --token search-1 >again
+	[ "$(<again)" = "$(head -n 3 first)" ]
+	echo '{"n":6}' >>lines
+	gfl-submit lines --token search-1 >more
+	[ "$(<more)" = "$(seq 6)" ]
+	worker w1
+	gfl-submit lines --token search-1 --wait -t 30 -F id -o tsv >results
+	[ "$(<results)" = "$(seq 6)" ]
+	gfl-submit lines --token search-1 --wait -t 30 -F id -o tsv >later
+	[ "$(<later)" = "$(seq 6)" ]
+	[ "$(<order)" = "$(seq 6)" ]
+	echo '{"n":"other"}' >other
+	fails 1 gfl-submit other --token search-1
+	[[ $said == *'line 1 of token "search-1" was another task when it was submitted, 1'* ]]
+}
+
+@test "a submitter that is killed and started again gets each result" {
+	master
+	script evaluate <<<'until [ -e go ]; do sleep 0.02; done'
+	worker w1 --slots 4
+	seq 20 | jq -c '{n: .}' >lines
+	gfl-submit lines --token t --wait -o jsonl >some 3>&- &
+	running[submit]=$!
+	until_row 'SELECT count(*) FROM task' 20
+	crash submit
+	touch go
+	gfl-submit lines --token t --wait -t 30 -F status,task -o tsv >all
+	[ "$(sort -t: -k2n all)" = "$(seq 20 | sed 's/.*/done\t{"n":&}/')" ]
+	[ "$(rows 'SELECT count(*) FROM task')" = 20 ]
+}
+
+@test "a higher priority goes first, among equals the older" {
+	master
+	logs_order
+	gfl-submit <<<'{"n":1}'
+	gfl-submit --priority 5 <<<'{"n":2}'
+	printf '%s\n' '{"n":3,"gfl":{"priority":9}}' '{"n":4}' | gfl-submit --priority 5
+	worker w1
+	gfl-wait task 4 -t 30
+	gfl-wait task 1 -t 30
+	[ "$(<order)" = $'3\n2\n4\n1' ]
+}
+
+@test "tasks begin after those that they name, in a batch and by id" {
+	master
+	logs_order
+	printf '%s\n' '{"n":1,"gfl":{"name":"a","priority":-5}}' \
+		'{"n":2,"gfl":{"name":"b","after":"a"}}' \
+		'{"n":3,"gfl":{"after":["a","b"],"priority":9}}' | gfl-submit
+	gfl-submit --after 3,1 <<<'{"n":4,"gfl":{"priority":9}}'
+	[ "$(gfl-list tasks -F status -o tsv)" = $'ready\nwaiting\nwaiting\nwaiting' ]
+	crash master
+	again master
+	worker w1
+	gfl-wait task 4 -t 30
+	[ "$(<order)" = "$(seq 4)" ]
+	gfl-submit --after 1,4 <<<'{"n":5}'
+	gfl-wait task 5 -t 30
+	fails 1 gfl-submit --after 99 <<<'{}'
+	[[ $said == *"there is no task 99 to come after" ]]
+	fails 2 gfl-submit <<<'{"gfl":{"after":"nobody"}}'
+	[[ $said == *'line 1: gfl.after names "nobody", which is no earlier line' ]]
+}
+
+@test "what comes after a task that fails is cancelled, and says so" {
+	master
+	script evaluate <<<'exit 1'
+	status=0
+	worker w1
+	printf '%s\n' '{"gfl":{"name":"a"}}' '{"gfl":{"name":"b","after":"a"}}' \
+		'{"gfl":{"after":"b"}}' |
+		gfl-submit --wait --retries 0 -t 30 -F status,error -o tsv >out ||
+		status=$?
+	[ "$status" = 1 ]
+	grep -x 'cancelled	task 1, which it comes after, is not done' out
+	grep -x 'cancelled	task 2, which it comes after, is not done' out
+	status=0
+	gfl-submit --after 2 --wait -t 30 -F status -o tsv <<<'{}' >late || status=$?
+	[ "$status:$(<late)" = 1:cancelled ]
+}
+
+@test "--max-inflight: no more than so many have not ended" {
+	master
+	script evaluate <<'EOS'
+sqlite3 -readonly master.db 'SELECT count(*) FROM state WHERE state < 4' >>open
+EOS
+	worker w1 --slots 8
+	seq 50 | jq -c '{n: .}' |
+		gfl-submit --max-inflight 4 --wait -t 60 -F status -o tsv >out
+	[ "$(sort out | uniq -c | tr -s ' ')" = ' 50 done' ]
+	[ "$(sort -n open | tail -n 1)" -le 4 ]
+}
+
+@test "results come while the input is still open: a search that goes on from them" {
+	master
+	script evaluate <<<'jq -c "{y: (.x * 2)}"'
+	worker w1
+	mkfifo in
+	gfl-submit --wait -t 30 -F result -o jsonl <in >out 3>&- &
+	running[submit]=$!
+	exec {in}>in
+	x=1
+	for step in 1 2 3 4 5; do
+		echo "{\"x\":$x}" >&"$in"
+		until [ "$(wc -l <out)" = "$step" ]; do :; done
+		x=$(tail -n 1 out | jq .y)
+	done
+	exec {in}>&-
+	reap submit
+	[ "$x" = 32 ]
+}
+
+@test "--push: the master calls, and what the worker has goes on without it" {
+	master
+	script evaluate <<'EOS'
+echo "$GFL_TASK_ID" >>ran
+[ "$GFL_TASK_ID" -lt 9 ] || until [ -e go ]; do sleep 0.02; done
+echo '{"x":1}'
+EOS
+	worker w1 --push --slots 3
+	seq 8 | jq -c '{n: .}' | gfl-submit --wait -t 30 -F id,result -o tsv >out
+	[ "$(sort -n out)" = "$(seq 8 | sed 's/$/\t{"x":1.0}/')" ]
+	[ "$(gfl-list workers -F mode,done -o tsv)" = $'push\t8' ]
+	echo '{}' | gfl-submit
+	until grep -qx 9 ran; do :; done
+	crash master
+	touch go
+	again master
+	gfl-wait task 9 -t 30
+	[ "$(sort -n ran)" = "$(seq 9)" ]
+	[ "$(rows 'SELECT tries FROM state WHERE id = 9')" = 1 ]
+}
+
+@test "--push: a worker that cannot be reached does not hold its tasks" {
+	master --scheduler round-robin --retry-delay 0.01
+	script evaluate <<<'echo {}'
+	worker gone --push --advertise http://127.0.0.1:1
+	worker w1
+	seq 6 | jq -c '{n: .}' | gfl-submit --wait -t 60 -F worker -o tsv >out
+	[ "$(sort -u out)" = w1 ]
+	grep 'event=push_failed task=.* worker=gone .*Connection refused' master.log
+}
+
+@test "a GPU of its own for each task that needs one, as nvidia-smi tells them" {
+	mkdir smi
+	script smi/nvidia-smi <<'EOS'
+[ "$*" = "--query-gpu=index,utilization.gpu,memory.used,memory.total --format=csv,noheader,nounits" ] || exit 1
+printf '0, 10, 1024, 8192\n3, 30, 3072, 8192\n'
+EOS
+	master
+	script evaluate <<'EOS'
+echo "$GFL_GPU:$CUDA_VISIBLE_DEVICES" >>gpus
+until [ "$(wc -l <gpus)" -ge 2 ]; do sleep 0.02; done
+EOS
+	worker plain --slots 4
+	export PATH=$PWD/smi:$PATH
+	start g gfl-worker --worker-id g --heartbeat 0.2 --exec ./evaluate --slots 4
+	printf '{}\n{}\n' | gfl-submit --gpu --wait -t 30 -F worker -o tsv >out
+	[ "$(<out)" = $'g\ng' ]
+	[ "$(sort gpus)" = $'0:0\n3:3' ]
+	gfl-list workers -o jsonl | jq -es 'map(select(.id == "g"))[0] |
+		.gpus == 2 and .gpu_percent == 20 and .gpu_memory_percent == 25'
+}
