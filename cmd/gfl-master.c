@@ -149,8 +149,8 @@ static void close_all(struct app *app)
 		server_ready(app->server, false);
 		server_close(app->server, 1000);
 	}
-	client_close(app->client);
 	master_close(app->master);
+	client_close(app->client);
 	db_close(app->db);
 	if (app->loop)
 		loop_close(app->loop);

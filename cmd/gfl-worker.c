@@ -84,20 +84,20 @@ static const struct prog prog = {
 		"Comes to the master and evaluates its tasks, --slots at a "
 		"time. CMD is split into words without a shell; it has the "
 		"task as JSON on its standard input, and GFL_TASK_ID, "
-		"GFL_TASK_TRY, GFL_WORKER, GFL_TIMEOUT, GFL_EPOCHS, GFL_BATCH, "
-		"GFL_LR, GFL_DATASET, GFL_SEED, GFL_GPU in its environment, as "
-		"far as they are known. The last line that it prints is a JSON "
-		"object with what came of it: its numbers, or those in its "
-		"\"metrics\"; or nothing. A status other than 0 means failed, "
-		"and "
-		"the end of its standard error goes to whoever submitted the "
-		"task. A task that is cancelled gets TERM, with all that it "
-		"started, and KILL after --grace. At TERM the worker finishes "
-		"what it has begun, within --shutdown-timeout. Without --exec "
-		"the task is a model to be trained: architecture (a text as "
-		"gfl-model has it, or a list of layers), dataset, num_epochs, "
-		"batch_size, learning_rate, momentum, weight_decay, seed, "
-		"steps, examples; its accuracy, loss and number of parameters "
+		"GFL_TASK_TRY, _WORKER, _SECONDS (it may take), _EPOCHS, "
+		"_BATCH, _LR, _DATASET, _SEED, _GPU in its environment, as "
+		"far as they are known. The last line that it prints is a "
+		"JSON object with what came of it: its numbers, or those "
+		"in its \"metrics\"; or nothing. A status other than 0 "
+		"means failed, and the end of its standard error goes to "
+		"whoever submitted the task. A task that is cancelled gets "
+		"TERM, with all that it started, and KILL after --grace. "
+		"At TERM the worker finishes what it has begun, within "
+		"--shutdown-timeout. Without --exec the task is a model to "
+		"be trained: architecture (a text as gfl-model has it, or "
+		"a list of layers), dataset, num_epochs, batch_size, "
+		"learning_rate, momentum, weight_decay, seed, steps, "
+		"examples; its accuracy, loss and number of parameters "
 		"come back.\n\n"
 		"With --stream it is a participant instead (gfl-server "
 		"--on-participants, or any ParticipantManager): it waits on a "
@@ -290,9 +290,9 @@ static void close_all(struct app *app)
 		server_ready(app->server, false);
 		server_close(app->server, 1000);
 	}
-	client_close(app->client);
 	agent_close(app->agent);
 	participant_exec_close(app->participant);
+	client_close(app->client);
 	if (app->loop)
 		loop_close(app->loop);
 	tls_close(app->tls);

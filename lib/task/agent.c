@@ -252,7 +252,7 @@ int agent_open(struct agent **out, struct loop *loop, struct server *s,
 	(void)err;
 	a->loop = loop;
 	a->server = s;
-	a->client = client;
+	a->remotes.client = client;
 	a->config = *config;
 	a->on_ended = ended;
 	a->arg = arg;
@@ -309,8 +309,8 @@ void agent_stop(struct agent *a)
 		return;
 	a->stopping = true;
 	log_info("leaving", "running=%d", a->running);
-	client_cancel(a->asking);
-	client_cancel(a->registering);
+	remote_cancel(a->asking);
+	remote_cancel(a->registering);
 	a->asking = a->registering = NULL;
 	hand_back(a);
 	if (!a->known && TAILQ_EMPTY(&a->jobs))

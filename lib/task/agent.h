@@ -44,7 +44,7 @@ void agent_stop(struct agent *a);
 /* Why it cannot go on, or NULL. */
 const struct err *agent_failed(const struct agent *a);
 
-/* Kill what still runs. After the server and the client. NULL is nothing. */
+/* Kill what still runs. After the server, before the client. NULL is nothing. */
 void agent_close(struct agent *a);
 
 #endif

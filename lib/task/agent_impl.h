@@ -7,6 +7,7 @@
 #include "task/agent.h"
 #include "task/job.h"
 #include "task/machine.h"
+#include "task/remote.h"
 #include "wire/backoff.h"
 
 TAILQ_HEAD(jobs, job);
@@ -14,7 +15,7 @@ TAILQ_HEAD(jobs, job);
 struct agent {
 	struct loop *loop;
 	struct server *server;
-	struct client *client;
+	struct remotes remotes;
 	struct agent_config config;
 	char instance[STR_ID];
 	int64_t started_ms;
@@ -27,9 +28,8 @@ struct agent {
 	size_t at;  /* of masters: the one that is tried, or that we are with */
 	bool known; /* it has us */
 	bool gfl;   /* it is of gfl */
-	struct rpc *registering, *asking, *bringing, *leaving, *beating;
-	struct job *brought; /* the first of those under way */
-	int n_brought;
+	bool native; /* it is to be called by native gRPC */
+	struct remote *registering, *asking, *bringing, *leaving, *beating;
 	struct timer again, beat, bring_again;
 	struct backoff pause, bring_pause;
 	struct rand rand;

@@ -18,7 +18,14 @@ enum {
 	BRING_MAX = 1000,
 };
 
-static const struct rpc_opts call_opts = {.timeout_ms = CALL_MS};
+static struct remote *call_master(struct agent *a, enum rpc_name name,
+				  const ProtobufCMessage *in,
+				  int64_t timeout_ms, rpc_done_fn *done,
+				  void *arg)
+{
+	return remote_call(&a->remotes, a->native, agent_master(a), name, in,
+			   timeout_ms, done, arg);
+}
 
 static void again(void *arg)
 {
@@ -36,8 +43,10 @@ static void pause_then(struct agent *a, const char *what, const struct err *err)
 {
 	if (!a->pause.now_ms)
 		log_warn("master_lost", "doing=%s error=%s", what, err->msg);
-	if (!a->known)
-		a->at++;
+	if (!a->known) { /* each in both ways */
+		a->at += a->native;
+		a->native = !a->native;
+	}
 	timer_set(&a->again, a->loop, backoff_next(&a->pause, &a->rand), again,
 		  a);
 }
@@ -81,6 +90,7 @@ static void registered(const struct err *err, const ProtobufCMessage *msg,
 		return;
 	}
 	a->gfl = out->gfl;
+	a->native = !a->gfl;
 	if (!out->success) {
 		refused(a, out->message);
 		return;
@@ -138,9 +148,8 @@ void agent_register(struct agent *a)
 	in.slots = a->config.slots;
 	in.push = a->config.push;
 	in.url = (char *)server_url(a->server);
-	a->registering = client_call(a->client, agent_master(a),
-				     RPC_MASTER_REGISTER_WORKER, &in.base,
-				     &call_opts, registered, a);
+	a->registering = call_master(a, RPC_MASTER_REGISTER_WORKER, &in.base,
+				     CALL_MS, registered, a);
 	free(url);
 }
 
@@ -193,9 +202,8 @@ static void beat(void *arg)
 	in.metrics = &w;
 	in.instance = a->instance;
 	in.holding = agent_holding(a, &in.n_holding);
-	a->beating =
-		client_call(a->client, agent_master(a), RPC_MASTER_HEARTBEAT,
-			    &in.base, &call_opts, beaten, a);
+	a->beating = call_master(a, RPC_MASTER_HEARTBEAT, &in.base, CALL_MS,
+				 beaten, a);
 	free_texts(in.holding, in.n_holding);
 }
 
@@ -246,7 +254,6 @@ void agent_ask(struct agent *a)
 	int room = a->config.slots - a->queued - a->running - a->over;
 	Morphml__Distributed__TaskRequest in =
 		MORPHML__DISTRIBUTED__TASK_REQUEST__INIT;
-	const struct rpc_opts opts = {.timeout_ms = HOLD_MS + CALL_MS};
 
 	if (a->asking || !a->known || a->config.push || a->stopping ||
 	    a->again.h || (!a->gfl && room < 1))
@@ -256,9 +263,8 @@ void agent_ask(struct agent *a)
 	in.instance = a->instance;
 	in.wait_ms = HOLD_MS;
 	in.holding = agent_holding(a, &in.n_holding);
-	a->asking =
-		client_call(a->client, agent_master(a), RPC_MASTER_REQUEST_TASK,
-			    &in.base, &opts, asked, a);
+	a->asking = call_master(a, RPC_MASTER_REQUEST_TASK, &in.base,
+				HOLD_MS + CALL_MS, asked, a);
 	free_texts(in.holding, in.n_holding);
 }
 
@@ -370,9 +376,8 @@ void agent_bring(struct agent *a)
 			more[i - 1] = &all[i];
 		all[0].more = more;
 		all[0].n_more = n - 1;
-		a->bringing = client_call(a->client, agent_master(a),
-					  RPC_MASTER_SUBMIT_RESULT,
-					  &all[0].base, &call_opts, brought, a);
+		a->bringing = call_master(a, RPC_MASTER_SUBMIT_RESULT,
+					  &all[0].base, CALL_MS, brought, a);
 		free(more);
 	}
 	for (size_t i = 0; i < n; i++)
@@ -403,8 +408,7 @@ void agent_leave(struct agent *a)
 	}
 	in.worker_id = (char *)a->config.id;
 	in.instance = a->instance;
-	a->leaving = client_call(a->client, agent_master(a), RPC_TASK_LEAVE,
-				 &in.base, &call_opts, left, a);
+	a->leaving = call_master(a, RPC_TASK_LEAVE, &in.base, CALL_MS, left, a);
 }
 
 void agent_release_master(struct agent *a)
@@ -412,4 +416,5 @@ void agent_release_master(struct agent *a)
 	timer_stop(&a->again);
 	timer_stop(&a->beat);
 	timer_stop(&a->bring_again);
+	remotes_close(&a->remotes);
 }

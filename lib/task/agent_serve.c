@@ -25,7 +25,7 @@ static void caller_gone(struct call *call, void *arg)
 /* A master of ours has it acknowledged that the task has come: what comes of it
  * must reach the master also if the connection breaks. */
 static void acknowledge(struct agent *a, struct call *call,
-		   const Morphml__Distributed__EvaluateRequest *in)
+			const Morphml__Distributed__EvaluateRequest *in)
 {
 	Morphml__Distributed__EvaluateResponse out =
 		MORPHML__DISTRIBUTED__EVALUATE_RESPONSE__INIT;

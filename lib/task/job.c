@@ -87,17 +87,18 @@ static void ended(const struct err *err, const char *out, size_t len, void *arg)
 	j->done(j, j->arg);
 }
 
-/* What a command that only looks at its environment wants to know. */
+/* What a command that only looks at its environment wants to know. No name is
+ * that of an option of ours, which the command may run. */
 static void add_fields(struct facts *f, const char *text)
 {
 	static const struct {
 		const char *name, *keys[2];
 	} rows[] = {
-		{"GFL_EPOCHS", {"num_epochs", "epochs"}},
-		{"GFL_BATCH", {"batch_size", "batch"}},
-		{"GFL_LR", {"learning_rate", "lr"}},
-		{"GFL_DATASET", {"dataset", "dataset"}},
-		{"GFL_SEED", {"seed", "seed"}},
+		{"GFL_TASK_EPOCHS", {"num_epochs", "epochs"}},
+		{"GFL_TASK_BATCH", {"batch_size", "batch"}},
+		{"GFL_TASK_LR", {"learning_rate", "lr"}},
+		{"GFL_TASK_DATASET", {"dataset", "dataset"}},
+		{"GFL_TASK_SEED", {"seed", "seed"}},
 	};
 	json_t *all = json_loads(text, 0, NULL);
 
@@ -119,11 +120,12 @@ static void add_facts(struct facts *f, const struct job *j, const char *worker)
 {
 	facts_add(f, "GFL_TASK_ID", "%s", j->task_id);
 	facts_add(f, "GFL_TASK_TRY", "%d", j->try);
-	facts_add(f, "GFL_WORKER", "%s", worker);
+	facts_add(f, "GFL_TASK_WORKER", "%s", worker);
 	if (j->timeout_ms)
-		facts_add(f, "GFL_TIMEOUT", "%g", (double)j->timeout_ms / 1000);
+		facts_add(f, "GFL_TASK_SECONDS", "%g",
+			  (double)j->timeout_ms / 1000);
 	if (j->gpu >= 0) {
-		facts_add(f, "GFL_GPU", "%d", j->gpu);
+		facts_add(f, "GFL_TASK_GPU", "%d", j->gpu);
 		facts_add(f, "CUDA_VISIBLE_DEVICES", "%d", j->gpu);
 	}
 	add_fields(f, j->text);

@@ -290,7 +290,7 @@ int master_open(struct master **out, struct loop *loop, struct server *s,
 
 	m->loop = loop;
 	m->server = s;
-	m->client = client;
+	m->remotes.client = client;
 	m->config = *config;
 	m->failed = failed;
 	m->failed_arg = arg;
@@ -341,6 +341,7 @@ void master_close(struct master *m)
 		master_drop_asking(a);
 	writer_close(m->writer);
 	master_end_waiters(m);
+	remotes_close(&m->remotes);
 	while ((p = LIST_FIRST(&m->live)))
 		master_push_free(p);
 	db_close(m->reader);

@@ -35,7 +35,7 @@ const struct err *master_failed(const struct master *m);
 /* How many tasks have not ended. */
 size_t master_unfinished(const struct master *m);
 
-/* Finish what is being written. After the server and the client. NULL is
+/* Finish what is being written. After the server, before the client. NULL is
  * nothing. */
 void master_close(struct master *m);
 

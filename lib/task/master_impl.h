@@ -8,6 +8,7 @@
 #include "proto/task.pb-c.h"
 #include "task/master.h"
 #include "task/queue.h"
+#include "task/remote.h"
 
 /* A worker's request for tasks that waits for some. */
 struct asking {
@@ -56,7 +57,7 @@ STAILQ_HEAD(pushes, push);
 struct master {
 	struct loop *loop;
 	struct server *server;
-	struct client *client;
+	struct remotes remotes;
 	struct writer *writer;
 	struct db *reader;
 	struct master_config config;

@@ -51,12 +51,11 @@ static void cancel(struct master *m, const struct crew *c, const char *what)
 {
 	Morphml__Distributed__CancelRequest in =
 		MORPHML__DISTRIBUTED__CANCEL_REQUEST__INIT;
-	const struct rpc_opts opts = {.timeout_ms = CANCEL_MS};
 	char *id = mem_dup(what, strcspn(what, "/"));
 
 	in.task_id = id;
-	client_call(m->client, c->url, RPC_WORKER_CANCEL_TASK, &in.base, &opts,
-		    told, m);
+	remote_call(&m->remotes, !c->gfl, c->url, RPC_WORKER_CANCEL_TASK,
+		    &in.base, CANCEL_MS, told, m);
 	free(id);
 }
 
@@ -162,14 +161,13 @@ static void answered(const struct err *err, const ProtobufCMessage *msg,
 void master_send(struct push *p)
 {
 	const struct task *t = still(p);
-	struct rpc_opts opts = {0};
 
 	if (!t) {
 		master_push_free(p);
 		return;
 	}
-	opts.timeout_ms = ANSWER_MS + (p->gfl ? 0 : t->timeout_ms);
 	LIST_INSERT_HEAD(&p->m->live, p, live);
-	client_call(p->m->client, p->url, RPC_WORKER_EVALUATE, &p->msg->base,
-		    &opts, answered, p);
+	remote_call(&p->m->remotes, !p->gfl, p->url, RPC_WORKER_EVALUATE,
+		    &p->msg->base, ANSWER_MS + (p->gfl ? 0 : t->timeout_ms),
+		    answered, p);
 }

@@ -42,10 +42,10 @@ EOS
 	printf '{"lr": 0.10, "batch":32, "x":[1,{"y":null}]}\n' |
 		gfl-submit --wait -o jsonl >result
 	[ "$(cat seen.1)" = '{"lr": 0.10, "batch":32, "x":[1,{"y":null}]}' ]
-	grep -x GFL_LR=0.1 env.1
-	grep -x GFL_BATCH=32 env.1
+	grep -x GFL_TASK_LR=0.1 env.1
+	grep -x GFL_TASK_BATCH=32 env.1
 	grep -x GFL_TASK_TRY=1 env.1
-	grep -x GFL_WORKER=w1 env.1
+	grep -x GFL_TASK_WORKER=w1 env.1
 	jq -e '.status == "done"' result
 	echo '{"a":1,"gfl":{"name":"x","priority":3}}' | gfl-submit --wait \
 		-F name,task -o tsv >named

@@ -166,7 +166,7 @@ printf '0, 10, 1024, 8192\n3, 30, 3072, 8192\n'
 EOS
 	master
 	script evaluate <<'EOS'
-echo "$GFL_GPU:$CUDA_VISIBLE_DEVICES" >>gpus
+echo "$GFL_TASK_GPU:$CUDA_VISIBLE_DEVICES" >>gpus
 until [ "$(wc -l <gpus)" -ge 2 ]; do sleep 0.02; done
 EOS
 	worker plain --slots 4

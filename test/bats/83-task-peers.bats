@@ -1,0 +1,108 @@
+# Masters and workers of MorphML, written in Python from its fields alone.
+
+load tasks
+
+interop=$BATS_TEST_DIRNAME/../interop
+
+morphml() { # ARGUMENT... - in the background: exec, to be ended by its pid
+	protoc -I "$interop" --python_out=. "$interop/morphml.proto"
+	exec "$interop/morphml.py" "$@"
+}
+
+lines() { # JQ FILTER... - each holds for its line of file out
+	local n=0 filter
+	cat out
+	for filter; do
+		n=$((n + 1))
+		sed -n "${n}p" out | jq -e "$filter"
+	done
+	[ "$(wc -l <out)" = "$n" ]
+}
+
+@test "a worker in Python asks our master for tasks" {
+	master --retry-delay 0.01
+	printf '%s\n' '{"architecture":"dense 10","lr":0.5,"epochs":2,"batch":8,"dataset":"d","x":[1],"note":"n","q":7}' \
+		'{"layers":[1],"learning_rate":0.25}' \
+		'{"architecture":"bad","gfl":{"retries":0}}' | gfl-submit
+	(morphml pull "127.0.0.1:$master_port" py) >out
+	lines '.registered and .master == 32' \
+		'.acknowledged and .goes_on' \
+		'. == {task:"1", architecture:"dense 10", epochs:2, batch:8,
+			lr:0.5, dataset:"d", extra:{note:"n", q:"7"}}' \
+		.acknowledged .acknowledged \
+		'(.architecture | fromjson) == {layers:[1], learning_rate:0.25} and
+			.lr == 0.25' \
+		.acknowledged .acknowledged \
+		'.architecture == "bad"' .acknowledged \
+		'(.acknowledged | not) and .message == "task 3 is failed already, by py"' \
+		'(.acknowledged | not) and .message == "task 1 is done already, by py"'
+	gfl-list tasks -o jsonl >tasks
+	jq -es 'map([.status, .accuracy, .worker]) == [["done",1,"py"],
+		["done",0.5,"py"],["failed",null,"py"]] and .[2].error == "it is bad"' tasks
+	gfl-list workers -o jsonl | jq -e '.cpu_percent == 12.5 and .mode == "pull"
+		and .done == 2 and .failed == 1'
+}
+
+@test "a worker in Python is called by our master" {
+	master --push
+	morphml push "127.0.0.1:$master_port" py >out 3>&- &
+	running[py]=$!
+	printf '%s\n' '{"lr":0.5}' '{"lr":0.25}' |
+		gfl-submit --wait -t 30 -o jsonl >results
+	jq -es 'map(.accuracy) | sort == [0.5, 1]' results
+	jq -es 'all(.worker == "py")' results
+	gfl-list workers -F mode -o tsv | grep -x push
+	kill -TERM "${running[py]}"
+	reap py
+}
+
+@test "our worker asks a master in Python, and shuts down when told" {
+	script evaluate <<'EOS'
+jq -c 'if .architecture == "bad" then error("no") else
+	{metrics: {n: (.architecture.layers | length), lr: .learning_rate, m: .momentum}} end'
+EOS
+	morphml master port '{"layers":[1,2]}' bad '{"layers":[]}' >out 3>&- &
+	running[py]=$!
+	until [ -s port ]; do :; done
+	worker ours -m "http://127.0.0.1:$(<port)" --poll 0.05 --slots 2
+	reap py
+	reap ours
+	cat out
+	[ "$(jq -s length out)" = 6 ]
+	jq -es '.[0] == {worker:"ours", gpus:0, mode:"pull"}' out
+	jq -es 'map(select(.task)) | sort_by(.task) | map([.success, .metrics, .took]) ==
+		[[true, {n:2, lr:0.125, m:0.25}, true], [false, {}, true],
+		[true, {n:0, lr:0.125, m:0.25}, true]]' out
+	jq -es 'map(select(.task == "task-1"))[0].error |
+		test("exited with status 5: jq: error .*: no")' out
+	jq -es '.[-2] == {status:"idle", completed:2} and .[-1].shutdown' out
+}
+
+@test "our worker is called by a master in Python, also as a trainer" {
+	[ -d /usr/share/datasets/fashion-mnist ]
+	morphml caller port '{"layers":[{"type":"dense","units":8,"activation":"relu"},{"type":"dense","units":10}]}' >out 3>&- &
+	running[py]=$!
+	until [ -s port ]; do :; done
+	start ours gfl-worker --worker-id ours --push --no-gpu \
+		-m "http://127.0.0.1:$(<port)" \
+		--dataset d=/usr/share/datasets/fashion-mnist
+	reap py
+	reap ours
+	cat out
+	jq -es '.[0].mode == "push" and .[1].success and .[1].took and
+		.[1].metrics.parameters == 6370 and .[1].metrics.accuracy > 0.1' out
+}
+
+@test "our worker stands alone: it evaluates for who calls, and is cancelled" {
+	script evaluate <<'EOS'
+sleep 1000 &
+echo $! >child
+wait
+EOS
+	start alone gfl-worker --alone --no-gpu --exec ./evaluate --grace 0.1
+	(morphml cancel "127.0.0.1:$alone_port") >out
+	lines '(.success | not) and .message == "it has no such task"' .cancelled \
+		'.success | not'
+	while kill -0 "$(<child)" 2>/dev/null; do :; done
+	curl -s "$alone_url/metrics" | grep -x 'gfl_worker_tasks_total{outcome="failed"} 1'
+}
