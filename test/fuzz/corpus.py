@@ -387,6 +387,24 @@ def contract():
          b'"num_examples":12,"metrics":{"loss":0.5,"accuracy":0.25,"f1":null}}')
 
 
-for write in (contract, http1, frames, messages, plans, tensors, chunks, data, arrays,
+def tasks():
+    seed("task", "line", b'\x00{"lr":0.10,"x":[1,null],"epochs":2,"gfl":'
+         b'{"name":"c","after":["a","b",3],"priority":-1,"retries":0,'
+         b'"timeout_s":1.5,"gpu":true,"affinity":"d"}}')
+    seed("task", "layers-in-line", b'\x00{"layers":[1],"dataset":"d"}')
+    seed("task", "printed", b'\x01epoch 1\n{"metrics":{"a":0.5,"b":"x"},'
+         b'"c":1e300}\n\n')
+    seed("task", "numbers", b'\x01{"accuracy":0.9,"path":"/m"}')
+    seed("task", "architecture", b'\x02{"input":[1,28,28],"layers":['
+         b'{"type":"Conv2D","filters":8,"kernel_size":[3,3],"padding":"same",'
+         b'"activation":"relu","use_bias":false},{"layer_type":"max_pool",'
+         b'"params":{"size":2}},{"type":"batch_norm"},{"type":"flatten"},'
+         b'{"type":"dense","units":10,"activation":"softmax"}]}')
+    seed("task", "gpus", b'\x030, 37, 1024, 8192\n3, 0, 0, 8192\n')
+    seed("task", "stat", b'\x03cpu  1 2 3 4 5 6 7 8 9 10\n')
+    seed("task", "memory", b'\x03MemTotal: 100 kB\nMemAvailable: 40 kB\n')
+
+
+for write in (contract, tasks, http1, frames, messages, plans, tensors, chunks, data, arrays,
               exchange, payload, state, raft, model, server, links):
     write()

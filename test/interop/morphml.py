@@ -6,7 +6,8 @@
 	morphml.py master FILE ARCHITECTURE...  serve; write the port to FILE; give
 	                                each architecture to a worker that asks
 	morphml.py caller FILE ARCHITECTURE...  the same, calling the worker
-	morphml.py cancel HOST:PORT     have a worker evaluate, and cancel it
+	morphml.py cancel HOST:PORT FILE  have a worker evaluate, and cancel it
+	                                once FILE is there
 
 morphml_pb2.py, made by protoc of morphml.proto, is in the current directory.
 What came is printed as JSON lines. A master asks its worker to shut down at the
@@ -190,26 +191,25 @@ def caller(path, *architectures):
     m.shut_down()
 
 
-def cancel(worker):
-    done = threading.Event()
+def cancel(worker, path):
+    results = []
 
     def run():
-        r = call(worker, WORKER, "Evaluate",
-                 pb.EvaluateRequest(task_id="x", architecture="{}"),
-                 pb.EvaluateResponse)
-        show(success=r.success)
-        done.set()
-    threading.Thread(target=run).start()
-    while call(worker, WORKER, "GetStatus", pb.StatusRequest(),
-               pb.StatusResponse).current_task_id != "x":
+        results.append(call(worker, WORKER, "Evaluate", pb.EvaluateRequest(
+            task_id="x", architecture="{}"), pb.EvaluateResponse))
+    evaluating = threading.Thread(target=run)
+    evaluating.start()
+    while not os.path.exists(path):
         pass
-    r = call(worker, WORKER, "CancelTask", pb.CancelRequest(task_id="y"),
-             pb.CancelResponse)
-    show(success=r.success, message=r.message)
-    r = call(worker, WORKER, "CancelTask", pb.CancelRequest(task_id="x"),
-             pb.CancelResponse)
-    show(cancelled=r.success)
-    done.wait()
+    r = call(worker, WORKER, "GetStatus", pb.StatusRequest(),
+             pb.StatusResponse)
+    show(status=r.status, current=r.current_task_id)
+    for task in "y", "x":
+        r = call(worker, WORKER, "CancelTask", pb.CancelRequest(task_id=task),
+                 pb.CancelResponse)
+        show(success=r.success, message=r.message)
+    evaluating.join()
+    show(success=results[0].success)
 
 
 if __name__ == "__main__":
