@@ -67,7 +67,7 @@ PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
 	g++ pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc \
 	nginx-light openssl sqlite3 etcd-server mosquitto mosquitto-clients \
 	python3-grpcio python3-torch python3-numpy libopenblas0-pthread \
-	strace
+	strace parallel redis-server
 
 deps:
 	@share/deps.sh $(PACKAGES)

@@ -37,6 +37,7 @@ bench() {
 	unary) "$here/unary.sh" "$build" "$seconds" ;;
 	tensor) "$here/tensor.sh" "$build" ;;
 	messages) "$here/messages.sh" ;;
+	tasks) "$here/tasks.sh" "$build" ;;
 	calls) "$here/calls.sh" "$build" "$seconds" ;;
 	hold) "$here/hold.sh" "$build" ;;
 	participants) "$here/participants.sh" "$build" ;;
