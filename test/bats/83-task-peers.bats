@@ -103,7 +103,7 @@ EOS
 	start alone gfl-worker --alone --no-gpu --exec ./evaluate --grace 0.1
 	(morphml cancel "127.0.0.1:$alone_port" child) >out
 	lines '.status == "busy" and .current == "x"' \
-		'(.success | not) and .message == "it has no such task"' .cancelled \
+		'(.success | not) and .message == "it has no such task"' .success \
 		'.success | not'
 	while kill -0 "$(<child)" 2>/dev/null; do :; done
 	curl -s "$alone_url/metrics" | grep -x 'gfl_worker_tasks_total{outcome="failed"} 1'

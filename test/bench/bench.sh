@@ -4,7 +4,7 @@
 #
 #	bench.sh BUILD [train|exchange|plan|rounds|proposals|slowsync|failover|
 #		saturation|unary|tensor|calls|hold|participants|nodes|small|
-#		messages|aggregate|server|exec|compare]...
+#		messages|tasks|aggregate|server|exec|compare]...
 #
 # compare, which only comes when asked for, is of simulated runs: the same each
 # time. It comes once, with tables of its own; its records and curves are in
@@ -18,7 +18,7 @@ build=$1
 shift
 [ $# -gt 0 ] || set -- train exchange plan rounds proposals slowsync \
 	failover saturation unary tensor calls hold participants nodes small \
-	messages aggregate server exec
+	messages tasks aggregate server exec
 seconds=${BENCH_SECONDS:-1}
 PATH=$build/bin:$PATH
 records=$(mktemp)
