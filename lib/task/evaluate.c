@@ -184,7 +184,7 @@ int evaluate_run(struct buf *out, const char *task, size_t len,
 	json_t *all;
 	int rc;
 
-	if (spec_check(task, len, &all, err))
+	if (spec_object(task, len, &all, err))
 		return err_wrap(err, "the task");
 	rc = parse(&w, all, err) || open_sets(&s, &w, o, err) ||
 	     run(out, &w, &s, o, err);

@@ -176,7 +176,7 @@ int line_parse(Gfl__V1__TaskSpec **out, const char *text, size_t len,
 {
 	struct parser p = {.spec = new_spec(o), .named = named, .arg = arg};
 	json_t *all = NULL, *gfl;
-	int rc = spec_check(text, len, &all, err);
+	int rc = spec_object(text, len, &all, err);
 
 	if (!rc && len > TASK_TEXT_MAX)
 		rc = err_set(err, ERR_INVALID_ARGUMENT,

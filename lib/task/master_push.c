@@ -134,7 +134,7 @@ static void take(struct push *p,
 
 	snprintf(id, sizeof(id), "%" PRId64, p->id);
 	if (*out->output)
-		rc = spec_check(out->output, strlen(out->output), NULL, &err);
+		rc = spec_object(out->output, strlen(out->output), NULL, &err);
 	if (rc || farm_result(&p->m->farm, &r, master_now(), &err))
 		log_info("result_refused", "worker=%s reason=%s", p->worker,
 			 err.msg);

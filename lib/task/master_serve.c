@@ -369,7 +369,7 @@ static int check_result(const Morphml__Distributed__ResultRequest *in,
 			struct err *err)
 {
 	if (*in->output &&
-	    spec_check(in->output, strlen(in->output), NULL, err))
+	    spec_object(in->output, strlen(in->output), NULL, err))
 		return err_wrap(err, "output of task %.40s", in->task_id);
 	return 0;
 }

@@ -66,7 +66,7 @@ static int check_spec(Gfl__V1__TaskSpec *t, size_t i, struct err *err)
 	if (t->timeout_ms < 1 || t->timeout_ms > 365LL * DAY_MS)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "timeout_ms is not 1 ms to a year");
-	return spec_check(t->task, len, NULL, err) || check_after(t, i, err)
+	return spec_object(t->task, len, NULL, err) || check_after(t, i, err)
 		       ? (int)err->code
 		       : 0;
 }

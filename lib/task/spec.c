@@ -13,7 +13,7 @@ typedef Morphml__Distributed__EvaluateRequest request;
 typedef Morphml__Distributed__EvaluationConfig config;
 typedef Morphml__Distributed__EvaluationConfig__ExtraEntry extra;
 
-int spec_check(const char *text, size_t len, json_t **out, struct err *err)
+int spec_object(const char *text, size_t len, json_t **out, struct err *err)
 {
 	struct buf exact = BUF_INIT(0);
 	json_error_t why;
@@ -190,7 +190,7 @@ int spec_text(const request *in, char **out, struct err *err)
 	json_t *all;
 
 	if (*in->task) {
-		if (spec_check(in->task, strlen(in->task), NULL, err))
+		if (spec_object(in->task, strlen(in->task), NULL, err))
 			return (int)err->code;
 		*out = mem_str(in->task);
 		return 0;
@@ -240,7 +240,7 @@ int spec_printed(const char *text, size_t len, char **out, struct err *err)
 	line = memrchr(text, '\n', len);
 	line = line ? line + 1 : text;
 	len -= (size_t)(line - text);
-	if (spec_check(line, len, &v, err)) {
+	if (spec_object(line, len, &v, err)) {
 		err_wrap(err, "its last line \"%.*s\"",
 			 len < 60 ? (int)len : 60, line);
 		return err->code = ERR_INVALID_ARGUMENT;

@@ -12,7 +12,7 @@
 /* The text is one JSON object within the limits of wire/json.h; else
  * INVALID_ARGUMENT or RESOURCE_EXHAUSTED. json_decref() *out unless it is
  * NULL. */
-int spec_check(const char *text, size_t len, json_t **out,
+int spec_object(const char *text, size_t len, json_t **out,
 	       struct err *err) MUST_CHECK;
 
 /* The message for a worker; rpc_free() it. One of gfl gets the text as it is.

@@ -36,14 +36,14 @@ static void line(const char *text, size_t len)
 		FUZZ_CHECK(err.code == ERR_INVALID_ARGUMENT);
 		return;
 	}
-	FUZZ_CHECK(!spec_check(spec->task, strlen(spec->task), &all, &err));
+	FUZZ_CHECK(!spec_object(spec->task, strlen(spec->task), &all, &err));
 	FUZZ_CHECK(!json_object_get(all, "gfl"));
 	FUZZ_CHECK(spec->tries >= 1 && spec->timeout_ms >= 1);
 	json_decref(all);
 	t = task_new(1, spec->task, spec->name, spec->affinity);
 	m = spec_request(t);
 	if (!spec_text(m, &back, &err)) {
-		FUZZ_CHECK(!spec_check(back, strlen(back), NULL, &err));
+		FUZZ_CHECK(!spec_object(back, strlen(back), NULL, &err));
 		free(back);
 	}
 	rpc_free(&m->base);
@@ -64,7 +64,7 @@ static void printed(const char *text, size_t len)
 	}
 	spec_numbers(out ? out : "", &all, &n);
 	again = spec_metrics(all, n);
-	FUZZ_CHECK(!spec_check(again, strlen(again), NULL, &err));
+	FUZZ_CHECK(!spec_object(again, strlen(again), NULL, &err));
 	free(again);
 	spec_free_numbers(all, n);
 	free(out);
@@ -78,7 +78,7 @@ static void layers(const char *text, size_t len)
 	struct err err;
 	json_t *all = NULL;
 
-	if (!spec_check(text, len, &all, &err) && !layers_text(&b, all, &err) &&
+	if (!spec_object(text, len, &all, &err) && !layers_text(&b, all, &err) &&
 	    b.p && !model_open(&m, b.p, &err))
 		model_free(m);
 	json_decref(all);
