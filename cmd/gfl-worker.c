@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/daemon.h"
+#include "base/guard.h"
 #include "base/input.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -128,6 +129,7 @@ struct app {
 	struct server *server;
 	struct client *client;
 	struct command *command;
+	char *guard;
 	struct agent *agent;                  /* or, with --stream, … */
 	struct participant_exec *participant; /* … this */
 	struct err over;                      /* why it ended; code 0: done */
@@ -223,6 +225,7 @@ static int open_agent(struct app *app, const struct config *cfg,
 		.push = cfg->push,
 		.slots = cfg->slots,
 		.command = app->command,
+		.guard = app->guard,
 		.grace_ms = cfg->grace_ms,
 		.beat_ms = cfg->beat_ms,
 		.poll_ms = cfg->poll_ms,
@@ -249,6 +252,7 @@ static int open_participant(struct app *app, const struct config *cfg)
 				.bind = cfg->daemon.bind,
 				.tls = app->tls},
 		.command = app->command,
+		.guard = app->guard,
 		.grace_ms = cfg->grace_ms,
 		.max_bytes = (size_t)cfg->daemon.max_message,
 	};
@@ -275,7 +279,8 @@ static int open_all(struct app *app, const struct config *cfg, struct err *err)
 	serve.listen = listen;
 	rc = tls_open(&app->tls, &cfg->daemon.tls, err);
 	serve.tls = app->tls;
-	rc = rc || open_command(app, cfg, err) || loop_open(&app->loop, err) ||
+	rc = rc || guard_find(&app->guard, err) ||
+	     open_command(app, cfg, err) || loop_open(&app->loop, err) ||
 	     server_open(&app->server, app->loop, &serve, err) ||
 	     client_open(&app->client, app->loop, app->tls, err) ||
 	     (cfg->stream ? open_participant(app, cfg)
@@ -297,6 +302,7 @@ static void close_all(struct app *app)
 		loop_close(app->loop);
 	tls_close(app->tls);
 	command_free(app->command);
+	free(app->guard);
 	free(app->id);
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 enum { SWEEP_MS = 5000, NOT_STARTED = 126, NOT_FOUND = 127 };
 
@@ -195,4 +196,42 @@ int guard_run(const struct guard_opts *o, int *status, struct err *err)
 	close(g.signals);
 	*status = g.status;
 	return 0;
+}
+
+/* ---- for who starts it ---- */
+
+int guard_find(char **path, struct err *err)
+{
+	char *self = realpath("/proc/self/exe", NULL), *slash;
+
+	if (!self)
+		return err_sys(err, "find our own program");
+	slash = strrchr(self, '/');
+	*path = mem_fmt("%.*s/gfl-guard", (int)(slash - self), self);
+	free(self);
+	if (!access(*path, X_OK))
+		return 0;
+	err_sys(err, "run %s", *path);
+	free(*path);
+	*path = NULL;
+	return (int)err->code;
+}
+
+char **guard_words(const struct command *c, char *lifeline, char *grace)
+{
+	char *const *words = command_words(c);
+	char *const fixed[] = {"gfl-guard", "--config", "none", "--lifeline",
+			       lifeline,    "--grace",  grace,  "--program"};
+	const size_t nfixed = sizeof(fixed) / sizeof(*fixed);
+	size_t n = 0, at = nfixed;
+	char **all;
+
+	while (words[n])
+		n++;
+	all = mem_zero(nfixed + n + 3, sizeof(*all));
+	memcpy(all, fixed, sizeof(fixed));
+	all[at++] = (char *)(uintptr_t)command_path(c);
+	all[at++] = "--";
+	memcpy(all + at, words, n * sizeof(*all));
+	return all;
 }

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "base/err.h"
+#include "base/command.h"
 
 struct guard_opts {
 	const char *path;   /* to execute */
@@ -24,5 +24,12 @@ struct guard_opts {
  * not be executed or is not there. */
 int guard_run(const struct guard_opts *o, int *status,
 	      struct err *err) MUST_CHECK;
+
+/* The program gfl-guard, beside the one that runs; free() it. */
+int guard_find(char **path, struct err *err) MUST_CHECK;
+
+/* Its argv for a command, with the number of the lifeline's descriptor and the
+ * grace as --grace has it; free() the array, whose words are borrowed. */
+char **guard_words(const struct command *c, char *lifeline, char *grace);
 
 #endif

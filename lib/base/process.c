@@ -11,9 +11,16 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/guard.h"
 #include "base/mem.h"
 
-enum { SAID_MAX = 4096, READ_BYTES = 65536 };
+enum {
+	SAID_MAX = 4096,
+	READ_BYTES = 65536,
+	GUARD_MS = 8000, /* of a guard, once all is killed */
+	LIFELINE = 3,    /* the guard's descriptor */
+	GRACE_MAX_MS = 86400000,
+};
 
 /* One of its streams, read as it comes. */
 struct stream {
@@ -32,7 +39,8 @@ struct process {
 	struct stream out, said;
 	struct timer timer;
 	int64_t timeout_ms, grace_ms;
-	bool shared, timed_out, ended;
+	bool shared, guarded, timed_out, ended;
+	int lifeline;          /* the guard ends when we close it; or -1 */
 	process_done_fn *done; /* NULL: dropped */
 	void *arg;
 	int handles; /* not yet closed */
@@ -55,6 +63,8 @@ static void closed(uv_handle_t *h)
 static void close_all(struct process *p)
 {
 	timer_stop(&p->timer);
+	if (p->lifeline >= 0)
+		close(p->lifeline);
 	p->handles = 3;
 	uv_close((uv_handle_t *)&p->child, closed);
 	uv_close((uv_handle_t *)&p->out.pipe, closed);
@@ -135,6 +145,11 @@ static void on_end(uv_process_t *child, int64_t status, int signal)
 	int rc;
 
 	p->ended = true;
+	if (p->guarded && status > 128 && status <= 128 + SIGRTMAX) {
+		/* as it says it of the command */
+		signal = (int)status - 128;
+		status = 0;
+	}
 	if (!p->shared) {
 		kill(-child->pid, SIGKILL);
 		drain(&p->out);
@@ -164,7 +179,8 @@ static void on_grace(void *arg)
 void process_stop(struct process *p)
 {
 	send_signal(p, SIGTERM);
-	timer_set(&p->timer, p->loop, p->grace_ms, on_grace, p);
+	timer_set(&p->timer, p->loop, p->grace_ms + (p->guarded ? GUARD_MS : 0),
+		  on_grace, p);
 }
 
 static void on_timeout(void *arg)
@@ -180,7 +196,8 @@ void process_drop(struct process *p)
 	if (!p)
 		return;
 	p->done = NULL;
-	send_signal(p, SIGKILL);
+	if (!p->guarded)
+		send_signal(p, SIGKILL);
 	close_all(p);
 }
 
@@ -230,22 +247,10 @@ static void confine(void)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-static int spawn(struct process *p, const struct process_opts *opts, int input)
+/* Its streams; a guard's lifeline is from, which is closed when we are gone. */
+static int streams(struct process *p, uv_stdio_container_t *io, int input,
+		   int from)
 {
-	const struct facts none = {0};
-	uv_stdio_container_t io[3];
-	uv_process_options_t o = {
-		.exit_cb = on_end,
-		.file = command_path(p->c),
-		.args = (char **)command_words(p->c),
-		.env = facts_env(opts->facts ? opts->facts : &none,
-				 p->shared ? NULL : allow),
-		.flags = p->shared ? 0 : UV_PROCESS_DETACHED,
-		.stdio_count = 3,
-		.stdio = io,
-	};
-	int rc;
-
 	io[0].flags = input < 0 ? UV_IGNORE : UV_INHERIT_FD;
 	io[0].data.fd = input;
 	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -258,7 +263,35 @@ static int spawn(struct process *p, const struct process_opts *opts, int input)
 		io[fd].flags = UV_INHERIT_FD;
 		io[fd].data.fd = fd;
 	}
+	io[LIFELINE].flags = UV_INHERIT_FD;
+	io[LIFELINE].data.fd = from;
+	return p->guarded ? LIFELINE + 1 : LIFELINE;
+}
+
+static int spawn(struct process *p, const struct process_opts *opts, int input,
+		 int from)
+{
+	const struct facts none = {0};
+	char lifeline[] = "3", grace[32], **guard;
+	uv_stdio_container_t io[LIFELINE + 1];
+	uv_process_options_t o = {
+		.exit_cb = on_end,
+		.file = p->guarded ? opts->guard : command_path(p->c),
+		.args = (char **)command_words(p->c),
+		.env = facts_env(opts->facts ? opts->facts : &none,
+				 p->shared ? NULL : allow),
+		.flags = p->shared ? 0 : UV_PROCESS_DETACHED,
+		.stdio_count = streams(p, io, input, from),
+		.stdio = io,
+	};
+	int rc;
+
+	snprintf(grace, sizeof(grace), "%" PRId64 "ms", p->grace_ms);
+	guard = guard_words(p->c, lifeline, grace);
+	if (p->guarded)
+		o.args = guard;
 	rc = uv_spawn(loop_uv(p->loop), &p->child, &o);
+	free(guard);
 	free(o.env);
 	return rc;
 }
@@ -271,8 +304,11 @@ static struct process *process_new(struct loop *loop, const struct command *c,
 	p->c = c;
 	p->loop = loop;
 	p->timeout_ms = opts->timeout_ms;
-	p->grace_ms = opts->grace_ms;
+	p->grace_ms =
+		opts->grace_ms < GRACE_MAX_MS ? opts->grace_ms : GRACE_MAX_MS;
 	p->shared = opts->shared;
+	p->guarded = opts->guard != NULL;
+	p->lifeline = -1;
 	p->out.p = p->said.p = p;
 	p->out.max = opts->out_max;
 	p->said.max = SAID_MAX;
@@ -287,7 +323,7 @@ int process_start(struct process **out, struct loop *loop,
 		  const struct command *c, const struct process_opts *opts,
 		  process_done_fn *done, void *arg, struct err *err)
 {
-	int input = opts->no_stdin ? -1 : STDIN_FILENO, rc;
+	int input = opts->no_stdin ? -1 : STDIN_FILENO, life[] = {-1, -1}, rc;
 	struct process *p;
 
 	if (!opts->shared) {
@@ -296,8 +332,16 @@ int process_start(struct process **out, struct loop *loop,
 			return (int)err->code;
 		confine();
 	}
+	if (opts->guard && pipe2(life, O_CLOEXEC)) {
+		err_sys(err, "make a pipe for %s", opts->guard);
+		close(input);
+		return (int)err->code;
+	}
 	p = process_new(loop, c, opts);
-	rc = spawn(p, opts, input);
+	p->lifeline = life[1];
+	rc = spawn(p, opts, input, life[0]);
+	if (opts->guard)
+		close(life[0]);
 	if (!opts->shared)
 		close(input);
 	if (rc) {

@@ -25,6 +25,9 @@ struct process_opts {
 	size_t out_max;     /* more on stdout than this is a failure */
 	bool shared;        /* for a person, see above: no input, no out_max */
 	bool no_stdin;      /* of that: /dev/null instead of ours */
+	const char *guard;  /* gfl-guard, as guard_find() has it, to run it
+			       under: then it ends with us also if we are
+			       killed. NULL: no */
 };
 
 /* err is NULL when it exited with 0, else as command_verdict() has it, with the
@@ -46,7 +49,8 @@ const char *process_said(const struct process *p);
 /* TERM now, and KILL after the grace; done runs when it has ended. */
 void process_stop(struct process *p);
 
-/* KILL, and forget it: done does not run. NULL is nothing. */
+/* KILL, and forget it: done does not run. Under a guard, that gives it TERM and,
+ * after the grace, KILL. NULL is nothing. */
 void process_drop(struct process *p);
 
 #endif

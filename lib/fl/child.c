@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/worker.h"
@@ -40,7 +41,7 @@ int child_open(struct child **out, const struct child_opts *opts,
 	if (c->cancelled < 0)
 		err_sys(err, "make an event");
 	else if (!command_open(&c->command, opts->command, err) &&
-		 !child_find_guard(c, err)) {
+		 !guard_find(&c->guard, err)) {
 		*out = c;
 		return 0;
 	}

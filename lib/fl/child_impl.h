@@ -28,7 +28,6 @@ struct child {
 };
 
 /* child_start.c */
-int child_find_guard(struct child *c, struct err *err) MUST_CHECK;
 /* Start it, with facts, unless they are NULL, in its environment. */
 int child_start(struct child *c, const struct facts *facts,
 		struct err *err) MUST_CHECK;

@@ -7,25 +7,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/guard.h"
 #include "base/mem.h"
 #include "fl/child_impl.h"
 
 enum { READ, WRITE, ENDS };
-
-/* Beside the program that runs. */
-int child_find_guard(struct child *c, struct err *err)
-{
-	char *self = realpath("/proc/self/exe", NULL), *slash;
-
-	if (!self)
-		return err_sys(err, "find our own program");
-	slash = strrchr(self, '/');
-	c->guard = mem_fmt("%.*s/gfl-guard", (int)(slash - self), self);
-	free(self);
-	if (access(c->guard, X_OK))
-		return err_sys(err, "run %s", c->guard);
-	return 0;
-}
 
 void child_shut(int *fd)
 {
@@ -96,26 +82,6 @@ static int open_ends(struct ends *e, bool serves, struct err *err)
 	return 0;
 }
 
-/* argv of the guard; free() the array. */
-static char **words_of(const struct child *c, char *lifeline, char *grace)
-{
-	char *const *words = command_words(c->command);
-	char *const fixed[] = {"gfl-guard", "--config", "none", "--lifeline",
-			       lifeline,    "--grace",  grace,  "--program"};
-	const size_t nfixed = sizeof(fixed) / sizeof(*fixed);
-	size_t n = 0, at = nfixed;
-	char **all;
-
-	while (words[n])
-		n++;
-	all = mem_zero(nfixed + n + 3, sizeof(*all));
-	memcpy(all, fixed, sizeof(fixed));
-	all[at++] = (char *)(uintptr_t)command_path(c->command);
-	all[at++] = "--";
-	memcpy(all + at, words, n * sizeof(*all));
-	return all;
-}
-
 /* SIGPIPE, which we ignore, has its usual effect there, and what this thread
  * blocks is not blocked. */
 static int spawn(struct child *c, struct ends *e, char **words, char **env)
@@ -164,7 +130,7 @@ int child_start(struct child *c, const struct facts *facts, struct err *err)
 	facts_join(&all, &c->always);
 	if (facts)
 		facts_join(&all, facts);
-	words = words_of(c, lifeline, grace);
+	words = guard_words(c->command, lifeline, grace);
 	env = facts_env(&all, allow);
 	rc = spawn(c, &e, words, env);
 	free(words);

@@ -83,10 +83,12 @@ static void over(struct job *j, void *arg)
 
 static void begin(struct agent *a, struct job *j)
 {
+	const struct job_opts how = {a->config.command, a->config.guard,
+				     a->config.id, a->config.grace_ms};
+
 	a->queued--;
 	a->running++;
-	if (job_start(j, a->loop, a->config.command, a->config.id,
-		      a->config.grace_ms, over, a))
+	if (job_start(j, a->loop, &how, over, a))
 		over(j, a);
 }
 

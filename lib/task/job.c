@@ -131,9 +131,8 @@ static void add_facts(struct facts *f, const struct job *j, const char *worker)
 	add_fields(f, j->text);
 }
 
-int job_start(struct job *j, struct loop *loop, const struct command *command,
-	      const char *worker, int64_t grace_ms, job_done_fn *done,
-	      void *arg)
+int job_start(struct job *j, struct loop *loop, const struct job_opts *how,
+	      job_done_fn *done, void *arg)
 {
 	struct facts facts = {0};
 	struct process_opts opts = {
@@ -141,18 +140,20 @@ int job_start(struct job *j, struct loop *loop, const struct command *command,
 		.input = j->text,
 		.len = strlen(j->text),
 		.timeout_ms = j->timeout_ms,
-		.grace_ms = grace_ms,
+		.grace_ms = how->grace_ms,
 		.out_max = OUT_MAX,
+		.guard = how->guard,
 	};
 	struct err err;
 	int rc;
 
-	add_facts(&facts, j, worker);
+	add_facts(&facts, j, how->worker);
 	j->done = done;
 	j->arg = arg;
 	j->started_us = clock_us();
 	j->state = JOB_RUNNING;
-	rc = process_start(&j->process, loop, command, &opts, ended, j, &err);
+	rc = process_start(&j->process, loop, how->command, &opts, ended, j,
+			   &err);
 	facts_release(&facts);
 	if (rc) {
 		j->state = JOB_OVER;

@@ -49,16 +49,21 @@ int job_new(struct job **out, const Morphml__Distributed__EvaluateRequest *in,
 	    struct err *err) MUST_CHECK;
 void job_free(struct job *j); /* it does not run */
 
+struct job_opts {
+	const struct command *command;
+	const char *guard, *worker; /* the first as process.h has it */
+	int64_t grace_ms;           /* from TERM to KILL */
+};
+
 /* Run it; done(j, arg) when it is over, never before job_start() has returned
  * 0. Otherwise it is over at once. */
-int job_start(struct job *j, struct loop *loop, const struct command *command,
-	      const char *worker, int64_t grace_ms, job_done_fn *done,
-	      void *arg) MUST_CHECK;
+int job_start(struct job *j, struct loop *loop, const struct job_opts *how,
+	      job_done_fn *done, void *arg) MUST_CHECK;
 
 /* TERM, and KILL after the grace. */
 void job_stop(struct job *j);
 
-/* End it now; done does not run. */
+/* End it; done does not run. */
 void job_drop(struct job *j);
 
 /* "ID/TRY", with a "-" behind it while it is being stopped, and a "=" once it

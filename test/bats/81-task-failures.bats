@@ -144,6 +144,24 @@ EOS
 	done
 }
 
+@test "kill -9 of a worker ends what its tasks run, and what they started" {
+	master
+	script evaluate <<'EOS'
+trap '' TERM
+setsid sleep 1000 &
+echo $! >child
+echo $$ >parent.new
+mv parent.new parent
+while :; do sleep 1; done
+EOS
+	worker a --grace 0.1
+	echo '{}' | gfl-submit
+	until [ -s parent ] && [ -s child ]; do :; done
+	crash a
+	while kill -0 "$(<child)" 2>/dev/null || kill -0 "$(<parent)" 2>/dev/null
+	do :; done
+}
+
 @test "three bad tasks keep a worker from more while there is another" {
 	master --scheduler round-robin
 	script bad <<<'exit 1'
