@@ -14,7 +14,7 @@ void hub_async_asked(struct hub_client *c)
 	int32_t logical;
 
 	if (h->state != HUB_TRAINING || !c->held || h->ahead >= HUB_AHEAD ||
-	    (c->given.id && c->given.open))
+	    (c->given.id && !c->given.over && c->given.open))
 		return;
 	logical = (int32_t)(c->turn++ % c->nlogical);
 	hub_activate(c, &logical, 1);
