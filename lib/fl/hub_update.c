@@ -64,7 +64,8 @@ static bool refuse(struct look *l, enum hub_reason why, const char *fmt, ...)
 			why == HUB_VALUES || why == HUB_HANDLER)) {
 		l->part->state = HUB_FAILED;
 		l->client->given.open--;
-		h->now.lost++;
+		if (l->client->here) /* else it is lost already */
+			h->now.lost++;
 	}
 	log_warn("update_refused", "client=%lld round=%lld reason=%s error=%s",
 		 (long long)l->update->client_id, (long long)l->update->round,
@@ -234,18 +235,24 @@ static void reply(struct hub *h, struct call *call)
 	call_reply(call, &out.base);
 }
 
+/* The part is NULL when the client has left, or set up as another, meanwhile;
+ * then, as if it is just not heard, the part counts as lost. */
 static void count(struct hub *h, const struct hub_job *j, struct hub_part *part)
 {
 	const Gfl__V1__FlUpdateRequest *u = j->update;
 	struct hub_client *c = j->client;
 	struct hub_now *n = &h->now;
 
-	part->state = HUB_ADMITTED;
-	part->crc = u->crc32c;
-	c->given.open--;
+	if (part) {
+		part->state = HUB_ADMITTED;
+		part->crc = u->crc32c;
+		c->given.open--;
+		c->logical[part->logical].loss = u->loss;
+	}
+	if (!part || !c->here)
+		n->lost--;
 	c->accepted++;
 	c->round = u->round;
-	c->logical[part->logical].loss = u->loss;
 	h->accepted++;
 	n->admitted++;
 	n->examples += u->examples;
@@ -265,8 +272,7 @@ static void admitted(void *arg)
 		refuse(&l, j->why, "%s", j->err.msg);
 		call_fail(j->call, &l.err);
 	} else {
-		if (l.part)
-			count(h, j, l.part);
+		count(h, j, l.part);
 		if (j->next)
 			hub_async_made(j);
 		reply(h, j->call);

@@ -3,6 +3,11 @@
 load helpers
 load server
 
+handler() { # NAME - from standard input
+	{ echo '#!/bin/bash'; cat; } >"$1"
+	chmod +x "$1"
+}
+
 @test "a client that left in the middle of its work is given more when it is back" {
 	server --model "$tiny" --mode async --rounds 1 --min-participants 1
 	set_up 1
@@ -18,4 +23,37 @@ load server
 	update 1
 	[ "$code" = 200 ]
 	leave 1
+}
+
+@test "whoever vanishes while it is admitted is not counted twice" {
+	mkfifo came go
+	handler look <<-'END'
+		[ "$GFL_SENDER" = 1 ] || exit 0
+		echo >came
+		read -r _ <go
+		END
+	server --model "$tiny" --rounds 1 --min-participants 2 --sample 1 \
+		--on-receive ./look
+	set_up 1 10 false
+	set_up 2
+	told 1
+	given=$answer
+	hold 1 "$(jq -r .activation <<<"$given")"
+	told 2
+	second=$answer
+	values 3 10
+	{ update 1; echo "$code" >status; } 3>&- &
+	running[update]=$!
+	read -r _ <came
+	crash held1
+	logged 'event=client_gone client=1 ' >/dev/null
+	echo >go
+	reap update
+	[ "$(<status)" = 200 ]
+	given=$second
+	values 5 10
+	update 2
+	[ "$code" = 200 ]
+	leave 2
+	[ "$(rounds '[.activated, .admitted] | @csv')" = 2,2 ]
 }

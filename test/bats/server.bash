@@ -35,11 +35,11 @@ ends() { # NAME...
 
 tiny='input 1 2 2; dense 2'
 
-# set_up N [EXAMPLES] - client N: its id and session in $id_N, $session
+# set_up N [EXAMPLES [ACTIVE]] - client N: its id and session in $id_N, $session
 set_up() {
 	local -n id_=id_$1
 	call "$srv_url" $service/SetUp \
-		"{\"instanceId\":\"$(printf %032d "$1")\",\"examples\":[${2:-10}],\"active\":true}"
+		"{\"instanceId\":\"$(printf %032d "$1")\",\"examples\":[${2:-10}],\"active\":${3:-true}}"
 	[ "$code" = 200 ]
 	id_=$(jq -r .clientId <<<"$answer")
 	session=$(jq -r .session <<<"$answer")
