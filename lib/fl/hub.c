@@ -46,39 +46,49 @@ const char *hub_why_ended(const struct hub *h)
 }
 
 /* On the worker's thread. */
-struct saving {
-	struct hub *hub;
-	struct err err;
-};
-
 static void save(void *arg)
 {
-	struct saving *s = arg;
+	struct hub_next *n = arg;
 
-	if (!hub_store_model(s->hub, s->hub->opts.model_out, &s->err))
-		s->err.code = ERR_OK;
+	if (!hub_store_model(n, n->hub->opts.model_out, &n->err))
+		n->err.code = ERR_OK;
 }
 
 static void saved(void *arg)
 {
-	struct saving s = *(struct saving *)arg;
+	struct hub_next n = *(struct hub_next *)arg;
 
 	free(arg);
-	s.hub->saved = true;
-	if (s.err.code)
-		hub_fail(s.hub, &s.err);
+	hub_model_drop(n.model);
+	n.hub->saved = true;
+	if (n.err.code)
+		hub_fail(n.hub, &n.err);
 	else
 		log_info("saved", "round=%lld accuracy=%.4f model=%s",
-			 (long long)s.hub->round, s.hub->accuracy,
-			 s.hub->opts.model_out);
-	if (!s.err.code)
-		hub_shut_down(s.hub);
-	hub_look(s.hub);
+			 (long long)n.row.round, n.row.accuracy,
+			 n.hub->opts.model_out);
+	if (n.hub->state == HUB_ENDING)
+		hub_shut_down(n.hub);
+	hub_look(n.hub);
+}
+
+/* The newest model, while another one may still take its place. */
+static void begin_saving(struct hub *h)
+{
+	struct hub_next *n = mem_zero(1, sizeof(*n));
+
+	h->saving_last = true;
+	n->hub = h;
+	n->row.round = h->round;
+	n->row.accuracy = h->accuracy;
+	n->model = h->given;
+	n->model->users++;
+	if (worker_submit(h->worker, save, saved, n, &n->err))
+		saved(n);
 }
 
 void hub_end(struct hub *h, const char *why)
 {
-	struct saving *s = mem_zero(1, sizeof(*s));
 	struct hub_client *c, *next;
 
 	h->state = HUB_ENDING;
@@ -86,19 +96,22 @@ void hub_end(struct hub *h, const char *why)
 	h->ending_ms = clock_ms();
 	log_info("ending", "round=%lld clients=%lld reason=%s",
 		 (long long)h->round, (long long)h->present, why);
-	s->hub = h;
-	if (worker_submit(h->worker, save, saved, s, &s->err))
-		saved(s);
 	HASH_ITER (hh, h->clients, c, next) {
 		c->given.over = true;
 		hub_instruct(c);
 	}
 }
 
+/* Updates that are being admitted are in the last model; one whose handler
+ * hangs is not waited for. */
 static void look_at_end(struct hub *h, int64_t now_ms)
 {
 	bool waited = now_ms - h->ending_ms >= h->opts.ending_ms;
 
+	if (!h->saving_last && (!h->admitting || waited)) {
+		begin_saving(h);
+		return;
+	}
 	if (!h->saved || !h->shut_down || h->ahead || (h->present && !waited))
 		return;
 	if (h->present)
@@ -218,10 +231,11 @@ static int open_rule(struct hub *h, struct err *err)
 	if (hub_stage_has(h, HUB_ON_RECEIVE) &&
 	    (o->training.scheme || o->training.dtype || o->training.codec ||
 	     h->needs & AGGREGATE_CONTROL))
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "updates that a handler receives travel as they "
-			       "are: dense, f32, not packed, and no more than a "
-			       "model");
+		return err_set(
+			err, ERR_INVALID_ARGUMENT,
+			"updates that a handler receives travel as they "
+			"are: dense, f32, not packed, and no more than a "
+			"model");
 	choose_correction(h);
 	return check_rule(h, err);
 }

@@ -199,7 +199,8 @@ struct hub {
 	int64_t refused[HUB_REASON_COUNT], accepted, missed, voided;
 	const char *why_ended;
 	int64_t ending_ms;
-	bool saved;             /* the last model, to its file */
+	bool saving_last;       /* the last model, to its file, … */
+	bool saved;             /* … where it is */
 	bool shut_down;         /* the handler has run, if there is one */
 	struct hub_call *calls; /* of handlers, under way */
 
@@ -287,7 +288,7 @@ void hub_store_client(struct hub *h, const struct hub_client *c,
 		      writer_done_fn *done, void *arg);
 int hub_store_rounds(struct db *db, const struct hub_next *all,
 		     struct err *err) MUST_CHECK;
-int hub_store_model(struct hub *h, const char *path,
+int hub_store_model(const struct hub_next *n, const char *path,
 		    struct err *err) MUST_CHECK;
 
 /* hub_status.c */

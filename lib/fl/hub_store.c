@@ -61,16 +61,13 @@ static void encode(const struct hub_next *n, struct buf *b)
 	free(values);
 }
 
-int hub_store_model(struct hub *h, const char *path, struct err *err)
+int hub_store_model(const struct hub_next *n, const char *path, struct err *err)
 {
-	struct hub_next n = {.hub = h, .model = h->given};
 	struct buf b = BUF_INIT(0);
 	struct file_part part;
 	int rc;
 
-	n.row.round = h->round;
-	n.row.accuracy = h->accuracy;
-	encode(&n, &b);
+	encode(n, &b);
 	part = (struct file_part){b.p, b.len};
 	rc = file_replace(path, &part, 1, err);
 	buf_release(&b);

@@ -57,3 +57,31 @@ handler() { # NAME - from standard input
 	leave 2
 	[ "$(rounds '[.activated, .admitted] | @csv')" = 2,2 ]
 }
+
+@test "the last model has what was being admitted when the server was stopped" {
+	zeroed zero.safetensors
+	mkfifo came go
+	handler look <<-'END'
+		echo >came
+		read -r _ <go
+		END
+	server --model "$tiny" --mode async --mix 0.5 --min-participants 1 \
+		--init zero.safetensors --on-receive ./look
+	set_up 1
+	told 1
+	given=$answer
+	values 8 10
+	{ update 1; echo "$code" >status; } 3>&- &
+	running[update]=$!
+	read -r _ <came
+	kill -TERM "$srv_pid"
+	logged event=ending >/dev/null
+	told 1
+	is '.code == "EXIT"'
+	echo >go
+	reap update
+	[ "$(<status)" = 200 ]
+	leave 1
+	[ "$(rounds '[.round, .admitted, .examples, .loss] | @csv')" = 1,1,10,0.5 ]
+	[ "$(parameters srv.safetensors)" = 4 ]
+}
