@@ -206,8 +206,7 @@ static void stored(const struct err *err, void *arg)
 	reply_set_up(s.client, s.call);
 }
 
-static int check_set_up(const struct hub *h, const Gfl__V1__FlSetUpRequest *r,
-			struct err *err)
+static int check_set_up(const Gfl__V1__FlSetUpRequest *r, struct err *err)
 {
 	if (!str_is_id(r->instance_id))
 		return err_set(err, ERR_INVALID_ARGUMENT,
@@ -223,10 +222,24 @@ static int check_set_up(const struct hub *h, const Gfl__V1__FlSetUpRequest *r,
 				       "expected 1 to %lld",
 				       i, (long long)r->examples[i],
 				       (long long)HUB_EXAMPLES_MAX);
-	if (HASH_COUNT(h->clients) >= HUB_CLIENTS_MAX)
+	return 0;
+}
+
+/* Of a client that is known, or NULL. */
+static int check_room(const struct hub *h, const struct hub_client *c, size_t n,
+		      struct err *err)
+{
+	const size_t others = h->hosted - (c ? c->nlogical : 0);
+
+	if (!c && HASH_COUNT(h->clients) >= HUB_CLIENTS_MAX)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
 			       "%d clients are known, more are not taken",
 			       HUB_CLIENTS_MAX);
+	if (others + n > HUB_HOSTED_MAX)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			       "%zu logical clients, where others host %zu and "
+			       "%d in all are taken",
+			       n, others, HUB_HOSTED_MAX);
 	return 0;
 }
 
@@ -238,6 +251,7 @@ static void take_set_up(struct hub_client *c, const Gfl__V1__FlSetUpRequest *r,
 	if (c->nlogical != r->n_examples)
 		hub_forget_given(c);
 	free(c->logical);
+	c->hub->hosted += r->n_examples - c->nlogical;
 	c->logical = mem_zero(r->n_examples, sizeof(*c->logical));
 	c->nlogical = r->n_examples;
 	c->examples = 0;
@@ -255,15 +269,15 @@ static void serve_set_up(struct call *call, const ProtobufCMessage *in,
 {
 	const Gfl__V1__FlSetUpRequest *r = (const Gfl__V1__FlSetUpRequest *)in;
 	struct hub *h = arg;
-	struct hub_client *c;
 	struct set_up *s;
 	struct err err;
+	int rc = check_set_up(r, &err);
+	struct hub_client *c = rc ? NULL : by_instance(h, r->instance_id);
 
-	if (check_set_up(h, r, &err)) {
+	if (rc || check_room(h, c, r->n_examples, &err)) {
 		call_fail(call, &err);
 		return;
 	}
-	c = by_instance(h, r->instance_id);
 	if (c) {
 		take_set_up(c, r, call_peer(call));
 		reply_set_up(c, call);

@@ -19,8 +19,9 @@
 
 enum {
 	HUB_CLIENTS_MAX = 100000,
-	HUB_LOGICAL_MAX = 4096, /* that one client hosts */
-	HUB_ADMITTING_MAX = 16, /* updates that wait to be admitted */
+	HUB_LOGICAL_MAX = 4096,   /* that one client hosts, … */
+	HUB_HOSTED_MAX = 1 << 20, /* … and all of them */
+	HUB_ADMITTING_MAX = 16,   /* updates that wait to be admitted */
 	HUB_ASK_AGAIN_MS = 20000,
 	HUB_AWAY_MS = 2000, /* without a request held here: it is gone */
 	HUB_TICK_MS = 100,
@@ -196,6 +197,7 @@ struct hub {
 	int64_t opening;       /* rounds opened, void ones too */
 	int64_t admitting;     /* updates at the worker */
 	int64_t present, here; /* clients that are here; logical ones */
+	size_t hosted;         /* logical ones of all that have set up */
 	int64_t refused[HUB_REASON_COUNT], accepted, missed, voided;
 	const char *why_ended;
 	int64_t ending_ms;

@@ -85,3 +85,38 @@ handler() { # NAME - from standard input
 	[ "$(rounds '[.round, .admitted, .examples, .loss] | @csv')" = 1,1,10,0.5 ]
 	[ "$(parameters srv.safetensors)" = 4 ]
 }
+
+@test "strangers fill neither the memory nor the place of who is known" {
+	server --model "$tiny" --min-participants 1000000000
+	set_up 1
+	python3 - "$srv_url/$service/SetUp" <<-'END'
+		import json, sys, urllib.error, urllib.request
+		def set_up(n):
+		    body = {'instanceId': '%032d' % n, 'examples': [1] * 4096}
+		    head = {'content-type': 'application/json'}
+		    with urllib.request.urlopen(urllib.request.Request(
+		            sys.argv[1], json.dumps(body).encode(), head)):
+		        pass
+		for n in range(2, 257):
+		    set_up(n)
+		try:
+		    set_up(257)
+		    sys.exit('more than 2^20 logical clients are taken')
+		except urllib.error.HTTPError as e:
+		    assert e.code == 429, e.read()
+		    assert b'logical clients' in e.read()
+		set_up(256) # as often as it likes
+		END
+	set_up 1
+	crash srv
+	sqlite3 srv.db 'WITH RECURSIVE n (i) AS (SELECT 300
+		UNION ALL SELECT i + 1 FROM n WHERE i < 100043)
+		INSERT INTO client SELECT i, printf("%032d", i) FROM n'
+	again srv
+	set_up 1
+	call "$srv_url" $service/SetUp \
+		'{"instanceId":"00000000000000000000000000000299","examples":[1]}'
+	[ "$code" = 429 ]
+	kill -TERM "$srv_pid"
+	leave 1
+}
