@@ -1,6 +1,6 @@
 #!/bin/sh
 # docs.sh - man pages and completions are those of the option tables, and are
-# well-formed. TAP on stdout.
+# well-formed; the overviews leave no program out. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
@@ -30,5 +30,13 @@ share/docs.sh "${BUILD:-build}/bin" "$tmp" >"$tmp/log" 2>&1
 verdict 1 "man pages and completions are fresh" "$tmp/stale"
 bash -n completions/gfl.bash >"$tmp/bash" 2>&1
 verdict 2 "bash takes the completions" "$tmp/bash"
-echo 1..2
+for program in cmd/gfl-*; do
+	name=$(basename "${program%.*}")
+	sed -n '/^## Which program/,/^## What it/p' README.md |
+		grep -qw -e "$name" || echo "README.md: no $name in the table"
+	sed -n '/^.SH PROGRAMS/,/^.TE/p' share/man/gfl.7 |
+		grep -qw -e "$name" || echo "gfl.7: no $name under PROGRAMS"
+done >"$tmp/missing"
+verdict 3 "README and gfl(7) name each program" "$tmp/missing"
+echo 1..3
 exit $failed
