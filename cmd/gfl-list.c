@@ -45,8 +45,7 @@ static const struct prog prog = {
 		 "Nodes come from the gateways, or from the members seen last "
 		 "when no gateway answers; tasks and workers from --master; "
 		 "participants, who wait for a gfl-server's instructions, and "
-		 "its "
-		 "clients, who train, from --server; all else from a node.",
+		 "its clients, who train, from --server; all else from a node.",
 	.example = "gfl-list | awk -F'\\t' '$4==\"alive\"{print $1}'\n"
 		   "gfl-list trainers -o json\n"
 		   "gfl-list tasks -o jsonl | jq -c "
@@ -260,6 +259,14 @@ static const struct out_col participant_cols[] = {
 	{"via", OUT_TEXT},     {"address", OUT_TEXT},
 };
 
+static int unreached(struct err *err)
+{
+	if (err->code == ERR_UNAVAILABLE)
+		err_hint(err, "start gfl-server, or name one with --server or "
+			      "GFL_SERVER");
+	return (int)err->code;
+}
+
 static int print_participants(const struct config *cfg, struct err *err)
 {
 	Gfl__V1__ListParticipantsRequest in =
@@ -270,7 +277,7 @@ static int print_participants(const struct config *cfg, struct err *err)
 	if (client_now(&cfg->client.tls, cfg->server, RPC_PARTICIPANT_LIST,
 		       &in.base, cfg->client.timeout_ms,
 		       (ProtobufCMessage **)&all, err))
-		return (int)err->code;
+		return unreached(err);
 	if (out_begin(&o, &cfg->out, participant_cols, 8, false, err)) {
 		rpc_free(&all->base);
 		return (int)err->code;
@@ -306,7 +313,7 @@ static int print_clients(const struct config *cfg, struct err *err)
 	if (client_now(&cfg->client.tls, cfg->server, RPC_FL_GET_STATUS,
 		       &in.base, cfg->client.timeout_ms,
 		       (ProtobufCMessage **)&all, err))
-		return (int)err->code;
+		return unreached(err);
 	if (out_begin(&o, &cfg->out, client_cols, 12, false, err)) {
 		rpc_free(&all->base);
 		return (int)err->code;

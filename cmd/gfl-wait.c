@@ -102,7 +102,7 @@ static int take(struct look *l, const struct condition *c, bool *holds,
 		return 0;
 	}
 	buf_reset(&l->note);
-	buf_puts(&l->note, last->msg);
+	buf_putf(&l->note, "%s: %s", c->name, last->msg);
 	return may_pass(last) ? 0 : rc;
 }
 

@@ -170,6 +170,19 @@ static char *own_id(const struct config *cfg)
 		       (unsigned long long)rand_id() & 0xffffff);
 }
 
+/* What is not there is told now, not by each task. */
+static int look_at_data(const struct config *cfg, struct err *err)
+{
+	if (cfg->data && access(cfg->data, R_OK))
+		return err_sys(err, "--data: open %s", cfg->data);
+	for (size_t i = 0; i < cfg->datasets.n; i++) {
+		if (access(cfg->datasets.at[i].text, R_OK))
+			return err_sys(err, "--dataset: open %s",
+				       cfg->datasets.at[i].text);
+	}
+	return 0;
+}
+
 /* The trainer is this program once more: what it takes ends with it, and it is
  * stopped as any command. */
 static int open_trainer(struct app *app, const struct config *cfg,
@@ -209,7 +222,8 @@ static int open_command(struct app *app, const struct config *cfg,
 			struct err *err)
 {
 	if (!cfg->exec)
-		return open_trainer(app, cfg, err);
+		return look_at_data(cfg, err) ? (int)err->code
+					      : open_trainer(app, cfg, err);
 	if (command_open(&app->command, cfg->exec, err))
 		return err_wrap(err, "--exec");
 	return 0;

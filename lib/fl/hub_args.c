@@ -81,10 +81,16 @@ int hub_args_opts(struct hub_args *a, struct hub_opts *out, struct err *err)
 		.eval_every = a->eval_every,
 		.handler_ms = a->handler_ms,
 	};
+	static const char *const stages[HUB_STAGES] = {
+		[HUB_ON_SETUP] = "setup",
+		[HUB_ON_ROUND] = "round",
+		[HUB_ON_RECEIVE] = "receive",
+		[HUB_ON_SHUTDOWN] = "shutdown",
+	};
 
 	for (int i = 0; i < HUB_STAGES; i++) {
 		if (a->on[i] && command_open(&a->commands[i], a->on[i], err))
-			return err_wrap(err, "%s", a->on[i]);
+			return err_wrap(err, "--on-%s", stages[i]);
 		out->stages[i].command = a->commands[i];
 	}
 	return 0;

@@ -198,11 +198,14 @@ static int check_server(struct hub *h, struct err *err)
 		rc = db_next(h->db, s, &row, err);
 	if (rc || !row)
 		return rc;
-	if (strcmp((const char *)sqlite3_column_text(s, 1), h->layout) != 0)
+	if (strcmp((const char *)sqlite3_column_text(s, 1), h->layout) != 0) {
 		rc = err_set(err, ERR_FAILED_PRECONDITION,
 			     "%s is of the model \"%s\", not of \"%s\"",
 			     h->opts.db, sqlite3_column_text(s, 0),
 			     h->model->text);
+		err_hint(err, "name another file with --db, or the model that "
+			      "this one has with --model");
+	}
 	db_done(s);
 	return rc;
 }

@@ -292,7 +292,11 @@ load server
 	fails 7 gfl-server --db srv.db --listen 127.0.0.1:0
 	stop srv
 	fails 5 gfl-server --db srv.db --model mlp --listen 127.0.0.1:0
-	[[ $said == *'of the model'* ]]
+	[[ $said == *'of the model'*'hint: '*'--db'* ]]
+	fails 1 gfl-server --db b.db --on-round ./none --listen 127.0.0.1:0
+	[[ $said == *'--on-round: ./none: No such file'* ]]
+	fails 3 gfl-list clients --server http://127.0.0.1:1
+	[[ $said == *'hint: start gfl-server'* ]]
 	fails 2 gfl-trainer --data $data --server http://127.0.0.1:1 --db t.db \
 		--active --passive
 	fails 2 gfl-trainer --data $data --server http://127.0.0.1:1 --db t.db \

@@ -121,6 +121,11 @@ EOS
 	fails 2 gfl-cancel
 	fails 2 gfl-worker --exec true --pull --push
 	fails 1 gfl-worker --exec ./nothing
+	fails 1 gfl-worker --data ./nothing
+	[[ $said == *"--data: open ./nothing: No such file"* ]]
+	fails 1 gfl-worker --dataset mine=./nothing
+	run gfl-wait task 1 -t 2.5 -m http://127.0.0.1:1
+	[[ $status == 3 && $output == *"waiting for task: cannot reach"* ]]
 }
 
 @test "gfl-list tasks and workers, gfl-wait task ID" {
