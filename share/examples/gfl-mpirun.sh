@@ -22,6 +22,8 @@ mpirun=${MPIRUN:-mpirun}
 dir=$(mktemp -d)
 pids=
 trap 'kill $pids 2>/dev/null || :; wait; rm -rf "$dir"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 export XDG_STATE_HOME="$dir/state"
 
 mkfifo "$dir/ready"

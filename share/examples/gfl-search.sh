@@ -13,6 +13,8 @@ data=${2:-/usr/share/datasets/fashion-mnist}
 dir=$(mktemp -d)
 pids=
 trap 'kill $pids 2>/dev/null || :; wait; rm -rf "$dir"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 # The master tells when it serves, and where.
 mkfifo "$dir/ready"

@@ -386,3 +386,18 @@ handler() { # NAME
 	[ "$(cut -f 1 table)" = $'1\n2' ]
 	[[ $(cut -f 2 table | tail -n 1) == 0.[4-9]* ]]
 }
+
+@test "the example with a centre, stopped, takes all with it; fails with it" {
+	local example=$BATS_TEST_DIRNAME/../../share/examples/gfl-central.sh
+	local status=0
+	export TMPDIR=$PWD/tmp
+	mkdir tmp
+	"$example" $data 2 100000 --model softmax >table &
+	local pid=$!
+	until [ -s table ]; do :; done
+	kill $pid
+	wait $pid || status=$?
+	[[ $status == 143 && -z "$(ls tmp)" && -z "$(pgrep -f "$PWD/tmp/")" ]]
+	run "$example" $data 2 2 --model nope
+	[[ $status == 1 && $output == *'no preset'* ]]
+}
