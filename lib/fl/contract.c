@@ -161,18 +161,6 @@ int contract_end(struct contract *c, struct err *err)
 
 /* ---- what goes there, and what comes from its stderr ---- */
 
-/* With ? for what is no text. */
-static void put_text(struct buf *to, const char *p, size_t len)
-{
-	while (len) {
-		size_t n = *p ? utf8_one(p, len) : 0;
-
-		buf_put(to, n ? p : "?", n ? n : 1);
-		p += n ? n : 1;
-		len -= n ? n : 1;
-	}
-}
-
 void contract_task(struct buf *to, const struct facts *facts)
 {
 	json_t *o = json_object();
@@ -184,7 +172,7 @@ void contract_task(struct buf *to, const struct facts *facts)
 			mem_dup(facts->at[i], (size_t)(value - facts->at[i]));
 		struct buf clean = BUF_INIT(0);
 
-		put_text(&clean, value + 1, strlen(value + 1));
+		utf8_put(&clean, value + 1, strlen(value + 1));
 		json_object_set_new(o, name,
 				    json_string(clean.p ? clean.p : ""));
 		buf_release(&clean);
@@ -201,5 +189,5 @@ void contract_words(struct buf *to, const char *p, size_t len)
 {
 	while (len && strchr(" \t\r\n", p[len - 1]))
 		len--;
-	put_text(to, p, len);
+	utf8_put(to, p, len);
 }

@@ -1,12 +1,15 @@
 #include "fl/participant_exec.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/process.h"
 #include "fl/theta.h"
 #include "wire/rpc.h"
+#include "wire/utf8.h"
 
 enum { GRACE_MS = 5000, MAX_BYTES = 64 << 20 };
 
@@ -36,11 +39,14 @@ static void on_over(void *arg)
 static void say_failed(struct participant_exec *x, const char *why)
 {
 	ParticipantMessage m = PARTICIPANT_MESSAGE__INIT;
+	struct buf text = BUF_INIT(0);
 
 	log_warn("failed", "error=%s", why);
+	utf8_put(&text, why, strlen(why));
 	m.message_case = PARTICIPANT_MESSAGE__MESSAGE_FAILED;
-	m.failed = (char *)why;
+	m.failed = text.p;
 	participant_dispatch(x->p, &m);
+	buf_release(&text);
 }
 
 static void say_result(struct participant_exec *x, const char *out, size_t len)

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "wire/backoff.h"
+#include "wire/utf8.h"
 
 /* ---- the whole ---- */
 
@@ -192,15 +194,30 @@ void farm_stop(struct farm *f, struct task *t)
 static char *some(const char *text)
 {
 	enum { ERROR_MAX = 6000 };
+	struct buf kept = BUF_INIT(0);
+	char *out;
 
 	if (!text || !*text)
 		return NULL;
-	return mem_dup(text, strnlen(text, ERROR_MAX));
+	utf8_put(&kept, text, strnlen(text, ERROR_MAX));
+	out = mem_str(kept.p);
+	buf_release(&kept);
+	return out;
 }
 
 static char *whole(const char *text)
 {
 	return text && *text ? mem_str(text) : NULL;
+}
+
+/* A worker may say anything; what is no number cannot be stored. */
+static double took_s(const struct farm_result *r)
+{
+	const double max_s = 1e9;
+
+	if (!(r->duration_s > 0))
+		return 0;
+	return r->duration_s < max_s ? r->duration_s : max_s;
 }
 
 static void end_one(struct farm *f, struct task *t, enum task_state state,
@@ -215,7 +232,7 @@ static void end_one(struct farm *f, struct task *t, enum task_state state,
 	c->error = some(error);
 	c->ended = ++f->ended;
 	if (r) {
-		c->duration_s = r->duration_s;
+		c->duration_s = took_s(r);
 		c->metrics = whole(r->metrics);
 		c->output = whole(r->output);
 	}
@@ -393,7 +410,7 @@ static void score(struct farm *f, const struct task *t,
 		return;
 	if (r->success) {
 		c->done++;
-		crew_took(c, r->duration_s * 1000);
+		crew_took(c, took_s(r) * 1000);
 		breaker_success(&c->breaker, &f->config.breaker);
 	} else {
 		c->failed++;

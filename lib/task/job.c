@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "task/spec.h"
 #include "task/task.h"
+#include "wire/utf8.h"
 
 enum { OUT_MAX = 1 << 20 };
 
@@ -63,10 +65,16 @@ bool job_is(const struct job *j, const char *text)
 static void fail(struct job *j, const struct err *err, const char *said)
 {
 	const char *more = said && strchr(said, '\n') ? said : "";
+	struct buf text = BUF_INIT(0);
 
+	utf8_put(&text, err->msg, strlen(err->msg));
+	if (*more)
+		buf_putc(&text, '\n');
+	utf8_put(&text, more, strlen(more));
 	free(j->error);
-	j->error = mem_fmt("%s%s%s", err->msg, *more ? "\n" : "", more);
+	j->error = mem_str(text.p);
 	j->success = false;
+	buf_release(&text);
 }
 
 static void ended(const struct err *err, const char *out, size_t len, void *arg)

@@ -121,6 +121,11 @@ static void on_register(struct call *call, const ProtobufCMessage *msg,
 
 /* ---- it is heard of ---- */
 
+static double percent(double v)
+{
+	return v >= 0 && v <= 1e6 ? v : 0; /* of so many CPUs, say; no NaN */
+}
+
 static void take_metrics(struct crew *c,
 			 const Morphml__Distributed__HeartbeatRequest *in)
 {
@@ -128,9 +133,9 @@ static void take_metrics(struct crew *c,
 
 	str_copy(c->status, sizeof(c->status), in->status);
 	if (w)
-		c->metrics =
-			(struct crew_metrics){w->cpu_usage, w->memory_usage,
-					      w->gpu_usage, w->gpu_memory};
+		c->metrics = (struct crew_metrics){
+			percent(w->cpu_usage), percent(w->memory_usage),
+			percent(w->gpu_usage), percent(w->gpu_memory)};
 }
 
 static void on_heartbeat(struct call *call, const ProtobufCMessage *msg,

@@ -49,3 +49,14 @@ bool utf8_ok(const char *s, size_t len)
 	}
 	return true;
 }
+
+void utf8_put(struct buf *to, const char *s, size_t len)
+{
+	while (len) {
+		size_t n = *s ? utf8_one(s, len) : 0;
+
+		buf_put(to, n ? s : "?", n ? n : 1);
+		s += n ? n : 1;
+		len -= n ? n : 1;
+	}
+}

@@ -5,9 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
+
 /* Bytes of the code point that s begins with, or 0 if it is none; len > 0. */
 size_t utf8_one(const char *s, size_t len);
 
 bool utf8_ok(const char *s, size_t len);
+
+/* Append it, with ? for each byte that is no text, NUL among them. */
+void utf8_put(struct buf *to, const char *s, size_t len);
 
 #endif

@@ -297,7 +297,7 @@ worker() {
 		exit 0
 	END
 	script train <<-'END'
-		echo 'out of data' >&2
+		printf 'out of data: caf\351\n' >&2
 		exit 4
 	END
 	lead --min-participants 1
@@ -305,7 +305,7 @@ worker() {
 	reap srv
 	reap w1
 	jq -e '.code == "aborted" and (.error |
-		test("^participant 1 failed: .*/train exited with status 4: out"))' \
+		test("^participant 1 failed: .*/train exited with status 4: out of data: caf[?]$"))' \
 		lines.2
 	fails 2 gfl-worker --stream
 	[[ $said == *'--stream needs --exec'* ]]

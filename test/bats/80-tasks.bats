@@ -57,7 +57,7 @@ EOS
 	master --retry-delay 0.01
 	script evaluate <<'EOS'
 echo "try $GFL_TASK_TRY" >&2
-echo because >&2
+printf 'because of caf\351\n' >&2
 [ "$GFL_TASK_TRY" = 3 ]
 EOS
 	worker w1
@@ -69,7 +69,7 @@ EOS
 	echo '{}' | gfl-submit --wait --retries 1 -o jsonl >second || status=$?
 	[ "$status" = 1 ]
 	jq -e '.status == "failed" and
-		(.error | contains("exited with status 1: because"))' second
+		(.error | contains("exited with status 1: because of caf?"))' second
 	status=0
 	printf '{}\n{"gfl":{"retries":0}}\n' | gfl-submit --wait -o jsonl \
 		>both || status=$?

@@ -1,10 +1,13 @@
 #include "test.h"
 
 #include <inttypes.h>
+#include <math.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "task/farm.h"
+#include "wire/utf8.h"
 
 static struct err err;
 static struct buf trace; /* what has changed, in words */
@@ -669,4 +672,60 @@ TEST(a_task_in_doubt_goes_elsewhere_unless_its_worker_has_it)
 	farm_holding(&f, find(&f, "a"), holding, 1, false, now);
 	CHECK_STR(said(&f), "a gets 2/1; 2 ready");
 	end(&f);
+}
+
+/* SQLite would take NaN for NULL, and refuse all that ends with it. */
+TEST(how_long_a_task_took_is_a_number_whatever_its_worker_says)
+{
+	const double said_s[] = {NAN, -1, INFINITY, -INFINITY, 2.5};
+	const double kept_s[] = {0, 0, 1e9, 0, 2.5};
+	struct farm f;
+
+	begin(&f, "fifo");
+	enter(&f, "a", "", 1);
+	for (int i = 0; i < 5; i++) {
+		char id[] = {(char)('1' + i), '\0'};
+		const struct farm_result r = {
+			.worker = "a",
+			.task = id,
+			.success = true,
+			.duration_s = said_s[i],
+			.error = "",
+			.metrics = "",
+			.output = "",
+		};
+
+		put(&f, i + 1, 0);
+		asks(&f, "a", 1);
+		said(&f);
+		CHECK(!farm_result(&f, &r, now, &err));
+		CHECK(f.changes.at[f.changes.n - 1].duration_s == kept_s[i]);
+		CHECK(isfinite(find(&f, "a")->mean_ms));
+		said(&f);
+	}
+	end(&f);
+}
+
+TEST(an_error_that_is_too_long_is_cut_and_stays_text)
+{
+	struct buf words = BUF_INIT(0);
+	struct farm_result r = {
+		.worker = "a", .task = "1", .metrics = "", .output = ""};
+	const char *kept;
+	struct farm f;
+
+	buf_puts(&words, "x");
+	for (int i = 0; i < 5000; i++)
+		buf_puts(&words, "\u00e9");
+	r.error = words.p;
+	begin(&f, "fifo");
+	enter(&f, "a", "", 1);
+	put(&f, 1, 0);
+	asks(&f, "a", 1);
+	said(&f);
+	CHECK(!farm_result(&f, &r, now, &err));
+	kept = f.changes.at[0].lost;
+	CHECK(strlen(kept) == 6000 && utf8_ok(kept, 6000));
+	end(&f);
+	buf_release(&words);
 }
