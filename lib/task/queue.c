@@ -171,11 +171,10 @@ static int put_after(struct db *db, struct queue_item *item, int64_t after,
 			       after);
 	if (state == TASK_DONE)
 		return 0;
-	if (task_ended((enum task_state)state)) {
+	if (task_ended((enum task_state)state))
 		item->doomed = after;
-		return 0;
-	}
-	item->after[item->n_after++] = after;
+	else
+		item->after[item->n_after++] = after;
 	if (db_stmt(db, &s, "INSERT OR IGNORE INTO dep VALUES (?,?)", err))
 		return (int)err->code;
 	sqlite3_bind_int64(s, 1, item->id);

@@ -165,6 +165,8 @@ static int load_task(struct db *db, sqlite3_stmt *s, struct farm *f,
 		task_free(t);
 		return (int)err->code;
 	}
+	if (doomed)
+		t->before = 1; /* it never begins */
 	farm_add(f, t, after, n, now);
 	if (doomed)
 		farm_doom(f, t->id, doomed, now);

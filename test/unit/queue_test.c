@@ -1,0 +1,96 @@
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "task/queue.h"
+#include "wire/rpc.h"
+
+static struct err err;
+
+struct bench {
+	struct db *db;
+	struct farm farm;
+};
+
+static void load(struct bench *b)
+{
+	const struct farm_config config = {.scheduler = schedule_find("fifo")};
+
+	farm_init(&b->farm, &config, 1);
+	CHECK(!queue_load(b->db, &b->farm, (struct instant){1, 1}, &err));
+}
+
+static void open_bench(struct bench *b)
+{
+	CHECK(!db_open(&b->db, "master.db", DB_MASTER, &err));
+	load(b);
+}
+
+static void close_bench(struct bench *b)
+{
+	farm_release(&b->farm);
+	db_close(b->db);
+}
+
+/* As after a kill at once after the last commit. */
+static void load_again(struct bench *b)
+{
+	farm_release(&b->farm);
+	load(b);
+}
+
+/* One task, which comes after another one, or 0; its id. */
+static int64_t submit_text(struct bench *b, const char *text, int64_t after)
+{
+	Gfl__V1__SubmitTasksRequest *in = mem_zero(1, sizeof(*in));
+	Gfl__V1__TaskSpec *t = mem_zero(1, sizeof(*t));
+	struct queue_batch *batch;
+	int64_t id;
+
+	gfl__v1__submit_tasks_request__init(in);
+	gfl__v1__task_spec__init(t);
+	t->task = mem_str(text);
+	t->tries = 1;
+	t->after = mem_dup(&after, sizeof(after));
+	t->n_after = after != 0;
+	in->tasks = mem_dup(&t, sizeof(t));
+	in->n_tasks = 1;
+	batch = queue_batch_new(in, 1, NULL);
+	CHECK(!queue_submit(b->db, batch, &err));
+	id = batch->items[0].id;
+	queue_batch_free(batch);
+	return id;
+}
+
+static int64_t submit(struct bench *b, int64_t after)
+{
+	return submit_text(b, "{}", after);
+}
+
+static void store(struct bench *b, int64_t id, enum task_state state)
+{
+	struct farm_change one = {.id = id, .state = state, .ended = id};
+	const struct farm_changes all = {&one, 1, 1};
+
+	CHECK(!queue_store(b->db, &all, &err));
+}
+
+TEST(a_task_after_one_that_failed_never_begins_also_if_the_master_is_killed)
+{
+	struct bench b;
+	int64_t good, bad, after_good, after_bad;
+
+	open_bench(&b);
+	good = submit(&b, 0);
+	bad = submit(&b, 0);
+	store(&b, good, TASK_DONE);
+	store(&b, bad, TASK_FAILED);
+	after_good = submit(&b, good);
+	after_bad = submit(&b, bad);
+	load_again(&b);
+	CHECK_INT(farm_find(&b.farm, after_good)->state, TASK_READY);
+	CHECK_INT(farm_find(&b.farm, after_bad)->state, TASK_CANCELLED);
+	close_bench(&b);
+}
