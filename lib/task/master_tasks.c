@@ -11,8 +11,7 @@
 
 enum {
 	HOLD_MAX_MS = 25000,
-	ROWS_MAX = 1000, /* in one answer */
-	ROWS_BYTES = 8 << 20,
+	ROWS_MAX = 1000,    /* in one answer */
 	SUBMIT_MAX = 10000, /* in one request */
 	TOKEN_MAX = 200,
 	PRIORITY_MAX = 1000000,
@@ -60,7 +59,7 @@ static int check_spec(Gfl__V1__TaskSpec *t, size_t i, struct err *err)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "tries is %d, not 1 to %d", (int)t->tries,
 			       TASK_TRIES_MAX);
-	if (abs(t->priority) > PRIORITY_MAX)
+	if (t->priority > PRIORITY_MAX || t->priority < -PRIORITY_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "priority is beyond %d", PRIORITY_MAX);
 	if (t->timeout_ms < 1 || t->timeout_ms > 365LL * DAY_MS)
@@ -185,16 +184,6 @@ static void on_submit(struct call *call, const ProtobufCMessage *msg, void *arg)
 
 /* ---- results ---- */
 
-static size_t bytes_of(const struct queue_rows *rows, size_t *n)
-{
-	size_t bytes = 0;
-
-	for (*n = 0; *n < rows->n && bytes < ROWS_BYTES; ++*n)
-		bytes += strlen(rows->at[*n]->task) +
-			 strlen(rows->at[*n]->output) + 500;
-	return bytes;
-}
-
 static void waiter_free(struct waiter *w)
 {
 	LIST_REMOVE(w, next);
@@ -212,7 +201,7 @@ static void answer_results(struct waiter *w, const struct queue_rows *rows)
 {
 	Gfl__V1__WaitResultsResponse out = GFL__V1__WAIT_RESULTS_RESPONSE__INIT;
 
-	bytes_of(rows, &out.n_tasks);
+	out.n_tasks = rows->n;
 	out.tasks = rows->at;
 	out.after = out.n_tasks ? rows->at[out.n_tasks - 1]->ended : w->after;
 	call_reply(w->call, &out.base);
@@ -290,7 +279,7 @@ static void on_wait(struct call *call, const ProtobufCMessage *msg, void *arg)
 static int list_ids(struct master *m, const Gfl__V1__ListTasksRequest *in,
 		    struct queue_rows *rows, struct err *err)
 {
-	for (size_t i = 0; i < in->n_ids && i < ROWS_MAX; i++)
+	for (size_t i = 0; i < in->n_ids && i < ROWS_MAX && !rows->more; i++)
 		if (queue_get(m->reader, in->ids[i], rows, err))
 			return (int)err->code;
 	return 0;
@@ -333,10 +322,9 @@ static void on_list(struct call *call, const ProtobufCMessage *msg, void *arg)
 	if (rc) {
 		call_fail(call, &err);
 	} else {
-		bytes_of(&rows, &out.n_tasks);
+		out.n_tasks = rows.n;
 		out.tasks = rows.at;
-		if (!in->n_ids &&
-		    (out.n_tasks < rows.n || rows.n == (size_t)max))
+		if (!in->n_ids && (rows.more || rows.n == (size_t)max))
 			out.after = rows.at[out.n_tasks - 1]->id;
 		call_reply(call, &out.base);
 	}

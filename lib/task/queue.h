@@ -69,10 +69,12 @@ int queue_prune(struct db *db, void *arg, struct err *err) MUST_CHECK;
 
 /* ---- what is read ---- */
 
-/* Append to *out, whose room is *cap; each is rpc_free()d by the caller. */
+/* Append to *out, until these are so many bytes: then there may be more. */
+enum { QUEUE_ROWS_BYTES = 8 << 20 };
 struct queue_rows {
 	Gfl__V1__Task **at;
-	size_t n, cap;
+	size_t n, cap, bytes;
+	bool more;
 };
 void queue_rows_release(struct queue_rows *r);
 

@@ -206,6 +206,8 @@ int queue_load(struct db *db, struct farm *f, struct instant now,
 
 /* ---- for those who ask ---- */
 
+enum { ROW_BYTES = 500 }; /* besides the two long texts */
+
 #define COLUMNS                                                             \
 	"id, name, state, text, priority, tries, worker, submitted_ms,"     \
 	" started_ms, ended_ms, duration_s, error, metrics, output, ended," \
@@ -264,6 +266,7 @@ static void add_row(sqlite3_stmt *s, struct queue_rows *out)
 	t->line = sqlite3_column_int64(s, 18);
 	out->at = mem_grow(out->at, &out->cap, out->n + 1, sizeof(*out->at));
 	out->at[out->n++] = t;
+	out->bytes += strlen(t->task) + strlen(t->output) + ROW_BYTES;
 }
 
 static int add_rows(struct db *db, sqlite3_stmt *s, struct queue_rows *out,
@@ -277,7 +280,12 @@ static int add_rows(struct db *db, sqlite3_stmt *s, struct queue_rows *out,
 		if (!row)
 			return 0;
 		add_row(s, out);
+		if (out->bytes >= QUEUE_ROWS_BYTES)
+			break;
 	}
+	out->more = true;
+	db_done(s);
+	return 0;
 }
 
 static int find_submission(struct db *db, const char *token, int64_t *id,

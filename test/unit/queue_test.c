@@ -94,3 +94,25 @@ TEST(a_task_after_one_that_failed_never_begins_also_if_the_master_is_killed)
 	CHECK_INT(farm_find(&b.farm, after_bad)->state, TASK_CANCELLED);
 	close_bench(&b);
 }
+
+TEST(no_more_rows_are_read_at_once_than_an_answer_has_room_for)
+{
+	const size_t len = QUEUE_ROWS_BYTES / 3;
+	char *text = mem_zero(len + 1, 1);
+	struct queue_rows rows = {0};
+	int64_t last = 0;
+	struct bench b;
+
+	memset(text, 'x', len);
+	open_bench(&b);
+	for (int i = 0; i < 7; i++)
+		last = submit_text(&b, text, 0);
+	CHECK(!queue_list(b.db, 0, 0, 100, &rows, &err));
+	CHECK(rows.n == 3 && rows.more);
+	queue_rows_release(&rows);
+	CHECK(!queue_list(b.db, last - 1, 0, 100, &rows, &err));
+	CHECK(rows.n == 1 && !rows.more);
+	queue_rows_release(&rows);
+	close_bench(&b);
+	free(text);
+}
