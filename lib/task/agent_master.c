@@ -16,6 +16,7 @@ enum {
 	EMPTY_MS = 20, /* after an answer that held nothing, and came at once */
 	AHEAD = 64,    /* tasks that it takes beyond its slots */
 	BRING_MAX = 1000,
+	BRING_BYTES = 1 << 20, /* of results in a request, or one */
 };
 
 static struct remote *call_master(struct agent *a, enum rpc_name name,
@@ -316,9 +317,9 @@ static void brought(const struct err *err, const ProtobufCMessage *msg,
 	struct agent *a = arg;
 
 	a->bringing = NULL;
-	if (err &&
-	    (err->code == ERR_UNAVAILABLE ||
-	     err->code == ERR_DEADLINE_EXCEEDED || err->code == ERR_UNKNOWN)) {
+	if (err && (err->code == ERR_UNAVAILABLE ||
+		    err->code == ERR_DEADLINE_EXCEEDED ||
+		    err->code == ERR_UNKNOWN || err->retry_s)) {
 		not_brought(a, err);
 		return;
 	}
@@ -352,12 +353,18 @@ static void describe(const struct agent *a, struct job *j,
 /* As many as have come: the first of them carries the others. */
 static size_t gather(struct agent *a, Morphml__Distributed__ResultRequest *all)
 {
-	size_t most = a->gfl ? BRING_MAX : 1, n = 0;
+	size_t most = a->gfl ? BRING_MAX : 1, n = 0, bytes = 0;
 	struct job *j;
 
-	TAILQ_FOREACH (j, &a->jobs, next)
-		if (n < most && j->state == JOB_OVER && !j->call)
-			describe(a, j, &all[n++]);
+	TAILQ_FOREACH (j, &a->jobs, next) {
+		if (n == most || bytes >= BRING_BYTES)
+			break;
+		if (j->state != JOB_OVER || j->call)
+			continue;
+		describe(a, j, &all[n]);
+		bytes += strlen(all[n].error) + strlen(all[n].output);
+		n++;
+	}
 	return n;
 }
 

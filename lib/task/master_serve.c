@@ -13,7 +13,8 @@
 enum {
 	HOLD_MAX_MS = 25000,
 	ASKS_MAX = 10000,
-	RESULTS_MAX = 10000, /* in one request */
+	RESULTS_MAX = 10000,    /* in one request */
+	ANSWER_BYTES = 1 << 20, /* of tasks in an answer, or one */
 };
 
 /* ---- a worker comes ---- */
@@ -210,16 +211,19 @@ static void answer(struct asking *a, struct crew *c)
 	struct master *m = a->m;
 	struct reply *r;
 	struct task *t;
-	size_t cap = 0;
+	size_t cap = 0, bytes = 0;
 
 	morphml__distributed__task_response__init(out);
 	r = master_answer(m, a->call, &out->base);
 	if (!c->gfl)
 		r->unsure =
 			mem_zero((size_t)c->running + 1, sizeof(*r->unsure));
-	TAILQ_FOREACH (t, &c->tasks, of_crew)
-		if (t->deliver)
-			add_task(out, r, t, &cap);
+	TAILQ_FOREACH (t, &c->tasks, of_crew) {
+		if (!t->deliver || (c->gfl && bytes >= ANSWER_BYTES))
+			continue; /* the latter when it asks again */
+		add_task(out, r, t, &cap);
+		bytes += strlen(t->text);
+	}
 	out->has_task = out->n_tasks > 0;
 	move_cancels(out, c);
 	c->asks = 0;

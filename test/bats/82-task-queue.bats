@@ -178,3 +178,18 @@ EOS
 	gfl-list workers -o jsonl | jq -es 'map(select(.id == "g"))[0] |
 		.gpus == 2 and .gpu_percent == 20 and .gpu_memory_percent == 25'
 }
+
+@test "tasks and results of a megabyte each go in as many messages as they need" {
+	master --max-message 3MiB
+	script evaluate <<'EOS'
+until [ -e go ]; do sleep 0.02; done
+cat
+EOS
+	printf '{"long":"%s"}\n' "$(head -c 900000 /dev/zero | tr '\0' x)" >long
+	for i in 1 2 3 4 5; do gfl-submit long; done
+	worker w1 --slots 5
+	until_row 'SELECT count(*) FROM state WHERE state = 3' 5
+	touch go
+	until_row 'SELECT count(*) FROM state WHERE state = 4' 5
+	[ "$(rows 'SELECT max(tries), min(length(output)) FROM state')" = '1|900011' ]
+}
