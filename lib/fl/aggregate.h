@@ -187,4 +187,7 @@ void aggregate_save(const struct aggregate *a, struct tensors *ts);
 int aggregate_restore(struct aggregate *a, const struct tensors *ts,
 		      const char *what, struct err *err) MUST_CHECK;
 
+/* Whether all n values are finite. Pure. */
+bool aggregate_is_finite(const float *x, size_t n);
+
 #endif

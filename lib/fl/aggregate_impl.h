@@ -77,7 +77,6 @@ void aggregate_grow(struct aggregate *a, size_t rows);
 
 /* aggregate_sum.c: vectors. Magnitudes are compared as the integers that their
  * bits are, so that NaN and infinity are the largest. */
-bool aggregate_is_finite(const float *x, size_t n);
 double aggregate_square(const float *x, const float *from, size_t n);
 bool aggregate_add(double *sum, bool fresh, const float *x, size_t n, double c,
 		   double room);

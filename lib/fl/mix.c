@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "fl/topk.h"
 
+enum { AHEAD = 64 };
+
 void mix_gather(const float *x, const uint32_t *index, uint32_t k, float *out)
 {
 	if (!index)
@@ -31,13 +33,30 @@ static inline float pull(float x, float w, float mine, float theirs)
 	return (x - w * mine) + w * theirs;
 }
 
+static void pull_all(float *restrict x, uint32_t n, float w,
+		     const float *restrict mine, const float *restrict theirs)
+{
+	for (uint32_t i = 0; i < n; i++)
+		x[i] = pull(x[i], w, mine[i], theirs[i]);
+}
+
+/* A store waits for its cache line in order, a prefetch does not. */
+static void pull_some(float *x, const uint32_t *index, uint32_t k, float w,
+		      const float *mine, const float *theirs)
+{
+	for (uint32_t i = 0; i < k; i++) {
+		__builtin_prefetch(&x[index[k - i > AHEAD ? i + AHEAD : i]]);
+		x[index[i]] = pull(x[index[i]], w, mine[i], theirs[i]);
+	}
+}
+
 void mix_pull(float *x, const uint32_t *index, uint32_t k, float w,
 	      const float *mine, const float *theirs)
 {
-	for (uint32_t i = 0; i < k && !index; i++)
-		x[i] = pull(x[i], w, mine[i], theirs[i]);
-	for (uint32_t i = 0; i < k && index; i++)
-		x[index[i]] = pull(x[index[i]], w, mine[i], theirs[i]);
+	if (index)
+		pull_some(x, index, k, w, mine, theirs);
+	else
+		pull_all(x, k, w, mine, theirs);
 }
 
 void mix_choose(const float *x, const float *shared, uint32_t n, uint32_t k,

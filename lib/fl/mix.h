@@ -18,7 +18,7 @@ void mix_scatter(float *x, const uint32_t *index, uint32_t k,
 /* x[index[i]] += w (theirs[i] - mine[i]), where mine is what the other side
  * has of x. What one side gains the other loses, so the mean of both stays
  * however roughly they know each other; and with w = 1/2, where mine is what x
- * is, both end with the very same values. */
+ * is, both end with the very same values. mine and theirs are apart from x. */
 void mix_pull(float *x, const uint32_t *index, uint32_t k, float w,
 	      const float *mine, const float *theirs);
 

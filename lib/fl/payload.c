@@ -7,6 +7,8 @@
 #include <zstd.h>
 
 #include "base/mem.h"
+#include "fl/aggregate.h"
+#include "fl/floats.h"
 #include "nn/bf16.h"
 
 enum {
@@ -53,19 +55,6 @@ static float get32(const unsigned char *p)
 	return v;
 }
 
-static bool all_finite(const float *v, uint32_t k)
-{
-	uint32_t bad = 0;
-
-	for (uint32_t i = 0; i < k; i++) {
-		uint32_t bits;
-
-		memcpy(&bits, &v[i], 4);
-		bad |= (bits & 0x7f800000u) == 0x7f800000u;
-	}
-	return !bad;
-}
-
 static int malformed(const char *what, struct err *err)
 {
 	return err_set(err, ERR_INVALID_ARGUMENT, "payload: %s", what);
@@ -78,7 +67,7 @@ static float scale_of(const float *v, uint32_t k)
 	float most = 0;
 
 	for (uint32_t i = 0; i < k; i++)
-		most = fmaxf(most, fabsf(v[i]));
+		most = fabsf(v[i]) > most ? fabsf(v[i]) : most;
 	return most / LARGEST;
 }
 
@@ -105,27 +94,6 @@ static void put_int8(const float *v, uint32_t k, float *sent, unsigned char *to)
 	}
 }
 
-/* Most processors have them as they travel. */
-static void put_f32(const float *v, uint32_t k, unsigned char *to)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	memcpy(to, v, (size_t)k * 4);
-#else
-	for (uint32_t i = 0; i < k; i++)
-		put32(to + (size_t)i * 4, v[i]);
-#endif
-}
-
-static void get_f32(const unsigned char *from, uint32_t k, float *v)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	memcpy(v, from, (size_t)k * 4);
-#else
-	for (uint32_t i = 0; i < k; i++)
-		v[i] = get32(from + (size_t)i * 4);
-#endif
-}
-
 static void put_values(enum payload_dtype dtype, const float *v, uint32_t k,
 		       float *sent, unsigned char *to)
 {
@@ -134,8 +102,9 @@ static void put_values(enum payload_dtype dtype, const float *v, uint32_t k,
 		return;
 	}
 	if (dtype == PAYLOAD_F32) {
-		put_f32(v, k, to);
-		memmove(sent, v, k * sizeof(*sent));
+		floats_pack(to, v, k);
+		if (sent != v)
+			memcpy(sent, v, k * sizeof(*sent));
 	}
 	for (uint32_t i = 0; i < k && dtype == PAYLOAD_BF16; i++) {
 		uint16_t half = bf16_of(v[i]);
@@ -171,11 +140,11 @@ static int get_values(enum payload_dtype dtype, const unsigned char *from,
 	if (dtype == PAYLOAD_INT8)
 		rc = get_int8(from, k, v, err);
 	if (dtype == PAYLOAD_F32)
-		get_f32(from, k, v);
+		floats_unpack(v, from, k);
 	for (uint32_t i = 0; i < k && dtype == PAYLOAD_BF16; i++)
 		v[i] = bf16_value((uint16_t)(from[(size_t)i * 2] |
 					     from[(size_t)i * 2 + 1] << 8));
-	if (!rc && !all_finite(v, k))
+	if (!rc && !aggregate_is_finite(v, k))
 		rc = malformed("values that are not finite", err);
 	return rc;
 }
@@ -302,13 +271,13 @@ static int encode_plain(const struct payload_form *form, const uint32_t *index,
 {
 	size_t size = payload_size(form->dtype, k);
 
-	if (!all_finite(values, k))
+	if (!aggregate_is_finite(values, k))
 		return malformed("values that are not finite", err);
 	if (form->indexed)
 		put_indices(index, k, out);
 	put_values(form->dtype, values, k, sent,
 		   (unsigned char *)buf_room(out, size + 1));
-	if (form->dtype == PAYLOAD_BF16 && !all_finite(sent, k))
+	if (form->dtype == PAYLOAD_BF16 && !aggregate_is_finite(sent, k))
 		return malformed("values too large for their form", err);
 	out->len += size;
 	return 0;
