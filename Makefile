@@ -217,7 +217,9 @@ install: all
 	install -m 644 $(PARTS) $(DESTDIR)$(PREFIX)/share/gfl/scenario
 	install -m 644 share/data/* $(DESTDIR)$(PREFIX)/share/gfl/data
 	install -m 644 share/gfl_exec.py $(DESTDIR)$(PREFIX)/share/gfl
-	install -m 644 README.md share/doc/* $(DESTDIR)$(PREFIX)/share/doc/gfl
+	install -m 644 share/doc/* $(DESTDIR)$(PREFIX)/share/doc/gfl
+	sed 's|(share/doc/|(|' README.md \
+		>$(DESTDIR)$(PREFIX)/share/doc/gfl/README.md
 	install -m 755 share/examples/* $(DESTDIR)$(PREFIX)/share/doc/gfl/examples
 	install -m 644 share/cron/* $(DESTDIR)$(PREFIX)/share/doc/gfl/examples
 	for u in share/systemd/*; do sed 's|/usr/local/|$(PREFIX)/|' $$u \
