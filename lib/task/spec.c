@@ -62,6 +62,8 @@ static bool set_field(config *c, const struct field *f, const json_t *v)
 
 	if (f->kind == TEXT ? !json_is_string(v) : !json_is_number(v))
 		return false;
+	if (f->kind == WHOLE && fabs(json_number_value(v)) > INT32_MAX)
+		return false;
 	if (f->kind == WHOLE)
 		*(int32_t *)at = (int32_t)json_number_value(v);
 	else if (f->kind == REAL)

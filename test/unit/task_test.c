@@ -248,3 +248,17 @@ TEST(what_the_kernel_and_nvidia_smi_say)
 	CHECK(!machine_parse_gpus("No devices were found\n", 22, &m));
 	CHECK_INT(m.n_gpus, 2);
 }
+
+TEST(a_number_that_no_configuration_holds_goes_beside_it)
+{
+	struct task *t =
+		task_new(1, "{\"epochs\":1e300,\"batch\":-3}", NULL, NULL);
+	Morphml__Distributed__EvaluateRequest *in = spec_request(t);
+
+	CHECK_INT(in->config->num_epochs, 0);
+	CHECK_INT(in->config->batch_size, -3);
+	CHECK_INT(in->config->n_extra, 1);
+	CHECK_STR(in->config->extra[0]->key, "epochs");
+	rpc_free(&in->base);
+	task_free(t);
+}
