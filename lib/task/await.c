@@ -37,6 +37,11 @@ static int look(struct look *l, bool *holds, struct err *err)
 	if (reach_call(&reach, RPC_TASK_LIST, &in.base,
 		       (ProtobufCMessage **)&out, err))
 		return (int)err->code;
+	if (!out->n_tasks) {
+		rpc_free(&out->base);
+		return err_set(err, ERR_NOT_FOUND, "there is no task %" PRId64,
+			       l->n);
+	}
 	buf_putf(&l->note, "task %" PRId64 ": it is %s", l->n,
 		 out->tasks[0]->state);
 	rc = verdict(out->tasks[0], holds, err);
