@@ -105,7 +105,8 @@ struct farm_worker {
 
 /* A worker is there. Another instance than before, or one that does not say
  * which it is, has none of the tasks of the former one. An instance that
- * another one has replaced is FAILED_PRECONDITION. */
+ * another one has replaced is FAILED_PRECONDITION, one more than CREW_MAX
+ * RESOURCE_EXHAUSTED. */
 int farm_register(struct farm *f, const struct farm_worker *who,
 		  struct instant now, struct err *err) MUST_CHECK;
 

@@ -91,6 +91,9 @@ int farm_register(struct farm *f, const struct farm_worker *who,
 	    !c->dead && !c->left)
 		return err_set(err, ERR_FAILED_PRECONDITION,
 			       "another worker has the id %s by now", who->id);
+	if (!c && HASH_COUNT(f->crew) >= CREW_MAX)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			       "there are %d workers already", CREW_MAX);
 	if (!c) {
 		c = crew_new(who->id);
 		add(f, c);

@@ -77,6 +77,9 @@ static int enter(struct master *m,
 	};
 	int rc = check_id(in->worker_id, err);
 
+	if (!rc && strlen(url) > CREW_URL_MAX)
+		rc = err_set(err, ERR_INVALID_ARGUMENT,
+			     "an address of more than %d bytes", CREW_URL_MAX);
 	if (!rc && *in->instance && !str_is_id(in->instance))
 		rc = err_set(err, ERR_INVALID_ARGUMENT,
 			     "instance is not 32 hex digits");

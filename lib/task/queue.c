@@ -406,6 +406,7 @@ int queue_prune(struct db *db, void *arg, struct err *err)
 		"DELETE FROM task WHERE id IN old",
 		"DELETE FROM state WHERE id IN old",
 		"DELETE FROM metric WHERE at_ms < ?",
+		"DELETE FROM worker WHERE gone AND seen_ms < ?",
 	};
 	struct queue_prune *p = arg;
 	sqlite3_stmt *s;

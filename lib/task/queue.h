@@ -58,8 +58,8 @@ struct queue_worker *queue_worker_new(const struct crew *c, bool metrics);
 void queue_worker_free(struct queue_worker *w);
 int queue_store_worker(struct db *db, void *arg, struct err *err) MUST_CHECK;
 
-/* The same, arg is a struct queue_prune: forget, of what ended before and of
- * the workers' metrics, some of the oldest. */
+/* The same, arg is a struct queue_prune: forget, of what ended before, of the
+ * workers' metrics and of workers that are gone, some of the oldest. */
 struct queue_prune {
 	int64_t before_wall_ms;
 	bool more; /* out */

@@ -729,3 +729,20 @@ TEST(an_error_that_is_too_long_is_cut_and_stays_text)
 	end(&f);
 	buf_release(&words);
 }
+
+TEST(there_are_no_more_workers_than_a_master_can_look_at)
+{
+	struct farm_worker who = {.url = "", .instance = ""};
+	char id[16];
+	struct farm f;
+
+	begin(&f, "fifo");
+	for (int i = 0; i < CREW_MAX; i++) {
+		snprintf(id, sizeof(id), "%d", i);
+		enter(&f, id, "", 1);
+	}
+	enter(&f, id, "", 1); /* the same again */
+	who.id = "one more";
+	CHECK_INT(farm_register(&f, &who, now, &err), ERR_RESOURCE_EXHAUSTED);
+	end(&f);
+}

@@ -116,3 +116,31 @@ TEST(no_more_rows_are_read_at_once_than_an_answer_has_room_for)
 	close_bench(&b);
 	free(text);
 }
+
+static void keep(struct bench *b, const char *id, bool gone, int64_t seen_ms)
+{
+	struct crew *c = crew_new(id);
+	struct queue_worker *w;
+
+	c->dead = gone;
+	c->seen_wall_ms = seen_ms;
+	w = queue_worker_new(c, false);
+	CHECK(!queue_store_worker(b->db, w, &err));
+	queue_worker_free(w);
+	crew_free(c);
+}
+
+TEST(workers_that_are_gone_for_long_are_forgotten)
+{
+	struct queue_prune p = {.before_wall_ms = 10};
+	struct bench b;
+
+	open_bench(&b);
+	keep(&b, "gone for long", true, 9);
+	keep(&b, "gone", true, 10);
+	keep(&b, "here", false, 9);
+	CHECK(!queue_prune(b.db, &p, &err));
+	load_again(&b);
+	CHECK_INT(HASH_COUNT(b.farm.crew), 2);
+	close_bench(&b);
+}
