@@ -59,13 +59,20 @@ void mix_pull(float *x, const uint32_t *index, uint32_t k, float w,
 		pull_all(x, k, w, mine, theirs);
 }
 
+static void subtract(const float *restrict x, const float *restrict y,
+		     uint32_t n, float *restrict out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = x[i] - y[i];
+}
+
 void mix_choose(const float *x, const float *shared, uint32_t n, uint32_t k,
 		uint32_t *index)
 {
-	float *change = mem_zero((size_t)n + 1, sizeof(*change));
+	size_t room = 0;
+	float *change = mem_grow(NULL, &room, n, sizeof(*change));
 
-	for (uint32_t j = 0; j < n; j++)
-		change[j] = x[j] - shared[j];
+	subtract(x, shared, n, change);
 	topk_select(change, n, k, index);
 	free(change);
 }
