@@ -31,7 +31,9 @@ int trainer_exec_open(struct trainer *t, struct err *err)
 	dir = mem_fmt("%.*s.exec", (int)len, t->opts.db);
 	rc = exec_open(&t->exec, &t->opts.exec, dir, err);
 	free(dir);
-	return rc;
+	return rc ? err_wrap(err,
+			     t->opts.exec.serves ? "--exec-serve" : "--exec")
+		  : 0;
 }
 
 bool trainer_tests(const struct trainer *t)

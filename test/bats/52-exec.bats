@@ -190,7 +190,7 @@ nobody() { # TEXT
 	run 1000000
 	says 'cannot be run (status 127)'
 	fails 1 gfl-trainer --node http://127.0.0.1:1 --exec ./own
-	[[ $said == *"./own: No such file"* ]]
+	[[ $said == *"--exec: ./own: No such file"* ]]
 	fails 2 gfl-trainer --node http://127.0.0.1:1 --exec "'./own"
 	fails 2 gfl-trainer --node http://127.0.0.1:1 --exec a --exec-serve b
 }
