@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/process.h"
 #include "fl/theta.h"
+#include "wire/utf8.h"
 
 enum { GRACE_MS = 5000, BACK_IN_S = 5 };
 
@@ -179,6 +180,17 @@ static void forget_run(struct director *d, int64_t run)
 	d->open--;
 }
 
+/* The sentence may have been cut within a character. */
+static void add_error(json_t *row, const struct err *err)
+{
+	struct buf text = BUF_INIT(0);
+
+	utf8_put(&text, err->msg, strlen(err->msg));
+	json_object_set_new(row, "code", json_string(err_name(err->code)));
+	json_object_set_new(row, "error", json_string(text.p));
+	buf_release(&text);
+}
+
 static void on_answer(const struct err *err, const struct run_answer *a,
 		      void *arg)
 {
@@ -192,9 +204,7 @@ static void on_answer(const struct err *err, const struct run_answer *a,
 			(double)a->took_ms / 1000, "tries", a->tries);
 
 	if (err) {
-		json_object_set_new(row, "code",
-				    json_string(err_name(err->code)));
-		json_object_set_new(row, "error", json_string(err->msg));
+		add_error(row, err);
 		d->failed++;
 	} else if (keep_answer(d, a->msg->train_result, row, &d->err)) {
 		fail(d);

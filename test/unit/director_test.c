@@ -206,6 +206,72 @@ TEST(who_fails_is_in_the_lines_with_the_reason)
 	bed_close(&b);
 }
 
+TEST(what_a_failing_command_said_need_not_be_text)
+{
+	struct bed b;
+
+	write_script("lead", "cat >said.$GFL_ROUND\n"
+			     "[ $GFL_ROUND = 1 ] && cat one.npz; exit 0");
+	write_script("fail", "printf 'caf\\351 weg' >&2; exit 3");
+	bed_open(&b, (struct director_opts){0});
+	join(&b, 0, "./fail");
+	UNTIL(&b.w, b.over || b.parts[0].over);
+	CHECK_INT(b.parts[0].err.code, 0);
+	CHECK_HAS(contents("said.2"), "exited with status 3: caf? weg\"");
+	bed_close(&b);
+}
+
+/* A participant who fails at length, in letters of two bytes. */
+static void fail_at_length(const CoordinatorMessage *in, void *arg)
+{
+	ParticipantMessage m = PARTICIPANT_MESSAGE__INIT;
+	struct participant **p = arg;
+	struct buf why = BUF_INIT(0);
+
+	(void)in;
+	for (int i = 0; i < 300; i++)
+		buf_puts(&why, i ? "ä" : "x");
+	m.message_case = PARTICIPANT_MESSAGE__MESSAGE_FAILED;
+	m.failed = why.p;
+	CHECK(participant_dispatch(*p, &m));
+	buf_release(&why);
+}
+
+static void on_lost(const struct err *err, int64_t after_ms, void *arg)
+{
+	(void)err;
+	(void)after_ms;
+	(void)arg;
+}
+
+static void on_end_of_all(const struct err *err, void *arg)
+{
+	(void)err;
+	(void)arg;
+}
+
+TEST(a_reason_may_be_cut_within_a_character)
+{
+	static const struct participant_hooks hooks = {fail_at_length, on_lost,
+						       on_end_of_all};
+	struct participant *p;
+	struct bed b;
+
+	write_script("lead", "cat >said.$GFL_ROUND\n"
+			     "[ $GFL_ROUND = 1 ] && cat one.npz; exit 0");
+	bed_open(&b, (struct director_opts){0});
+	p = participant_open(
+		b.w.loop,
+		&(struct participant_opts){.url = server_url(b.w.server),
+					   .tls = b.w.client_tls},
+		&hooks, &p);
+	UNTIL(&b.w, b.over);
+	CHECK_HAS(contents("said.2"), "failed: xää");
+	CHECK_HAS(contents("said.2"), "ä?\"}\n");
+	participant_close(p);
+	bed_close(&b);
+}
+
 TEST(what_a_command_prints_must_be_arrays)
 {
 	struct bed b;
