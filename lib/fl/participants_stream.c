@@ -1,14 +1,15 @@
 #include "base/clock.h"
 #include "fl/participants_impl.h"
 
+/* Who has gone, or does not read, is told nothing, but over the call is. */
 static void refuse(struct call *call, int reconnect_in_s)
 {
 	CoordinatorMessage m = COORDINATOR_MESSAGE__INIT;
 
 	m.message_case = COORDINATOR_MESSAGE__MESSAGE_RECONNECT_IN;
 	m.reconnect_in = reconnect_in_s;
-	if (!call_send(call, &m.base))
-		call_end(call);
+	(void)!call_send(call, &m.base);
+	call_end(call);
 }
 
 static void on_gone(struct call *call, void *arg)

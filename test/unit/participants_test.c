@@ -218,6 +218,22 @@ TEST(each_answers_what_it_is_told)
 	bed_close(&b);
 }
 
+/* More than the server queues: the last word does not fit behind it. */
+TEST(who_has_much_to_read_is_sent_away_all_the_same)
+{
+	struct bed b;
+
+	bed_open(&b, (struct participants_opts){0});
+	instruction_free(b.in);
+	b.in = train(1, 10 << 20);
+	come(&b, 0, ANSWERS);
+	run(&b);
+	UNTIL(&b.w, server_unread(b.w.server) > 20 << 20);
+	participants_dismiss(b.ps, 1, 5);
+	CHECK_INT(participants_count(b.ps), 0);
+	bed_close(&b);
+}
+
 static void on_enough(void *arg)
 {
 	((struct bed *)arg)->enough++;
