@@ -126,12 +126,17 @@ static int check_opts(const struct aggregate_opts *o, struct err *err)
 	return check_bounds(bounds, sizeof(bounds) / sizeof(bounds[0]), err);
 }
 
-/* Rows that are held, as many as there is room for. */
+/* Rows that are held, as many as there is room for, and for the distances of
+ * each two. */
 static int make_room(struct aggregate *a, struct err *err)
 {
 	const size_t limit = a->o.bytes_max ? a->o.bytes_max : (size_t)1 << 30;
 
 	a->rows_max = limit / (sizeof(float) * (a->n + 1));
+	if (a->rule->chooses)
+		a->rows_max =
+			(size_t)fmin((double)a->rows_max,
+				     sqrt((double)limit / sizeof(double)));
 	if (a->rows_max < aggregate_least(a))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "aggregation by %s holds at least %zu updates, "

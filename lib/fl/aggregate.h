@@ -94,7 +94,8 @@ struct aggregate_opts {
 	double trim;   /* 0 to below 0.5 */
 	int byzantine; /* krum: how many may be false; n >= 2 byzantine + 3 */
 	int keep;      /* multikrum; 0: n - byzantine */
-	size_t bytes_max; /* that held updates may take; 0: 1 GiB */
+	size_t bytes_max; /* that held updates may take, and as much again
+			     the distances of krum; 0: 1 GiB */
 
 	double clip;       /* 0: none */
 	double norm_max;   /* an update of a greater norm is refused; 0: none */

@@ -147,6 +147,7 @@ TEST(a_round_has_no_more_updates_than_its_rule_can_hold)
 	check_full(rule_make("fedbuff", o, 2, 2), 4);
 	check_full(rule_make("median", o, 2, 2), 5);
 	o.byzantine = 1;
+	o.bytes_max = 5 * 5 * sizeof(double); /* of their distances */
 	check_full(rule_make("krum", o, 2, 2), 5);
 	o.byzantine = 2;
 	CHECK(aggregate_open(&a, "krum", &o, 2, 2, &err) ==

@@ -126,3 +126,17 @@ TEST(median_is_that_of_sorting_of_any_number_of_updates)
 		aggregate_free(a);
 	}
 }
+
+TEST(distances_of_many_updates_are_bounded_as_the_updates_are)
+{
+	struct aggregate_opts o = AGGREGATE_OPTS;
+	struct aggregate *krum, *median;
+
+	o.bytes_max = 80000;
+	krum = rule_make("krum", o, 1, 1);
+	median = rule_make("median", o, 1, 1);
+	CHECK_INT(aggregate_most(krum), 100);
+	CHECK_INT(aggregate_most(median), 10000);
+	aggregate_free(krum);
+	aggregate_free(median);
+}
