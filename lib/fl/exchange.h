@@ -145,7 +145,7 @@ void exchange_reply(struct exchange *e, const struct exchange_message *m,
 		    int64_t now_ms);
 void exchange_failed(struct exchange *e, enum err_code code, int64_t now_ms);
 
-/* The trainer set has changed, to epoch: no exchange of an older one begins.
+/* The trainer set has changed, or the plans, to epoch: no exchange of an older one begins.
  * A request that is out may still be answered. */
 void exchange_epoch(struct exchange *e, int64_t epoch, int64_t now_ms);
 

@@ -30,6 +30,14 @@ const char *trainer_cluster(const struct trainer *t)
 	return history_me(t->history)->cluster_id;
 }
 
+int64_t trainer_epoch(const struct trainer *t)
+{
+	const struct state *s = trainer_state(t);
+	int64_t planned = plans_epoch(&s->plans, t->run.id);
+
+	return planned > s->epoch ? planned : s->epoch;
+}
+
 const struct state *trainer_state(const struct trainer *t)
 {
 	return t->link ? link_state(t->link) : NULL;

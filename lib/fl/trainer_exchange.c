@@ -227,13 +227,12 @@ static bool at_of(const struct trainer *t, const Gfl__V1__TrainerStatus *s,
 static void note_miss(struct trainer *t, const struct exchange_out *out)
 {
 	enum { MAX = 256 };
-	const struct state *s = trainer_state(t);
 	Gfl__V1__Miss *m;
 
 	if (t->nmisses >= MAX ||
 	    (out->outcome != EXCHANGE_MISSED && out->outcome != EXCHANGE_LOST))
 		return;
-	if (plans_epoch(&s->plans, t->run.id) < s->epoch)
+	if (t->talk.round.epoch < trainer_epoch(t))
 		return; /* it was the epoch that ended, not the peer */
 	t->misses = mem_grow(t->misses, &t->misses_cap, t->nmisses + 1,
 			     sizeof(*t->misses));

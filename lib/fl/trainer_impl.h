@@ -218,6 +218,7 @@ struct trainer {
 /* trainer.c: it cannot go on. */
 void trainer_fail(struct trainer *t, const struct err *err);
 const struct state *trainer_state(const struct trainer *t); /* or NULL */
+int64_t trainer_epoch(const struct trainer *t); /* of set and plans, the later */
 
 /* trainer_run.c */
 void trainer_look(struct trainer *t); /* at the state: runs, epoch, peers */

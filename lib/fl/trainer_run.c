@@ -170,7 +170,7 @@ void trainer_begin_rounds(struct trainer *t, int64_t at)
 {
 	t->run.at = at;
 	t->phase = PHASE_READY;
-	exchange_epoch(t->talk.exchange, trainer_state(t)->epoch, clock_ms());
+	exchange_epoch(t->talk.exchange, trainer_epoch(t), clock_ms());
 	trainer_talk_drain(&t->talk);
 	trainer_advance(t);
 }
@@ -308,7 +308,7 @@ void trainer_look(struct trainer *t)
 		return;
 	trainer_fetch_look(t);
 	trainer_bridge_look(t);
-	exchange_epoch(t->talk.exchange, s->epoch, clock_ms());
+	exchange_epoch(t->talk.exchange, trainer_epoch(t), clock_ms());
 	if (t->phase == PHASE_EXCHANGE && t->run.peer &&
 	    !is_live(s, t->run.peer))
 		exchange_abandon(t->talk.exchange, "the peer is down");

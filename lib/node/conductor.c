@@ -231,6 +231,18 @@ void conductor_leads(struct node *n, bool leads)
 
 /* ---- what to do ---- */
 
+/* What a trainer sends in an exchange, by what they all said so far. */
+static double exchange_bytes(const struct conductor *c, int64_t run)
+{
+	double bytes = 0, exchanges = 0;
+
+	for (size_t i = 0; c->table && i < c->table->n_reports; i++) {
+		bytes += (double)c->table->reports[i]->bytes_sent;
+		exchanges += (double)c->table->reports[i]->exchanges;
+	}
+	return exchanges > 0 && c->table->id == run ? bytes / exchanges : 0;
+}
+
 static const struct coordinator_run *view_run(struct conductor *c,
 					      const Gfl__V1__Run *run)
 {
@@ -250,6 +262,7 @@ static const struct coordinator_run *view_run(struct conductor *c,
 		.min_trainers = (int)s->min_trainers,
 		.target_accuracy = s->target_accuracy,
 		.give_up_ms = s->give_up_ms,
+		.exchange_bytes = exchange_bytes(c, run->id),
 	};
 	return &c->run;
 }
@@ -485,7 +498,7 @@ void conductor_look(struct node *n)
 	v = view(n);
 	if (coordinator_next(c->plan, &v, clock_ms(), &act) ==
 		    COORDINATOR_PLAN &&
-	    plans_epoch(v.plans, v.run->id) != v.epoch)
+	    plans_epoch(v.plans, v.run->id) != act.plan->epoch)
 		warn_of_parts(n, &v);
 	act_upon(n, &act);
 	coordinator_act_release(&act);

@@ -244,19 +244,32 @@ static bool follows(const struct state *s, const struct plan *p)
 		p->t0 >= plans_end(&s->plans, p->run));
 }
 
+/* Plans are for the trainers that there are now; and once they were made anew
+ * for what the speeds are now, all that follow are of that epoch. */
+static bool of_this_epoch(const struct state *s, const struct plan *p,
+			  int64_t *epoch)
+{
+	int64_t planned = plans_epoch(&s->plans, p->run);
+
+	*epoch = planned > s->epoch ? planned : s->epoch;
+	return p->epoch == *epoch ||
+	       (p->epoch == s->bandwidth.version && p->epoch > *epoch);
+}
+
 static int check_plan(const struct turn *t, const struct plan *p,
 		      struct err *err)
 {
 	const Gfl__V1__Run *run = state_running(t->s);
+	int64_t epoch;
 
 	if (!run || run->id != p->run)
 		return err_set(err, ERR_FAILED_PRECONDITION,
 			       "plan for run %lld, which is not under way",
 			       (long long)p->run);
-	if (p->epoch != t->s->epoch)
+	if (!of_this_epoch(t->s, p, &epoch))
 		return err_set(err, ERR_ABORTED,
 			       "plan for epoch %lld, which is %lld now",
-			       (long long)p->epoch, (long long)t->s->epoch);
+			       (long long)p->epoch, (long long)epoch);
 	if (p->t0 + (int64_t)p->nrounds > run->spec->rounds)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "plan past the %lld rounds of the run",

@@ -158,23 +158,44 @@ void bandwidth_matrix(const struct bandwidth *b, const int64_t *ids, size_t n,
 		out[i * n + i] = 0;
 }
 
+static struct bandwidth_estimate *estimate_of(const struct bandwidth_meter *m,
+					      int64_t from, int64_t to)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->estimates[i].from == from && m->estimates[i].to == to)
+			return &m->estimates[i];
+	return NULL;
+}
+
 void bandwidth_measured(struct bandwidth_meter *m, int64_t from, int64_t to,
 			double bps)
 {
-	size_t i = 0;
+	struct bandwidth_estimate *e = estimate_of(m, from, to);
 
 	if (!isfinite(bps) || bps <= 0)
 		return;
-	while (i < m->n &&
-	       (m->estimates[i].from != from || m->estimates[i].to != to))
-		i++;
-	if (i < m->n) {
-		m->estimates[i].bps += ALPHA * (bps - m->estimates[i].bps);
+	if (e) {
+		e->bps += ALPHA * (bps - e->bps);
+		e->times++;
 		return;
 	}
 	m->estimates = mem_grow(m->estimates, &m->cap, m->n + 1,
 				sizeof(*m->estimates));
-	m->estimates[m->n++] = (struct bandwidth_estimate){from, to, bps};
+	m->estimates[m->n++] = (struct bandwidth_estimate){from, to, bps, 1};
+}
+
+size_t bandwidth_times(const struct bandwidth_meter *m, int64_t a, int64_t b)
+{
+	const struct bandwidth_estimate *x = estimate_of(m, a, b);
+	const struct bandwidth_estimate *y = estimate_of(m, b, a);
+
+	if (!x || !y)
+		return x ? x->times : y ? y->times : 0;
+	if (x->bps > 2 * y->bps)
+		return y->times;
+	if (y->bps > 2 * x->bps)
+		return x->times;
+	return x->times + y->times;
 }
 
 static bool worth_it(const struct bandwidth_estimate *e,

@@ -45,7 +45,8 @@ double bandwidth_bps(int32_t level);
 
 struct bandwidth_estimate {
 	int64_t from, to;
-	double bps; /* moving average */
+	double bps;   /* moving average */
+	size_t times; /* measured */
 };
 
 /* Zero bytes are an empty meter. */
@@ -57,6 +58,10 @@ struct bandwidth_meter {
 /* One measurement; not positive or not finite ones are ignored. */
 void bandwidth_measured(struct bandwidth_meter *m, int64_t from, int64_t to,
 			double bps);
+
+/* How often a pair was measured, in its slower direction and in the other one
+ * if that is at most twice as fast. */
+size_t bandwidth_times(const struct bandwidth_meter *m, int64_t a, int64_t b);
 
 /* The cells of m that differ from b by enough to be worth an entry: unknown
  * there, or off by more than three quarters of a step. Returns their number;

@@ -113,6 +113,7 @@ void coordinator_measured(struct coordinator *c, int64_t from, int64_t to,
 			  double bps)
 {
 	bandwidth_measured(&c->meter, from, to, bps);
+	c->measured = true;
 }
 
 /* --- who is down --------------------------------------------------------- */
@@ -277,7 +278,7 @@ static bool look_for_plan(struct coordinator *c,
 	act->kind = COORDINATOR_PLAN;
 	because(act, "rounds %lld to %lld, epoch %lld", (long long)t0,
 		(long long)t0 + (long long)act->plan->nrounds - 1,
-		(long long)v->epoch);
+		(long long)act->plan->epoch);
 	return true;
 }
 
@@ -289,10 +290,8 @@ static bool is_live(const struct coordinator_view *v, int64_t id)
 	return false;
 }
 
-/* Keep the cells of live trainers: those of others would be refused, and come
- * again. */
-static size_t keep_live(const struct coordinator_view *v,
-			struct bandwidth_cell *cells, size_t n)
+size_t coordinator_keep_live(const struct coordinator_view *v,
+			     struct bandwidth_cell *cells, size_t n)
 {
 	size_t kept = 0;
 
@@ -310,7 +309,7 @@ static bool look_for_bandwidth(struct coordinator *c,
 		return false;
 	c->bandwidth_ms = now_ms;
 	act->ncells = bandwidth_delta(&c->meter, v->bandwidth, &act->cells);
-	act->ncells = keep_live(v, act->cells, act->ncells);
+	act->ncells = coordinator_keep_live(v, act->cells, act->ncells);
 	if (act->ncells)
 		act->kind = COORDINATOR_BANDWIDTH;
 	because(act, "%zu links measured", act->ncells);
@@ -329,7 +328,8 @@ enum coordinator_kind coordinator_next(struct coordinator *c,
 		c->enough_ms = now_ms;
 	if (!look_for_down(c, v, now_ms, act) &&
 	    !(v->run && look_for_end(c, v, now_ms, act)) &&
-	    !(v->run && look_for_plan(c, v, now_ms, act)))
+	    !(v->run && look_for_plan(c, v, now_ms, act)) &&
+	    !(v->run && coordinator_look_for_slow(c, v, now_ms, act)))
 		(void)look_for_bandwidth(c, v, now_ms, act);
 	return act->kind;
 }

@@ -41,6 +41,7 @@ struct coordinator_run {
 	int min_trainers;       /* at least so many before the first plan */
 	double target_accuracy; /* ends the run; 0 for none */
 	int64_t give_up_ms;     /* instead of the option's; 0: as that */
+	double exchange_bytes;  /* one way; 0: not known yet */
 };
 
 /* The committed state, borrowed for a call. Plans must go back at least
@@ -108,6 +109,10 @@ enum coordinator_kind coordinator_next(struct coordinator *c,
 				       int64_t now_ms,
 				       struct coordinator_act *act);
 void coordinator_act_release(struct coordinator_act *act);
+
+/* The epoch of the plans of v's run: that of the set, or the version of the
+ * speeds for which the rounds ahead were planned anew since. */
+int64_t coordinator_epoch(const struct coordinator_view *v);
 
 /* Parts that the graph leaves of the trainers of the run: more than one never
  * learn from each other. */

@@ -4,11 +4,10 @@
 
 #include "base/mem.h"
 #include "base/rand.h"
-#include "plan/coordinator.h"
+#include "plan/coordinator_impl.h"
 #include "plan/matching.h"
 
-/* ids ascend. */
-static int index_of(const int64_t *ids, size_t n, int64_t id)
+int coordinator_index(const int64_t *ids, size_t n, int64_t id)
 {
 	size_t low = 0, high = n;
 
@@ -29,8 +28,8 @@ static void mates_of(const struct plan_round *r, const int64_t *ids, size_t n,
 	for (size_t v = 0; v < n; v++)
 		mate[v] = MATCHING_NONE;
 	for (size_t i = 0; i < r->npairs; i++) {
-		int a = index_of(ids, n, r->pairs[i].a);
-		int b = index_of(ids, n, r->pairs[i].b);
+		int a = coordinator_index(ids, n, r->pairs[i].a);
+		int b = coordinator_index(ids, n, r->pairs[i].b);
 
 		if (a < 0 || b < 0)
 			continue;
@@ -67,7 +66,7 @@ static void fill_round(struct plan_round *r, const int64_t *ids, size_t n,
 	}
 }
 
-static size_t collect_ids(const struct coordinator_view *v, int64_t *ids)
+size_t coordinator_ids(const struct coordinator_view *v, int64_t *ids)
 {
 	size_t n = 0;
 
@@ -80,7 +79,7 @@ static size_t collect_ids(const struct coordinator_view *v, int64_t *ids)
 size_t coordinator_parts(const struct coordinator_view *v)
 {
 	int64_t *ids = mem_zero(v->ntrainers + 1, sizeof(*ids));
-	size_t n = collect_ids(v, ids);
+	size_t n = coordinator_ids(v, ids);
 	size_t parts = graph_parts(v->graph, ids, n);
 
 	free(ids);
@@ -88,13 +87,21 @@ size_t coordinator_parts(const struct coordinator_view *v)
 }
 
 /* The chance of a round: its own, whoever plans it and when. */
-static uint64_t seed_of(const struct coordinator_view *v, int64_t t)
+static uint64_t seed_of(const struct coordinator_run *run, int64_t epoch,
+			int64_t t)
 {
-	uint64_t h = rand_mix(v->run->seed + 0x9e3779b97f4a7c15u);
+	uint64_t h = rand_mix(run->seed + 0x9e3779b97f4a7c15u);
 
-	h = rand_mix(h ^ (uint64_t)v->run->id);
-	h = rand_mix(h ^ (uint64_t)v->epoch);
+	h = rand_mix(h ^ (uint64_t)run->id);
+	h = rand_mix(h ^ (uint64_t)epoch);
 	return rand_mix(h ^ (uint64_t)t);
+}
+
+int64_t coordinator_epoch(const struct coordinator_view *v)
+{
+	int64_t planned = plans_epoch(v->plans, v->run->id);
+
+	return planned > v->epoch ? planned : v->epoch;
 }
 
 struct plan *coordinator_plan(const struct coordinator_view *v, int64_t t0)
@@ -102,10 +109,10 @@ struct plan *coordinator_plan(const struct coordinator_view *v, int64_t t0)
 	const struct coordinator_run *run = v->run;
 	int64_t left = run->rounds - t0;
 	struct plan *p =
-		plan_new(run->id, v->epoch, t0,
+		plan_new(run->id, coordinator_epoch(v), t0,
 			 (size_t)(left < PLAN_ROUNDS ? left : PLAN_ROUNDS));
 	int64_t *ids = mem_zero(v->ntrainers + 1, sizeof(*ids));
-	size_t n = collect_ids(v, ids);
+	size_t n = coordinator_ids(v, ids);
 	double *bps = mem_zero(n * n + 1, sizeof(*bps)), theta;
 	int *mate = mem_zero(n + 1, sizeof(*mate));
 	struct topology_past past;
@@ -117,7 +124,7 @@ struct plan *coordinator_plan(const struct coordinator_view *v, int64_t t0)
 	theta = topology_theta(n, bps);
 	for (size_t i = 0; i < p->nrounds; i++) {
 		struct plan_round *r = &p->rounds[i];
-		struct rand chance = {seed_of(v, t0 + (int64_t)i)};
+		struct rand chance = {seed_of(run, p->epoch, t0 + (int64_t)i)};
 
 		r->seed = rand_next(&chance);
 		r->c = run->c;

@@ -72,6 +72,12 @@ size_t coordinator_runners(const struct coordinator_view *v)
 	return n;
 }
 
+int64_t coordinator_next_round(const struct coordinator *c,
+			       const struct coordinator_view *v)
+{
+	return fastest(c, v) + 1;
+}
+
 /* The first round that needs a plan now, or -1. Where the fastest has finished,
  * the last is planned for those who have not. */
 int64_t coordinator_round_to_plan(const struct coordinator *c,
@@ -79,7 +85,7 @@ int64_t coordinator_round_to_plan(const struct coordinator *c,
 				  int64_t now_ms)
 {
 	int64_t run = v->run->id, planned = plans_epoch(v->plans, run);
-	int64_t next = fastest(c, v) + 1;
+	int64_t next = coordinator_next_round(c, v);
 	int64_t end = plans_end(v->plans, run);
 
 	if (next >= v->run->rounds)

@@ -1,8 +1,9 @@
 /* round.h - round plans: who exchanges with whom, as data.
  *
  * A plan covers rounds t0 .. t0 + n - 1 of one run, for one epoch (the log
- * index of the last change of the trainer set). It is committed before anyone
- * acts on it. A trainer that is in no pair of a round rests in it. */
+ * index of the last change of the trainer set, or of the speeds for which the
+ * rounds ahead were planned anew). It is committed before anyone acts on it. A
+ * trainer that is in no pair of a round rests in it. */
 #ifndef PLAN_ROUND_H
 #define PLAN_ROUND_H
 

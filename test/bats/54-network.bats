@@ -100,20 +100,25 @@ with_2() {
 }
 
 slow_path() {
+	local used
 	federation
-	run_of 16
+	run_of 60
 	gfl-wait run "$id" -t 80
-	echo "before it was known: rounds $(with_2 | paste -sd ' ')"
-	[ "$(with_2 | wc -l)" -ge 2 ]
-	until gfl-list bandwidth -o tsv -F from,to,bytes_per_s |
-		awk '$1 + $2 == 3 && $3 < 3e6 { slow++ } { known++ }
-			END { exit slow < 1 || known < 10 }'; do :; done
+	used=($(with_2))
+	echo "before it was avoided: rounds ${used[*]}"
+	grep 'event=plan .*a slow link' n1.log
+	[ "${#used[@]}" -ge 1 ]
+	((used[-1] - used[0] < 10))
 	gfl-list bandwidth
+	gfl-list bandwidth -o tsv -F from,to,bytes_per_s |
+		awk '$1 + $2 == 3 && $3 < 3e6 { slow++ } END { exit slow < 1 }'
 	run_of 40
 	gfl-wait run "$id" -t 80
+	echo "and then: rounds $(with_2 | paste -sd ' ')"
 	[ -z "$(with_2)" ]
 	gfl-run show "$id" -o tsv -F trainer,exchanges
-	[ "$(gfl-run show "$id" -o tsv -F exchanges | sort -u)" = 40 ]
+	[ "$(gfl-run show "$id" -o tsv -F exchanges | sort -n | head -n 1)" \
+		-ge 20 ] # where few links are about as fast, some rest
 	# Who has lost its model takes it from where that is quick.
 	run_of 100000
 	at_round 20
@@ -125,7 +130,7 @@ slow_path() {
 	! grep event=pulled t2.log | grep -q 'peer=1 '
 }
 
-@test "a slow path is measured by exchanges, told to all, and avoided from the next plan on" {
+@test "a slow path is measured by exchanges, told to all, and avoided within ten rounds" {
 	in_namespaces slow_path
 }
 

@@ -66,6 +66,24 @@ TEST(bandwidth_meter_averages_and_ignores_nonsense)
 	bandwidth_meter_release(&m);
 }
 
+TEST(a_pair_was_measured_as_often_as_its_slow_directions_were)
+{
+	struct bandwidth_meter m = {0};
+
+	CHECK_INT(bandwidth_times(&m, 1, 2), 0);
+	bandwidth_measured(&m, 2, 1, 1000);
+	CHECK_INT(bandwidth_times(&m, 1, 2), 1);
+	bandwidth_measured(&m, 1, 2, 1900);
+	CHECK_INT(bandwidth_times(&m, 1, 2), 2);
+	bandwidth_measured(&m, 1, 2, 1900);
+	CHECK_INT(bandwidth_times(&m, 2, 1), 3);
+	bandwidth_measured(&m, 1, 2, 9000); /* 4030 */
+	CHECK_INT(bandwidth_times(&m, 2, 1), 1);
+	bandwidth_measured(&m, 2, 1, 90000); /* 27700 */
+	CHECK_INT(bandwidth_times(&m, 2, 1), 3);
+	bandwidth_meter_release(&m);
+}
+
 TEST(bandwidth_delta_has_hysteresis)
 {
 	struct bandwidth_meter m = {0};

@@ -12,12 +12,12 @@ struct world {
 	struct bandwidth bandwidth;
 	struct graph graph;
 	struct coordinator_act act;
-	int64_t now;
+	int64_t now, version; /* of the speeds */
 };
 
 static void setup(struct world *w, size_t n)
 {
-	*w = (struct world){.now = 1000};
+	*w = (struct world){.now = 1000, .version = 9};
 	for (size_t i = 0; i < n; i++)
 		w->trainers[i] =
 			(struct coordinator_trainer){(int64_t)i + 1, true};
@@ -52,7 +52,8 @@ static enum coordinator_kind next(struct world *w)
 	coordinator_act_release(&w->act);
 	coordinator_next(w->c, &w->v, w->now, &w->act);
 	if (w->act.kind == COORDINATOR_BANDWIDTH)
-		bandwidth_apply(&w->bandwidth, w->act.cells, w->act.ncells, 9);
+		bandwidth_apply(&w->bandwidth, w->act.cells, w->act.ncells,
+				w->version);
 	if (w->act.kind == COORDINATOR_PLAN) {
 		CHECK(!plan_check(w->act.plan, NULL));
 		CHECK(plans_take(&w->plans, w->act.plan));
@@ -400,5 +401,150 @@ TEST(along_a_graph_plans_wait_for_the_slowest_but_not_for_ever)
 	all_hear(&w);
 	CHECK_INT(next(&w), COORDINATOR_PLAN);
 	CHECK_INT(plans_end(&w.plans, 1), 40);
+	teardown(&w);
+}
+
+/* --- slow links ------------------------------------------------------------ */
+
+static void both_ways(struct world *w, int64_t a, int64_t b, double bps)
+{
+	coordinator_measured(w->c, a, b, bps);
+	coordinator_measured(w->c, b, a, bps);
+}
+
+/* The first planned round from t on in which a is with b, or -1. */
+static int64_t meet_at(const struct world *w, int64_t a, int64_t b, int64_t t)
+{
+	const struct plan_round *r;
+
+	for (; (r = plans_at(&w->plans, 1, 0, t, NULL)); t++)
+		if (plan_partner(r, a) == b)
+			return t;
+	return -1;
+}
+
+/* The leader of 4, in round 0, of which 1 and 2 (and 3 and 4) have told. */
+static void begin_slow(struct world *w, double bps)
+{
+	setup(w, 4);
+	w->run.exchange_bytes = 4e5;
+	CHECK_INT(next(w), COORDINATOR_PLAN);
+	CHECK(meet_at(w, 1, 2, 1) > 0);
+	both_ways(w, 3, 4, 1e8);
+	both_ways(w, 1, 2, bps);
+	coordinator_reported(w->c, 1, 3, 0, NAN);
+	w->now += 1000;
+	all_hear(w);
+}
+
+TEST(a_slow_link_goes_to_the_log_at_once_and_the_rounds_ahead_are_planned_anew)
+{
+	struct world w;
+
+	begin_slow(&w, 1e6);
+	CHECK_INT(next(&w), COORDINATOR_BANDWIDTH);
+	CHECK_INT(w.act.ncells, 4);
+	CHECK_INT(next(&w), COORDINATOR_PLAN); /* epoch: the speeds' version */
+	CHECK_INT(plans_epoch(&w.plans, 1), 9);
+	CHECK_INT(plans_start(&w.plans, 1), 1);
+	CHECK_INT(plans_end(&w.plans, 1), 17);
+	CHECK_INT(meet_at(&w, 1, 2, 1), -1);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	coordinator_reported(w.c, 1, 3, 8, NAN); /* and so it goes on */
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	CHECK_INT(plans_epoch(&w.plans, 1), 9);
+	CHECK_INT(plans_end(&w.plans, 1), 33);
+	CHECK_INT(meet_at(&w, 1, 2, 1), -1);
+	w.v.epoch = 20; /* until the set changes */
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	CHECK_INT(plans_epoch(&w.plans, 1), 20);
+	CHECK_INT(meet_at(&w, 1, 2, 9), -1);
+	teardown(&w);
+}
+
+TEST(a_link_that_is_slow_but_costs_little_waits_for_the_next_plan)
+{
+	static const double bps[] = {5e7, 3e6}; /* 2 times slower; 130 ms */
+	struct world w;
+
+	for (int i = 0; i < 2; i++) {
+		begin_slow(&w, bps[i]);
+		CHECK_INT(next(&w), COORDINATOR_NOTHING);
+		teardown(&w);
+	}
+	begin_slow(&w, 3e6);
+	w.run.exchange_bytes = 1e6; /* 320 ms */
+	CHECK_INT(next(&w), COORDINATOR_BANDWIDTH);
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	teardown(&w);
+}
+
+TEST(one_slow_transfer_is_no_slow_link)
+{
+	struct world w;
+
+	begin_slow(&w, 1e8);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	coordinator_measured(w.c, 1, 3, 1e6);
+	w.now += 1000;
+	all_hear(&w);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	coordinator_measured(w.c, 3, 1, 1e8); /* it is fast the other way */
+	w.now += 1000;
+	all_hear(&w);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	coordinator_measured(w.c, 1, 3, 1e6); /* yes, this way it is slow */
+	w.now += 1000;
+	all_hear(&w);
+	CHECK_INT(next(&w), COORDINATOR_BANDWIDTH);
+	CHECK_INT(next(&w), COORDINATOR_PLAN);
+	CHECK_INT(meet_at(&w, 1, 3, 1), -1);
+	teardown(&w);
+}
+
+/* Whatever is measured: no more plans than twice what there would be. */
+TEST(noise_makes_no_storm_of_plans)
+{
+	struct rand r = {3};
+	struct world w;
+	int plans = 0, speeds = 0;
+
+	begin_slow(&w, 1e6);
+	w.run.rounds = 100000;
+	for (int64_t t = 0; t < 800; t++) {
+		for (int64_t id = 1; id < 5; id++)
+			coordinator_reported(w.c, 1, id, t, NAN);
+		for (int i = 0; i < 4; i++) {
+			both_ways(&w, 1, 2 + (int64_t)rand_below(&r, 3),
+				  exp2(14 + 14 * rand_unit(&r)));
+			w.now += 300;
+			all_hear(&w);
+			while (next(&w)) {
+				plans += w.act.kind == COORDINATOR_PLAN;
+				speeds += w.act.kind == COORDINATOR_BANDWIDTH;
+				w.version++;
+			}
+		}
+	}
+	CHECK(plans >= 50);
+	CHECK(plans <= 2 * 800 / 8 + 1);
+	CHECK(speeds <= 2 * 800 / 8 + 1);
+	teardown(&w);
+}
+
+TEST(plans_by_other_policies_and_along_a_graph_stay_as_they_are)
+{
+	static const struct graph_edge ring[] = {
+		{1, 2, 1}, {2, 3, 1}, {3, 4, 1}, {1, 4, 1}};
+	struct world w;
+
+	begin_slow(&w, 1e6);
+	w.run.policy = TOPOLOGY_RANDOM;
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	w.run.policy = TOPOLOGY_AUTO;
+	graph_replace(&w.graph, ring, 4, 7);
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	graph_replace(&w.graph, NULL, 0, 7);
+	CHECK_INT(next(&w), COORDINATOR_BANDWIDTH);
 	teardown(&w);
 }

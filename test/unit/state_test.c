@@ -512,6 +512,32 @@ TEST(a_plan_goes_on_where_the_others_end_and_not_past_the_run)
 	state_free(f.s);
 }
 
+/* The epoch of plans that were made anew is the version of the speeds. */
+TEST(plans_may_be_made_anew_for_the_last_speeds_and_go_on_so)
+{
+	struct fix f = cluster();
+	int64_t run = f.res.id, epoch = f.s->epoch, speeds;
+
+	CHECK_INT(plan(&f, run, epoch, 0, 1, 2), 0);
+	CHECK_INT(bandwidth(&f, 0, 1, 2, 40), 0);
+	speeds = f.s->bandwidth.version;
+	CHECK_INT(plan(&f, run, speeds + 1, 1, 1, 3), ERR_ABORTED);
+	CHECK_INT(plan(&f, run, speeds - 1, 1, 1, 3), ERR_ABORTED);
+	CHECK_INT(plan(&f, run, epoch, 2, 1, 2), 0); /* or not */
+	CHECK_INT(plan(&f, run, speeds, 1, 1, 3), 0);
+	CHECK_INT(f.s->epoch, epoch);
+	CHECK_INT(plans_epoch(&f.s->plans, run), speeds);
+	CHECK_INT(plan(&f, run, epoch, 4, 1, 2), ERR_ABORTED);
+	CHECK_INT(plan(&f, run, speeds, 2, 1, 3), ERR_ALREADY_EXISTS);
+	CHECK_INT(bandwidth(&f, speeds, 1, 2, 44), 0);
+	CHECK_INT(plan(&f, run, speeds, 3, 1, 3), 0);
+	CHECK_INT(trainer(&f, TRAINER(MARK_DOWN), 3, "", 0), 0);
+	CHECK_INT(plan(&f, run, speeds, 5, 1, 2), ERR_ABORTED);
+	CHECK_INT(plan(&f, run, f.s->bandwidth.version, 5, 1, 2), ERR_ABORTED);
+	CHECK_INT(plan(&f, run, f.s->epoch, 2, 1, 2), 0);
+	state_free(f.s);
+}
+
 TEST(old_plans_are_dropped)
 {
 	struct fix f = cluster();
