@@ -16,12 +16,17 @@ in_namespaces() { # FUNCTION
 	for unshared in -Urnm -nm; do
 		if unshare $unshared true 2>>unshare.log; then
 			unshare $unshared --kill-child bash -euc \
-				"declare -gA running; make_network; $1" 3>&-
+				"declare -gA running; trap end_daemons EXIT
+				make_network; $1" 3>&-
 			return
 		fi
 	done
 	echo "netns: network namespaces cannot be made here: $(<unshare.log)"
 	return 1
+}
+
+end_daemons() {
+	kill "${running[@]}" 2>/dev/null || true
 }
 
 # Hosts 1 to 4 at a hub, where the node is, and a path of its own between 1 and
@@ -121,7 +126,7 @@ slow_path() {
 		-ge 20 ] # where few links are about as fast, some rest
 	# Who has lost its model takes it from where that is quick.
 	run_of 100000
-	at_round 20
+	at_round 40 # so that the plans tell how far the others are
 	kill -KILL "${running[t2]}"
 	wait "${running[t2]}" || true
 	rm -f t2.checkpoint*
