@@ -10,6 +10,7 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "fl/director.h"
+#include "fl/elect.h"
 #include "fl/hub_args.h"
 #include "wire/tls.h"
 
@@ -18,6 +19,8 @@ struct config {
 	struct out_opts out;
 	struct hub_args hub;
 	const char *on_participants;
+	bool on_leader;
+	struct opt_list node, peers;
 };
 
 static const struct opt opts[] = {
@@ -26,6 +29,14 @@ static const struct opt opts[] = {
 		   NULL,
 		   "instead of trainers lead participants (gfl-worker "
 		   "--stream), who do what this prints"),
+	OPT_BOOL(0, "on-leader", struct config, on_leader,
+		 "be active while the node of --node leads its cluster, and "
+		 "stand by otherwise"),
+	OPT_URLS(0, "node", struct config, node, NULL,
+		 "the node beside this server, with --on-leader"),
+	OPT_URLS(0, "peers", struct config, peers, NULL,
+		 "all servers of which one is active, with --on-leader; this "
+		 "one may be among them"),
 	OPT_OUT(struct config, out, OUT_FORMATS),
 	OPT_DAEMON(struct config, daemon, "127.0.0.1:8700"),
 	OPT_END,
@@ -61,12 +72,30 @@ static const struct prog prog = {
 		 "vanishes or fails leaves its instruction to another one, at "
 		 "most twice. --min-participants, --sample, --fraction, "
 		 "--round-deadline and --rounds count as ever; the options of "
-		 "training do not.",
+		 "training do not.\n\n"
+		 "With --on-leader a server runs beside each node of a "
+		 "cluster, all with the same options. The one whose node leads "
+		 "is active; the others send clients away, naming it, and pull "
+		 "each round's model into their own --db. When that node falls "
+		 "the server beside the new leader goes on from the newest "
+		 "model that any server has which it reaches: the round under "
+		 "way is trained again, and at most one that had just ended is "
+		 "lost; more only if the servers that have it are lost too. No "
+		 "round ends before a majority of nodes has confirmed who "
+		 "leads, so a leader that was stopped, and wakes, mixes "
+		 "nothing. A server that dies alone, while its node goes on to "
+		 "lead, has to be started again, or the lead moved (gfl-leader "
+		 "tells where it is). Clients name all servers: gfl-trainer "
+		 "--server URL,URL,... Stopped, such a server leaves its "
+		 "clients to the others; at the end of the rounds all end.",
 	.example = "gfl-server --model mlp --rounds 20 --min-participants 3 "
 		   "--test /usr/share/datasets/fashion-mnist --db server.db\n"
 		   "gfl-trainer --server http://127.0.0.1:8700 --data "
 		   "/usr/share/datasets/fashion-mnist --index part-1.idx\n"
-		   "gfl-server --on-participants ./lead --rounds 10",
+		   "gfl-server --on-participants ./lead --rounds 10\n"
+		   "gfl-server --on-leader --node http://127.0.0.1:8901 "
+		   "--listen 127.0.0.1:8701 --peers http://127.0.0.1:8701,"
+		   "http://127.0.0.1:8702,http://127.0.0.1:8703",
 	.opts = opts,
 	.daemon = true,
 };
@@ -78,7 +107,8 @@ struct app {
 	struct tls *tls;
 	struct server *server;
 	struct data *test;
-	struct hub *hub;           /* or, with --on-participants, … */
+	struct hub *hub;     /* or, with --on-leader, … */
+	struct elect *elect; /* … this; or, with --on-participants, … */
 	struct director *director; /* … this */
 	struct command *command;
 	struct out *out;
@@ -150,6 +180,8 @@ static void on_stop(void *arg)
 	daemon_stopping(&app->daemon);
 	if (app->director)
 		director_stop(app->director);
+	else if (app->elect)
+		elect_stop(app->elect);
 	else
 		hub_stop(app->hub);
 }
@@ -170,6 +202,8 @@ static int open_test(struct app *app, const struct config *cfg, struct err *err)
 
 static int open_hub(struct app *app, struct config *cfg, struct err *err)
 {
+	const struct elect_opts elect = {
+		.node = cfg->node.at[0], .peers = &cfg->peers, .tls = app->tls};
 	struct hub_opts how;
 
 	if (hub_args_opts(&cfg->hub, &how, err))
@@ -182,6 +216,9 @@ static int open_hub(struct app *app, struct config *cfg, struct err *err)
 	how.model_out = app->model_out;
 	how.on_round = on_round;
 	how.on_round_arg = app;
+	if (cfg->on_leader)
+		return elect_open(&app->elect, app->loop, app->server, &how,
+				  &elect, on_end, app, err);
 	return hub_open(&app->hub, app->loop, app->server, &how, on_end, app,
 			err);
 }
@@ -254,6 +291,7 @@ static void close_all(struct app *app)
 		server_ready(app->server, false);
 	director_close(app->director);
 	hub_close(app->hub);
+	elect_close(app->elect);
 	if (app->server)
 		server_close(app->server, 1000);
 	if (app->loop)
@@ -267,6 +305,7 @@ static void close_all(struct app *app)
 static const struct err *failure(const struct app *app)
 {
 	return app->director ? director_failed(app->director)
+	       : app->elect  ? elect_failed(app->elect)
 			     : hub_failed(app->hub);
 }
 
@@ -300,12 +339,28 @@ static char *beside(const char *db)
 	return mem_fmt("%.*s.safetensors", (int)len, db);
 }
 
+static int check(const struct config *cfg, struct err *err)
+{
+	if (!cfg->on_leader && (cfg->node.n || cfg->peers.n))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--node and --peers go with --on-leader");
+	if (cfg->on_leader && (cfg->node.n != 1 || !cfg->peers.n))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--on-leader needs one --node, and the other "
+			       "servers by --peers");
+	if (cfg->on_leader && (cfg->on_participants || cfg->hub.mode))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--on-leader is for --mode sync, and not for "
+			       "--on-participants");
+	return 0;
+}
+
 static int run(struct config *cfg, struct err *err)
 {
 	struct app app = {0};
 	int rc;
 
-	if (hub_args_parse(&cfg->hub, err))
+	if (check(cfg, err) || hub_args_parse(&cfg->hub, err))
 		return (int)err->code;
 	mem_bulk();
 	if (daemon_start(&app.daemon, &cfg->daemon, err) ||

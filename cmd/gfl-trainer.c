@@ -88,7 +88,8 @@ static const struct opt opts[] = {
 	OPT_BOOL(0, "no-runs", struct config, no_runs,
 		 "attach, but take part in no training run"),
 	OPT_URLS(0, "server", struct config, server, NULL,
-		 "be the client of this gfl-server instead: no node, no peers"),
+		 "be the client of this gfl-server instead: no node, no "
+		 "peers; of several (--on-leader) that of the active one"),
 	OPT_BOOL(0, "passive", struct config, passive,
 		 "wait at the server to be activated, as is usual"),
 	OPT_BOOL(0, "active", struct config, active,
@@ -191,7 +192,8 @@ static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 					  .test = app->test,
 					  .threads = cfg->threads};
 	const struct spoke_opts how = {
-		.url = cfg->server.at[0],
+		.urls = cfg->server.at,
+		.nurls = cfg->server.n,
 		.db = db,
 		.active = cfg->active,
 		.indexes = app->indexes,
@@ -352,13 +354,14 @@ static int check(const struct config *cfg, struct err *err)
 	if (server && (cfg->nodes.n || cfg->gateways.n))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--server goes with neither --node nor -g");
-	if (cfg->server.n > 1 || (cfg->active && cfg->passive) ||
+	if ((cfg->active && cfg->passive) ||
 	    (!server && (cfg->active || cfg->passive)))
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s",
-			       cfg->server.n > 1
-				       ? "--server names one server"
-				       : "one of --active and --passive goes "
-					 "with --server");
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "one of --active and --passive goes with "
+			       "--server");
+	if (cfg->active && cfg->server.n > 1)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--active goes with one --server");
 	return 0;
 }
 

@@ -112,7 +112,8 @@ static void look_at_end(struct hub *h, int64_t now_ms)
 		begin_saving(h);
 		return;
 	}
-	if (!h->saved || !h->shut_down || h->ahead || (h->present && !waited))
+	if (!h->saved || !h->shut_down || h->ahead ||
+	    ((h->present || !hub_let_go(h)) && !waited))
 		return;
 	if (h->present)
 		log_warn("not_told", "clients=%lld reason=%s",
@@ -146,6 +147,7 @@ static void tick(void *arg)
 	struct hub *h = arg;
 
 	hub_clients_tick(h, clock_ms());
+	hub_follow_look(h);
 	hub_look(h);
 }
 
@@ -294,6 +296,8 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 	hub_serve_updates(h);
 	hub_serve_model(h);
 	hub_serve_status(h);
+	if (h->opts.term)
+		hub_serve_followers(h);
 	hub_set_up(h);
 	timer_every(&h->tick, loop, HUB_TICK_MS, tick, h);
 	*out = h;
@@ -307,11 +311,14 @@ void hub_close(struct hub *h)
 	if (h->state < HUB_ENDING)
 		h->state = HUB_ENDED;
 	timer_stop(&h->tick);
+	server_metrics_end(h->server, h);
 	hub_stages_close(h);
 	if (h->worker)
 		worker_close(h->worker);
 	writer_close(h->writer);
 	hub_next_close(h);
+	hub_followers_close(h);
+	snapshot_drop(h->snapshot);
 	hub_clients_close(h);
 	hub_model_use(h, NULL);
 	db_close(h->db);

@@ -77,6 +77,10 @@ struct hub_stage_opts {
 	void *arg;
 };
 
+/* hub_confirmed() is called once we are sure to lead still; if we are not the
+ * hub is closed, and the round with it. */
+typedef void hub_confirm_fn(void *arg);
+
 struct hub_opts {
 	const char *model; /* text or preset */
 	const char *init;  /* a file of it, or NULL: made from seed */
@@ -100,6 +104,11 @@ struct hub_opts {
 	const char *db, *model_out; /* model_out NULL: beside db */
 	struct hub_stage_opts stages[HUB_STAGES];
 	int64_t handler_ms;     /* for a command; 0: as long as it takes */
+	/* beside a Raft node (elect.h): the term in which it leads, and what
+	 * asks whether it still does before a round ends. 0: there is none */
+	int64_t term;
+	hub_confirm_fn *confirm;
+	void *confirm_arg;
 	hub_round_fn *on_round; /* each, once it is durable; or NULL */
 	void *on_round_arg;
 };
@@ -119,5 +128,7 @@ const struct err *hub_failed(const struct hub *h); /* or NULL */
 /* No further round: tell every client to exit, wait until all have gone. */
 void hub_stop(struct hub *h);
 void hub_close(struct hub *h); /* NULL is nothing */
+
+void hub_confirmed(struct hub *h);
 
 #endif

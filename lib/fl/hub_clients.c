@@ -161,6 +161,9 @@ static void serve_await(struct call *call, const ProtobufCMessage *in,
 	c->told = r->busy; /* what was told and did not arrive is told again */
 	c->held = call;
 	c->held_ms = c->seen_ms;
+	c->hold_ms = r->hold_ms > 0 && r->hold_ms < HUB_ASK_AGAIN_MS
+			     ? r->hold_ms
+			     : HUB_ASK_AGAIN_MS;
 	call_on_cancel(call, held_gone, c);
 	hub_asked(c);
 	hub_instruct(c);
@@ -332,7 +335,7 @@ void hub_clients_tick(struct hub *h, int64_t now_ms)
 	struct hub_client *c, *next;
 
 	HASH_ITER (hh, h->clients, c, next) {
-		if (c->held && now_ms - c->held_ms >= HUB_ASK_AGAIN_MS)
+		if (c->held && now_ms - c->held_ms >= c->hold_ms)
 			answer(c, take_held(c));
 		if (is_away(c, now_ms))
 			set_here(c, false, "not_heard");
@@ -346,13 +349,26 @@ void hub_serve_clients(struct hub *h)
 	server_handle(h->server, RPC_FL_LEAVE, serve_leave, h);
 }
 
+/* At the end of all it is told so; where another server goes on it is not. */
+static void let_go(struct hub_client *c)
+{
+	struct err err;
+
+	if (!c->hub->opts.term || c->hub->why_ended) {
+		answer(c, take_held(c));
+		return;
+	}
+	err_set(&err, ERR_UNAVAILABLE, "this server is not the active one");
+	call_fail(take_held(c), &err);
+}
+
 void hub_clients_close(struct hub *h)
 {
 	struct hub_client *c, *next;
 
 	HASH_ITER (hh, h->clients, c, next) {
 		if (c->held)
-			answer(c, take_held(c));
+			let_go(c);
 		HASH_DELETE(by_instance, h->by_instance, c);
 		HASH_DELETE(hh, h->clients, c);
 		free(c->given.parts);

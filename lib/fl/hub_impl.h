@@ -11,6 +11,7 @@
 #include "fl/aggregate.h"
 #include "fl/hub.h"
 #include "fl/quorum.h"
+#include "fl/snapshot.h"
 #include "nn/model.h"
 #include "nn/net.h"
 #include "store/writer.h"
@@ -101,7 +102,7 @@ struct hub_client {
 	bool active;   /* holds no request here while it trains */
 	uint64_t turn; /* async: of its logical clients */
 	int64_t told;  /* the activation that it has, as far as we know */
-	int64_t held_ms;
+	int64_t held_ms, hold_ms; /* since, and for how long */
 	char address[PEER_ADDR];
 	struct call *held; /* its Await, or NULL */
 	int64_t seen_ms;   /* when it last held one, or spoke */
@@ -138,10 +139,11 @@ struct hub_next {
 	bool evaluate;
 	struct hub_round row;
 	char *missing;
-	struct hub_model *model; /* NULL: a later one is written instead */
-	struct tensors state;    /* of the rule */
-	struct call *call;       /* async: whose update completed it, or NULL */
-	struct err err;          /* code 0: all went well */
+	struct hub_model *model;   /* NULL: a later one is written instead */
+	struct tensors state;      /* of the rule */
+	struct snapshot *snapshot; /* with a term: as it was written; or NULL */
+	struct call *call; /* async: whose update completed it, or NULL */
+	struct err err;    /* code 0: all went well */
 	struct hub_next *prev, *next;
 };
 
@@ -188,6 +190,9 @@ struct hub {
 	double loss, accuracy;   /* of the last; NAN */
 	struct hub_model *given; /* the newest version */
 	struct hub_now now;
+	struct snapshot *snapshot; /* with a term: the newest durable one */
+	struct hub_follower *followers;
+	struct hub_next *unconfirmed; /* made, while it is not sure who leads */
 	/* made, and not durable yet: to be written, being written */
 	struct hub_next *unsaved, *saving;
 	int64_t ahead; /* how many */
@@ -288,10 +293,19 @@ void hub_model_drop(struct hub_model *m);               /* one user less */
 int hub_store_open(struct hub *h, struct err *err) MUST_CHECK;
 void hub_store_client(struct hub *h, const struct hub_client *c,
 		      writer_done_fn *done, void *arg);
-int hub_store_rounds(struct db *db, const struct hub_next *all,
+int hub_store_rounds(struct db *db, struct hub_next *all,
 		     struct err *err) MUST_CHECK;
 int hub_store_model(const struct hub_next *n, const char *path,
 		    struct err *err) MUST_CHECK;
+
+/* hub_follow.c: servers that would take over. */
+void hub_serve_followers(struct hub *h);
+void hub_follow_look(struct hub *h); /* at who waits for what there is now */
+/* Whoever follows has the newest state; at the end: and knows that it is over.
+ */
+bool hub_followed(const struct hub *h);
+bool hub_let_go(const struct hub *h);
+void hub_followers_close(struct hub *h);
 
 /* hub_status.c */
 void hub_serve_status(struct hub *h);

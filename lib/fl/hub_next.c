@@ -52,6 +52,7 @@ static void forget_model(struct hub_next *n)
 static void free_next(struct hub_next *n)
 {
 	forget_model(n);
+	snapshot_drop(n->snapshot);
 	free(n->missing);
 	free(n);
 }
@@ -90,9 +91,15 @@ static void written(const struct err *err, void *arg)
 		h->ahead--;
 		if (!err)
 			tell(h, n);
+		if (!err && n->snapshot) {
+			snapshot_drop(h->snapshot);
+			h->snapshot = n->snapshot;
+			n->snapshot = NULL;
+		}
 		free_next(n);
 	}
 	write_next(h);
+	hub_follow_look(h);
 	hub_look(h);
 }
 
@@ -136,10 +143,24 @@ void hub_next_made(struct hub_next *n)
 	write_next(h);
 }
 
+void hub_confirmed(struct hub *h)
+{
+	struct hub_next *n = h->unconfirmed;
+
+	h->unconfirmed = NULL;
+	if (h->state == HUB_CLOSING)
+		h->state = HUB_WAITING;
+	if (n)
+		hub_next_made(n);
+	hub_look(h);
+}
+
 void hub_next_close(struct hub *h)
 {
 	struct hub_next *n, *after;
 
+	if (h->unconfirmed)
+		free_next(h->unconfirmed);
 	DL_FOREACH_SAFE(h->unsaved, n, after)
 	{
 		DL_DELETE(h->unsaved, n);

@@ -281,10 +281,11 @@ static void made(void *arg)
 	struct hub_next *n = arg;
 	struct hub *h = n->hub;
 
-	if (h->state == HUB_CLOSING)
-		h->state = HUB_WAITING;
-	hub_next_made(n);
-	hub_look(h);
+	h->unconfirmed = n;
+	if (!h->opts.term || n->err.code)
+		hub_confirmed(h);
+	else if (h->state != HUB_ENDED)
+		h->opts.confirm(h->opts.confirm_arg);
 }
 
 static void close_round(struct hub *h, int64_t now_ms)
@@ -379,7 +380,8 @@ void hub_round_look(struct hub *h, int64_t now_ms)
 		hub_async_look(h);
 		return;
 	}
-	if (h->state == HUB_WAITING && h->here >= h->opts.min_participants)
+	if (h->state == HUB_WAITING && h->here >= h->opts.min_participants &&
+	    hub_followed(h))
 		choose(h);
 	if (h->state == HUB_TRAINING)
 		look_at_updates(h, now_ms);

@@ -14,28 +14,28 @@
 #include "fl/floats.h"
 #include "fl/hub_impl.h"
 #include "nn/checkpoint.h"
-#include "store/schema.h"
 
-enum { JOBS = 1024, PIECE = 16 << 20 };
-
-static const char *const steps[] = {
-	"CREATE TABLE server (one INTEGER PRIMARY KEY CHECK (one = 1),"
-	" model TEXT NOT NULL, layout TEXT NOT NULL, seed INTEGER NOT NULL)"
-	" STRICT;"
-	"CREATE TABLE client (id INTEGER PRIMARY KEY,"
-	" instance_id TEXT NOT NULL UNIQUE) STRICT;"
-	"CREATE TABLE round (round INTEGER PRIMARY KEY,"
-	" activated INTEGER NOT NULL, admitted INTEGER NOT NULL,"
-	" refused INTEGER NOT NULL, missing TEXT NOT NULL,"
-	" examples INTEGER NOT NULL, loss REAL, accuracy REAL,"
-	" bytes_sent INTEGER NOT NULL, bytes_received INTEGER NOT NULL,"
-	" began_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL) STRICT;"
-	"CREATE TABLE model (piece INTEGER PRIMARY KEY,"
-	" bytes BLOB NOT NULL) STRICT;",
-};
+enum { JOBS = 1024 };
 
 /* --- the model's bytes -----------------------------------------------------
  */
+
+/* In which term, and what snapshot_write() needs for the round. */
+static void encode_place(const struct hub_next *n, struct tensors *ts)
+{
+	const struct hub_round *r = &n->row;
+	char text[256];
+
+	snprintf(text, sizeof(text), "%" PRId64, n->hub->opts.term);
+	tensors_set(ts, "term", text);
+	snprintf(text, sizeof(text),
+		 "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
+		 " %" PRId64 " %" PRId64 " %.17g",
+		 r->activated, r->admitted, r->refused, r->examples,
+		 r->bytes_sent, r->bytes_received, r->ended_ms, r->loss);
+	tensors_set(ts, "row", text);
+	tensors_set(ts, "missing", r->missing ? r->missing : "");
+}
 
 /* Everything of model and row, and what the rule keeps. */
 static void encode(const struct hub_next *n, struct buf *b)
@@ -52,6 +52,8 @@ static void encode(const struct hub_next *n, struct buf *b)
 	snprintf(text, sizeof(text), "%.6f", n->row.accuracy);
 	if (!isnan(n->row.accuracy))
 		tensors_set(&ts, "accuracy", text);
+	if (n->hub->opts.term)
+		encode_place(n, &ts);
 	for (size_t i = 0; i < n->state.n; i++)
 		tensors_copy(&ts, &n->state.t[i]);
 	for (size_t i = 0; i < n->state.n_meta; i++)
@@ -77,21 +79,17 @@ int hub_store_model(const struct hub_next *n, const char *path, struct err *err)
 /* --- writing ---------------------------------------------------------------
  */
 
-static int write_model(struct db *db, const struct hub_next *n, struct err *err)
+/* What is followed keeps the bytes too. */
+static int write_model(struct db *db, struct hub_next *n, struct err *err)
 {
 	struct buf b = BUF_INIT(0);
-	sqlite3_stmt *s;
-	int rc = db_stmt(db, &s, "INSERT OR REPLACE INTO model VALUES (?, ?)",
-			 err);
+	int rc;
 
 	encode(n, &b);
-	for (size_t at = 0, i = 0; !rc && at < b.len; at += PIECE, i++) {
-		size_t len = b.len - at < PIECE ? b.len - at : PIECE;
-
-		sqlite3_bind_int64(s, 1, (int64_t)i);
-		sqlite3_bind_blob64(s, 2, b.p + at, len, SQLITE_STATIC);
-		rc = db_run(db, s, err);
-	}
+	rc = snapshot_write_bytes(db, &b, err);
+	if (!rc && n->hub->opts.term)
+		n->snapshot = snapshot_take(&b, n->hub->opts.term, n->row.round,
+					    n->hub->layout);
 	buf_release(&b);
 	return rc;
 }
@@ -130,9 +128,9 @@ static int write_round(struct db *db, const struct hub_round *r,
 	return db_run(db, s, err);
 }
 
-int hub_store_rounds(struct db *db, const struct hub_next *all, struct err *err)
+int hub_store_rounds(struct db *db, struct hub_next *all, struct err *err)
 {
-	const struct hub_next *n;
+	struct hub_next *n;
 	int rc = 0;
 
 	DL_FOREACH (all, n) {
@@ -275,24 +273,11 @@ static int load_accuracy(struct hub *h, struct err *err)
 	return 0;
 }
 
-static int read_bytes(struct hub *h, struct buf *b, struct err *err)
-{
-	sqlite3_stmt *s;
-	bool row = true;
-	int rc = db_stmt(h->db, &s, "SELECT bytes FROM model ORDER BY piece",
-			 err);
-
-	while (!rc && !(rc = db_next(h->db, s, &row, err)) && row)
-		buf_put(b, sqlite3_column_blob(s, 0),
-			(size_t)sqlite3_column_bytes(s, 0));
-	return rc;
-}
-
 static int load_model(struct hub *h, struct err *err)
 {
 	struct buf b = BUF_INIT(0);
 	struct tensors ts = {0};
-	int rc = read_bytes(h, &b, err);
+	int rc = snapshot_read_bytes(h->db, &b, err);
 
 	if (!rc)
 		rc = tensors_decode(&ts, b.p, b.len, h->opts.db, err);
@@ -329,10 +314,11 @@ int hub_store_open(struct hub *h, struct err *err)
 	int rc = db_open(&h->db, h->opts.db, DB_SERVER, err);
 
 	if (!rc)
-		rc = schema_apply(h->db, steps, sizeof(steps) / sizeof(*steps),
-				  err);
+		rc = snapshot_schema(h->db, err);
 	if (!rc)
 		rc = load(h, err);
+	if (!rc && h->opts.term)
+		rc = snapshot_read(&h->snapshot, h->db, h->layout, err);
 	if (!rc)
 		rc = writer_open(&h->writer, h->loop, h->db, JOBS, err);
 	return rc;

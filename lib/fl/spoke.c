@@ -13,10 +13,23 @@ enum {
 	JOBS = 2,
 	SET_UP_MS = 10000,
 	ASK_MS = 40000, /* the server holds it for 20 s */
+	HOLD_MS =
+		2000, /* where others may take its place: shorter, so that … */
+	ASK_SOON_MS = 6000, /* … one that has stopped is noticed sooner */
 	LEAVE_MS = 2000,
 	PAUSE_MS = 50,
 	PAUSE_MAX_MS = 2000,
 };
+
+const char *spoke_url(const struct spoke *s)
+{
+	return s->opts.urls[s->at];
+}
+
+static bool has_others(const struct spoke *s)
+{
+	return s->opts.nurls > 1;
+}
 
 const struct err *spoke_failed(const struct spoke *s)
 {
@@ -125,25 +138,26 @@ static void set_up_done(const struct err *err, const ProtobufCMessage *out,
 
 	s->asking = NULL;
 	if (err && !is_final(err->code)) {
-		log_warn("set_up_failed", "server=%s error=%s", s->opts.url,
+		log_warn("set_up_failed", "server=%s error=%s", spoke_url(s),
 			 err->msg);
+		s->at = (s->at + 1) % s->opts.nurls;
 		timer_set(&s->again, s->loop, backoff_next(&s->pause, &s->rand),
 			  set_up_again, s);
 		return;
 	}
 	if (err) {
 		why = *err;
-		err_wrap(&why, "set up at %s", s->opts.url);
+		err_wrap(&why, "set up at %s", spoke_url(s));
 		spoke_fail(s, &why);
 		return;
 	}
 	s->pause.now_ms = 0;
 	if (take_set_up(s, (const Gfl__V1__FlSetUpResponse *)out, &why)) {
-		err_wrap(&why, "set up at %s", s->opts.url);
+		err_wrap(&why, "set up at %s", spoke_url(s));
 		spoke_fail(s, &why);
 		return;
 	}
-	log_info("set_up", "server=%s client=%lld model=%s", s->opts.url,
+	log_info("set_up", "server=%s client=%lld model=%s", spoke_url(s),
 		 (long long)s->id, s->learner->model->text);
 	server_ready(s->server, true);
 	spoke_ask(s);
@@ -151,7 +165,8 @@ static void set_up_done(const struct err *err, const ProtobufCMessage *out,
 
 void spoke_set_up(struct spoke *s)
 {
-	const struct rpc_opts opts = {.timeout_ms = SET_UP_MS};
+	const struct rpc_opts opts = {.timeout_ms = has_others(s) ? ASK_SOON_MS
+								  : SET_UP_MS};
 	int64_t *examples = mem_zero((size_t)s->opts.nclients, 8);
 	Gfl__V1__FlSetUpRequest in;
 
@@ -163,8 +178,8 @@ void spoke_set_up(struct spoke *s)
 	in.examples = examples;
 	in.n_examples = (size_t)s->opts.nclients;
 	in.active = s->opts.active;
-	s->asking = client_call(s->client, s->opts.url, RPC_FL_SET_UP, &in.base,
-				&opts, set_up_done, s);
+	s->asking = client_call(s->client, spoke_url(s), RPC_FL_SET_UP,
+				&in.base, &opts, set_up_done, s);
 	free(examples);
 }
 
@@ -174,16 +189,17 @@ void spoke_set_up(struct spoke *s)
 static void ask_failed(struct spoke *s, const struct err *err)
 {
 	if (err->code == ERR_NOT_FOUND) {
-		log_info("set_up_anew", "server=%s reason=%s", s->opts.url,
+		log_info("set_up_anew", "server=%s reason=%s", spoke_url(s),
 			 err->msg);
 		spoke_set_up(s);
 		return;
 	}
 	if (!s->pause.now_ms)
-		log_warn("server_away", "server=%s error=%s", s->opts.url,
+		log_warn("server_away", "server=%s error=%s", spoke_url(s),
 			 err->msg);
+	s->at = (s->at + 1) % s->opts.nurls;
 	timer_set(&s->again, s->loop, backoff_next(&s->pause, &s->rand),
-		  ask_again, s);
+		  has_others(s) ? set_up_again : ask_again, s);
 }
 
 static void told(const struct err *err, const ProtobufCMessage *out, void *arg)
@@ -200,7 +216,7 @@ static void told(const struct err *err, const ProtobufCMessage *out, void *arg)
 	}
 	s->pause.now_ms = 0;
 	if (in->code == GFL__V1__FL_CODE__EXIT) {
-		log_info("exit", "server=%s reason=%s", s->opts.url,
+		log_info("exit", "server=%s reason=%s", spoke_url(s),
 			 in->reason);
 		spoke_leave(s, "told to exit");
 		return;
@@ -212,7 +228,8 @@ static void told(const struct err *err, const ProtobufCMessage *out, void *arg)
 
 void spoke_ask(struct spoke *s)
 {
-	const struct rpc_opts opts = {.timeout_ms = ASK_MS};
+	const struct rpc_opts opts = {.timeout_ms = has_others(s) ? ASK_SOON_MS
+								  : ASK_MS};
 	Gfl__V1__FlAwaitRequest in;
 
 	if (s->asking || s->leaving || s->next.id ||
@@ -223,7 +240,8 @@ void spoke_ask(struct spoke *s)
 	in.client_id = s->id;
 	in.session = s->session;
 	in.busy = s->task.id;
-	s->asking = client_call(s->client, s->opts.url, RPC_FL_AWAIT, &in.base,
+	in.hold_ms = has_others(s) ? HOLD_MS : 0;
+	s->asking = client_call(s->client, spoke_url(s), RPC_FL_AWAIT, &in.base,
 				&opts, told, s);
 }
 
@@ -237,7 +255,7 @@ static void left(const struct err *err, const ProtobufCMessage *out, void *arg)
 	(void)out;
 	s->farewell = NULL;
 	if (err)
-		log_info("not_told", "server=%s error=%s", s->opts.url,
+		log_info("not_told", "server=%s error=%s", spoke_url(s),
 			 err->msg);
 	end(s);
 }
@@ -263,7 +281,7 @@ void spoke_leave(struct spoke *s, const char *why)
 	in.client_id = s->id;
 	in.session = s->session;
 	in.reason = (char *)(uintptr_t)why;
-	s->farewell = client_call(s->client, s->opts.url, RPC_FL_LEAVE,
+	s->farewell = client_call(s->client, spoke_url(s), RPC_FL_LEAVE,
 				  &in.base, &opts, left, s);
 }
 

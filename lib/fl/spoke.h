@@ -4,7 +4,9 @@
  * A passive one has a request held at the server all the time, so that either
  * learns at once when the other ends; an active one asks whenever it has
  * nothing to do. It never gives up: a server that is away is asked again, with
- * jittered backoff, until it says that all is over. */
+ * jittered backoff, until it says that all is over. Of several servers it is
+ * the client of the one that takes it, and looks for another when that one
+ * fails; what it was training for the first is dropped. */
 #ifndef FL_SPOKE_H
 #define FL_SPOKE_H
 
@@ -17,7 +19,9 @@
 struct spoke;
 
 struct spoke_opts {
-	const char *url; /* of the server */
+	/* of the server; or of several, of which one at a time is active */
+	const char *const *urls;
+	size_t nurls;
 	const char *db;  /* file of its identity */
 	bool active;
 	const struct index *indexes; /* of each logical client that it hosts */

@@ -30,9 +30,9 @@ struct spoke_work {
 	struct learner_steps steps;
 	double loss, seconds;
 	int64_t examples;
-	char *base;        /* the model as it came, and SCAFFOLD's c */
+	char *base; /* the model as it came, and SCAFFOLD's c */
 	float *shift, *control, *own; /* spoke_own.c; NULL: none */
-	struct buf values; /* as they go */
+	struct buf values;            /* as they go */
 	uint32_t crc;
 	struct err err; /* code 0: all went well */
 };
@@ -45,6 +45,7 @@ struct spoke {
 	struct history *history;
 	struct learner_data data;
 	struct spoke_opts opts;
+	size_t at; /* opts.urls[at] is our server */
 	struct rand rand;
 	struct backoff pause, busy_pause;
 
@@ -55,7 +56,7 @@ struct spoke {
 	struct learner *learner;
 	float **residue; /* of each logical client: what has not travelled yet;
 			    NULL: nothing. The worker's */
-	float **own; /* of each: spoke_own.c; NULL: not read yet */
+	float **own;     /* of each: spoke_own.c; NULL: not read yet */
 
 	struct rpc *asking; /* set-up, or what to do */
 	struct timer again; /* to ask */
@@ -80,6 +81,7 @@ struct spoke {
 /* spoke.c */
 void spoke_fail(struct spoke *s, const struct err *err);
 void spoke_set_up(struct spoke *s);
+const char *spoke_url(const struct spoke *s); /* of its server */
 void spoke_ask(struct spoke *s); /* what to do, unless that is asked already */
 void spoke_leave(struct spoke *s, const char *why);
 

@@ -255,7 +255,7 @@ static void pull(struct spoke *s)
 	const struct rpc_opts opts = {.timeout_ms = PULL_MS,
 				      .try_ms = PULL_PATIENCE_MS};
 
-	s->pull = tensor_pull(s->client, s->opts.url,
+	s->pull = tensor_pull(s->client, spoke_url(s),
 			      &rpc_methods[RPC_FL_PULL_MODEL], &opts, pull_ask,
 			      &sink, pulled, s);
 }
@@ -338,7 +338,7 @@ static void send_update(struct spoke *s)
 	in.values.data = (uint8_t *)w->values.p;
 	in.values.len = w->values.len;
 	in.seconds = w->seconds;
-	s->sending = client_call(s->client, s->opts.url, RPC_FL_UPDATE,
+	s->sending = client_call(s->client, spoke_url(s), RPC_FL_UPDATE,
 				 &in.base, &opts, sent, s);
 }
 

@@ -214,7 +214,12 @@ struct rpc_method {
 	  gfl__v1__fl_leave_response, UNARY, CONTROL, true, GUARDED)           \
 	X(FL_GET_STATUS, "/gfl.v1.FlService/GetStatus",                        \
 	  gfl__v1__fl_status_request, gfl__v1__fl_status, UNARY, CONTROL,      \
-	  true, OPEN)
+	  true, OPEN)                                                          \
+	X(FL_FOLLOW, "/gfl.v1.FlService/Follow", gfl__v1__fl_follow_request,   \
+	  gfl__v1__fl_follow_response, UNARY, CONTROL, true, GUARDED)          \
+	X(FL_PULL_STATE, "/gfl.v1.FlService/PullState",                        \
+	  gfl__v1__fl_state_request, gfl__v1__tensor_chunk, SERVER_STREAM,     \
+	  BULK, true, GUARDED)
 
 #define RPC_MASTER_METHODS(X)                                                \
 	X(MASTER_REGISTER_WORKER,                                            \

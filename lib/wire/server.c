@@ -91,6 +91,20 @@ void server_metrics(struct server *s, server_metrics_fn *fn, void *arg)
 	s->metrics = m;
 }
 
+void server_metrics_end(struct server *s, const void *arg)
+{
+	struct metrics_hook **at = &s->metrics, *m;
+
+	while ((m = *at)) {
+		if (m->arg != arg) {
+			at = &m->next;
+			continue;
+		}
+		*at = m->next;
+		free(m);
+	}
+}
+
 void server_ready(struct server *s, bool ready)
 {
 	s->ready = ready;

@@ -103,6 +103,7 @@ void call_http(struct call *call, int status, const char *content_type,
 void server_ready(struct server *s, bool ready);
 typedef void server_metrics_fn(struct buf *text, void *arg);
 void server_metrics(struct server *s, server_metrics_fn *fn, void *arg);
+void server_metrics_end(struct server *s, const void *arg); /* no hook of arg */
 
 /* Messages of a client or bidirectional stream, one after the other; msg is
  * borrowed, and NULL (once) after the last one. fn may answer or end the call,

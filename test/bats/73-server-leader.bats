@@ -1,0 +1,175 @@
+# Servers beside the nodes of a cluster: one is active, and another one goes on
+# with the run when its node comes to lead.
+
+load helpers
+load server
+
+export BATS_TEST_TIMEOUT=180
+
+# Ports that nobody has.
+ports() { # COUNT
+	python3 - "$1" <<-'END'
+		import socket, sys
+		all = [socket.socket() for _ in range(int(sys.argv[1]))]
+		for s in all:
+		    s.bind(('127.0.0.1', 0))
+		print(*(s.getsockname()[1] for s in all))
+		END
+}
+
+# servers [OPTION...] - one, sN, beside each of the nodes n1 to n3; all begin to
+# train once the clients are there
+servers() {
+	local free id
+	read -ra free < <(ports 3)
+	all=$(printf ',http://127.0.0.1:%s' "${free[@]}")
+	all=${all#,}
+	for id in 1 2 3; do
+		local -n url_=n${id}_url
+		port=${free[id - 1]} start "s$id" gfl-server --on-leader \
+			--node "$url_" --peers "$all" --db "s$id.db" -o jsonl "$@"
+	done
+}
+
+trainers() { # COUNT
+	local i
+	split "$1"
+	for ((i = 1; i <= $1; i++)); do
+		start "t$i" env -u GFL_GATEWAY gfl-trainer --server "$all" --db "t$i.db" \
+			--data $data --index "parts/part-$i.idx"
+	done
+}
+
+# In the round after the fourth every update is held, by a handler, until release.
+hold_updates() {
+	cat >receive <<-'END'
+		#!/bin/sh
+		[ "$GFL_ROUND" != 4 ] || { echo >>held; flock -s gate true; }
+		END
+	chmod +x receive
+	exec {gate}>gate
+	flock "$gate"
+}
+
+all_held() { # COUNT
+	timeout 60 tail -n +1 -F held 2>/dev/null | sed -n "$1q"
+}
+
+release() { flock -u "$gate"; }
+
+# The rounds that the file of a server knows of.
+known() { # NUMBER
+	sqlite3 "s$1.db" 'SELECT max(round) FROM round'
+}
+
+@test "when the leader and its server are killed another one goes on" {
+	local lead id rest=()
+	cluster 3
+	hold_updates
+	servers --model softmax --rounds 8 --steps 50 --min-participants 3 \
+		--test $data --on-receive ./receive
+	trainers 3
+	all_held 3
+	lead=$(gfl-leader)
+	for id in 1 2 3; do [ "$(known $id)" -ge 4 ]; done
+	crash "s$lead"
+	crash "n$lead"
+	release
+	for id in 1 2 3; do [ "$id" = "$lead" ] || rest+=("s$id"); done
+	ends "${rest[@]}" t1 t2 t3
+	for id in 1 2 3; do
+		grep -q 'event=exit.*all rounds are done' "t$id.log"
+	done
+	cat s?.out >srv.out
+	[ "$(rounds .round | sort -nu | tr '\n' ' ')" = '1 2 3 4 5 6 7 8 ' ]
+	[ "$(rounds '.accuracy > 0.6' | tail -n 1)" = true ]
+	for id in "${rest[@]}"; do
+		[ "$(known "${id#s}")" = 8 ]
+		[ "$(sqlite3 "$id.db" 'SELECT accuracy > 0.6 FROM round
+			WHERE round = 8')" = 1 ]
+	done
+}
+
+@test "a leader that was stopped with its server, and wakes, mixes nothing" {
+	local lead id others=() pids
+	cluster 3
+	hold_updates
+	servers --model softmax --rounds 8 --steps 50 --min-participants 3 \
+		--on-receive ./receive
+	trainers 3
+	all_held 3
+	lead=$(gfl-leader)
+	for id in 1 2 3; do [ "$id" = "$lead" ] || others+=("s$id.log"); done
+	pids="${running[n$lead]} ${running[s$lead]}"
+	kill -STOP $pids
+	release # all that its round needs is there when it wakes
+	timeout 60 tail -q -n +1 -F "${others[@]}" |
+		grep -qm 1 'event=round round=5 '
+	kill -CONT $pids
+	ends s1 s2 s3 t1 t2 t3
+	grep -q event=resigned "s$lead.log"
+	[ "$(sed '/event=resigned/q' "s$lead.log" | grep -c 'event=round ')" = 4 ]
+	# all end with the same model, of the last round
+	for id in 1 2 3; do
+		[ "$(known $id)" = 8 ]
+		sqlite3 "s$id.db" 'SELECT hex(bytes) FROM model ORDER BY piece;
+			SELECT * FROM round WHERE round = 8' |
+			sed 's/|[0-9]*|[0-9]*$//' >"end.$id"
+		cmp end.1 "end.$id"
+	done
+	cat s?.out >srv.out
+	[ "$(rounds .round | sort -nu | tr '\n' ' ')" = '1 2 3 4 5 6 7 8 ' ]
+}
+
+@test "who stands by names the active server, and one that was away catches up" {
+	local lead other
+	cluster 3
+	servers --model "$tiny" --rounds 2 --min-participants 1
+	lead=$(gfl-leader)
+	other=$((lead % 3 + 1))
+	local -n active=s${lead}_url standby=s${other}_url
+	timeout 60 tail -n +1 -F "s$other.log" | grep -qm 1 event=follows
+	fails 5 gfl-list clients --server "$standby"
+	[[ $said == *"this server stands by, the active one is $active"* ]]
+	stop "s$other"
+	srv_url=$active
+	set_up 1
+	told 1
+	given=$answer
+	values 3 10
+	update 1
+	[ "$code" = 200 ]
+	logged 'event=round round=1 ' "s$lead.log" >/dev/null
+	again "s$other"
+	logged 'event=state term=[0-9]+ round=1 ' "s$other.log" >/dev/null
+	# the active one alone is stopped: its clients are told nothing, and it
+	# goes on where it was
+	stop "s$lead"
+	again "s$lead"
+	logged 'event=resumed round=1' "s$lead.log" >/dev/null
+	until set_up 1; do :; done
+	told 1
+	given=$answer
+	values 7 10
+	update 1
+	[ "$code" = 200 ]
+	told 1
+	is '.code == "EXIT" and .reason == "all rounds are done"'
+	call "$srv_url" $service/Leave "{\"clientId\":\"$id_1\",
+		\"session\":\"$session\"}"
+	ends s1 s2 s3
+	[ "$(parameters "s$lead.safetensors")" = 7 ]
+	[ "$(known 1) $(known 2) $(known 3)" = '2 2 2' ]
+}
+
+@test "a server beside a node says what it needs" {
+	fails 2 gfl-server --db a.db --on-leader --listen 127.0.0.1:0
+	[[ $said == *'--on-leader needs one --node'* ]]
+	fails 2 gfl-server --db a.db --node http://127.0.0.1:1
+	fails 2 gfl-server --db a.db --on-leader --mode async \
+		--node http://127.0.0.1:1 --peers http://127.0.0.1:2
+	[[ $said == *'for --mode sync'* ]]
+	fails 2 gfl-trainer --data $data --db t.db --active \
+		--server http://127.0.0.1:1,http://127.0.0.1:2
+	[[ $said == *'--active goes with one --server'* ]]
+}
