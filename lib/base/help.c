@@ -73,18 +73,34 @@ static void put_option(FILE *f, const struct opt *row)
 	buf_release(&text);
 }
 
+/* A list of words, which may go on in the next line before any '|'. */
+static void put_args(FILE *f, const char *args, int col)
+{
+	for (int len; *args; args += len, col += len) {
+		len = 1 + (int)strcspn(args + 1, "|");
+		if (col + len > WIDTH)
+			col = fprintf(f, "\n%*s", INDENT, "") - 1;
+		fprintf(f, "%.*s", len, args);
+	}
+}
+
 static void put_usage(FILE *f, const struct prog *prog,
 		      const struct opt_cmd *cmd)
 {
 	const char *args = cmd ? cmd->args : prog->args;
 
-	fprintf(f, "Usage: %s%s%s [OPTION]...%s%s\n", prog->name,
-		cmd                      ? " "
-		: prog->command_optional ? " [COMMAND]"
-		: prog->cmds             ? " COMMAND"
-					 : "",
-		cmd ? cmd->name : "", args && *args ? " " : "",
-		args ? args : "");
+	int col = fprintf(f, "Usage: %s%s%s [OPTION]...", prog->name,
+			  cmd                      ? " "
+			  : prog->command_optional ? " [COMMAND]"
+			  : prog->cmds             ? " COMMAND"
+						   : "",
+			  cmd ? cmd->name : "");
+
+	if (args && *args) {
+		fputc(' ', f);
+		put_args(f, args, col + 1);
+	}
+	fputc('\n', f);
 	put_wrapped(f, cmd ? cmd->brief : prog->brief, 0, 0);
 	if (!cmd && prog->about) {
 		fputc('\n', f);

@@ -31,10 +31,12 @@ help_is_clean() {
 	"$bin/gfl-run" start -h | grep -q -- --rounds=N
 }
 
-# How a mistake in usage ends: gfl-check has the monitoring plugins' UNKNOWN.
+# How a mistake in usage ends: gfl-check has the monitoring plugins' UNKNOWN,
+# gfl-guard what those have that run a command.
 usage_status() {
 	case ${1##*/} in
 	gfl-check) echo 3 ;;
+	gfl-guard) echo 126 ;;
 	*) echo 2 ;;
 	esac
 }
@@ -46,7 +48,7 @@ refuses_unknown_option() {
 		grep -q "^${1##*/}: .*--no-such-option" err
 }
 
-@test "an unknown option is one sentence on stderr and exits 2, or 3 from gfl-check" {
+@test "an unknown option is one sentence on stderr and exits with its status" {
 	each refuses_unknown_option
 }
 
@@ -103,7 +105,7 @@ completed() { # WORD... - the completions of the last
 
 @test "completion: words where words may stand, options after a dash" {
 	[ "$(completed gfl-run '')" = 'start stop list show' ]
-	[ "$(completed gfl-list '')" = 'nodes trainers runs clusters topology bandwidth' ]
+	[ "$(completed gfl-list t)" = 'trainers topology tasks' ]
 	[ "$(completed gfl-run start --mod)" = --model ]
 	[ "$(completed gfl run st)" = 'start stop' ]
 	[ "$(completed gfl wai)" = wait ]

@@ -114,7 +114,7 @@ confirm() { # ID INSTANCE CLUSTER
 }
 
 @test "a node not heard within --lease is dead, and a heartbeat revives it" {
-	gateway --lease 0.3
+	gateway --lease 1
 	register 1 $one
 	watch "$gw_url" GatewayService/WatchNodes '{"snapshot":true}'
 	event
@@ -130,7 +130,7 @@ confirm() { # ID INSTANCE CLUSTER
 }
 
 @test "a dead node is dropped after --forget-after, and has to register again" {
-	gateway --lease 0.3 --forget-after 0.1
+	gateway --lease 1 --forget-after 0.1
 	register 1 $one
 	watch "$gw_url" GatewayService/WatchNodes '{"snapshot":true}'
 	event
@@ -144,7 +144,7 @@ confirm() { # ID INSTANCE CLUSTER
 }
 
 @test "one that dies is noticed in its time while a dead one waits to be forgotten" {
-	gateway --lease 0.2 --forget-after 500
+	gateway --lease 1 --forget-after 500
 	register 1 $one
 	watch "$gw_url" GatewayService/WatchNodes '{"snapshot":true}'
 	event
