@@ -35,6 +35,17 @@ int snapshot_schema(struct db *db, struct err *err)
 /* --- the file's bytes ------------------------------------------------------
  */
 
+static int forget_pieces(struct db *db, size_t from, struct err *err)
+{
+	sqlite3_stmt *s;
+	int rc = db_stmt(db, &s, "DELETE FROM model WHERE piece >= ?", err);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(s, 1, (int64_t)from);
+	return db_run(db, s, err);
+}
+
 static int write_pieces(struct db *db, const char *p, size_t size,
 			struct err *err)
 {
@@ -49,7 +60,7 @@ static int write_pieces(struct db *db, const char *p, size_t size,
 		sqlite3_bind_blob64(s, 2, p + at, len, SQLITE_STATIC);
 		rc = db_run(db, s, err);
 	}
-	return rc;
+	return rc ? rc : forget_pieces(db, (size + PIECE - 1) / PIECE, err);
 }
 
 int snapshot_write_bytes(struct db *db, const struct buf *b, struct err *err)
@@ -202,9 +213,7 @@ static int forget_from(struct db *db, int64_t version, struct err *err)
 	if (rc)
 		return rc;
 	sqlite3_bind_int64(s, 1, version);
-	return db_run(db, s, err) || db_exec(db, "DELETE FROM model", err)
-		       ? (int)err->code
-		       : 0;
+	return db_run(db, s, err);
 }
 
 int snapshot_write(struct db *db, const struct snapshot *s, struct err *err)
