@@ -137,8 +137,10 @@ check-unit: $(UNIT)
 	@test/tap.sh $(UNIT)
 check-sim: $(SIM)
 	@test/tap.sh $(SIM)
+# BATS = some of the files.
+BATS := test/bats
 check-bats: all
-	@PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" bats --tap test/bats
+	@PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" bats --tap $(BATS)
 # Real processes, killed and cut off, on disks that fail.
 check-chaos: all $(CHAOS) $(POWER)
 	@test/chaos/check.sh $(CURDIR)/$(BUILD)
