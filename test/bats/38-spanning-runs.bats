@@ -48,6 +48,13 @@ accuracy() { # NAME
 		awk '{ sum += $1 } END { print sum / NR }'
 }
 
+# Until every part of run $id is in these states; the last reports of the parts
+# may come after the run's end.
+until_states() { # STATE...
+	until [ "$(gfl-run show "$id" -g "$up_url" -o tsv -F state | sort |
+		tr '\n' ' ')" = "$* " ]; do :; done
+}
+
 # Part of the run under way: its id in cluster NAME.
 part_of() { # NAME
 	local -n at=g$1_url
@@ -72,6 +79,7 @@ reaches() { # ROUND
 	done
 	start_run "$up_url" --rounds 100 --bridge-every 2 --min-trainers 3
 	gfl-wait run "$id" -g "$up_url" -t 80
+	until_states finished finished finished
 	gfl-run show "$id" -g "$up_url" -o tsv -F state,round,exchanges,misses \
 		>table
 	cat table
@@ -119,9 +127,7 @@ reaches() { # ROUND
 	crash tb1
 	gfl-wait leader --not "$old" -g "$ga_url" -t 20
 	gfl-wait run "$id" -g "$up_url" -t 80
-	gfl-run show "$id" -g "$up_url" -o tsv -F state,exchanges
-	[ "$(gfl-run show "$id" -g "$up_url" -o tsv -F state | sort -u)" = \
-		finished ]
+	until_states finished finished finished
 	[ "$(gfl-run show -g "$gb_url" -o tsv -F trainer,bridged |
 		awk '$2 > 0' | wc -l)" = 2 ]
 }
@@ -135,6 +141,5 @@ reaches() { # ROUND
 	crash tc1
 	crash tc2
 	gfl-wait run "$id" -g "$up_url" -t 80
-	[ "$(gfl-run show "$id" -g "$up_url" -o tsv -F state | sort |
-		tr '\n' ' ')" = 'down finished finished ' ]
+	until_states down finished finished
 }
