@@ -10,7 +10,7 @@ TEST(a_stream_on_which_nothing_comes_is_ended)
 	struct reply *r;
 	int32_t id;
 
-	intake_bed_open(&t, (struct server_opts){.idle_ms = 30});
+	intake_bed_open(&t, (struct server_opts){.idle_ms = 300});
 	id = caller_begin(&t.c, SUM, GRPC, NULL);
 	r = caller_wait(&t.c, id);
 	CHECK_STR(r->grpc_status, "4");

@@ -355,7 +355,7 @@ TEST(what_may_be_repeated_gets_a_time_for_each_attempt)
 {
 	HeartbeatRequest in = HEARTBEAT_REQUEST__INIT;
 	struct rpc_opts opts = {
-		.timeout_ms = 60000, .retry = true, .try_ms = 40};
+		.timeout_ms = 60000, .retry = true, .try_ms = 400};
 	int64_t began = clock_ms();
 	struct trip t;
 
