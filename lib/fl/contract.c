@@ -45,14 +45,15 @@ static int take_metric(const json_t *metrics, const char *name, double low,
 		       double high, double *to, struct err *err)
 {
 	const json_t *v = json_object_get(metrics, name);
+	double value = json_number_value(v);
 
 	if (!v || json_is_null(v))
 		return 0;
-	*to = json_number_value(v);
-	if (!json_is_number(v) || *to < low || *to > high)
+	if (!json_is_number(v) || value < low || value > high)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "its %s is no number from %g to %g", name, low,
 			       high);
+	*to = value;
 	return 0;
 }
 

@@ -71,6 +71,7 @@ static void is_wrong(const char *text, const char *why)
 
 	CHECK_INT(hear(&c, text, 1000, &err), ERR_INVALID_ARGUMENT);
 	CHECK_HAS(err.msg, why);
+	CHECK(isnan(c.accuracy)); /* a refused one is not kept */
 	contract_release(&c);
 }
 
