@@ -21,7 +21,7 @@ struct host_config {
 		struct opt_list gateways, joins; /* none: no upper cluster */
 		struct opt_addr listen;
 		const char *advertise;
-	} upper; /* see cluster.h */
+	} upper;          /* see cluster.h */
 	bool rejoin;      /* when removed, join as a new member */
 	bool interactive; /* words from standard input, see repl.h */
 	bool errexit;     /* of those, one that fails is the last */

@@ -249,6 +249,7 @@ static void serve(struct node *n)
 	read_serve(n);
 	registry_serve(n);
 	reports_serve(n);
+	attach_serve(n);
 	watch_serve(n);
 	upkeep_serve(n);
 	mail_serve(n);

@@ -196,11 +196,13 @@ size_t voters_due(const struct node *n, struct raft_member **to);
 /* steward.c: the leader keeps the cluster: up, down, voters, removal. */
 void steward_open(struct node *n);
 void steward_look(struct node *n);
-int steward_join(struct ask *a, struct err *err) MUST_CHECK;
-int steward_leave(struct ask *a, struct err *err) MUST_CHECK;
 void steward_close(struct node *n);
 /* How long the leader has not heard a member. */
 int64_t steward_silence_ms(const struct node *n, int64_t id);
+
+/* steward_join.c: Join and Leave, at the leader. */
+int steward_join(struct ask *a, struct err *err) MUST_CHECK;
+int steward_leave(struct ask *a, struct err *err) MUST_CHECK;
 
 /* suspects.c: members that this leader does not hear, and what others say. */
 void suspects_open(struct node *n);
@@ -214,6 +216,7 @@ void suspects_witness(struct node *n, struct call *call, int64_t id);
 /* reports.c: what trainers say, on its way to the leader. */
 void reports_open(struct node *n);
 void reports_serve(struct node *n);
+void attach_serve(struct node *n); /* attach.c: trainers come and go */
 void reports_leader(struct node *n); /* another leads: repeat */
 void reports_close(struct node *n);
 size_t reports_attached(const struct node *n);
@@ -359,8 +362,19 @@ void cluster_status(const struct cluster *c, Gfl__V1__NodeStatus *out);
 
 /* handlers.c, registry.c: the services. */
 void handlers_serve(struct node *n);
+int handlers_bad_session(uint64_t client, uint64_t seq, struct err *err);
+void handlers_adopt(struct ask *a, uint64_t *client, uint64_t *seq);
+
+/* handlers_status.c */
+void handlers_serve_status(struct node *n);
 /* Fill out, which borrows from n; free() its ready_peers. */
 void handlers_status(struct node *n, Gfl__V1__NodeStatus *out);
+
+/* handlers_runs.c */
+void handlers_serve_runs(struct node *n);
+/* The least round that a live trainer of the run has finished. */
+int64_t handlers_least_round(const struct node *n, const Gfl__V1__Run *run);
+
 void registry_serve(struct node *n);
 void node_metrics(struct buf *text, void *arg);
 
