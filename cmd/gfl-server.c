@@ -83,9 +83,9 @@ static const struct prog prog = {
 		 "lost; more only if the servers that have it are lost too. No "
 		 "round ends before a majority of nodes has confirmed who "
 		 "leads, so a leader that was stopped, and wakes, mixes "
-		 "nothing. A server that dies alone, while its node goes on to "
-		 "lead, has to be started again, or the lead moved (gfl-leader "
-		 "tells where it is). Clients name all servers: gfl-trainer "
+		 "nothing. Where the server beside the leader is gone, or hangs, "
+		 "another one asks for the lead for its own node after a few "
+		 "seconds, and takes over. Clients name all servers: gfl-trainer "
 		 "--server URL,URL,... Stopped, such a server leaves its "
 		 "clients to the others; at the end of the rounds all end.",
 	.example = "gfl-server --model mlp --rounds 20 --min-participants 3 "

@@ -10,6 +10,8 @@
 #include "fl/standby.h"
 #include "nn/model.h"
 
+enum { PATIENCE_MS = 2000 }; /* with a leader that is new */
+
 struct elect {
 	struct loop *loop;
 	struct server *server;
@@ -54,6 +56,11 @@ static void run_over(void *arg)
 	end(arg);
 }
 
+static void unled(void *arg)
+{
+	mandate_claim(((struct elect *)arg)->mandate, PATIENCE_MS);
+}
+
 static int stand_by(struct elect *e, struct err *err)
 {
 	const struct standby_opts how = {
@@ -62,6 +69,7 @@ static int stand_by(struct elect *e, struct err *err)
 		.max_bytes = e->max_bytes,
 		.peers = e->opts.peers,
 		.over = run_over,
+		.unled = unled,
 		.failed = end,
 		.arg = e,
 	};
@@ -114,7 +122,7 @@ static void changed(int64_t term, void *arg)
 		return;
 	e->term = term;
 	if (term)
-		standby_survey(e->standby, take_over, e);
+		standby_survey(e->standby, term, take_over, e);
 	else if (e->hub)
 		resign(e);
 	else

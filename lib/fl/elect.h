@@ -6,7 +6,11 @@
  * only after the node has confirmed once more that it leads, in the same term;
  * and none begins before all servers that follow have the one before. So an
  * active one that falls takes with it the round under way, and at most one that
- * had just ended; one that was stopped, and wakes, ends no round. */
+ * had just ended; one that was stopped, and wakes, ends no round.
+ *
+ * Where a node leads without an active server, whoever notices first has the
+ * lead moved to its own node. What fences is the node's term alone: to ask for
+ * the lead without need does no harm. */
 #ifndef FL_ELECT_H
 #define FL_ELECT_H
 

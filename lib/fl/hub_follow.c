@@ -52,7 +52,7 @@ static void answer(struct hub_follower *f, struct call *call)
 	gfl__v1__fl_follow_response__init(&out);
 	out.term = h->snapshot ? h->snapshot->term : 0;
 	out.version = h->snapshot ? h->snapshot->version : 0;
-	out.leads = h->opts.term;
+	out.leads = out.knows = h->opts.term;
 	out.over = is_over(h) && has_newest(f);
 	f->told = out.over;
 	call_reply(call, &out.base);

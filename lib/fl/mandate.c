@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/timer.h"
@@ -14,8 +15,10 @@ struct mandate {
 	struct client *client;
 	const char *url;
 	int64_t term; /* that was told */
-	struct rpc *asking;
+	struct rpc *asking, *claiming;
 	struct timer again;
+	/* as the node believes: its id, who leads, the term and since when */
+	int64_t node, leader, reign, since_ms;
 	loop_fn *yes; /* NULL: nobody waits */
 	void *yes_arg;
 	bool silent; /* it does not answer, and that was said */
@@ -45,6 +48,11 @@ static int64_t term_of(struct mandate *m, const struct err *err,
 	if (err && !m->silent)
 		log_warn("node_away", "node=%s error=%s", m->url, err->msg);
 	m->silent = err;
+	if (!err && (s->term != m->reign || s->leader_id != m->leader))
+		m->since_ms = clock_ms();
+	m->node = err ? 0 : s->node_id;
+	m->leader = err ? 0 : s->leader_id;
+	m->reign = err ? 0 : s->term;
 	return !err && !strcmp(s->role, "leader") ? s->term : 0;
 }
 
@@ -101,6 +109,36 @@ void mandate_confirm(struct mandate *m, loop_fn *yes, void *arg)
 	ask(m, true);
 }
 
+static void claimed(const struct err *err, const ProtobufCMessage *out,
+		    void *arg)
+{
+	struct mandate *m = arg;
+
+	(void)out;
+	m->claiming = NULL;
+	if (err)
+		log_info("not_claimed", "term=%lld error=%s",
+			 (long long)m->reign, err->msg);
+}
+
+void mandate_claim(struct mandate *m, int64_t patience_ms)
+{
+	const struct rpc_opts opts = {.timeout_ms = ASK_MS};
+	Gfl__V1__TransferRequest in;
+
+	if (!m->leader || m->leader == m->node || m->claiming ||
+	    clock_ms() - m->since_ms < patience_ms)
+		return;
+	log_warn("claims", "leader=%lld term=%lld reason=%s",
+		 (long long)m->leader, (long long)m->reign,
+		 "there is no active server beside it");
+	gfl__v1__transfer_request__init(&in);
+	in.to = m->node;
+	in.term = m->reign;
+	m->claiming = client_call(m->client, m->url, RPC_NODE_TRANSFER,
+				  &in.base, &opts, claimed, m);
+}
+
 struct mandate *mandate_open(struct client *client, const char *url,
 			     mandate_fn *changed, void *arg)
 {
@@ -117,6 +155,7 @@ void mandate_close(struct mandate *m)
 	if (!m)
 		return;
 	client_cancel(m->asking);
+	client_cancel(m->claiming);
 	timer_stop(&m->again);
 	free(m);
 }

@@ -24,6 +24,12 @@ struct mandate *mandate_open(struct client *client, const char *url,
 /* yes(arg) runs if it leads still, in the term that was told, since after this
  * call; else changed(0), or nothing when that was told meanwhile. */
 void mandate_confirm(struct mandate *m, loop_fn *yes, void *arg);
+
+/* Nobody does what the leader's server should: the lead is to come to our node.
+ * Asked of the leader in the term in which we know it, so that of several who
+ * ask one gets it; not yet of one that leads for less than patience_ms. What
+ * comes of it is told by changed(). */
+void mandate_claim(struct mandate *m, int64_t patience_ms);
 void mandate_close(struct mandate *m); /* NULL is nothing */
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "base/str.h"
 #include "base/timer.h"
 #include "fl/snapshot.h"
@@ -16,6 +17,7 @@ enum {
 	AGAIN_MS = 200,
 	FOLLOW_MS = 6000, /* the active one holds it for 2 s */
 	SURVEY_MS = 2000,
+	UNLED_MS = 2000, /* and up to half of that by chance */
 	PULL_MS = 600000,
 	PULL_PATIENCE_MS = 4000,
 };
@@ -27,7 +29,7 @@ struct peer_watch {
 	struct timer again;
 	bool answered;         /* the survey; or it cannot be reached */
 	int64_t term, version; /* of its state */
-	int64_t leads;
+	int64_t leads, knows;
 };
 
 struct standby {
@@ -52,7 +54,10 @@ struct standby {
 
 	loop_fn *surveyed; /* NULL: it follows */
 	void *surveyed_arg;
+	int64_t term; /* for which it surveys */
 	struct timer soon;
+	bool unled; /* as far as we know nobody leads, … */
+	struct timer patience;
 	struct err failure; /* code 0: none */
 };
 
@@ -242,6 +247,46 @@ static void note_active(struct peer_watch *w)
 	}
 }
 
+/* Directly, or as a peer has it directly: never by way of two. */
+static bool is_led(const struct standby *s)
+{
+	bool led = s->active || s->surveyed || s->from;
+
+	for (size_t i = 0; i < s->npeers; i++)
+		led = led || s->peers[i].knows;
+	return led;
+}
+
+static void be_patient(struct standby *s);
+
+static void patience_ends(void *arg)
+{
+	struct standby *s = arg;
+
+	be_patient(s);
+	s->opts.unled(s->opts.arg);
+}
+
+static void be_patient(struct standby *s)
+{
+	timer_set(&s->patience, client_loop(s->client),
+		  UNLED_MS + (int64_t)(rand_id() % (UNLED_MS / 2)),
+		  patience_ends, s);
+}
+
+static void look_for_lead(struct standby *s)
+{
+	bool unled = !is_led(s);
+
+	if (unled == s->unled)
+		return;
+	s->unled = unled;
+	if (unled)
+		be_patient(s);
+	else
+		timer_stop(&s->patience);
+}
+
 static void followed(struct peer_watch *w)
 {
 	struct standby *s = w->standby;
@@ -267,7 +312,9 @@ static void answered(const struct err *err, const ProtobufCMessage *out,
 	w->term = err ? 0 : r->term;
 	w->version = err ? 0 : r->version;
 	w->leads = err ? 0 : r->leads;
+	w->knows = err ? 0 : r->knows;
 	note_active(w);
+	look_for_lead(s);
 	if (s->surveyed)
 		survey_look(s);
 	else if (!err && r->over && w->leads == s->lead)
@@ -340,10 +387,12 @@ static void survey_look(struct standby *s)
 		timer_set(&s->soon, client_loop(s->client), 0, survey_done, s);
 }
 
-void standby_survey(struct standby *s, loop_fn *done, void *arg)
+void standby_survey(struct standby *s, int64_t term, loop_fn *done, void *arg)
 {
 	s->surveyed = done;
 	s->surveyed_arg = arg;
+	s->term = term;
+	look_for_lead(s);
 	ask_all(s);
 	survey_look(s);
 }
@@ -352,6 +401,7 @@ void standby_follow(struct standby *s)
 {
 	s->surveyed = NULL;
 	timer_stop(&s->soon);
+	look_for_lead(s);
 	ask_all(s);
 }
 
@@ -384,6 +434,7 @@ static void serve_follow(struct call *call, const ProtobufCMessage *in,
 	gfl__v1__fl_follow_response__init(&out);
 	out.term = s->newest ? s->newest->term : 0;
 	out.version = s->newest ? s->newest->version : 0;
+	out.knows = s->surveyed ? s->term : s->active ? s->lead : 0;
 	call_reply(call, &out.base);
 }
 
@@ -463,6 +514,7 @@ void standby_close(struct standby *s)
 		timer_stop(&s->peers[i].again);
 	}
 	timer_stop(&s->soon);
+	timer_stop(&s->patience);
 	tensor_pull_cancel(s->pull);
 	s->from = NULL;
 	s->surveyed = NULL;

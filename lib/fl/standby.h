@@ -21,6 +21,8 @@ struct standby_opts {
 	const struct opt_list
 		*peers;  /* URLs of all servers; our own may be in */
 	loop_fn *over;   /* the active one says that the run is */
+	loop_fn *unled;  /* for a while nobody knows of an active one; again
+			    and again until somebody does */
 	loop_fn *failed; /* see standby_failed() */
 	void *arg;
 };
@@ -31,8 +33,9 @@ int standby_open(struct standby **out, struct client *client, struct server *s,
 const struct err *standby_failed(const struct standby *s); /* or NULL */
 
 /* Ask every peer, and pull the newest state that any of them has which answers;
- * done(arg) runs when ours is as new, in a later turn of the loop. */
-void standby_survey(struct standby *s, loop_fn *done, void *arg);
+ * done(arg) runs when ours is as new, in a later turn of the loop. Who asks us
+ * meanwhile hears that somebody is to be active in term. */
+void standby_survey(struct standby *s, int64_t term, loop_fn *done, void *arg);
 void standby_follow(struct standby *s); /* instead of that */
 void standby_close(struct standby *s);  /* NULL is nothing */
 

@@ -1,5 +1,7 @@
 /* NodeService: what changes the cluster, as far as it is neither a trainer's
  * nor a message. */
+#include <inttypes.h>
+
 #include "node/node_impl.h"
 #include "node/roles.h"
 #include "node/state_impl.h"
@@ -22,8 +24,14 @@ static int lead_transfer(struct ask *a, struct err *err)
 	const Gfl__V1__TransferRequest *in =
 		(const Gfl__V1__TransferRequest *)a->in;
 	Gfl__V1__TransferResponse out = GFL__V1__TRANSFER_RESPONSE__INIT;
-	int rc = driver_transfer(a->n->driver, in->to, err);
+	int rc;
 
+	if (in->term && in->term != a->n->term)
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "this node leads in term %" PRId64
+			       ", not in %" PRId64,
+			       a->n->term, in->term);
+	rc = driver_transfer(a->n->driver, in->to, err);
 	if (rc)
 		return rc == ERR_UNAVAILABLE ? ERR_FAILED_PRECONDITION : rc;
 	out.leader_id = in->to;

@@ -46,6 +46,10 @@ from() { # FROM TYPE PAYLOAD
 	[ "$(control "$leader" refresh)" = "$leader	members=2" ]
 	fails 5 gfl-send "$other" transfer --type 2
 	[[ $said == *"node $other does not lead"* ]]
+	url=n${leader}_url
+	call "${!url}" gfl.v1.NodeService/Transfer "{\"to\":\"$other\",\"term\":\"99\"}"
+	[ "$code" = 400 ]
+	is '.message | test("leads in term [0-9]+, not in 99$")'
 	gfl-send "$leader" "transfer $other" --type 2
 	gfl-wait leader --not "$leader" -t 20
 	fails 2 gfl-send "$leader" dance --type 2

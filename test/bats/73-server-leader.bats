@@ -173,3 +173,26 @@ known() { # NUMBER
 		--server http://127.0.0.1:1,http://127.0.0.1:2
 	[[ $said == *'--active goes with one --server'* ]]
 }
+
+@test "an active server that is killed alone, beside a leader that lives" {
+	local lead id rest=()
+	cluster 3
+	hold_updates
+	servers --model softmax --rounds 8 --steps 50 --min-participants 3 \
+		--test $data --on-receive ./receive
+	trainers 3
+	all_held 3
+	lead=$(gfl-leader)
+	crash "s$lead"
+	release
+	for id in 1 2 3; do [ "$id" = "$lead" ] || rest+=("s$id"); done
+	ends "${rest[@]}" t1 t2 t3
+	[ "$(gfl-leader)" != "$lead" ]
+	cat s?.out >srv.out
+	[ "$(rounds .round | sort -n | tr '\n' ' ')" = '1 2 3 4 5 6 7 8 ' ]
+	[ "$(rounds '.accuracy > 0.6' | tail -n 1)" = true ]
+	# the one that follows has the same; and the one that was killed only
+	# rounds from before
+	for id in "${rest[@]}"; do [ "$(known "${id#s}")" = 8 ]; done
+	[ "$(known "$lead")" -le 4 ]
+}
