@@ -3,10 +3,10 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -165,11 +165,12 @@ static json_t *json_of(const struct out_cell *c)
 
 static json_t *base64(const struct out_cell *c)
 {
-	unsigned char *text = mem_zero(c->len / 3 + 2, 4);
+	size_t len = base64_size(c->len);
+	char *text = mem_zero(len + 1, 1);
 	json_t *v;
 
-	EVP_EncodeBlock(text, (const unsigned char *)c->p, (int)c->len);
-	v = json_string((const char *)text);
+	base64_encode(text, c->p, c->len);
+	v = json_stringn(text, len);
 	free(text);
 	return v;
 }

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/crc.h"
 #include "base/mem.h"
 #include "nn/checkpoint.h"
 #include "nn/tensors.h"
-#include "wire/base64.h"
 
 static const char SHARED[] = "shared."; /* before a tensor's name */
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
-#include "wire/base64.h"
 
 static int wrong(const char *key, const char *want, struct err *err)
 {

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "proto/status.pb-c.h"
-#include "wire/base64.h"
 #include "wire/rpc.h"
 #include "wire/utf8.h"
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
-#include "wire/base64.h"
 #include "wire/frames.h"
 #include "wire/json.h"
 

@@ -38,10 +38,10 @@
 
 #include <uthash.h>
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/loop.h"
 #include "base/opt.h"
-#include "wire/base64.h"
 #include "wire/dedupe.h"
 #include "wire/dialect.h"
 #include "wire/h2.h"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
-#include "wire/base64.h"
 #include "wire/field.h"
 #include "wire/utf8.h"
 

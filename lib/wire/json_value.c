@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
-#include "wire/base64.h"
 #include "wire/json_scan.h"
 
 static const char *const type_names[] = {

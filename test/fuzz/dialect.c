@@ -2,7 +2,7 @@
  * message; the rest is a body, a timeout, and what an error says. */
 #include "types.h"
 
-#include "wire/base64.h"
+#include "base/base64.h"
 #include "wire/details.h"
 #include "wire/dialect.h"
 #include "wire/frames.h"

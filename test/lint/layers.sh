@@ -61,7 +61,7 @@ lib/wire/frames.*
 lib/wire/backoff.*
 lib/wire/binary.*
 lib/wire/field.*
-lib/wire/base64.*
+lib/base/base64.*
 lib/wire/utf8.*
 lib/base/words.*
 lib/wire/peer.*

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/opt.h"
 #include "proto/gateway.pb-c.h"
-#include "wire/base64.h"
 #include "wire/gzip.h"
 
 #define NODES "/GatewayService/GetNodes"

@@ -1,6 +1,6 @@
 /* base64.h - bytes as text (RFC 4648), either alphabet in. */
-#ifndef WIRE_BASE64_H
-#define WIRE_BASE64_H
+#ifndef BASE_BASE64_H
+#define BASE_BASE64_H
 
 #include <stdbool.h>
 #include <stddef.h>
