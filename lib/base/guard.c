@@ -61,7 +61,8 @@ static int begin(struct guard *g, struct err *err)
 	if (g->signals < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return err_sys(err, "prepare for %s", g->o->path);
-	g->child = fork();
+	g->child = vfork(); /* small commands are many, and a copy of us costs
+			       as much as they do */
 	if (g->child < 0)
 		return err_sys(err, "start %s", g->o->path);
 	if (!g->child)
