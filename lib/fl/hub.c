@@ -284,7 +284,6 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 	h->ended_arg = arg;
 	h->loss = h->accuracy = (double)NAN;
 	h->rand.state = opts->seed;
-	str_new_id(h->session);
 	if (open_all(h, err)) {
 		hub_close(h);
 		return (int)err->code;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -34,17 +36,34 @@ struct hub_client *hub_client_add(struct hub *h, int64_t id,
 	return c;
 }
 
-struct hub_client *hub_client_of(struct hub *h, int64_t id, const char *session,
+/* In a time that tells nothing of where they differ. */
+static bool is_session(const struct hub_client *c, const char *session)
+{
+	return strlen(session) == STR_ID - 1 &&
+	       !CRYPTO_memcmp(session, c->session, STR_ID - 1);
+}
+
+struct hub_client *hub_client_of(struct hub *h, const struct call *call,
+				 int64_t id, const char *session,
 				 struct err *err)
 {
 	struct hub_client *c;
 
 	HASH_FIND(hh, h->clients, &id, sizeof(id), c);
-	if (c && c->nlogical && !strcmp(session, h->session))
+	if (!c || !c->nlogical) {
+		err_set(err, ERR_NOT_FOUND,
+			"client %lld is not known to this start of the server: "
+			"set up first",
+			(long long)id);
+		return NULL;
+	}
+	if (is_session(c, session))
 		return c;
-	err_set(err, ERR_NOT_FOUND,
-		"client %lld is not known to this start of the server: set up "
-		"first",
+	h->strangers++;
+	log_warn("session_refused", "client=%lld address=%s", (long long)id,
+		 call_peer(call)->addr);
+	err_set(err, ERR_UNAUTHENTICATED,
+		"this is not the session of client %lld: set up first",
 		(long long)id);
 	return NULL;
 }
@@ -150,7 +169,7 @@ static void serve_await(struct call *call, const ProtobufCMessage *in,
 	struct hub_client *c;
 	struct err err;
 
-	c = hub_client_of(arg, r->client_id, r->session, &err);
+	c = hub_client_of(arg, call, r->client_id, r->session, &err);
 	if (!c) {
 		call_fail(call, &err);
 		return;
@@ -186,7 +205,7 @@ static void reply_set_up(struct hub_client *c, struct call *call)
 	gfl__v1__fl_set_up_response__init(&out);
 	out.code = GFL__V1__FL_CODE__SET_UP;
 	out.client_id = c->id;
-	out.session = h->session;
+	out.session = c->session;
 	out.model = h->model->text;
 	out.layout_hash = h->layout;
 	out.seed = h->opts.seed;
@@ -228,6 +247,20 @@ static int check_set_up(const Gfl__V1__FlSetUpRequest *r, struct err *err)
 	return 0;
 }
 
+/* An instance is of the certificate that it has shown first. */
+static int check_owner(const struct hub_client *c, const struct peer *peer,
+		       struct err *err)
+{
+	char owner[PEER_NAME];
+
+	peer_name(owner, peer);
+	if (!c || !*c->owner || !strcmp(c->owner, owner))
+		return 0;
+	return err_set(err, ERR_PERMISSION_DENIED,
+		       "this instance is that of %s, not of %s", c->owner,
+		       *owner ? owner : "whoever shows no certificate");
+}
+
 /* Of a client that is known, or NULL. */
 static int check_room(const struct hub *h, const struct hub_client *c, size_t n,
 		      struct err *err)
@@ -264,6 +297,8 @@ static void take_set_up(struct hub_client *c, const Gfl__V1__FlSetUpRequest *r,
 		c->examples += r->examples[i];
 	}
 	c->active = r->active;
+	str_new_id(c->session);
+	peer_name(c->owner, peer);
 	str_copy(c->address, sizeof(c->address), peer->addr);
 }
 
@@ -277,7 +312,8 @@ static void serve_set_up(struct call *call, const ProtobufCMessage *in,
 	int rc = check_set_up(r, &err);
 	struct hub_client *c = rc ? NULL : by_instance(h, r->instance_id);
 
-	if (rc || check_room(h, c, r->n_examples, &err)) {
+	if (rc || check_owner(c, call_peer(call), &err) ||
+	    check_room(h, c, r->n_examples, &err)) {
 		call_fail(call, &err);
 		return;
 	}
@@ -305,7 +341,7 @@ static void serve_leave(struct call *call, const ProtobufCMessage *in,
 	struct hub_client *c;
 	struct err err;
 
-	c = hub_client_of(h, r->client_id, r->session, &err);
+	c = hub_client_of(h, call, r->client_id, r->session, &err);
 	if (!c) {
 		call_fail(call, &err);
 		return;

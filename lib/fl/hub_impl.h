@@ -32,6 +32,7 @@ enum {
 
 /* Why an update was refused, and how its sender is told:
  * FOREIGN    of nobody who was set up, or for nothing that it was given
+ * SESSION    with the session of somebody else, or an old one
  * LATE       its round is over
  * DOUBLE     another one was there before
  * BASE       of another round, or made from another version
@@ -42,6 +43,7 @@ enum {
  * FULL       too many at once: to be sent again */
 #define HUB_REASONS(X)                              \
 	X(FOREIGN, "foreign", NOT_FOUND)            \
+	X(SESSION, "session", UNAUTHENTICATED)      \
 	X(LATE, "late", FAILED_PRECONDITION)        \
 	X(DOUBLE, "double", ALREADY_EXISTS)         \
 	X(BASE, "base", FAILED_PRECONDITION)        \
@@ -96,6 +98,8 @@ struct hub_client {
 	struct hub *hub;
 	int64_t id;
 	char instance_id[STR_ID];
+	char owner[PEER_NAME]; /* of its certificate; "": it has shown none */
+	char session[STR_ID];  /* its secret; "": not set up since the start */
 	struct hub_logical *logical;
 	size_t nlogical;
 	int64_t examples;
@@ -170,7 +174,6 @@ struct hub {
 	struct writer *writer;
 	struct timer tick;
 	struct rand rand;
-	char session[STR_ID];
 	char layout[17];
 
 	/* the worker's while it has jobs */
@@ -204,6 +207,7 @@ struct hub {
 	int64_t present, here; /* clients that are here; logical ones */
 	size_t hosted;         /* logical ones of all that have set up */
 	int64_t refused[HUB_REASON_COUNT], accepted, missed, voided;
+	int64_t strangers; /* calls with another session than the client's */
 	const char *why_ended;
 	int64_t ending_ms;
 	bool saving_last;       /* the last model, to its file, … */
@@ -226,8 +230,10 @@ const char *hub_why_ended(const struct hub *h);
 void hub_serve_clients(struct hub *h);
 void hub_clients_tick(struct hub *h, int64_t now_ms);
 void hub_clients_close(struct hub *h);
-/* The client of a request, or NULL as err says. */
-struct hub_client *hub_client_of(struct hub *h, int64_t id, const char *session,
+/* The client of a request, or NULL: NOT_FOUND, or UNAUTHENTICATED where the
+ * session is not its own. */
+struct hub_client *hub_client_of(struct hub *h, const struct call *call,
+				 int64_t id, const char *session,
 				 struct err *err);
 void hub_client_heard(struct hub_client *c);
 struct hub_client *hub_client_add(struct hub *h, int64_t id,

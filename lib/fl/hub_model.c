@@ -65,7 +65,7 @@ static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 	struct hub_model *m;
 	struct err err;
 
-	c = hub_client_of(h, r->client_id, r->session, &err);
+	c = hub_client_of(h, call, r->client_id, r->session, &err);
 	if (!c) {
 		call_fail(call, &err);
 		return;

@@ -72,7 +72,6 @@ static void fill(const struct hub *h, Gfl__V1__FlStatus *out)
 		out->accuracy = h->accuracy;
 	}
 	out->model = h->model->text;
-	out->session = text(h->session);
 }
 
 static void serve_status(struct call *call, const ProtobufCMessage *in,
@@ -121,6 +120,9 @@ static void metrics(struct buf *b, void *arg)
 			 "gfl_server_updates_refused_total{reason=\"%s\"} "
 			 "%" PRId64 "\n",
 			 hub_reason_name(r), h->refused[r]);
+	buf_putf(b, "# TYPE gfl_server_sessions_refused_total counter\n");
+	buf_putf(b, "gfl_server_sessions_refused_total %" PRId64 "\n",
+		 h->strangers);
 	if (!isnan(h->loss))
 		buf_putf(b, "gfl_server_loss %.6f\n", h->loss);
 	if (!isnan(h->accuracy))

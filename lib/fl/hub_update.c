@@ -34,6 +34,7 @@ const char *hub_reason_name(enum hub_reason r)
  * that is none of its own. */
 struct look {
 	struct hub *hub;
+	const struct call *call;
 	const Gfl__V1__FlUpdateRequest *update;
 	struct hub_client *client;
 	struct hub_part *part;
@@ -92,13 +93,17 @@ static bool is_expected(struct look *l)
 	const Gfl__V1__FlUpdateRequest *u = l->update;
 	const struct hub_activation *g;
 	struct hub *h = l->hub;
+	struct err why;
 
-	l->client = hub_client_of(h, u->client_id, u->session, &l->err);
-	if (!l->client)
-		return refuse(l, HUB_FOREIGN,
-			      "client %lld is not known to this start of the "
-			      "server",
-			      (long long)u->client_id);
+	l->client =
+		hub_client_of(h, l->call, u->client_id, u->session, &l->err);
+	if (!l->client) {
+		why = l->err;
+		return refuse(l,
+			      why.code == ERR_NOT_FOUND ? HUB_FOREIGN
+							: HUB_SESSION,
+			      "%s", why.msg);
+	}
 	hub_client_heard(l->client);
 	g = &l->client->given;
 	if (u->activation < 1 || u->activation > h->last_activation)
@@ -368,6 +373,7 @@ static void serve_update(struct call *call, const ProtobufCMessage *in,
 			 void *arg)
 {
 	struct look l = {.hub = arg,
+			 .call = call,
 			 .update = (const Gfl__V1__FlUpdateRequest *)in};
 
 	if (!is_expected(&l)) {

@@ -151,7 +151,6 @@ static void set_up_done(const struct err *err, const ProtobufCMessage *out,
 		spoke_fail(s, &why);
 		return;
 	}
-	s->pause.now_ms = 0;
 	if (take_set_up(s, (const Gfl__V1__FlSetUpResponse *)out, &why)) {
 		err_wrap(&why, "set up at %s", spoke_url(s));
 		spoke_fail(s, &why);
@@ -186,12 +185,20 @@ void spoke_set_up(struct spoke *s)
 /* --- asking ----------------------------------------------------------------
  */
 
+/* Whoever took our place may want it back, so that is not asked for at once. */
 static void ask_failed(struct spoke *s, const struct err *err)
 {
 	if (err->code == ERR_NOT_FOUND) {
 		log_info("set_up_anew", "server=%s reason=%s", spoke_url(s),
 			 err->msg);
 		spoke_set_up(s);
+		return;
+	}
+	if (err->code == ERR_UNAUTHENTICATED) {
+		log_warn("session_lost", "server=%s error=%s", spoke_url(s),
+			 err->msg);
+		timer_set(&s->again, s->loop,
+			  backoff_next(&s->pause, &s->rand), set_up_again, s);
 		return;
 	}
 	if (!s->pause.now_ms)

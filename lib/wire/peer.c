@@ -1,5 +1,6 @@
 #include "wire/peer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool is_alnum(char c)
@@ -61,6 +62,20 @@ void peer_set_cn(struct identity *who, const char *cn, size_t len)
 			return;
 	memcpy(who->cn, cn, len);
 	who->cn[len] = '\0';
+}
+
+void peer_name(char out[PEER_NAME], const struct peer *p)
+{
+	const struct identity *who = p->identity;
+
+	*out = '\0';
+	if (p->trust != PEER_VERIFIED || !who)
+		return;
+	if (*who->cluster)
+		snprintf(out, PEER_NAME, "%s/%s/%s", who->cluster, who->role,
+			 who->id);
+	else if (*who->cn)
+		snprintf(out, PEER_NAME, "CN=%s", who->cn);
 }
 
 int peer_check(const struct peer *p, bool trust_all, const char *path,

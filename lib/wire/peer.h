@@ -38,6 +38,11 @@ struct peer {
  * other URI is refused by false, and *who is then as it was. */
 bool peer_parse(struct identity *who, const char *uri, size_t len) MUST_CHECK;
 
+/* Who a verified peer is, "CLUSTER/ROLE/ID", or else its common name as
+ * "CN=NAME"; "" of all others. */
+enum { PEER_NAME = 3 * (PEER_PART + 1) };
+void peer_name(char out[PEER_NAME], const struct peer *p);
+
 /* Take the common name; one that is too long, or has a control character or
  * bytes that are not ASCII, stays "". */
 void peer_set_cn(struct identity *who, const char *cn, size_t len);

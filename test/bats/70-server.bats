@@ -53,7 +53,7 @@ load server
 	told 1
 	given=$answer
 	values 3 10
-	update 1 '.session = "0"'
+	update 1 '.clientId = "7"'
 	refused 404 foreign
 	update 1 '.activation = "999999999"'
 	refused 404 foreign
@@ -160,7 +160,7 @@ load server
 	set_up 1
 	set_up 2
 	while curl -sf -o asked -d "{\"clientId\":\"$id_2\",
-		\"session\":\"$session\"}" -H 'content-type: application/json' \
+		\"session\":\"$session_2\"}" -H 'content-type: application/json' \
 		"$srv_url/$service/Await"; do :; done 2>asker.err 3>&- &
 	running[asker]=$!
 	told 1

@@ -14,7 +14,7 @@ handler() { # NAME - from standard input
 	told 1
 	is '.code == "ACTIVATION"'
 	call "$srv_url" $service/Leave \
-		"{\"clientId\":\"$id_1\",\"session\":\"$session\"}"
+		"{\"clientId\":\"$id_1\",\"session\":\"$session_1\"}"
 	set_up 1
 	told 1
 	is '.code == "ACTIVATION"'
@@ -84,6 +84,95 @@ handler() { # NAME - from standard input
 	leave 1
 	[ "$(rounds '[.round, .admitted, .examples, .loss] | @csv')" = 1,1,10,0.5 ]
 	[ "$(parameters srv.safetensors)" = 4 ]
+}
+
+@test "nobody acts as another client, and a session set up anew ends the old" {
+	local method session_3 id_3 old
+	server --model "$tiny" --rounds 1
+	set_up 1
+	set_up 2
+	old=$session_1
+	[ "$session_1" != "$session_2" ]
+	call "$srv_url" $service/GetStatus '{}'
+	[[ $answer != *"$session_1"* && $answer != *session* ]]
+	hold 2
+	told 1
+	given=$answer
+	values 1 10
+	id_3=$id_1
+	for session_3 in "$session_2" '' "${session_1:0:31}" "${session_1}0"; do
+		for method in Await Leave; do
+			call "$srv_url" $service/$method "{
+				\"clientId\":\"$id_3\",
+				\"session\":\"$session_3\"}"
+			[ "$code" = 401 ]
+			[[ $answer == *'not the session of client 1'* ]]
+		done
+		update 3
+		refused 401 session
+	done
+	curl -sS "$srv_url/metrics" | grep -q 'sessions_refused_total 12'
+	grep -q 'event=session_refused client=1 address=127.0.0.1' srv.log
+	set_up 1 # again; what it was given is still its own
+	[ "$session_1" != "$old" ]
+	session_3=$old
+	update 3
+	refused 401 session
+	told 1
+	[ "$(jq .activation <<<"$answer")" = "$(jq .activation <<<"$given")" ]
+	update 1
+	[ "$code" = 200 ]
+	held 2
+	given=$answer
+	update 2
+	[ "$code" = 200 ]
+	leave 1 2
+	[ "$(rounds '[.admitted, .refused] | @csv')" = 2,5 ]
+	! grep -F -e "$session_1" -e "$session_2" -e "$old" srv.log || return 1
+}
+
+@test "a trainer whose place somebody has taken takes it back" {
+	split 2
+	server --model mlp --rounds 0 --steps 20
+	trainer 1
+	trainer 2
+	logged 'event=round round=2 ' >/dev/null
+	call "$srv_url" $service/SetUp "{\"examples\":[10],\"instanceId\":
+		\"$(sqlite3 t1.db 'SELECT instance_id FROM me')\"}"
+	[ "$code" = 200 ]
+	logged 'event=session_lost' t1.log >/dev/null
+	timeout 60 tail -n +1 -F t1.log 2>/dev/null |
+		sed '1,/event=session_lost/d' | grep -qm 1 event=sent
+	stop srv
+	ends t1 t2
+}
+
+@test "an instance is of the certificate that has set it up" {
+	"$BATS_TEST_DIRNAME"/../../share/examples/gfl-certs.sh certs lab \
+		server/1 trainer/{1,2}
+	local scheme=https mine
+	mine='{"instanceId":"00000000000000000000000000000001","examples":[1]}'
+	as() { # TRAINER
+		echo "cacert = certs/ca.pem" >.curlrc
+		[ -z "$1" ] || printf '%s = certs/trainer-%s.%s\n' \
+			cert "$1" pem key "$1" key >>.curlrc
+	}
+	as 1
+	server --model "$tiny" --tls-ca certs/ca.pem \
+		--tls-cert certs/server-1.pem --tls-key certs/server-1.key
+	call "$srv_url" $service/SetUp "$mine"
+	[ "$code" = 200 ]
+	as 2
+	call "$srv_url" $service/SetUp "$mine"
+	[ "$code" = 403 ]
+	is '.message | test("that of lab/trainer/1, not of lab/trainer/2")'
+	as ''
+	call "$srv_url" $service/SetUp "$mine"
+	[ "$code" = 401 ]
+	as 1
+	call "$srv_url" $service/SetUp "$mine"
+	[ "$code" = 200 ]
+	stop srv
 }
 
 @test "strangers fill neither the memory nor the place of who is known" {

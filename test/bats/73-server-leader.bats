@@ -156,7 +156,7 @@ known() { # NUMBER
 	told 1
 	is '.code == "EXIT" and .reason == "all rounds are done"'
 	call "$srv_url" $service/Leave "{\"clientId\":\"$id_1\",
-		\"session\":\"$session\"}"
+		\"session\":\"$session_1\"}"
 	ends s1 s2 s3
 	[ "$(parameters "s$lead.safetensors")" = 7 ]
 	[ "$(known 1) $(known 2) $(known 3)" = '2 2 2' ]

@@ -35,29 +35,29 @@ ends() { # NAME...
 
 tiny='input 1 2 2; dense 2'
 
-# set_up N [EXAMPLES [ACTIVE]] - client N: its id and session in $id_N, $session
+# set_up N [EXAMPLES [ACTIVE]] - client N: its id and secret, $id_N, $session_N
 set_up() {
-	local -n id_=id_$1
+	local -n id_=id_$1 session_=session_$1
 	call "$srv_url" $service/SetUp \
 		"{\"instanceId\":\"$(printf %032d "$1")\",\"examples\":[${2:-10}],\"active\":${3:-true}}"
 	[ "$code" = 200 ]
 	id_=$(jq -r .clientId <<<"$answer")
-	session=$(jq -r .session <<<"$answer")
+	session_=$(jq -r .session <<<"$answer")
 	layout=$(jq -r .layoutHash <<<"$answer")
 }
 
 # await N [BUSY] - what client N is told
 told() {
-	local -n id_=id_$1
+	local -n id_=id_$1 session_=session_$1
 	call "$srv_url" $service/Await "{\"clientId\":\"$id_\",
-		\"session\":\"$session\",\"busy\":\"${2:-0}\"}"
+		\"session\":\"$session_\",\"busy\":\"${2:-0}\"}"
 }
 
 # Begin to hold a request of client N.
 hold() { # N [BUSY]
-	local -n id_=id_$1
+	local -n id_=id_$1 session_=session_$1
 	curl -sS -o "held.$1" -d "{\"clientId\":\"$id_\",
-		\"session\":\"$session\",\"busy\":\"${2:-0}\"}" \
+		\"session\":\"$session_\",\"busy\":\"${2:-0}\"}" \
 		-H 'content-type: application/json' \
 		"$srv_url/$service/Await" 3>&- &
 	running[held$1]=$!
@@ -73,9 +73,9 @@ held() {
 # update N JQ - send what client N has made of its activation in $answer: all
 # values are 1, unless the jq filter changes the request.
 update() {
-	local -n id_=id_$1
+	local -n id_=id_$1 session_=session_$1
 	local request
-	request=$(jq -c --arg id "$id_" --arg session "$session" \
+	request=$(jq -c --arg id "$id_" --arg session "$session_" \
 		--arg layout "$layout" --arg ones "$ones" "{
 		code: \"PARAMETER_UPDATE\", clientId: \$id, session: \$session,
 		activation, round, baseVersion: (.version // \"0\"),
@@ -122,11 +122,11 @@ zeroed() { # FILE
 
 # These clients leave, and so the server ends.
 leave() { # N...
-	local n id
+	local n id session
 	for n; do
-		id=id_$n
+		id=id_$n session=session_$n
 		call "$srv_url" $service/Leave "{\"clientId\":\"${!id}\",
-			\"session\":\"$session\"}" || true # not needed any more
+			\"session\":\"${!session}\"}" || true # not needed any more
 	done
 	ends srv
 }

@@ -127,3 +127,19 @@ TEST(members_alone_change_things)
 	p.trust = PEER_VERIFIED;
 	CHECK_INT(peer_check(&p, false, "/S/M", &err), 0);
 }
+
+TEST(a_peer_is_called_by_what_its_certificate_says)
+{
+	struct identity who = {.cn = "ann"};
+	struct peer p = {.trust = PEER_VERIFIED, .identity = &who};
+	char name[PEER_NAME];
+
+	peer_name(name, &p);
+	CHECK_STR(name, "CN=ann");
+	CHECK(peer_parse(&who, "gfl://lab/trainer/3", 19));
+	peer_name(name, &p);
+	CHECK_STR(name, "lab/trainer/3");
+	p.trust = PEER_LOOPBACK;
+	peer_name(name, &p);
+	CHECK_STR(name, "");
+}
