@@ -185,6 +185,7 @@ struct trainer {
 	enum phase phase;
 	struct trainer_run run; /* id 0: none */
 	int64_t out_of;         /* the run that we stay out of, or 0 */
+	bool out_sent, out_told; /* our node was told so, and has it */
 	int64_t out_at;         /* rounds of it that we had done */
 	struct tally out_tally; /* in these */
 	char *why_out;

@@ -54,7 +54,7 @@ static void fill_accuracy(Gfl__V1__TrainerReport *r, const struct tally *y)
 	}
 }
 
-static void fill_report(const struct trainer *t, Gfl__V1__TrainerReport *r)
+static void fill_report(struct trainer *t, Gfl__V1__TrainerReport *r)
 {
 	const struct tally *y = t->out_of ? &t->out_tally : &t->run.tally;
 	const struct state *s = trainer_state(t);
@@ -79,6 +79,7 @@ static void fill_report(const struct trainer *t, Gfl__V1__TrainerReport *r)
 			      : t->phase == PHASE_ENDED   ? "finished"
 			      : t->phase == PHASE_PULLING ? "joining"
 							  : "training");
+	t->out_sent = t->out_of != 0;
 	if (t->out_of)
 		set_string(&r->reason, t->why_out);
 	else if (t->run.reason)
@@ -173,6 +174,10 @@ void trainer_reported(bool arrived, void *trainer)
 				t->nmisses * sizeof(*t->misses));
 	}
 	t->links_sent = t->misses_sent = 0;
+	if (arrived && t->out_sent && !t->out_told) {
+		t->out_told = true;
+		trainer_look(t);
+	}
 }
 
 /* --- for whoever asks ------------------------------------------------------

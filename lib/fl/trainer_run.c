@@ -31,8 +31,8 @@ void trainer_stay_out_for(struct trainer *t, const struct err *err,
 	t->why_out = mem_str(why);
 	t->phase = PHASE_READY;
 	trainer_halt(t);
+	t->out_told = t->out_sent = false;
 	link_poke(t->link);
-	link_take_part(t->link, false);
 }
 
 static struct learner_steps steps_of(const Gfl__V1__RunSpec *spec)
@@ -273,6 +273,18 @@ static bool is_live(const struct state *s, int64_t id)
 	       !peer->no_runs;
 }
 
+/* Our last words come first: once we are out, the run may be over at once. */
+static void look_at_failed(struct trainer *t, const Gfl__V1__Run *running)
+{
+	bool over = !running || running->id != t->out_of;
+
+	if (!t->out_of || !t->out_told)
+		return;
+	if (over)
+		t->out_of = 0;
+	link_take_part(t->link, over && !t->opts.no_runs);
+}
+
 static void look_at_run(struct trainer *t, const struct state *s)
 {
 	const Gfl__V1__Run *run = state_running(s);
@@ -285,14 +297,11 @@ static void look_at_run(struct trainer *t, const struct state *s)
 			 old ? old->state : "gone");
 		trainer_halt(t);
 	}
-	if (t->out_of && (!run || run->id != t->out_of)) {
-		t->out_of = 0;
-		link_take_part(t->link, !t->opts.no_runs);
-	}
+	look_at_failed(t, run);
 	if (run && run->id == t->run.id &&
 	    fastest_reported(run) > t->run.fastest)
 		t->run.fastest = fastest_reported(run);
-	if (run && !t->run.id && run->id != t->out_of && !t->opts.no_runs &&
+	if (run && !t->run.id && !t->out_of && !t->opts.no_runs &&
 	    !t->stopped && t->talk.exchange)
 		begin(t, run);
 }

@@ -62,6 +62,7 @@ static void on_attach(struct call *call, const ProtobufCMessage *msg, void *arg)
 		call_fail(call, &err);
 		return;
 	}
+	reports_flush(n); /* it has failed, and attaches to stay out of runs */
 	a = ask_new(n, call, RPC_NODE_ATTACH_TRAINER, msg, lead_attach);
 	if (!a->forwarded)
 		((Gfl__V1__AttachTrainerRequest *)a->in)->trainer->node_id =

@@ -37,6 +37,7 @@ void conductor_close(struct node *n)
 	coordinator_free(c->plan);
 	forget_table(c);
 	free(c->trainers);
+	free(c->failed);
 	free(c);
 	n->conductor = NULL;
 }
@@ -59,6 +60,11 @@ const Gfl__V1__TrainerReport *conductor_find(const Gfl__V1__Run *run,
 		if (run->reports[i]->trainer_id == id)
 			return run->reports[i];
 	return NULL;
+}
+
+static bool failed(const Gfl__V1__TrainerReport *r)
+{
+	return r && !strcmp(r->state, "failed");
 }
 
 /* Rounds finished, as lib/plan counts: the last one's number. The last of all
@@ -115,8 +121,7 @@ static void hear_report(struct node *n, const Gfl__V1__TrainerReport *r)
 	table = table_of(c, run);
 	old = conductor_find(table, r->trainer_id);
 	tell_exchange(n, r, old ? old->exchanges : 0);
-	if (!strcmp(r->state, "failed") &&
-	    (!old || strcmp(old->state, "failed"))) {
+	if (failed(r) && !failed(old)) {
 		log_warn("trainer_failed", "trainer=%" PRId64 " error=%s",
 			 r->trainer_id, r->reason);
 		conductor_mark_down(n, r->trainer_id, r->reason);
@@ -165,13 +170,19 @@ void conductor_merge(const struct node *n, Gfl__V1__Run *run)
 		state_run_note(run, table->reports[i]);
 }
 
-const Gfl__V1__TrainerReport *conductor_said(const struct node *n, int64_t run,
-					     int64_t trainer)
+/* All that its trainers have said of a run, or NULL. */
+static const Gfl__V1__Run *table_now(const struct node *n, int64_t run)
 {
 	const Gfl__V1__Run *table = n->conductor->table;
 
-	if (!table || table->id != run)
-		table = state_run(n->state, run);
+	return table && table->id == run ? table : state_run(n->state, run);
+}
+
+const Gfl__V1__TrainerReport *conductor_said(const struct node *n, int64_t run,
+					     int64_t trainer)
+{
+	const Gfl__V1__Run *table = table_now(n, run);
+
 	return table ? conductor_find(table, trainer) : NULL;
 }
 
@@ -235,17 +246,29 @@ static const struct coordinator_run *view_run(struct conductor *c,
 
 /* A trainer that failed in this run takes no part in it until it says that it
  * goes on, even if it has attached again. */
-static bool has_failed(const struct node *n, const Gfl__V1__Run *run,
-		       int64_t id)
+static void view_trainer(const struct node *n, struct coordinator_view *v,
+			 const Gfl__V1__Trainer *t)
 {
-	const Gfl__V1__Run *table = n->conductor->table;
-	const Gfl__V1__TrainerReport *r = NULL;
+	bool runs = !t->no_runs &&
+		    !(v->run && failed(conductor_said(n, v->run->id, t->id)));
 
-	if (run && table && table->id == run->id)
-		r = conductor_find(table, id);
-	if (run && !r)
-		r = conductor_find(run, id);
-	return r && !strcmp(r->state, "failed");
+	if (!t->liveness)
+		n->conductor->trainers[v->ntrainers++] =
+			(struct coordinator_trainer){t->id, runs};
+	else
+		v->away += runs;
+}
+
+static void view_failed(struct conductor *c, struct coordinator_view *v,
+			const Gfl__V1__Run *run)
+{
+	c->failed = mem_zero(run->n_reports + 1, sizeof(*c->failed));
+	for (size_t i = 0; i < run->n_reports; i++)
+		if (failed(run->reports[i]))
+			c->failed[v->nfailed++] = (struct coordinator_failed){
+				run->reports[i]->trainer_id,
+				run->reports[i]->reason};
+	v->failed = c->failed;
 }
 
 static struct coordinator_view view(struct node *n)
@@ -253,26 +276,24 @@ static struct coordinator_view view(struct node *n)
 	struct conductor *c = n->conductor;
 	const struct state *s = n->state;
 	const Gfl__V1__Run *run = state_running(s);
-	size_t live = 0;
-
-	free(c->trainers);
-	c->trainers = mem_zero(s->ntrainers + 1, sizeof(*c->trainers));
-	for (size_t i = 0; i < s->ntrainers; i++)
-		if (!s->trainers[i]->liveness)
-			c->trainers[live++] = (struct coordinator_trainer){
-				s->trainers[i]->id,
-				!s->trainers[i]->no_runs &&
-					!has_failed(n, run,
-						    s->trainers[i]->id)};
-	return (struct coordinator_view){
+	struct coordinator_view v = {
 		.epoch = s->epoch,
-		.trainers = c->trainers,
-		.ntrainers = live,
 		.run = run ? view_run(c, run) : NULL,
 		.plans = &s->plans,
 		.bandwidth = &s->bandwidth,
 		.graph = &s->graph,
 	};
+
+	free(c->trainers);
+	free(c->failed);
+	c->failed = NULL;
+	c->trainers = mem_zero(s->ntrainers + 1, sizeof(*c->trainers));
+	v.trainers = c->trainers;
+	for (size_t i = 0; i < s->ntrainers; i++)
+		view_trainer(n, &v, s->trainers[i]);
+	if (run)
+		view_failed(c, &v, table_now(n, run->id));
+	return v;
 }
 
 /* Rounds go on in each part; they only never learn from each other. */

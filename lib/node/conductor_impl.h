@@ -11,7 +11,8 @@ struct conductor {
 	bool fresh;               /* the table is ahead of the log */
 	bool busy;                /* an act is proposed */
 	int64_t pause_until_ms, look_ms;
-	struct coordinator_trainer *trainers; /* of the view */
+	struct coordinator_trainer *trainers; /* of the view, as these */
+	struct coordinator_failed *failed;
 	struct coordinator_run run;
 };
 

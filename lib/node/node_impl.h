@@ -218,6 +218,7 @@ void reports_open(struct node *n);
 void reports_serve(struct node *n);
 void attach_serve(struct node *n); /* attach.c: trainers come and go */
 void reports_leader(struct node *n); /* another leads: repeat */
+void reports_flush(struct node *n);  /* send on what trainers said so far */
 void reports_close(struct node *n);
 size_t reports_attached(const struct node *n);
 

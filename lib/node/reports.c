@@ -204,6 +204,11 @@ static void flush(void *arg)
 			     &opts, sent, r);
 }
 
+void reports_flush(struct node *n)
+{
+	flush(n->reports);
+}
+
 /* ---- from trainers, and from nodes ---- */
 
 /* A batch is for the leader alone. */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -239,6 +240,30 @@ static double mean_accuracy(const struct coordinator *c,
 	return sum / (double)coordinator_runners(v);
 }
 
+/* Enough trainers were there, and all of them have failed: nobody is left who
+ * could go on, or come back. */
+static bool none_is_left(const struct coordinator_view *v)
+{
+	return !coordinator_runners(v) && !v->away && v->nfailed >= 2 &&
+	       v->nfailed >= (size_t)v->run->min_trainers;
+}
+
+static void because_all_failed(const struct coordinator_view *v,
+			       struct coordinator_act *act)
+{
+	bool alike = true;
+
+	for (size_t i = 1; i < v->nfailed; i++)
+		alike &= !strcmp(v->failed[i].reason, v->failed[0].reason);
+	if (alike)
+		because(act, "all %zu trainers failed: %s", v->nfailed,
+			v->failed[0].reason);
+	else
+		because(act, "all %zu trainers failed, trainer %lld with: %s",
+			v->nfailed, (long long)v->failed[0].id,
+			v->failed[0].reason);
+}
+
 static bool look_for_end(struct coordinator *c,
 			 const struct coordinator_view *v, int64_t now_ms,
 			 struct coordinator_act *act)
@@ -255,6 +280,9 @@ static bool look_for_end(struct coordinator *c,
 		   accuracy >= v->run->target_accuracy) {
 		because(act, "mean accuracy %.4f reached", accuracy);
 		act->kind = COORDINATOR_RUN_FINISHED;
+	} else if (none_is_left(v)) {
+		because_all_failed(v, act);
+		act->kind = COORDINATOR_RUN_FAILED;
 	} else if (now_ms - c->enough_ms >= give_up_ms) {
 		because(act, "fewer than 2 trainers for %lld s",
 			(long long)(now_ms - c->enough_ms) / 1000);

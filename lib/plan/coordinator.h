@@ -33,6 +33,12 @@ struct coordinator_trainer {
 	bool runs; /* takes part in training runs */
 };
 
+/* It failed in the run, and takes no part in it any more. */
+struct coordinator_failed {
+	int64_t id;
+	const char *reason;
+};
+
 struct coordinator_run {
 	int64_t id, rounds;
 	uint64_t seed;
@@ -50,7 +56,10 @@ struct coordinator_view {
 	int64_t epoch; /* log index of the last change of the set, or graph */
 	const struct coordinator_trainer *trainers; /* live, ascending ids */
 	size_t ntrainers;
-	const struct coordinator_run *run; /* the active one, or NULL */
+	const struct coordinator_run *run;       /* the active one, or NULL */
+	const struct coordinator_failed *failed; /* in it */
+	size_t nfailed;
+	size_t away; /* down, of those that would take part in runs */
 	const struct plans *plans;
 	const struct bandwidth *bandwidth;
 	const struct graph *graph; /* pairs are of its edges, if it has any */
@@ -71,7 +80,7 @@ struct coordinator_act {
 	struct plan *plan;            /* owned by the act */
 	struct bandwidth_cell *cells; /* owned by the act */
 	size_t ncells;
-	char why[160]; /* for the log line and the entry */
+	char why[512]; /* for the log line and the entry */
 };
 
 struct coordinator;

@@ -316,6 +316,42 @@ TEST(a_run_fails_when_too_few_were_live_for_too_long)
 	teardown(&w);
 }
 
+TEST(a_run_fails_at_once_when_all_its_trainers_have_failed)
+{
+	struct coordinator_failed failed[3] = {
+		{1, "./own: exited with status 3"},
+		{2, "./own: exited with status 3"},
+		{3, "killed"},
+	};
+	struct world w;
+
+	setup(&w, 3);
+	w.run.min_trainers = 3;
+	w.v.failed = failed;
+	for (size_t i = 0; i < 3; i++)
+		w.trainers[i].runs = false;
+	w.v.nfailed = 2; /* fewer than have to begin: the third may come */
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	w.run.min_trainers = 2;
+	w.trainers[2].runs = true; /* who is there goes on waiting */
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	w.trainers[2].runs = false;
+	w.v.away = 1; /* as does who may come back */
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	w.v.away = 0;
+	CHECK_INT(next(&w), COORDINATOR_RUN_FAILED);
+	CHECK_STR(w.act.why,
+		  "all 2 trainers failed: ./own: exited with status 3");
+	w.v.nfailed = 3;
+	CHECK_INT(next(&w), COORDINATOR_RUN_FAILED);
+	CHECK_STR(w.act.why, "all 3 trainers failed, trainer 1 with: "
+			     "./own: exited with status 3");
+	w.run.min_trainers = 1;
+	w.v.nfailed = 1; /* one alone is no run */
+	CHECK_INT(next(&w), COORDINATOR_NOTHING);
+	teardown(&w);
+}
+
 static void check_pairs_are_edges(const struct world *w, int64_t run)
 {
 	for (int64_t t = 0; t < plans_end(&w->plans, run); t++) {
