@@ -103,7 +103,7 @@ static int print_nodes(const struct config *cfg, struct err *err)
 static const struct out_col trainer_cols[] = {
 	{"id", OUT_INT},        {"url", OUT_TEXT},     {"node", OUT_INT},
 	{"status", OUT_TEXT},   {"examples", OUT_INT}, {"no_runs", OUT_BOOL},
-	{"instance", OUT_TEXT},
+	{"instance", OUT_TEXT}, {"reason", OUT_WORDS},
 };
 
 static int get_state(const struct config *cfg, Gfl__V1__State **out,
@@ -116,17 +116,14 @@ static int get_state(const struct config *cfg, Gfl__V1__State **out,
 			      (ProtobufCMessage **)out, err);
 }
 
-static int print_trainers(const struct config *cfg, struct err *err)
+/* run: the newest, which has what they said last; or NULL */
+static int put_trainers(const struct config *cfg, const Gfl__V1__State *state,
+			const Gfl__V1__Run *run, struct err *err)
 {
-	Gfl__V1__State *state;
 	struct out *o;
 
-	if (get_state(cfg, &state, err))
+	if (out_begin(&o, &cfg->out, trainer_cols, 8, false, err))
 		return (int)err->code;
-	if (out_begin(&o, &cfg->out, trainer_cols, 7, false, err)) {
-		rpc_free(&state->base);
-		return (int)err->code;
-	}
 	for (size_t i = 0; i < state->n_trainers; i++) {
 		const Gfl__V1__Trainer *t = state->trainers[i];
 		bool live = t->liveness == GFL__V1__LIVENESS__LIVE;
@@ -134,10 +131,27 @@ static int print_trainers(const struct config *cfg, struct err *err)
 		out_row(o, out_int(t->id), out_text(t->url),
 			out_int(t->node_id), out_text(live ? "live" : "down"),
 			out_int(t->examples), out_bool(t->no_runs),
-			out_text(t->instance_id));
+			out_text(t->instance_id),
+			out_text(runs_reason(run, t->id)));
 	}
-	rpc_free(&state->base);
 	return out_end(o, err);
+}
+
+static int print_trainers(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__State *state;
+	Gfl__V1__Run *run = NULL;
+	int rc;
+
+	if (get_state(cfg, &state, err))
+		return (int)err->code;
+	rc = state->n_runs ? runs_get(&cfg->client, 0, &run, err) : 0;
+	if (!rc)
+		rc = put_trainers(cfg, state, run, err);
+	if (run)
+		rpc_free(&run->base);
+	rpc_free(&state->base);
+	return rc;
 }
 
 static const struct out_col cluster_cols[] = {

@@ -143,7 +143,9 @@ static const struct prog prog = {
 	.brief = "training runs: start, stop, list, show",
 	.about = "A run is an entry in the replicated log: every trainer that "
 		 "is attached to the cluster takes part. One run is under way "
-		 "at a time; others wait in line. With --strategy gossip pairs, "
+		 "at a time; others wait in line. It fails as soon as all of "
+		 "its trainers have failed; why each did, --follow and show "
+		 "tell. With --strategy gossip pairs, "
 		 "by --policy, average the values that --scheme says: those of "
 		 "a mask that both derive (strat), those that have changed "
 		 "most (topk), or all (dense). With dpsgd the trainers stand "

@@ -3,9 +3,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "proto/trainer.pb-c.h"
 #include "registry/directory.h"
 
@@ -43,6 +41,14 @@ struct runs_progress runs_progress_of(const Gfl__V1__Run *run)
 		p.round = 0;
 	p.accuracy = n ? sum / n : NAN;
 	return p;
+}
+
+const char *runs_reason(const Gfl__V1__Run *run, int64_t trainer)
+{
+	for (size_t i = 0; run && i < run->n_reports; i++)
+		if (run->reports[i]->trainer_id == trainer)
+			return run->reports[i]->reason;
+	return "";
 }
 
 bool runs_ended(const Gfl__V1__Run *run, int *rc, struct err *err)
@@ -229,84 +235,5 @@ int runs_history(const struct client_opts *c, const struct out_opts *o,
 			rc = (int)err->code;
 	}
 	rpc_free(&state->base);
-	return rc;
-}
-
-static const struct out_col follow_cols[] = {
-	{"run", OUT_INT},        {"state", OUT_TEXT},   {"round", OUT_INT},
-	{"rounds", OUT_INT},     {"trainers", OUT_INT}, {"accuracy", OUT_REAL},
-	{"bytes_sent", OUT_INT}, {"leader", OUT_INT},
-};
-
-static int64_t leader_of(const struct client_opts *c)
-{
-	Gfl__V1__NodeStatusRequest in = GFL__V1__NODE_STATUS_REQUEST__INIT;
-	Gfl__V1__NodeStatus *status;
-	struct err err;
-	int64_t id;
-
-	if (directory_call(c, RPC_NODE_GET_STATUS, &in.base,
-			   (ProtobufCMessage **)&status, &err))
-		return 0;
-	id = status->leader_id;
-	rpc_free(&status->base);
-	return id;
-}
-
-static void print_progress(const struct runs_follow *f, struct out *o,
-			   const Gfl__V1__Run *run)
-{
-	struct runs_progress p = runs_progress_of(run);
-
-	out_row(o, out_int(run->id), out_text(run->state), out_int(p.round),
-		out_int(run->spec ? run->spec->rounds : 0), out_int(p.trainers),
-		out_real(p.accuracy), out_int(p.bytes_sent),
-		out_int(leader_of(&f->client)));
-}
-
-static bool may_pass(const struct err *err)
-{
-	return err->code == ERR_UNAVAILABLE ||
-	       err->code == ERR_DEADLINE_EXCEEDED ||
-	       err->code == ERR_FAILED_PRECONDITION;
-}
-
-static int watch(const struct runs_follow *f, struct out *o, struct err *err)
-{
-	int64_t heard_ms = clock_ms(), patience_ms = 10 * f->client.timeout_ms;
-	int64_t id = f->id;
-	Gfl__V1__Run *run;
-	bool ended;
-	int rc;
-
-	for (;; usleep((useconds_t)f->every_ms * 1000)) {
-		if (runs_get(&f->client, id, &run, err)) {
-			if (!may_pass(err) ||
-			    (patience_ms &&
-			     clock_ms() - heard_ms > patience_ms))
-				return (int)err->code;
-			continue;
-		}
-		heard_ms = clock_ms();
-		id = run->id;
-		if (o)
-			print_progress(f, o, run);
-		ended = runs_ended(run, &rc, err);
-		rpc_free(&run->base);
-		if (ended)
-			return rc;
-	}
-}
-
-int runs_follow(const struct runs_follow *f, struct err *err)
-{
-	struct out *o = NULL;
-	int rc;
-
-	if (!f->silent && out_begin(&o, &f->out, follow_cols, 8, true, err))
-		return (int)err->code;
-	rc = watch(f, o, err);
-	if (o && out_end(o, rc ? NULL : err) && !rc)
-		rc = (int)err->code;
 	return rc;
 }

@@ -3,6 +3,7 @@
 #ifndef REGISTRY_RUNS_H
 #define REGISTRY_RUNS_H
 
+#include "base/buf.h"
 #include "base/opt.h"
 #include "base/out.h"
 #include "proto/node.pb-c.h"
@@ -38,8 +39,17 @@ struct runs_progress {
 };
 struct runs_progress runs_progress_of(const Gfl__V1__Run *run);
 
+/* Why a trainer's last failure in the run came about; borrowed, "" if it had
+ * none. run may be NULL. */
+const char *runs_reason(const Gfl__V1__Run *run, int64_t trainer);
+
 /* Has it ended? Then *rc is 0, or ABORTED with the reason in err. */
 bool runs_ended(const Gfl__V1__Run *run, int *rc, struct err *err);
+
+/* What is to be told after before (NULL: nothing yet) of a run's failures: its
+ * trainers' newest reasons, and its own. Appends to b, which has no limit. */
+void runs_news(struct buf *b, const Gfl__V1__Run *before,
+	       const Gfl__V1__Run *now);
 
 struct runs_follow {
 	struct client_opts client;
@@ -49,7 +59,7 @@ struct runs_follow {
 	bool silent;
 };
 
-/* A record of progress every every_ms until the end of the run, whose outcome
+/* A record of progress, and of failures, every every_ms until the end of the run, whose outcome
  * is returned. A cluster that does not answer is asked again for ten times the
  * client's timeout; 0 for ever. */
 int runs_follow(const struct runs_follow *f, struct err *err) MUST_CHECK;

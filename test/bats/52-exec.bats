@@ -195,6 +195,28 @@ nobody() { # TEXT
 	fails 2 gfl-trainer --node http://127.0.0.1:1 --exec a --exec-serve b
 }
 
+@test "a run that fails with every trainer is over at once, and says why" {
+	own 3
+	rm own # whoever is asked for the first model cannot begin
+	gfl-run start --model exec --rounds 1000000 --follow -o jsonl \
+		>lines 2>why && false
+	[[ $(<why) == "gfl-run: run "*" failed: all 3 trainers failed: "* ]]
+	grep -q 'the first model: .*own cannot be run (status 127)' why
+	[ "$(wc -l <why)" = 1 ]
+	jq -es '[.[].reason | scan("trainer [0-9]")] | unique | length == 3' \
+		lines
+	jq -es 'last | .state == "failed" and (.reason | test("status 127"))' \
+		lines
+	gfl-list trainers -o json | jq -e 'length == 3 and
+		all(.reason | test("the first model: .*status 127"))'
+	gfl-list runs -o json | jq -e 'length == 1 and
+		all(.reason | test("all 3 trainers failed: .*status 127"))'
+	[ "$(gfl-log | grep -c "MARK_DOWN.*status 127")" = 3 ]
+	for i in 1 2 3; do
+		grep -q "event=trainer_failed.*trainer=$i.*status 127" n1.log
+	done
+}
+
 @test "nothing of a trainer stays: not after its end, a stop, or our death" {
 	own 2
 	cat >behave <<-'end'

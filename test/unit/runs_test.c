@@ -39,6 +39,35 @@ TEST(runs_progress_is_that_of_the_trainers_that_go_on)
 	CHECK(isnan(p.accuracy));
 }
 
+TEST(runs_tell_each_reason_once_and_their_own_at_the_end)
+{
+	Gfl__V1__TrainerReport a = report("failed", 0, 0),
+			       b = report("training", 1, 0), c = b;
+	Gfl__V1__TrainerReport *first[] = {&a, &b}, *then[] = {&a, &c};
+	Gfl__V1__Run before = GFL__V1__RUN__INIT, now = before;
+	struct buf news = BUF_INIT(0);
+
+	a.trainer_id = 1;
+	a.reason = (char *)"killed";
+	b.trainer_id = c.trainer_id = 2;
+	before.reports = first;
+	now.reports = then;
+	before.n_reports = now.n_reports = 2;
+	runs_news(&news, NULL, &before);
+	CHECK_STR(news.p, "trainer 1: killed");
+	buf_reset(&news);
+	runs_news(&news, &before, &now);
+	CHECK_INT(news.len, 0);
+	c.reason = (char *)"no memory";
+	runs_news(&news, &before, &now);
+	CHECK_STR(news.p, "trainer 2: no memory");
+	buf_reset(&news);
+	now.reason = (char *)"enough";
+	runs_news(&news, &before, &now);
+	CHECK_STR(news.p, "trainer 2: no memory; enough");
+	buf_release(&news);
+}
+
 TEST(runs_that_ended_say_how)
 {
 	Gfl__V1__Run run = GFL__V1__RUN__INIT;
