@@ -32,7 +32,7 @@ static const struct prog prog = {
 		"still runs is killed, also what left its session. TERM, INT, "
 		"HUP, and the end of the lifeline, which breaks when whoever "
 		"holds its other end dies, give it TERM and, after a grace, "
-		"KILL. gfl-trainer and gfl-worker run what --exec names below "
+		"KILL. All daemons run the commands that they are given below "
 		"it. Put -- before a COMMAND that has options. It can gain no "
 		"privileges.",
 	.example = "gfl-guard -- sh -c 'setsid sleep 1000 & echo done'",

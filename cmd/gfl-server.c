@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/command.h"
 #include "base/daemon.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/opt.h"
@@ -83,9 +84,11 @@ static const struct prog prog = {
 		 "lost; more only if the servers that have it are lost too. No "
 		 "round ends before a majority of nodes has confirmed who "
 		 "leads, so a leader that was stopped, and wakes, mixes "
-		 "nothing. Where the server beside the leader is gone, or hangs, "
+		 "nothing. Where the server beside the leader is gone, or "
+		 "hangs, "
 		 "another one asks for the lead for its own node after a few "
-		 "seconds, and takes over. Clients name all servers: gfl-trainer "
+		 "seconds, and takes over. Clients name all servers: "
+		 "gfl-trainer "
 		 "--server URL,URL,... Stopped, such a server leaves its "
 		 "clients to the others; at the end of the rounds all end.",
 	.example = "gfl-server --model mlp --rounds 20 --min-participants 3 "
@@ -240,7 +243,7 @@ static int open_director(struct app *app, const struct config *cfg,
 		.on_round = on_led_round,
 		.arg = app,
 	};
-	int rc = command_open(&app->command, cfg->on_participants, err);
+	int rc = guard_open(&app->command, cfg->on_participants, err);
 
 	how.command = app->command;
 	rc = rc ? err_wrap(err, "--on-participants")

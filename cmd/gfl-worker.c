@@ -129,7 +129,6 @@ struct app {
 	struct server *server;
 	struct client *client;
 	struct command *command;
-	char *guard;
 	struct agent *agent;                  /* or, with --stream, … */
 	struct participant_exec *participant; /* … this */
 	struct err over;                      /* why it ended; code 0: done */
@@ -213,6 +212,8 @@ static int open_trainer(struct app *app, const struct config *cfg,
 		words[n++] = pairs[i];
 	}
 	rc = command_of(&app->command, words, n, err);
+	if (!rc)
+		rc = guard_command(app->command, err);
 	for (size_t i = 0; i < cfg->datasets.n; i++)
 		free(pairs[i]);
 	return rc;
@@ -221,12 +222,13 @@ static int open_trainer(struct app *app, const struct config *cfg,
 static int open_command(struct app *app, const struct config *cfg,
 			struct err *err)
 {
-	if (!cfg->exec)
-		return look_at_data(cfg, err) ? (int)err->code
-					      : open_trainer(app, cfg, err);
-	if (command_open(&app->command, cfg->exec, err))
-		return err_wrap(err, "--exec");
-	return 0;
+	if (cfg->exec)
+		return guard_open(&app->command, cfg->exec, err)
+			       ? err_wrap(err, "--exec")
+			       : 0;
+	return look_at_data(cfg, err) || open_trainer(app, cfg, err)
+		       ? (int)err->code
+		       : 0;
 }
 
 static int open_agent(struct app *app, const struct config *cfg,
@@ -239,7 +241,6 @@ static int open_agent(struct app *app, const struct config *cfg,
 		.push = cfg->push,
 		.slots = cfg->slots,
 		.command = app->command,
-		.guard = app->guard,
 		.grace_ms = cfg->grace_ms,
 		.beat_ms = cfg->beat_ms,
 		.poll_ms = cfg->poll_ms,
@@ -266,7 +267,6 @@ static int open_participant(struct app *app, const struct config *cfg)
 				.bind = cfg->daemon.bind,
 				.tls = app->tls},
 		.command = app->command,
-		.guard = app->guard,
 		.grace_ms = cfg->grace_ms,
 		.max_bytes = (size_t)cfg->daemon.max_message,
 	};
@@ -293,8 +293,7 @@ static int open_all(struct app *app, const struct config *cfg, struct err *err)
 	serve.listen = listen;
 	rc = tls_open(&app->tls, &cfg->daemon.tls, err);
 	serve.tls = app->tls;
-	rc = rc || guard_find(&app->guard, err) ||
-	     open_command(app, cfg, err) || loop_open(&app->loop, err) ||
+	rc = rc || open_command(app, cfg, err) || loop_open(&app->loop, err) ||
 	     server_open(&app->server, app->loop, &serve, err) ||
 	     client_open(&app->client, app->loop, app->tls, err) ||
 	     (cfg->stream ? open_participant(app, cfg)
@@ -316,7 +315,6 @@ static void close_all(struct app *app)
 		loop_close(app->loop);
 	tls_close(app->tls);
 	command_free(app->command);
-	free(app->guard);
 	free(app->id);
 }
 

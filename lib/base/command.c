@@ -22,7 +22,8 @@ extern char **environ;
 
 struct command {
 	struct words words;
-	char *path; /* absolute */
+	char *path;  /* absolute */
+	char *guard; /* the same, or NULL */
 };
 
 static bool is_program(const char *path)
@@ -109,6 +110,17 @@ int command_of(struct command **out, const char *const *words, size_t n,
 const char *command_path(const struct command *c)
 {
 	return c->path;
+}
+
+const char *command_guard(const struct command *c)
+{
+	return c->guard;
+}
+
+void command_guard_take(struct command *c, char *guard)
+{
+	free(c->guard);
+	c->guard = guard;
 }
 
 char *const *command_words(const struct command *c)
@@ -256,5 +268,6 @@ void command_free(struct command *c)
 		return;
 	words_release(&c->words);
 	free(c->path);
+	free(c->guard);
 	free(c);
 }

@@ -22,6 +22,9 @@ int command_of(struct command **out, const char *const *words, size_t n,
 	       struct err *err) MUST_CHECK;
 void command_free(struct command *c); /* NULL is nothing */
 
+/* To be run below the program of this path, which is taken: see guard.h. */
+void command_guard_take(struct command *c, char *guard);
+
 /* Variables that a command gets on top of others. All zero is none. */
 enum { FACTS_MAX = 64 };
 struct facts {
@@ -46,6 +49,7 @@ int command_run(const struct command *c, const struct facts *facts,
 
 /* For those who run it otherwise. The words are ended by NULL. */
 const char *command_path(const struct command *c);
+const char *command_guard(const struct command *c); /* NULL: none */
 char *const *command_words(const struct command *c);
 int command_verdict(const struct command *c, int status, int signal,
 		    struct err *err) MUST_CHECK;

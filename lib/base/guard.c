@@ -201,7 +201,7 @@ int guard_run(const struct guard_opts *o, int *status, struct err *err)
 
 /* ---- for who starts it ---- */
 
-int guard_find(char **path, struct err *err)
+static int find(char **path, struct err *err)
 {
 	char *self = realpath("/proc/self/exe", NULL), *slash;
 
@@ -215,6 +215,27 @@ int guard_find(char **path, struct err *err)
 	err_sys(err, "run %s", *path);
 	free(*path);
 	*path = NULL;
+	return (int)err->code;
+}
+
+int guard_command(struct command *c, struct err *err)
+{
+	char *path;
+
+	if (find(&path, err))
+		return (int)err->code;
+	command_guard_take(c, path);
+	return 0;
+}
+
+int guard_open(struct command **out, const char *text, struct err *err)
+{
+	if (command_open(out, text, err))
+		return (int)err->code;
+	if (!guard_command(*out, err))
+		return 0;
+	command_free(*out);
+	*out = NULL;
 	return (int)err->code;
 }
 

@@ -25,8 +25,13 @@ struct guard_opts {
 int guard_run(const struct guard_opts *o, int *status,
 	      struct err *err) MUST_CHECK;
 
-/* The program gfl-guard, beside the one that runs; free() it. */
-int guard_find(char **path, struct err *err) MUST_CHECK;
+/* Let c be run below gfl-guard, the program beside the one that runs now, by
+ * whatever starts it but command_run(). It fails as access() does. */
+int guard_command(struct command *c, struct err *err) MUST_CHECK;
+
+/* command_open() and that. */
+int guard_open(struct command **out, const char *text,
+	       struct err *err) MUST_CHECK;
 
 /* Its argv for a command, with the number of the lifeline's descriptor and the
  * grace as --grace has it; free() the array, whose words are borrowed. */

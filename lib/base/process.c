@@ -276,7 +276,7 @@ static int spawn(struct process *p, const struct process_opts *opts, int input,
 	uv_stdio_container_t io[LIFELINE + 1];
 	uv_process_options_t o = {
 		.exit_cb = on_end,
-		.file = p->guarded ? opts->guard : command_path(p->c),
+		.file = p->guarded ? command_guard(p->c) : command_path(p->c),
 		.args = (char **)command_words(p->c),
 		.env = facts_env(opts->facts ? opts->facts : &none,
 				 p->shared ? NULL : allow),
@@ -297,7 +297,8 @@ static int spawn(struct process *p, const struct process_opts *opts, int input,
 }
 
 static struct process *process_new(struct loop *loop, const struct command *c,
-				   const struct process_opts *opts)
+				   const struct process_opts *opts,
+				   bool guarded)
 {
 	struct process *p = mem_zero(1, sizeof(*p));
 
@@ -307,7 +308,7 @@ static struct process *process_new(struct loop *loop, const struct command *c,
 	p->grace_ms =
 		opts->grace_ms < GRACE_MAX_MS ? opts->grace_ms : GRACE_MAX_MS;
 	p->shared = opts->shared;
-	p->guarded = opts->guard != NULL;
+	p->guarded = guarded;
 	p->lifeline = -1;
 	p->out.p = p->said.p = p;
 	p->out.max = opts->out_max;
@@ -323,6 +324,7 @@ int process_start(struct process **out, struct loop *loop,
 		  const struct command *c, const struct process_opts *opts,
 		  process_done_fn *done, void *arg, struct err *err)
 {
+	const bool guarded = command_guard(c) && !opts->shared;
 	int input = opts->no_stdin ? -1 : STDIN_FILENO, life[] = {-1, -1}, rc;
 	struct process *p;
 
@@ -332,15 +334,15 @@ int process_start(struct process **out, struct loop *loop,
 			return (int)err->code;
 		confine();
 	}
-	if (opts->guard && pipe2(life, O_CLOEXEC)) {
-		err_sys(err, "make a pipe for %s", opts->guard);
+	if (guarded && pipe2(life, O_CLOEXEC)) {
+		err_sys(err, "make a pipe for %s", command_guard(c));
 		close(input);
 		return (int)err->code;
 	}
-	p = process_new(loop, c, opts);
+	p = process_new(loop, c, opts, guarded);
 	p->lifeline = life[1];
 	rc = spawn(p, opts, input, life[0]);
-	if (opts->guard)
+	if (guarded)
 		close(life[0]);
 	if (!opts->shared)
 		close(input);

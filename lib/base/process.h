@@ -1,6 +1,10 @@
 /* process.h - a command that runs beside the loop, bounded in time and output;
  * what it started ends with it.
  *
+ * A command that guard_command() has seen runs below gfl-guard: then it ends
+ * with us also if we are killed, and with it what left its group. Any other is
+ * to be short, as that takes 0.7 ms of CPU, or nobody's but ours.
+ *
  * It has a session and a group of its own, none of our descriptors, no way to
  * gain privileges, and of our environment only what names the user, the place
  * and the language; stdin is a file in memory. Or it is for a person: then it
@@ -25,9 +29,6 @@ struct process_opts {
 	size_t out_max;     /* more on stdout than this is a failure */
 	bool shared;        /* for a person, see above: no input, no out_max */
 	bool no_stdin;      /* of that: /dev/null instead of ours */
-	const char *guard;  /* gfl-guard, as guard_find() has it, to run it
-			       under: then it ends with us also if we are
-			       killed. NULL: no */
 };
 
 /* err is NULL when it exited with 0, else as command_verdict() has it, with the

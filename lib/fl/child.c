@@ -40,8 +40,7 @@ int child_open(struct child **out, const struct child_opts *opts,
 	c->cancelled = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->cancelled < 0)
 		err_sys(err, "make an event");
-	else if (!command_open(&c->command, opts->command, err) &&
-		 !guard_find(&c->guard, err)) {
+	else if (!guard_open(&c->command, opts->command, err)) {
 		*out = c;
 		return 0;
 	}
@@ -62,7 +61,6 @@ void child_close(struct child *c)
 	buf_release(&c->line);
 	facts_release(&c->always);
 	command_free(c->command);
-	free(c->guard);
 	free(c);
 }
 

@@ -12,7 +12,6 @@ struct child {
 	struct child_opts opts;
 	struct facts always;
 	struct command *command;
-	char *guard;                        /* path of gfl-guard */
 	int cancelled;                      /* an eventfd */
 	pid_t pid;                          /* of the guard; 0: nothing runs */
 	int pidfd, in, out, said, lifeline; /* -1: closed */

@@ -103,7 +103,8 @@ static int spawn(struct child *c, struct ends *e, char **words, char **env)
 	posix_spawnattr_setsigdefault(&attr, &set);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF |
 						POSIX_SPAWN_SETSIGMASK);
-	rc = posix_spawn(&c->pid, c->guard, &files, &attr, words, env);
+	rc = posix_spawn(&c->pid, command_guard(c->command), &files, &attr,
+			 words, env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
 	return rc;
@@ -148,7 +149,7 @@ int child_start(struct child *c, const struct facts *facts, struct err *err)
 		contract_begin(&c->contract);
 	} else {
 		c->pid = 0;
-		err_errno(err, rc, "run %s", c->guard);
+		err_errno(err, rc, "run %s", command_guard(c->command));
 	}
 	close_ends(&e);
 	return rc ? (int)err->code : 0;

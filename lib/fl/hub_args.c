@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/guard.h"
+
 Gfl__V1__FlTraining hub_args_training(const struct hub_args *a)
 {
 	Gfl__V1__FlTraining t;
@@ -89,7 +91,7 @@ int hub_args_opts(struct hub_args *a, struct hub_opts *out, struct err *err)
 	};
 
 	for (int i = 0; i < HUB_STAGES; i++) {
-		if (a->on[i] && command_open(&a->commands[i], a->on[i], err))
+		if (a->on[i] && guard_open(&a->commands[i], a->on[i], err))
 			return err_wrap(err, "--on-%s", stages[i]);
 		out->stages[i].command = a->commands[i];
 	}

@@ -18,7 +18,6 @@ struct participant_exec;
 struct participant_exec_opts {
 	struct participant_opts participant;
 	const struct command *command; /* borrowed */
-	const char *guard;             /* as process.h has it; borrowed */
 	int64_t timeout_ms;            /* of the command; 0: any time */
 	int64_t grace_ms;              /* from TERM to KILL; 0: 5 s */
 	size_t max_bytes;              /* that it may print; 0: 64 MiB */

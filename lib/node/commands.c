@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/guard.h"
 #include "node/node_impl.h"
 
 static const char *const events[NODE_EVENTS] = {
@@ -24,7 +25,7 @@ static int open_command(struct command **out, const struct opt_pair *pair,
 			       "%s: a command that is configured begins with "
 			       "'/'",
 			       pair->text);
-	return command_open(out, pair->text, err);
+	return guard_open(out, pair->text, err);
 }
 
 static int parse_type(const char *name, int32_t *out, struct err *err)

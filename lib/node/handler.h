@@ -1,5 +1,5 @@
 /* handler.h - what a node does with messages and events: commands, or functions
- * of the program that it is part of. */
+ * of the program that it is part of. Commands run below gfl-guard (guard.h). */
 #ifndef NODE_HANDLER_H
 #define NODE_HANDLER_H
 

@@ -83,8 +83,8 @@ static void over(struct job *j, void *arg)
 
 static void begin(struct agent *a, struct job *j)
 {
-	const struct job_opts how = {a->config.command, a->config.guard,
-				     a->config.id, a->config.grace_ms};
+	const struct job_opts how = {a->config.command, a->config.id,
+				     a->config.grace_ms};
 
 	a->queued--;
 	a->running++;

@@ -24,7 +24,6 @@ struct agent_config {
 	bool push;                     /* wants to be called */
 	int slots;                     /* tasks at a time */
 	const struct command *command; /* runs a task */
-	const char *guard;             /* as process.h has it */
 	int64_t grace_ms;              /* from TERM to KILL */
 	int64_t beat_ms;               /* between heartbeats */
 	int64_t poll_ms; /* to a master that does not hold requests */

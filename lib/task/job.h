@@ -51,8 +51,8 @@ void job_free(struct job *j); /* it does not run */
 
 struct job_opts {
 	const struct command *command;
-	const char *guard, *worker; /* the first as process.h has it */
-	int64_t grace_ms;           /* from TERM to KILL */
+	const char *worker;
+	int64_t grace_ms; /* from TERM to KILL */
 };
 
 /* Run it; done(j, arg) when it is over, never before job_start() has returned

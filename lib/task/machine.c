@@ -172,6 +172,7 @@ void machine_open(struct machine **out, struct loop *loop, int64_t period_ms,
 	struct err none;
 
 	m->loop = loop;
+	/* not below gfl-guard: it starts nothing, and is over in a moment */
 	if (!no_gpu && command_open(&m->smi, smi, &none))
 		m->smi = NULL;
 	look(m);

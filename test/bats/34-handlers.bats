@@ -168,6 +168,16 @@ from() { # FROM TYPE PAYLOAD
 	[ "$(gfl-recv --node 1)" = x ]
 }
 
+@test "what a command leaves running ends with it, in whatever session" {
+	script leave <<-'EOF'
+		setsid sleep 918274 &
+		cat >seen
+	EOF
+	cluster 1 --on leader=./leave
+	until [ -e seen ]; do :; done
+	nobody 'sleep 918274'
+}
+
 @test "a command that takes too long is stopped, with all that it started" {
 	script stuck <<-'EOF'
 		sleep 1000 &
@@ -183,6 +193,7 @@ from() { # FROM TYPE PAYLOAD
 
 @test "what was not handled when the node died is handled by its next life" {
 	script slow <<-'EOF'
+		setsid sleep 918273 &
 		cat >>seen
 		until [ -e gate ]; do sleep 0.02; done
 		echo " done" >>seen
@@ -191,10 +202,12 @@ from() { # FROM TYPE PAYLOAD
 	gfl-send 1 one --type 7
 	holds seen one
 	crash n1
+	nobody 'sleep 918273'
+	nobody ./slow
 	again n1
 	holds seen oneone
 	: >gate
-	holds seen $'oneone done\n done'
+	holds seen 'oneone done'
 	until [ "$(gfl-status 1 -F inbox -o tsv)" = 0 ]; do :; done
 }
 

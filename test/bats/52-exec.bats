@@ -85,21 +85,6 @@ logs() { # NAME PATTERN
 	return 1
 }
 
-# No process has this text in its command line.
-nobody() { # TEXT
-	local file tries left
-	for ((tries = 0; tries < 2000; tries++)); do
-		left=
-		for file in /proc/[0-9]*/cmdline; do
-			if { tr '\0' ' ' <"$file"; } 2>/dev/null |
-				grep -qF -- "$1"; then left=$file; fi
-		done
-		[ -n "$left" ] || return 0
-	done
-	echo "$left: $(tr '\0' ' ' <"$left")"
-	return 1
-}
-
 @test "one makes the model, the other pulls it, and both know the task" {
 	own 2 --index 'mine'
 	run 3 --steps 4 --batch 9 --lr 0.5 --momentum 0.25 --hp depth=3 \

@@ -380,6 +380,20 @@ handler() { # NAME
 	[[ $said == *'no model today'* ]]
 }
 
+@test "a stage ends with a server that is killed, and so does all it started" {
+	mkfifo begun
+	handler first <<-'END'
+		setsid sleep 918275 &
+		echo >begun
+		wait
+	END
+	start srv gfl-server --db srv.db --model "$tiny" --on-setup ./first
+	read -r <begun
+	crash srv
+	nobody 'sleep 918275'
+	nobody ./first
+}
+
 @test "the example of a federation with a centre runs" {
 	"$BATS_TEST_DIRNAME"/../../share/examples/gfl-central.sh $data 2 2 \
 		--model softmax --steps 50 >table

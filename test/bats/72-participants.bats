@@ -192,6 +192,23 @@ are_there() { # N [FILTER]
 		srv.log
 }
 
+@test "a command that leads ends with a server that is killed" {
+	mkfifo begun
+	script lead <<-'END'
+		setsid sleep 918276 &
+		echo >begun
+		wait
+	END
+	lead --min-participants 1
+	call "$srv_url" $ask '{}' &
+	asks=$!
+	read -r <begun
+	crash srv
+	wait $asks || true
+	nobody 'sleep 918276'
+	nobody ./lead
+}
+
 @test "at TERM participants are told to come back" {
 	script lead <<<'cat'
 	lead

@@ -99,6 +99,21 @@ crashed() { # NAME
 	[ "$status" = 137 ]
 }
 
+# No process has this text in its command line.
+nobody() { # TEXT
+	local file tries left
+	for ((tries = 0; tries < 2000; tries++)); do
+		left=
+		for file in /proc/[0-9]*/cmdline; do
+			if { tr '\0' ' ' <"$file"; } 2>/dev/null |
+				grep -qF -- "$1"; then left=$file; fi
+		done
+		[ -n "$left" ] || return 0
+	done
+	echo "$left: $(tr '\0' ' ' <"$left")"
+	return 1
+}
+
 # fails STATUS PROGRAM ARGUMENT... - it prints nothing, exits so (STATUS may be
 # a pattern), and says why in one sentence, which is then in $said. Hints and a
 # daemon's log lines may stand beside it.
