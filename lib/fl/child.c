@@ -16,11 +16,8 @@
 #include "fl/child_impl.h"
 
 enum {
-	POLL_MS = 1000, /* then the worker's watch learns that we wait */
-	END_MS = 8000,  /* of the guard, when all are killed */
+	END_MS = 8000, /* of the guard, when all are killed */
 	REST_READS = 64,
-	LINES_LOGGED = 100, /* of a task's stderr */
-	LINE_LOGGED = 400,
 	FIRST_MS = 200, /* until a child that died is started again */
 	AGAIN_MS = 30000,
 };
@@ -79,106 +76,6 @@ const char *child_words(const struct child *c)
 	return c->words.p ? c->words.p : "";
 }
 
-/* ---- what comes from it ---- */
-
-static void log_line(struct child *c)
-{
-	if (c->line.len && c->logged++ < LINES_LOGGED)
-		log_info("said", "line=%s", c->line.p);
-	buf_reset(&c->line);
-}
-
-/* The end of it for who asks, its beginning for the log. */
-static void take_said(struct child *c, const char *p, size_t len)
-{
-	buf_put(&c->words, p, len);
-	if (c->words.len > CHILD_WORDS)
-		buf_drop(&c->words, c->words.len - CHILD_WORDS);
-	for (size_t i = 0; i < len && c->logged < LINES_LOGGED; i++) {
-		if (p[i] == '\n' || c->line.len >= LINE_LOGGED)
-			log_line(c);
-		if (p[i] != '\n' && p[i] != '\r' && p[i])
-			buf_putc(&c->line, p[i]);
-	}
-}
-
-/* What is there now; false at its end. A child that never stops is heard a
- * piece at a time. */
-static bool read_said(struct child *c)
-{
-	char room[16384];
-	ssize_t n = read(c->said, room, sizeof(room));
-
-	if (n > 0)
-		take_said(c, room, (size_t)n);
-	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-/* The same of its stdout; *more says whether there may be some. */
-static int read_out(struct child *c, bool *more, struct err *err)
-{
-	char room[16384];
-	ssize_t n = read(c->out, room, sizeof(room));
-
-	*more = n > 0;
-	return n > 0 ? contract_feed(&c->contract, room, (size_t)n, err) : 0;
-}
-
-static int drain(struct child *c, struct err *err)
-{
-	bool more = true;
-	int rc = 0;
-
-	while (!rc && more)
-		rc = read_out(c, &more, err);
-	return rc;
-}
-
-static void write_task(struct child *c)
-{
-	ssize_t n = write(c->in, c->task.p, c->task.len);
-
-	if (n > 0)
-		buf_drop(&c->task, (size_t)n);
-	else if (errno != EAGAIN && errno != EINTR)
-		buf_reset(&c->task); /* it reads no more: its end will tell */
-}
-
-/* Wait until something comes, and take it. */
-static int pump(struct child *c, int64_t until, const char *what,
-		int64_t limit_ms, struct err *err)
-{
-	struct pollfd p[] = {
-		{.fd = c->cancelled, .events = POLLIN},
-		{.fd = c->pidfd, .events = POLLIN},
-		{.fd = c->out, .events = POLLIN},
-		{.fd = c->said, .events = POLLIN},
-		{.fd = c->task.len ? c->in : -1, .events = POLLOUT},
-	};
-	int64_t left = until - clock_ms();
-	bool more;
-
-	worker_beat();
-	if (left <= 0)
-		return err_set(err, ERR_DEADLINE_EXCEEDED,
-			       "%s took longer than %g s%s",
-			       command_path(c->command), (double)limit_ms / 1e3,
-			       what);
-	poll(p, 5, left < POLL_MS ? (int)left : POLL_MS);
-	if (p[0].revents)
-		return err_set(err, ERR_CANCELLED, "cancelled");
-	if (p[3].revents && !read_said(c))
-		child_shut(&c->said);
-	if (p[4].revents)
-		write_task(c);
-	if (p[2].revents && read_out(c, &more, err))
-		return err_wrap(err, "%s", command_path(c->command));
-	if (p[2].revents && !more && p[2].revents & POLLHUP)
-		child_shut(&c->out);
-	c->ended = p[1].revents;
-	return 0;
-}
-
 /* ---- its end ---- */
 
 static int verdict(struct child *c, int status, struct err *err)
@@ -210,9 +107,9 @@ static int bury(struct child *c)
 	int status = 0;
 
 	errno = 0;
-	for (int i = 0; i < REST_READS && read_said(c) && !errno; i++)
+	for (int i = 0; i < REST_READS && child_hear_said(c) && !errno; i++)
 		;
-	log_line(c);
+	child_hear_line(c);
 	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	child_shut_all(c);
@@ -231,10 +128,10 @@ static bool ends_within(struct child *c, int64_t ms)
 				     {.fd = c->said, .events = POLLIN}};
 
 		worker_beat();
-		poll(p, 2, left < POLL_MS ? (int)left : POLL_MS);
+		poll(p, 2, left < CHILD_POLL_MS ? (int)left : CHILD_POLL_MS);
 		if (p[0].revents)
 			return true;
-		if (p[1].revents && !read_said(c))
+		if (p[1].revents && !child_hear_said(c))
 			child_shut(&c->said);
 	}
 	return false;
@@ -281,9 +178,9 @@ static int run_once(struct child *c, const struct facts *facts, struct err *err)
 	int rc = child_start(c, facts, err), status;
 
 	while (!rc && !c->ended)
-		rc = pump(c, until, "", c->opts.task_ms, err);
+		rc = child_hear(c, until, "", c->opts.task_ms, err);
 	if (!rc)
-		rc = drain(c, err);
+		rc = child_hear_out(c, err);
 	if (!rc)
 		rc = contract_end(&c->contract, err);
 	if (rc && !c->ended) {
@@ -307,7 +204,8 @@ static int wait_to_start(struct child *c, struct err *err)
 			 (double)ms / 1e3, c->failures);
 	while ((ms = until - clock_ms()) > 0) {
 		worker_beat();
-		if (poll(&p, 1, ms < POLL_MS ? (int)ms : POLL_MS) > 0)
+		if (poll(&p, 1, ms < CHILD_POLL_MS ? (int)ms : CHILD_POLL_MS) >
+		    0)
 			return err_set(err, ERR_CANCELLED, "cancelled");
 	}
 	return 0;
@@ -319,8 +217,8 @@ static int start_serving(struct child *c, struct err *err)
 	int rc = child_start(c, NULL, err);
 
 	while (!rc && !c->ended && !c->contract.ready)
-		rc = pump(c, until, " to say that it is ready",
-			  c->opts.ready_ms, err);
+		rc = child_hear(c, until, " to say that it is ready",
+				c->opts.ready_ms, err);
 	if (!rc && c->contract.ready)
 		log_info("serves", "program=%s pid=%d",
 			 command_path(c->command), (int)c->pid);
@@ -331,7 +229,7 @@ static int start_serving(struct child *c, struct err *err)
 static int look(struct child *c, struct err *err)
 {
 	struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
-	int rc = c->pid ? drain(c, err) : 0;
+	int rc = c->pid ? child_hear_out(c, err) : 0;
 
 	if (!rc && c->contract.result)
 		rc = err_set(err, ERR_INVALID_ARGUMENT,
@@ -373,7 +271,7 @@ static int serve(struct child *c, const struct facts *facts, struct err *err)
 	contract_task(&c->task, facts);
 	until = clock_ms() + c->opts.task_ms;
 	while (!rc && !c->ended && !c->contract.result)
-		rc = pump(c, until, "", c->opts.task_ms, err);
+		rc = child_hear(c, until, "", c->opts.task_ms, err);
 	if (!rc && c->ended && !c->contract.result)
 		rc = verdict(c, bury(c), err);
 	else if (rc)

@@ -1,4 +1,5 @@
-/* child_impl.h - what child.c and child_start.c share. */
+/* child_impl.h - what the files of the child share: its tasks in child.c, how it
+ * begins in child_start.c, what it says in child_hear.c. */
 #ifndef FL_CHILD_IMPL_H
 #define FL_CHILD_IMPL_H
 
@@ -7,6 +8,8 @@
 #include "base/buf.h"
 #include "fl/child.h"
 #include "wire/backoff.h"
+
+enum { CHILD_POLL_MS = 1000 }; /* then the worker's watch learns that we wait */
 
 struct child {
 	struct child_opts opts;
@@ -32,5 +35,14 @@ int child_start(struct child *c, const struct facts *facts,
 		struct err *err) MUST_CHECK;
 void child_shut(int *fd);             /* close, unless it is */
 void child_shut_all(struct child *c); /* after its end: nothing runs */
+
+/* child_hear.c */
+/* Wait until something comes, but no longer than until, and take it. limit_ms
+ * and what, " to do this", say in the error what took too long. */
+int child_hear(struct child *c, int64_t until, const char *what,
+	       int64_t limit_ms, struct err *err) MUST_CHECK;
+int child_hear_out(struct child *c, struct err *err) MUST_CHECK; /* the rest */
+bool child_hear_said(struct child *c); /* what is there; false: its end */
+void child_hear_line(struct child *c); /* its last may not be whole */
 
 #endif
