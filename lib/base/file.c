@@ -93,8 +93,35 @@ void file_sweep(const char *path)
 		close(fd);
 }
 
-int file_replace(const char *path, const struct file_part *parts, int n,
-		 struct err *err)
+/* A device, a FIFO, or what a shell opened for us: replaced, it would be gone
+ * for everybody. */
+static bool is_stream(const char *path)
+{
+	struct stat st;
+
+	if (!strncmp(path, "/dev/std", 8) || !strncmp(path, "/dev/fd/", 8) ||
+	    !strncmp(path, "/proc/", 6))
+		return true;
+	return !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static int write_at(const char *path, int flags, const struct file_part *parts,
+		    int n, struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0666);
+	int failed = fd < 0;
+
+	for (int i = 0; i < n && !failed; i++)
+		failed = write_all(fd, parts[i].p, parts[i].len);
+	if (failed)
+		err_sys(err, "write %s", path);
+	if (fd >= 0 && close(fd) && !failed)
+		failed = err_sys(err, "write %s", path);
+	return failed ? (int)err->code : 0;
+}
+
+static int replace(const char *path, const struct file_part *parts, int n,
+		   struct err *err)
 {
 	char *temp = mem_fmt("%s" TEMP "XXXXXX", path);
 	int fd = mkostemp(temp, O_CLOEXEC);
@@ -121,23 +148,24 @@ int file_replace(const char *path, const struct file_part *parts, int n,
 	return 0;
 }
 
+int file_replace(const char *path, const struct file_part *parts, int n,
+		 struct err *err)
+{
+	return is_stream(path) ? write_at(path, 0, parts, n, err)
+			       : replace(path, parts, n, err);
+}
+
 int file_put(const char *path, const struct file_part *parts, int n,
 	     struct err *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	int failed = fd < 0;
-
-	for (int i = 0; i < n && !failed; i++)
-		failed = write_all(fd, parts[i].p, parts[i].len);
-	if (failed)
-		err_sys(err, "write %s", path);
-	if (fd >= 0)
-		close(fd);
-	return failed ? (int)err->code : 0;
+	return write_at(path, O_CREAT | O_TRUNC, parts, n, err);
 }
 
 int file_become(int fd, const char *from, const char *to, struct err *err)
 {
+	if (is_stream(to))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s is not a regular file", to);
 	if (fsync(fd) || rename(from, to))
 		return err_sys(err, "write %s", to);
 	if (sync_folder_of(to))

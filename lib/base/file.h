@@ -15,7 +15,9 @@ struct file_part {
 
 /* Write the parts one after another to a temporary name beside path, sync,
  * rename to path and sync the folder: path has either its old content or all
- * of the new. On failure the temporary file is gone. Errors name path. */
+ * of the new. On failure the temporary file is gone. A device or a FIFO, and
+ * what is below /dev/fd, takes the bytes as they are written. Errors name path.
+ */
 int file_replace(const char *path, const struct file_part *parts, int n,
 		 struct err *err) MUST_CHECK;
 
@@ -29,7 +31,8 @@ int file_put(const char *path, const struct file_part *parts, int n,
 void file_sweep(const char *path);
 
 /* Make the file from, of which fd is open, the file to: sync it, rename it and
- * sync the folder, which is that of both. Errors name to. */
+ * sync the folder, which is that of both. A to that is no regular file is
+ * INVALID_ARGUMENT. Errors name to. */
 int file_become(int fd, const char *from, const char *to,
 		struct err *err) MUST_CHECK;
 

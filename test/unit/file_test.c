@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,6 +38,28 @@ TEST(file_that_cannot_be_written_leaves_the_old_one)
 	CHECK(!file_read(&p, &len, "f", 3, &err));
 	CHECK_STR(p, "old");
 	free(p);
+}
+
+TEST(what_is_no_file_takes_the_bytes_and_stays_what_it_is)
+{
+	const struct file_part parts[] = {{"one ", 4}, {"two", 4}};
+	char got[8];
+	struct stat st;
+	struct err err;
+	int fd;
+
+	CHECK(!mkfifo("pipe", 0600));
+	CHECK((fd = open("pipe", O_RDWR | O_CLOEXEC)) >= 0);
+	CHECK(!file_replace("pipe", parts, 2, &err));
+	CHECK_INT(read(fd, got, sizeof(got)), 8);
+	CHECK_STR(got, "one two");
+	CHECK(!stat("pipe", &st) && S_ISFIFO(st.st_mode));
+	close(fd);
+	CHECK(!symlink("/dev/full", "full"));
+	CHECK_INT(file_replace("full", parts, 2, &err), ERR_RESOURCE_EXHAUSTED);
+	CHECK_HAS(err.msg, "write full: No space left on device");
+	CHECK(!lstat("full", &st) && S_ISLNK(st.st_mode));
+	CHECK_INT(files_here(), 2);
 }
 
 TEST(what_a_killed_writer_left_is_swept_and_nothing_else)
