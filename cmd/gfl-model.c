@@ -9,15 +9,14 @@
 #include "base/out.h"
 #include "fl/centre.h"
 #include "fl/pull.h"
-#include "nn/average.h"
 #include "nn/checkpoint.h"
 #include "nn/convert.h"
 #include "nn/data.h"
+#include "nn/describe.h"
 #include "nn/diff.h"
 #include "nn/eval.h"
 #include "nn/index.h"
 #include "nn/prune.h"
-#include "nn/stat.h"
 
 enum command { INFO, DIFF, AVERAGE, SPARSIFY, CONVERT, EVAL, INIT, PULL };
 
@@ -45,10 +44,14 @@ static const struct opt info_opts[] = {
 		 "print the map of texts instead of the tensors"),
 	OPT_END};
 
+#define OPT_MODEL_OUT                                                     \
+	OPT_FILE(0, "out", struct config, file, NULL,                     \
+		 "the file to write: .safetensors or .st, .npz, .npy or " \
+		 ".tsv",                                                  \
+		 .required = true)
+
 static const struct opt average_opts[] = {
-	OPT_FILE(0, "out", struct config, file, NULL,
-		 "the file to write: .npz, .npy, .tsv, else safetensors",
-		 .required = true),
+	OPT_MODEL_OUT,
 	OPT_WORD(0, "rule", struct config, rule, "RULE",
 		 "mean|median|trimmed|krum|multikrum", "mean",
 		 "of each value the mean, the median, or the mean without "
@@ -64,18 +67,13 @@ static const struct opt sparsify_opts[] = {
 		 "share of the values that stays", .required = true),
 	OPT_FILE(0, "base", struct config, base, NULL,
 		 "keep what differs most from this model; the rest is its"),
-	OPT_FILE(0, "out", struct config, file, NULL, "the file to write",
-		 .required = true),
-	OPT_END};
+	OPT_MODEL_OUT, OPT_END};
 
 static const struct opt convert_opts[] = {
 	OPT_STRING(0, "model", struct config, model, "MODEL", NULL,
 		   "preset or text of the model that it must be, and then "
 		   "says"),
-	OPT_FILE(0, "out", struct config, file, NULL,
-		 "the file to write: .npz, .npy, .tsv, else safetensors",
-		 .required = true),
-	OPT_END};
+	OPT_MODEL_OUT, OPT_END};
 
 static const struct opt eval_opts[] = {
 	OPT_FILE(0, "data", struct config, data, NULL,
@@ -96,17 +94,15 @@ static const struct opt eval_opts[] = {
 static const struct opt init_opts[] = {
 	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
 		  "the same seed gives the same values"),
-	OPT_FILE(0, "out", struct config, file, NULL, "the file to write",
-		 .required = true),
-	OPT_END};
+	OPT_MODEL_OUT, OPT_END};
 
 static const struct opt pull_opts[] = {
 	OPT_CLIENT(struct config, client),
 	OPT_INT64(0, "trainer", struct config, trainer, "ID", "0", 0, 1 << 30,
 		  "of this trainer: at URL, else wherever the cluster says "
 		  "that it is"),
-	OPT_FILE(0, "out", struct config, file, NULL, "the file to write",
-		 .required = true),
+	OPT_FILE(0, "out", struct config, file, NULL,
+		 "the file to write: .safetensors or .st", .required = true),
 	OPT_END};
 
 static const struct opt_cmd cmds[] = {
@@ -119,7 +115,8 @@ static const struct opt_cmd cmds[] = {
 	[SPARSIFY] = {"sparsify", "FILE",
 		      "keep the largest values, or the largest changes",
 		      sparsify_opts},
-	[CONVERT] = {"convert", "FILE", "to and from numpy's .npz and .npy, and text (.tsv)",
+	[CONVERT] = {"convert", "FILE",
+		     "to and from numpy's .npz and .npy, and text (.tsv)",
 		     convert_opts},
 	[EVAL] = {"eval", "FILE...", "accuracy and loss on a data set",
 		  eval_opts},
@@ -133,14 +130,16 @@ static const struct prog prog = {
 	.brief = "look at model files, compare, average, convert, score them",
 	.about =
 		"Model files are safetensors, as PyTorch's tools read and "
-		"write them. info prints a line for each tensor, diff one for "
-		"each tensor of either file, eval one for each file. sparsify "
-		"prints how many values there are and were kept, and their "
-		"l2 norm beside that of all. average and convert also take "
-		"and write .npz, an array for each tensor, .npy, one vector "
-		"of all values, and .tsv, a line for each tensor: its name, "
-		"its shape (2x4) and its values, parted by tabs, values by "
-		"blanks. A model "
+		"write them (.safetensors, .st, or no ending), .npz, an array "
+		"for each tensor, .npy, one vector of all values, which "
+		"--model "
+		"divides, or .tsv, a line for each tensor: its name, its shape "
+		"(2x4) and its values, parted by tabs, values by blanks. Only "
+		"safetensors also say which model they are. info prints a line "
+		"for each tensor, diff one for each tensor of either file, "
+		"eval one for each file. sparsify prints how many values there "
+		"are and were kept, and their l2 norm beside that of all. A "
+		"model "
 		"is a preset (softmax, mlp, cnn, cifar10flnet, resnet20) or a "
 		"text of layers such as \"conv 32 5 pad 2; relu; maxpool 2; "
 		"dense 10\"; the layers are dense UNITS, conv CHANNELS "
@@ -165,152 +164,41 @@ static const struct prog prog = {
 	.command_at = offsetof(struct config, command),
 };
 
-static const struct out_col info_cols[] = {
-	{"file", OUT_TEXT},  {"tensor", OUT_TEXT}, {"type", OUT_TEXT},
-	{"shape", OUT_TEXT}, {"values", OUT_INT},  {"min", OUT_REAL},
-	{"max", OUT_REAL},   {"mean", OUT_REAL},   {"l2", OUT_REAL},
-};
-static const struct out_col meta_cols[] = {
-	{"file", OUT_TEXT}, {"key", OUT_TEXT}, {"value", OUT_TEXT}};
-
-static void info_row(struct out *o, const char *path, const struct tensor *t)
-{
-	char shape[TENSOR_SHAPE_TEXT];
-	struct stat_values v;
-	bool real = stat_of(t, &v);
-
-	out_row(o, out_text(path), out_text(t->name), out_text(t->type),
-		out_text(tensor_shape_text(t, shape)), out_int((int64_t)t->len),
-		real ? out_real(v.min) : out_none(),
-		real ? out_real(v.max) : out_none(),
-		real ? out_real(v.mean) : out_none(),
-		real ? out_real(v.l2) : out_none());
-}
-
-static int info_file(struct out *o, const char *path, bool meta,
-		     struct err *err)
-{
-	struct tensors ts;
-
-	if (tensors_read(&ts, path, err))
-		return (int)err->code;
-	for (size_t i = 0; meta && i < ts.n_meta; i++)
-		out_row(o, out_text(path), out_text(ts.meta[i].key),
-			out_text(ts.meta[i].value));
-	for (size_t i = 0; !meta && i < ts.n; i++)
-		info_row(o, path, &ts.t[i]);
-	tensors_release(&ts);
-	return 0;
-}
-
 static int run_info(struct config *cfg, char **paths, int n, struct err *err)
 {
-	struct out *o;
-	int rc = 0;
-
-	if (out_begin(&o, &cfg->out, cfg->meta ? meta_cols : info_cols,
-		      cfg->meta ? 3 : 9, false, err))
-		return (int)err->code;
-	for (int i = 0; i < n && !rc; i++)
-		rc = info_file(o, paths[i], cfg->meta, err);
-	if (out_end(o, rc ? NULL : err))
-		return (int)err->code;
-	return rc;
+	return describe_files(&cfg->out, paths, n, cfg->meta, err);
 }
 
 static int run_diff(struct config *cfg, char **paths, int n, struct err *err)
 {
-	struct tensors a, b;
-	int rc;
-
 	(void)n;
-	if (tensors_read(&a, paths[0], err))
-		return (int)err->code;
-	rc = tensors_read(&b, paths[1], err);
-	if (!rc) {
-		rc = diff_print(&cfg->out, &a, &b, &cfg->differ, err);
-		tensors_release(&b);
-	}
-	tensors_release(&a);
-	return rc;
-}
-
-static int mean_of(struct tensors *out, char **paths, int n, struct err *err)
-{
-	struct average *mean = NULL;
-	int rc = 0;
-
-	for (int i = 0; i < n && !rc; i++)
-		rc = average_add_file(&mean, paths[i], err);
-	if (!rc)
-		average_get(mean, out);
-	average_free(mean);
-	return rc;
-}
-
-static int centre_of(struct tensors *out, const struct config *cfg,
-		     char **paths, int n, struct err *err)
-{
-	struct aggregate_opts how = AGGREGATE_OPTS;
-
-	how.trim = cfg->centre.trim;
-	how.byzantine = cfg->centre.byzantine;
-	how.bytes_max = SIZE_MAX / 2; /* the user names the files */
-	return centre_files(out, cfg->rule, &how, paths, n, err);
+	return diff_files(&cfg->out, paths[0], paths[1], &cfg->differ, err);
 }
 
 static int run_average(struct config *cfg, char **paths, int n, struct err *err)
 {
 	struct tensors ts = {0};
-	int rc = strcmp(cfg->rule, "mean") ? centre_of(&ts, cfg, paths, n, err)
-					   : mean_of(&ts, paths, n, err);
+	struct aggregate_opts how = AGGREGATE_OPTS;
+	int rc;
 
+	how.trim = cfg->centre.trim;
+	how.byzantine = cfg->centre.byzantine;
+	how.bytes_max = SIZE_MAX / 2; /* the user names the files */
+	rc = centre_files(&ts, cfg->rule, &how, paths, n, err);
 	if (!rc)
 		rc = convert_write(&ts, cfg->file, err);
 	tensors_release(&ts);
 	return rc;
 }
 
-static const struct out_col sparsify_cols[] = {
-	{"file", OUT_TEXT},    {"values", OUT_INT}, {"kept", OUT_INT},
-	{"l2_kept", OUT_REAL}, {"l2", OUT_REAL},
-};
-
-static int print_pruned(const struct config *cfg, const struct prune *p,
-			struct err *err)
-{
-	struct out *o;
-
-	if (out_begin(&o, &cfg->out, sparsify_cols, 5, false, err))
-		return (int)err->code;
-	out_row(o, out_text(cfg->file), out_int((int64_t)p->values),
-		out_int((int64_t)p->kept), out_real(p->l2_kept),
-		out_real(p->l2));
-	return out_end(o, err);
-}
-
 static int run_sparsify(struct config *cfg, char **paths, int n,
 			struct err *err)
 {
-	struct tensors ts, base = {0};
-	struct prune done;
-	int rc = 0;
+	const struct prune_files how = {paths[0], cfg->base, cfg->file,
+					cfg->keep};
 
 	(void)n;
-	if (tensors_read(&ts, paths[0], err))
-		return (int)err->code;
-	if (cfg->base)
-		rc = tensors_read(&base, cfg->base, err);
-	if (!rc)
-		rc = prune_tensors(&ts, cfg->base ? &base : NULL, cfg->keep,
-				   &done, err);
-	if (!rc)
-		rc = tensors_write(&ts, cfg->file, err);
-	if (!rc)
-		rc = print_pruned(cfg, &done, err);
-	tensors_release(&base);
-	tensors_release(&ts);
-	return rc;
+	return prune_files(&cfg->out, &how, err);
 }
 
 static int run_convert(struct config *cfg, char **paths, int n, struct err *err)
@@ -331,36 +219,10 @@ static int run_convert(struct config *cfg, char **paths, int n, struct err *err)
 	return rc;
 }
 
-static const struct out_col eval_cols[] = {
-	{"file", OUT_TEXT}, {"model", OUT_TEXT},   {"accuracy", OUT_REAL},
-	{"loss", OUT_REAL}, {"examples", OUT_INT},
-};
-
-static int eval_one(const struct config *cfg, struct out *o,
-		    const struct data *d, const struct index *index,
-		    const char *path, struct err *err)
-{
-	struct net_score s;
-	struct model *m;
-	int rc;
-
-	if (cfg->model ? model_open(&m, cfg->model, err)
-		       : checkpoint_model(&m, path, err))
-		return (int)err->code;
-	rc = eval_file(path, m, d, index, &s, err);
-	if (!rc)
-		out_row(o, out_text(path), out_text(m->text),
-			out_real((double)s.correct / (double)s.n),
-			out_real(s.loss / (double)s.n), out_int((int64_t)s.n));
-	model_free(m);
-	return rc;
-}
-
 static int run_eval(struct config *cfg, char **paths, int n, struct err *err)
 {
 	const struct data_opts how = {.part = cfg->part, .labels = cfg->label};
 	struct index index = {0};
-	struct out *o = NULL;
 	struct data *d;
 	int rc = 0;
 
@@ -369,11 +231,8 @@ static int run_eval(struct config *cfg, char **paths, int n, struct err *err)
 	if (cfg->index)
 		rc = index_read(&index, cfg->index, d->count, err);
 	if (!rc)
-		rc = out_begin(&o, &cfg->out, eval_cols, 5, false, err);
-	for (int i = 0; i < n && !rc; i++)
-		rc = eval_one(cfg, o, d, &index, paths[i], err);
-	if (o && out_end(o, rc ? NULL : err) && !rc)
-		rc = (int)err->code;
+		rc = eval_files(&cfg->out, paths, n, cfg->model, d, &index,
+				err);
 	index_release(&index);
 	data_close(d);
 	return rc;
@@ -381,6 +240,7 @@ static int run_eval(struct config *cfg, char **paths, int n, struct err *err)
 
 static int run_init(struct config *cfg, char **words, int n, struct err *err)
 {
+	struct tensors ts = {0};
 	struct model *m;
 	float *values;
 	int rc;
@@ -390,29 +250,12 @@ static int run_init(struct config *cfg, char **words, int n, struct err *err)
 		return (int)err->code;
 	values = mem_zero(m->len, sizeof(*values));
 	model_init(m, (uint64_t)cfg->seed, values);
-	rc = checkpoint_save(cfg->file, m, values, err);
+	checkpoint_put(&ts, m, "", values);
+	rc = convert_write(&ts, cfg->file, err);
+	tensors_release(&ts);
 	free(values);
 	model_free(m);
 	return rc;
-}
-
-static const struct out_col pull_cols[] = {
-	{"file", OUT_TEXT},      {"trainer", OUT_INT},
-	{"size_bytes", OUT_INT}, {"resumed_bytes", OUT_INT},
-	{"sha256", OUT_TEXT},
-};
-
-static int print_pulled(const struct config *cfg, const struct pulled *p,
-			struct err *err)
-{
-	struct out *o;
-
-	if (out_begin(&o, &cfg->out, pull_cols, 5, false, err))
-		return (int)err->code;
-	out_row(o, out_text(cfg->file), out_int(p->trainer),
-		out_int((int64_t)p->info.size), out_int((int64_t)p->had),
-		out_text(p->info.sha256));
-	return out_end(o, err);
 }
 
 static int run_pull(struct config *cfg, char **urls, int n, struct err *err)
@@ -434,7 +277,7 @@ static int run_pull(struct config *cfg, char **urls, int n, struct err *err)
 	how.url = n ? urls[0] : found;
 	rc = pull_file(&pulled, &how, err);
 	free(found);
-	return rc ? rc : print_pulled(cfg, &pulled, err);
+	return rc ? rc : pull_print(&cfg->out, cfg->file, &pulled, err);
 }
 
 static int (*const runs[])(struct config *cfg, char **words, int n,
@@ -445,6 +288,13 @@ static int (*const runs[])(struct config *cfg, char **words, int n,
 	[INIT] = run_init,       [PULL] = run_pull,
 };
 
+static int run(struct config *cfg, char **words, int n, struct err *err)
+{
+	if (cfg->file && convert_check(cfg->file, cfg->command == PULL, err))
+		return (int)err->code;
+	return runs[cfg->command](cfg, words, n, err);
+}
+
 int main(int argc, char **argv)
 {
 	struct config cfg = {0};
@@ -452,7 +302,7 @@ int main(int argc, char **argv)
 	struct err err;
 	int status;
 
-	if (runs[cfg.command](&cfg, argv + rest, argc - rest, &err))
+	if (run(&cfg, argv + rest, argc - rest, &err))
 		return err_report(&prog, &err);
 	status = out_close(&prog);
 	return status ? status : cfg.differ;

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "nn/average.h"
 #include "nn/convert.h"
 
 /* The first file, whose floats are one vector. */
@@ -137,6 +138,20 @@ static int run(struct centre *c, const char *rule,
 	return 0;
 }
 
+/* That needs no more than one file at a time. */
+static int mean_of(struct tensors *out, char **paths, int n, struct err *err)
+{
+	struct average *mean = NULL;
+	int rc = 0;
+
+	for (int i = 0; i < n && !rc; i++)
+		rc = average_add_file(&mean, paths[i], err);
+	if (!rc)
+		average_get(mean, out);
+	average_free(mean);
+	return rc;
+}
+
 int centre_files(struct tensors *out, const char *rule,
 		 const struct aggregate_opts *opts, char **paths, int n,
 		 struct err *err)
@@ -144,6 +159,8 @@ int centre_files(struct tensors *out, const char *rule,
 	struct centre c = {.path = paths[0]};
 	int rc;
 
+	if (!strcmp(rule, "mean"))
+		return mean_of(out, paths, n, err);
 	if (convert_read(&c.first, paths[0], NULL, err))
 		return (int)err->code;
 	rc = run(&c, rule, opts, paths, n, out, err);

@@ -279,3 +279,22 @@ int pull_file(struct pulled *out, const struct pull_opts *opts, struct err *err)
 	free(j.sum);
 	return rc;
 }
+
+static const struct out_col cols[] = {
+	{"file", OUT_TEXT},      {"trainer", OUT_INT},
+	{"size_bytes", OUT_INT}, {"resumed_bytes", OUT_INT},
+	{"sha256", OUT_TEXT},
+};
+
+int pull_print(const struct out_opts *opts, const char *file,
+	       const struct pulled *p, struct err *err)
+{
+	struct out *o;
+
+	if (out_begin(&o, opts, cols, 5, false, err))
+		return (int)err->code;
+	out_row(o, out_text(file), out_int(p->trainer),
+		out_int((int64_t)p->info.size), out_int((int64_t)p->had),
+		out_text(p->info.sha256));
+	return out_end(o, err);
+}

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/opt.h"
+#include "base/out.h"
 #include "wire/tensor.h"
 
 struct pull_opts {
@@ -36,5 +37,9 @@ int pull_find(char **url, const struct client_opts *o, int64_t id,
  * come stays, with a hint. */
 int pull_file(struct pulled *out, const struct pull_opts *opts,
 	      struct err *err) MUST_CHECK;
+
+/* Print a record of what was pulled to file. */
+int pull_print(const struct out_opts *opts, const char *file,
+	       const struct pulled *p, struct err *err) MUST_CHECK;
 
 #endif

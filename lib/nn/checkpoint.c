@@ -231,22 +231,16 @@ int checkpoint_bare(struct model **out, const struct tensors *ts,
 	return rc;
 }
 
-int checkpoint_model(struct model **out, const char *path, struct err *err)
+int checkpoint_model(struct model **out, const struct tensors *ts,
+		     const char *what, struct err *err)
 {
-	struct tensors ts;
-	const char *text;
-	int rc;
+	const char *text = tensors_get(ts, "model");
 
-	if (tensors_read(&ts, path, err))
-		return (int)err->code;
-	text = tensors_get(&ts, "model");
-	rc = text ? model_open(out, text, err)
-		  : err_set(err, ERR_INVALID_ARGUMENT,
-			    "%s does not say which model it is", path);
-	if (rc && text)
-		err_wrap(err, "%s", path);
-	else if (rc)
-		err_hint(err, "name it with --model");
-	tensors_release(&ts);
-	return rc;
+	if (text && model_open(out, text, err))
+		return err_wrap(err, "%s", what);
+	if (text)
+		return 0;
+	err_set(err, ERR_INVALID_ARGUMENT, "%s does not say which model it is",
+		what);
+	return err_hint(err, "name it with --model");
 }

@@ -24,10 +24,10 @@ int checkpoint_get(const struct tensors *ts, const struct model *m,
 int checkpoint_save(const char *path, const struct model *m,
 		    const float *values, struct err *err) MUST_CHECK;
 
-/* The model that a file says it has; INVALID_ARGUMENT if it says none. *out is
- * freed by model_free(). */
-int checkpoint_model(struct model **out, const char *path,
-		     struct err *err) MUST_CHECK;
+/* The model that a file's tensors say they are; INVALID_ARGUMENT if they say
+ * none. *out is freed by model_free(). */
+int checkpoint_model(struct model **out, const struct tensors *ts,
+		     const char *what, struct err *err) MUST_CHECK;
 
 /* The model that a file's tensors are, whatever computes it: all of float32,
  * passing over PyTorch's num_batches_tracked. Another type, or a longer name

@@ -13,11 +13,47 @@
 
 _Static_assert((int)NPY_DIMS == (int)TENSOR_DIMS, "an array is a tensor");
 
-static bool ends_with(const char *path, const char *end)
-{
-	const size_t n = strlen(path), m = strlen(end);
+enum format { SAFETENSORS, NPZ, NPY, TSV, UNKNOWN };
 
-	return n >= m && !strcmp(path + n - m, end);
+static const struct {
+	const char *ending;
+	enum format format;
+} endings[] = {
+	{".safetensors", SAFETENSORS},
+	{".st", SAFETENSORS},
+	{".npz", NPZ},
+	{".npy", NPY},
+	{".tsv", TSV},
+};
+
+/* A name without an ending is one of safetensors. */
+static enum format format_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	const char *dot = *name ? strrchr(name + 1, '.') : NULL;
+
+	for (size_t i = 0; dot && i < sizeof(endings) / sizeof(*endings); i++)
+		if (!strcmp(dot, endings[i].ending))
+			return endings[i].format;
+	return dot ? UNKNOWN : SAFETENSORS;
+}
+
+int convert_check(const char *path, bool plain, struct err *err)
+{
+	const enum format f = format_of(path);
+
+	if (f == SAFETENSORS || (f != UNKNOWN && !plain))
+		return 0;
+	if (plain)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s is to be a safetensors file, which ends in "
+			       ".safetensors or .st",
+			       path);
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "%s ends as no model file does: .safetensors (or .st, "
+		       "or no ending), .npz, .npy, .tsv",
+		       path);
 }
 
 static float *floats_of(const struct npy *a)
@@ -152,6 +188,9 @@ static int read_tsv(struct tensors *ts, const char *path, struct err *err)
 		rc = err_set(err, ERR_INVALID_ARGUMENT, "%s is no text", path);
 	else
 		rc = tsv_decode(ts, text, path, err);
+	if (!rc && !ts->n)
+		rc = err_set(err, ERR_INVALID_ARGUMENT, "%s has no tensor",
+			     path);
 	free(text);
 	return rc;
 }
@@ -172,17 +211,24 @@ static int check_model(struct tensors *ts, const struct model *m,
 int convert_read(struct tensors *ts, const char *path, const struct model *m,
 		 struct err *err)
 {
-	int rc;
+	int rc = 0;
 
 	*ts = (struct tensors){0};
-	if (ends_with(path, ".npz"))
+	switch (format_of(path)) {
+	case NPZ:
 		rc = read_npz(ts, path, err);
-	else if (ends_with(path, ".npy"))
+		break;
+	case NPY:
 		rc = read_npy(ts, path, m, err);
-	else if (ends_with(path, ".tsv"))
+		break;
+	case TSV:
 		rc = read_tsv(ts, path, err);
-	else
+		break;
+	case SAFETENSORS:
+	case UNKNOWN: /* what it is, its bytes say */
 		rc = tensors_read(ts, path, err);
+		break;
+	}
 	if (!rc && m)
 		rc = check_model(ts, m, path, err);
 	if (rc)
@@ -260,16 +306,21 @@ static int only_f32(const struct tensors *ts, const char *path, struct err *err)
 
 int convert_write(const struct tensors *ts, const char *path, struct err *err)
 {
-	const bool npz = ends_with(path, ".npz"), npy = ends_with(path, ".npy"),
-		   tsv = ends_with(path, ".tsv");
+	const enum format f = format_of(path);
 
-	if ((npz || npy || tsv) && only_f32(ts, path, err))
+	if (f != SAFETENSORS && f != UNKNOWN && only_f32(ts, path, err))
 		return (int)err->code;
-	if (tsv)
-		return write_tsv(ts, path, err);
-	if (npz)
+	switch (f) {
+	case NPZ:
 		return write_npz(ts, path, err);
-	if (npy)
+	case NPY:
 		return write_npy(ts, path, err);
-	return tensors_write(ts, path, err);
+	case TSV:
+		return write_tsv(ts, path, err);
+	case SAFETENSORS:
+		return tensors_write(ts, path, err);
+	case UNKNOWN:
+		break;
+	}
+	return convert_check(path, false, err);
 }

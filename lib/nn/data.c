@@ -59,11 +59,14 @@ static int name_beside(struct data *d, const char *path, struct err *err)
 	const char *rest = in ? in + strlen("images-idx") : NULL;
 	char *labels;
 
-	if (!in || *rest < '1' || *rest > '4')
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%s has no \"images-idx3\" in its name, so its "
-			       "labels cannot be found",
-			       path);
+	if (!in || *rest < '1' || *rest > '4') {
+		err_set(err, ERR_INVALID_ARGUMENT,
+			"%s has no \"images-idx3\" in its name, so its labels "
+			"cannot be found",
+			path);
+		return err_hint(err, "other sets end with .csv, .svm or "
+				     ".libsvm (also gzipped), .npz or .npy");
+	}
 	d->images_path = mem_str(path);
 	labels = mem_fmt("%.*slabels-idx1%s", (int)(in - path), path, rest + 1);
 	if (access(labels, F_OK) && ends_with(labels, ".gz"))

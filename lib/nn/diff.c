@@ -1,5 +1,6 @@
 #include "nn/diff.h"
 
+#include "nn/convert.h"
 #include "nn/stat.h"
 
 static const struct out_col diff_cols[] = {
@@ -32,8 +33,8 @@ static bool diff_row(struct out *o, const struct tensor *a,
 	return differs;
 }
 
-int diff_print(const struct out_opts *opts, const struct tensors *a,
-	       const struct tensors *b, bool *differ, struct err *err)
+static int print(const struct out_opts *opts, const struct tensors *a,
+		 const struct tensors *b, bool *differ, struct err *err)
 {
 	struct out *o;
 
@@ -45,4 +46,21 @@ int diff_print(const struct out_opts *opts, const struct tensors *a,
 		if (!tensors_find(a, b->t[i].name))
 			*differ |= diff_row(o, NULL, &b->t[i]);
 	return out_end(o, err);
+}
+
+int diff_files(const struct out_opts *opts, const char *path, const char *other,
+	       bool *differ, struct err *err)
+{
+	struct tensors a, b;
+	int rc;
+
+	if (convert_read(&a, path, NULL, err))
+		return (int)err->code;
+	rc = convert_read(&b, other, NULL, err);
+	if (!rc) {
+		rc = print(opts, &a, &b, differ, err);
+		tensors_release(&b);
+	}
+	tensors_release(&a);
+	return rc;
 }

@@ -7,9 +7,9 @@
 #include "base/out.h"
 #include "nn/tensors.h"
 
-/* Print a record for each tensor of either, and set *differ if one differs. */
-int diff_print(const struct out_opts *opts, const struct tensors *a,
-	       const struct tensors *b, bool *differ,
-	       struct err *err) MUST_CHECK;
+/* Print a record for each tensor of either file (convert.h), and set *differ if
+ * one differs. */
+int diff_files(const struct out_opts *opts, const char *path, const char *other,
+	       bool *differ, struct err *err) MUST_CHECK;
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/worker.h"
 #include "nn/checkpoint.h"
+#include "nn/convert.h"
 
 enum { BATCH = 100 };
 
@@ -61,22 +62,72 @@ int eval_run(struct net *net, const float *params, const struct data *d,
 	return rc;
 }
 
-int eval_file(const char *path, const struct model *m, const struct data *d,
-	      const struct index *index, struct net_score *score,
-	      struct err *err)
+/* --- files ---------------------------------------------------------------- */
+
+static const struct out_col cols[] = {
+	{"file", OUT_TEXT}, {"model", OUT_TEXT},   {"accuracy", OUT_REAL},
+	{"loss", OUT_REAL}, {"examples", OUT_INT},
+};
+
+static int score(const struct tensors *ts, const char *path,
+		 const struct model *m, const struct data *d,
+		 const struct index *index, struct net_score *s,
+		 struct err *err)
 {
 	float *values = mem_zero(m->len, sizeof(*values));
 	struct net *net;
-	int rc = checkpoint_load(path, m, values, err);
+	int rc = checkpoint_get_all(ts, m, path, values, err);
 
 	if (!rc)
 		rc = eval_fits(m, d, err);
 	if (!rc)
 		rc = net_open(&net, m, NULL, err);
 	if (!rc) {
-		rc = eval_run(net, values, d, index->i, index->n, score, err);
+		rc = eval_run(net, values, d, index->i, index->n, s, err);
 		net_close(net);
 	}
 	free(values);
+	return rc;
+}
+
+static int eval_file(struct out *o, const char *path, const char *text,
+		     const struct data *d, const struct index *index,
+		     struct err *err)
+{
+	struct model *m = NULL;
+	struct net_score s;
+	struct tensors ts;
+	int rc;
+
+	if (text && model_open(&m, text, err))
+		return (int)err->code;
+	rc = convert_read(&ts, path, m, err);
+	if (!rc) {
+		rc = m ? 0 : checkpoint_model(&m, &ts, path, err);
+		if (!rc)
+			rc = score(&ts, path, m, d, index, &s, err);
+		tensors_release(&ts);
+	}
+	if (!rc)
+		out_row(o, out_text(path), out_text(m->text),
+			out_real((double)s.correct / (double)s.n),
+			out_real(s.loss / (double)s.n), out_int((int64_t)s.n));
+	model_free(m);
+	return rc;
+}
+
+int eval_files(const struct out_opts *opts, char **paths, int n,
+	       const char *model, const struct data *d,
+	       const struct index *index, struct err *err)
+{
+	struct out *o;
+	int rc = 0;
+
+	if (out_begin(&o, opts, cols, 5, false, err))
+		return (int)err->code;
+	for (int i = 0; i < n && !rc; i++)
+		rc = eval_file(o, paths[i], model, d, index, err);
+	if (out_end(o, rc ? NULL : err) && !rc)
+		rc = (int)err->code;
 	return rc;
 }

@@ -3,6 +3,7 @@
 #define NN_EVAL_H
 
 #include "base/err.h"
+#include "base/out.h"
 #include "nn/data.h"
 #include "nn/index.h"
 #include "nn/model.h"
@@ -19,11 +20,11 @@ int eval_run(struct net *net, const float *params, const struct data *d,
 	     const uint32_t *index, size_t n, struct net_score *score,
 	     struct err *err) MUST_CHECK;
 
-/* Score the model file at path, whose tensors are m's, on the examples of
- * index, or on all where that is empty. Errors as of eval_fits() and
- * checkpoint_load(). */
-int eval_file(const char *path, const struct model *m, const struct data *d,
-	      const struct index *index, struct net_score *score,
-	      struct err *err) MUST_CHECK;
+/* Score each of the model files (convert.h) on the examples of index, or on all
+ * where that is empty, and print a record of it. model is what they are, NULL:
+ * what they say. Errors as of eval_fits() and checkpoint_get_all(). */
+int eval_files(const struct out_opts *opts, char **paths, int n,
+	       const char *model, const struct data *d,
+	       const struct index *index, struct err *err) MUST_CHECK;
 
 #endif

@@ -76,6 +76,9 @@ int npz_open(struct npz **out, const char *path, struct err *err)
 
 	if (stat(path, &st))
 		return err_sys(err, "open %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s is not a regular file", path);
 	zip = zip_open(path, ZIP_RDONLY, &code);
 	if (!zip) {
 		zip_error_init_with_code(&why, code);

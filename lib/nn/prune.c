@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "nn/convert.h"
 
 static int check_base(const struct tensors *ts, const struct tensors *base,
 		      struct err *err)
@@ -111,4 +112,47 @@ int prune_tensors(struct tensors *ts, const struct tensors *base, double keep,
 				     &equals);
 	free(sizes);
 	return 0;
+}
+
+/* --- files ---------------------------------------------------------------- */
+
+static const struct out_col cols[] = {
+	{"file", OUT_TEXT},    {"values", OUT_INT}, {"kept", OUT_INT},
+	{"l2_kept", OUT_REAL}, {"l2", OUT_REAL},
+};
+
+static int print(const struct out_opts *opts, const char *path,
+		 const struct prune *p, struct err *err)
+{
+	struct out *o;
+
+	if (out_begin(&o, opts, cols, 5, false, err))
+		return (int)err->code;
+	out_row(o, out_text(path), out_int((int64_t)p->values),
+		out_int((int64_t)p->kept), out_real(p->l2_kept),
+		out_real(p->l2));
+	return out_end(o, err);
+}
+
+int prune_files(const struct out_opts *opts, const struct prune_files *f,
+		struct err *err)
+{
+	struct tensors ts, base = {0};
+	struct prune done;
+	int rc = 0;
+
+	if (convert_read(&ts, f->from, NULL, err))
+		return (int)err->code;
+	if (f->base)
+		rc = convert_read(&base, f->base, NULL, err);
+	if (!rc)
+		rc = prune_tensors(&ts, f->base ? &base : NULL, f->keep, &done,
+				   err);
+	if (!rc)
+		rc = convert_write(&ts, f->to, err);
+	if (!rc)
+		rc = print(opts, f->to, &done, err);
+	tensors_release(&base);
+	tensors_release(&ts);
+	return rc;
 }

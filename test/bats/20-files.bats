@@ -192,6 +192,111 @@ numpy.save("wild.npy", numpy.full(20, 1e6, "float32"))'
 	[ ! -e x.st ]
 }
 
+@test "every command of gfl-model takes every kind of file" {
+	text="input 4; dense 4"
+	gfl-model init "$text" --out a.st
+	gfl-model init "$text" --seed 2 --out b.st
+	for kind in npz npy tsv safetensors; do
+		gfl-model init "$text" --out a.$kind
+		gfl-model convert b.st --out b.$kind
+		tensors=2 same=a.$kind
+		if [ $kind = npy ]; then # one vector: which tensors, --model says
+			tensors=1
+			gfl-model convert a.npy --model "$text" --out same.st
+			same=same.st
+		fi
+		[ "$(gfl-model info a.$kind | wc -l)" = $tensors ]
+		gfl-model diff a.st $same
+		try gfl-model diff a.$kind b.$kind
+		[ "$status" = 1 ] && [ "$(wc -l <out)" = $tensors ]
+		gfl-model average a.$kind b.$kind --out mean.$kind
+		gfl-model average a.$kind b.$kind --rule median --out mean.$kind
+		gfl-model sparsify b.$kind --keep 0.5 --base a.$kind \
+			--out few.$kind >few
+		[ "$(cut -f 1-3 few)" = "few.$kind"$'\t20\t10' ]
+		gfl-model eval b.$kind --model "$text" --data $images >score
+		[ "$(cut -f 2- score)" = \
+			"$(gfl-model eval b.st --data $images | cut -f 2-)" ]
+	done
+	try gfl-model eval a.npz --data $images
+	failed 2 'a.npz does not say which model it is'
+}
+
+@test "gfl-model and gfl-data name what is wrong with a file" {
+	gfl-model init "input 4; dense 4" --out m.st
+	mkdir dir
+	for kind in st npz npy tsv; do
+		gfl-model convert m.st --out m.$kind
+		head -c 50 m.$kind >short.$kind
+		: >empty.$kind
+		mkdir dir.$kind
+		for file in none:1 dir:2 empty:2 short:2; do
+			want=${file#*:} file=${file%:*}.$kind
+			for command in info "diff m.st" "diff $file" \
+				"average --out o.st m.st" \
+				"average --rule krum --out o.st" \
+				"sparsify --keep 1 --out o.st" \
+				"sparsify --keep 1 --out o.st m.st --base" \
+				"convert --out o.st" "eval --data $images"; do
+				echo "$command $file"
+				# shellcheck disable=SC2086 # words of a command
+				try gfl-model $command $file
+				failed "$want" "$file"
+			done
+		done
+	done
+	for file in none.csv:1 none.npz:1 none.xyz:1 dir:1 dir.npz:2 \
+		empty.npz:2 empty.npy:2 short.npz:2 m.st:2; do
+		for command in info "split -n 2 --out parts"; do
+			echo "$command $file"
+			# shellcheck disable=SC2086
+			try gfl-data $command --data "${file%:*}"
+			failed "${file#*:}" "${file%:*}"
+		done
+	done
+	[ ! -e o.st ] && [ ! -e parts ]
+}
+
+@test "gfl-model and gfl-data say why they cannot write" {
+	gfl-model init "input 4; dense 4" --out m.st
+	printf '1,0\n2,1\n' >t.csv
+	mkdir dir
+	ln -s /dev/full full
+	while IFS='|' read -r to want why; do
+		for command in "average m.st" "sparsify m.st --keep 1" \
+			"convert m.st" "init softmax"; do
+			echo "$command $to"
+			# shellcheck disable=SC2086
+			try gfl-model $command --out "$to"
+			failed "$want" "$why"
+		done
+	done <<-'end'
+		x.xyz|2|x.xyz ends as no model file does: .safetensors (or .st, or no ending), .npz, .npy, .tsv
+		dir|7|dir: Is a directory
+		none/x.st|1|none/x.st: No such file
+		full|7|full: No space left on device
+	end
+	[ -L full ] && [ ! -e x.xyz ]
+	try gfl-model pull http://127.0.0.1:1 --out m.npz
+	failed 2 'm.npz is to be a safetensors file'
+	try gfl-data split --data t.csv --label 2 --classes 0 -n 2 --out m.st
+	failed 1 'm.st/part-1.idx: Not a directory'
+	for command in "gfl-model info m.st" "gfl-model diff m.st m.st" \
+		"gfl-model sparsify m.st --keep 1 --out o.st" \
+		"gfl-model eval m.st --data $images" "gfl-model --help" \
+		"gfl-data info --data $images" \
+		"gfl-data split --data $images -n 2 --out parts"; do
+		echo "$command"
+		status=0
+		$command >/dev/full 2>err || status=$?
+		: >out
+		failed 7 'write standard output: No space left on device'
+		status=0
+		$command >&- 2>err || status=$?
+		failed 7 'write standard output: Bad file descriptor'
+	done
+}
+
 @test "what may not be read or written exits 7, naming it" {
 	bound=() # file modes bind root only without these powers
 	if [ "$EUID" = 0 ]; then

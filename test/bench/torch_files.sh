@@ -9,7 +9,7 @@ trap 'rm -rf "$dir"' EXIT
 same=0 all=0
 
 for model in softmax mlp cnn cifar10flnet resnet20; do
-	file=$dir/$model
+	file=$dir/$model.st
 	gfl-model init "$model" --seed 3 --out "$file"
 	"$here/torch_files.py" "$file" "$model"
 	# PyTorch's counters are not ours
@@ -17,7 +17,7 @@ for model in softmax mlp cnn cifar10flnet resnet20; do
 		grep -v num_batches_tracked | grep -c "false$" || true)
 	same=$((same + n))
 	all=$((all + $(gfl-model info "$file" -o tsv | wc -l)))
-	gfl-model average "$file.back" --out "$file.mean"
+	gfl-model average "$file.back" --out "$dir/mean.st"
 done
 printf 'torch_files\tgfl\t%d\n' "$same"
 printf 'torch_files\ttorch\t%d\n' "$all"
