@@ -153,7 +153,8 @@ unsigned aggregate_needs(const struct aggregate *a);
 void aggregate_begin(struct aggregate *a, const float *global);
 
 /* Take an update into the round. INVALID_ARGUMENT for one of another length, or
- * that is not finite, too long, or without what the rule needs;
+ * that is not finite, has a value beyond AGGREGATE_VALUE_MAX, is too long, or
+ * without what the rule needs;
  * RESOURCE_EXHAUSTED above aggregate_most(). It then has no part in the round.
  * (What was summed before stays to within 2^-33 of the weights: good updates do
  * not pay for bad ones with a pass of their own.) */
@@ -172,7 +173,7 @@ const float *aggregate_control(const struct aggregate *a);
 
 /* Put the next model into global, which begin was given. *facts may be NULL.
  * FAILED_PRECONDITION below the least number of updates; ABORTED when the next
- * model would not be finite. After either global, round and state are what they
+ * model would not be finite, as a learning rate that is too high ends in. After either global, round and state are what they
  * were; after success the round is over. */
 int aggregate_finish(struct aggregate *a, float *global,
 		     struct aggregate_facts *facts, struct err *err) MUST_CHECK;
@@ -190,5 +191,11 @@ int aggregate_restore(struct aggregate *a, const struct tensors *ts,
 
 /* Whether all n values are finite. Pure. */
 bool aggregate_is_finite(const float *x, size_t n);
+
+/* No value of an update is further from 0 than this, under any rule: no model
+ * that learns has such values, and what is below cannot make the next model, or
+ * a rule's squares, leave float32 in any number of rounds that will ever be. */
+#define AGGREGATE_VALUE_MAX 0x1p48F
+bool aggregate_fits(const float *x, size_t n);
 
 #endif

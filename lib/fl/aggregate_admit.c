@@ -18,6 +18,17 @@ static int refuse(const struct aggregate_update *u, struct err *err,
 		       (long long)u->client, why);
 }
 
+/* Of n values that do not fit. */
+static int refuse_values(const struct aggregate_update *u, const float *x,
+			 size_t n, struct err *err)
+{
+	if (!aggregate_is_finite(x, n))
+		return refuse(u, err, "a value is not finite");
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "update of client %lld: a value is beyond +-%g",
+		       (long long)u->client, (double)AGGREGATE_VALUE_MAX);
+}
+
 static int check_place(const struct aggregate *a,
 		       const struct aggregate_update *u, struct err *err)
 {
@@ -82,9 +93,10 @@ static int check_parts(const struct aggregate *a,
 		return 0;
 	if (!u->control)
 		return refuse(u, err, "it has no control variate");
-	if (!aggregate_is_finite(u->control, a->trained))
+	if (!aggregate_fits(u->control, a->trained))
 		return refuse(u, err,
-			      "a value of its control variate is not finite");
+			      "a value of its control variate is not finite, "
+			      "or too large");
 	return 0;
 }
 
@@ -129,10 +141,10 @@ static int add(struct aggregate *a, const struct aggregate_update *u, double c,
 	const size_t rest = a->n - a->trained;
 	const bool fresh = !a->count;
 
-	if (!aggregate_is_finite(u->values + a->trained, rest) ||
+	if (!aggregate_fits(u->values + a->trained, rest) ||
 	    !aggregate_add(a->sum, fresh, u->values, a->trained, c * share,
 			   room))
-		return refuse(u, err, "a value is not finite");
+		return refuse_values(u, u->values, a->n, err);
 	aggregate_add(a->sum + a->trained, fresh, u->values + a->trained, rest,
 		      u->weight, INFINITY);
 	if (a->control)
@@ -178,8 +190,8 @@ static int hold(struct aggregate *a, const struct aggregate_update *u,
 		go(row, a, u, share);
 	else
 		memcpy(row, u->values, a->n * sizeof(*row));
-	if (!aggregate_is_finite(row, a->n))
-		return refuse(u, err, "a value is not finite");
+	if (!aggregate_fits(row, a->n))
+		return refuse_values(u, row, a->n, err);
 	a->client[a->count] = u->client;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 static const uint32_t infinity = 0x7f800000;
+static const uint32_t most = 0x57800000; /* AGGREGATE_VALUE_MAX */
 
 INLINE void magnitudes(const float *restrict x, uint32_t *restrict max,
 		       size_t n)
@@ -37,6 +38,11 @@ VECTOR static uint32_t magnitude(const float *x, size_t n)
 bool aggregate_is_finite(const float *x, size_t n)
 {
 	return magnitude(x, n) < infinity;
+}
+
+bool aggregate_fits(const float *x, size_t n)
+{
+	return magnitude(x, n) <= most;
 }
 
 INLINE void squares(const float *restrict x, const float *restrict from,
@@ -122,8 +128,8 @@ static size_t tile_of(size_t at, size_t n)
 	return n - at < AGGREGATE_TILE ? n - at : AGGREGATE_TILE;
 }
 
-/* Add c x to sum, or put it there if sum is fresh, of any values; unless a value
- * of x is not finite: false then, and what has been added already is taken away
+/* Add c x to sum, or put it there if sum is fresh, of any values; unless x does
+ * not fit: false then, and what has been added already is taken away
  * again. That leaves sum as it was to within the rounding of products up to
  * room; before the first greater one, all of the rest is looked at. So x is read
  * once, tile by tile, and good updates never pay for bad ones. */
@@ -135,11 +141,11 @@ bool aggregate_add(double *sum, bool fresh, const float *x, size_t n, double c,
 
 	for (size_t i = 0, len; i < n; i += len) {
 		len = tile_of(i, n);
-		if (max < infinity && !sure && c * value_of(max) > room) {
-			sure = aggregate_is_finite(x + i, n - i);
+		if (max <= most && !sure && c * value_of(max) > room) {
+			sure = aggregate_fits(x + i, n - i);
 			max = sure ? max : infinity;
 		}
-		if (max >= infinity) {
+		if (max > most) {
 			accumulate(sum, x, -c, fresh, i);
 			return false;
 		}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "fl/hub_impl.h"
 
@@ -52,7 +53,27 @@ void hub_async_count(struct hub_job *j)
 	n->row.round = h->made + 1;
 	n->evaluate = hub_next_due(h, n->row.round);
 	hub_next_make(n);
-	j->next = n;
+	if (n->err.code != ERR_ABORTED) {
+		j->next = n;
+		return;
+	}
+	j->err = n->err;
+	j->why = HUB_VALUES;
+	j->voids = true;
+	hub_next_free(n);
+}
+
+/* Those before it were taken, and are lost with it. */
+void hub_async_void(struct hub_job *j)
+{
+	struct hub *h = j->hub;
+
+	log_warn("round_void", "round=%lld admitted=%lld client=%lld reason=%s",
+		 (long long)h->now.round, (long long)h->now.admitted,
+		 (long long)j->client->id, j->err.msg);
+	h->voided++;
+	if (h->state == HUB_TRAINING)
+		begin(h);
 }
 
 /* The row of what the update has completed. */

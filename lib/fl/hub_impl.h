@@ -28,6 +28,7 @@ enum {
 	HUB_TICK_MS = 100,
 	HUB_AHEAD = 8, /* rounds that may be made and not durable yet */
 };
+#define HUB_LOSS_MAX 1e30 /* of an update: sums by examples stay finite */
 #define HUB_EXAMPLES_MAX ((int64_t)1 << 40) /* of a logical client */
 
 /* Why an update was refused, and how its sender is told:
@@ -161,6 +162,7 @@ struct hub_job {
 	int64_t opening;       /* of its round */
 	int64_t staleness;     /* async */
 	struct hub_next *next; /* async: what it completed, or NULL */
+	bool voids; /* async: the updates together made no model */
 	enum hub_reason why;
 	struct err err; /* code 0: all went well */
 };
@@ -247,6 +249,8 @@ void hub_asked(struct hub_client *c); /* it holds a request here */
 /* A client of the round was lost, or is back. */
 void hub_round_lost(struct hub_client *c, bool lost);
 void hub_forget_given(struct hub_client *c);
+/* What was admitted makes no model that is finite. */
+void hub_round_unmade(struct hub *h, const struct hub_next *n);
 /* Ask the client for n logical ones of its own. */
 void hub_activate(struct hub_client *c, const int32_t *logical, size_t n);
 
@@ -272,6 +276,7 @@ void hub_async_look(struct hub *h);
 /* On the worker's thread: after an update was admitted. */
 void hub_async_count(struct hub_job *j);
 void hub_async_made(struct hub_job *j);
+void hub_async_void(struct hub_job *j);
 
 /* hub_values.c: what an update has, as the rule takes it, on the worker's
  * thread; u points into the job and the hub. Malformed is INVALID_ARGUMENT. */
@@ -281,7 +286,8 @@ int hub_values(const struct hub_job *j, struct aggregate_update *u,
 /* hub_next.c: make it on the worker's thread, from what the rule has; then it
  * is the newest, and on its way to the disk. */
 bool hub_next_due(const struct hub *h, int64_t round); /* to evaluate */
-void hub_next_make(struct hub_next *n);
+void hub_next_make(struct hub_next *n); /* ABORTED: see aggregate_finish() */
+void hub_next_free(struct hub_next *n);
 void hub_next_made(struct hub_next *n);
 void hub_next_close(struct hub *h);
 

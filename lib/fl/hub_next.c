@@ -49,7 +49,7 @@ static void forget_model(struct hub_next *n)
 	tensors_release(&n->state);
 }
 
-static void free_next(struct hub_next *n)
+void hub_next_free(struct hub_next *n)
 {
 	forget_model(n);
 	snapshot_drop(n->snapshot);
@@ -96,7 +96,7 @@ static void written(const struct err *err, void *arg)
 			h->snapshot = n->snapshot;
 			n->snapshot = NULL;
 		}
-		free_next(n);
+		hub_next_free(n);
 	}
 	write_next(h);
 	hub_follow_look(h);
@@ -125,8 +125,11 @@ void hub_next_made(struct hub_next *n)
 	struct hub *h = n->hub;
 
 	if (n->err.code) {
-		hub_fail(h, &n->err);
-		free_next(n);
+		if (n->err.code == ERR_ABORTED)
+			hub_round_unmade(h, n);
+		else
+			hub_fail(h, &n->err);
+		hub_next_free(n);
 		return;
 	}
 	h->round = h->version = n->row.round;
@@ -160,10 +163,10 @@ void hub_next_close(struct hub *h)
 	struct hub_next *n, *after;
 
 	if (h->unconfirmed)
-		free_next(h->unconfirmed);
+		hub_next_free(h->unconfirmed);
 	DL_FOREACH_SAFE(h->unsaved, n, after)
 	{
 		DL_DELETE(h->unsaved, n);
-		free_next(n);
+		hub_next_free(n);
 	}
 }

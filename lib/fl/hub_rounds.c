@@ -333,6 +333,17 @@ static void void_round(struct hub *h)
 	h->state = HUB_WAITING;
 }
 
+/* Nobody is to blame: each update was within its bounds. */
+void hub_round_unmade(struct hub *h, const struct hub_next *n)
+{
+	log_warn("round_void",
+		 "round=%lld activated=%lld admitted=%lld reason=%s",
+		 (long long)n->row.round, (long long)n->row.activated,
+		 (long long)n->row.admitted, n->err.msg);
+	h->missed += n->row.missed;
+	h->voided++;
+}
+
 static void look_at_updates(struct hub *h, int64_t now_ms)
 {
 	const struct quorum q = {

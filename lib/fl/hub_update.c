@@ -172,7 +172,11 @@ static bool has_sense(struct look *l)
 		return refuse(l, HUB_MALFORMED,
 			      "%lld examples, expected 1 to %lld",
 			      (long long)u->examples, (long long)own);
-	if (u->steps < 1 || !isfinite(u->loss))
+	if (isnan(u->loss))
+		return refuse(l, HUB_VALUES,
+			      "the model could not be trained: its loss is not "
+			      "a number");
+	if (u->steps < 1 || !(fabs(u->loss) <= HUB_LOSS_MAX))
 		return refuse(l, HUB_MALFORMED, "%lld steps, loss %g",
 			      (long long)u->steps, u->loss);
 	if (hub_stage_has(l->hub, HUB_ON_RECEIVE) &&
@@ -276,6 +280,8 @@ static void admitted(void *arg)
 	if (j->err.code) {
 		refuse(&l, j->why, "%s", j->err.msg);
 		call_fail(j->call, &l.err);
+		if (j->voids)
+			hub_async_void(j);
 	} else {
 		count(h, j, l.part);
 		if (j->next)

@@ -1,5 +1,6 @@
 /* What the server asked for: the model comes, is trained, and goes back. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +158,16 @@ static void use_examples(struct learner *l, const struct spoke_work *w)
 	sampler_init(&l->sampler, ix->i, ix->n, w->seed);
 }
 
+/* The model cannot be trained from: the server, which made it of others'
+ * updates, is told so by a loss that is no number, and may send a better one. */
+static void give_up(struct spoke_work *w)
+{
+	log_warn("not_trained", "logical=%d error=%s", w->logical, w->err.msg);
+	buf_reset(&w->values);
+	w->loss = (double)NAN;
+	w->err.code = ERR_OK;
+}
+
 /* On the worker's thread. Each round begins without momentum. */
 static void train(void *arg)
 {
@@ -170,8 +181,11 @@ static void train(void *arg)
 		memset(l->velocity, 0, l->model->n * sizeof(*l->velocity));
 	spoke_own_begin(w);
 	if (learner_train(l, &w->steps, &w->loss, &w->err) ||
-	    spoke_own_end(w, &w->err) || spoke_values(w, &w->err))
+	    spoke_own_end(w, &w->err) || spoke_values(w, &w->err)) {
+		if (w->err.code == ERR_ABORTED)
+			give_up(w);
 		return;
+	}
 	w->crc = crc32c_of(0, w->values.p, w->values.len);
 	w->seconds = (double)(clock_us() - from) / 1e6;
 	w->err.code = ERR_OK;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "fl/aggregate.h"
 #include "fl/floats.h"
 #include "fl/mix.h"
 #include "fl/payload.h"
@@ -77,6 +78,7 @@ int spoke_values(struct spoke_work *w, struct err *err)
 	struct spoke *s = w->spoke;
 	const struct learner *l = s->learner;
 	float **residue = &s->residue[w->logical], *d;
+	int rc;
 
 	if (s->training.code == GFL__V1__FL_CODE__PARAMETER_UPDATE) {
 		char *to = buf_room(&w->values, spoke_model_size(s));
@@ -89,9 +91,14 @@ int spoke_values(struct spoke_work *w, struct err *err)
 		return 0;
 	}
 	d = difference(w);
-	if (encode(w, d, err)) {
+	rc = aggregate_fits(d, l->model->len)
+		     ? encode(w, d, err)
+		     : err_set(err, ERR_ABORTED,
+			       "a value is not finite, or "
+			       "too large");
+	if (rc) { /* what is left over stays as it was */
 		free(d);
-		return (int)err->code;
+		return rc;
 	}
 	free(*residue);
 	*residue = d;

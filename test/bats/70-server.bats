@@ -74,7 +74,7 @@ load server
 	logged 'event=round_void round=2.*missing=1' >/dev/null
 	for how in '.layoutHash = "feed"' '.parameters = "11"' '.dtype = "BF16"' \
 		'.examples = "11"' '.examples = "0"' '.steps = "0"' \
-		'.loss = "NaN"' '.code = "EXIT"' '.code = "GRADIENT_UPDATE"'; do
+		'.loss = 1e31' '.code = "EXIT"' '.code = "GRADIENT_UPDATE"'; do
 		told 1
 		given=$answer
 		update 1 "$how"
@@ -91,6 +91,10 @@ load server
 	given=$answer
 	values nan 10
 	update 1
+	refused 400 values
+	told 1
+	given=$answer
+	update 1 '.loss = "NaN"'
 	refused 400 values
 	told 1
 	given=$answer

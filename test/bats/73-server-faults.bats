@@ -209,3 +209,83 @@ handler() { # NAME - from standard input
 	kill -TERM "$srv_pid"
 	leave 1
 }
+
+# The server goes on with the model that it has.
+@test "a huge update is refused by name, and the round goes on without it" {
+	zeroed zero.safetensors
+	local how
+	for how in 'fedadam' 'fedavgm --server-lr 10' 'fedavg --server-lr 2' \
+		'feddyn' 'fedasync --mode async' \
+		'fedbuff --mode async --buffer 2'; do
+		rm -f srv.db* srv.out srv.log
+		# shellcheck disable=SC2086
+		server --model "$tiny" --rounds 1 --min-participants 1 \
+			--init zero.safetensors --aggregate $how
+		set_up 1
+		told 1
+		given=$answer
+		local code_as=.
+		[[ $how != fedbuff* ]] || code_as='.code = "GRADIENT_UPDATE"'
+		values 3.4e38 10
+		update 1 "$code_as"
+		refused 400 values
+		[[ $answer == *'client 1: a value is beyond'* ]]
+		values 1 10
+		until told 1; given=$answer; is '.code == "EXIT"'; do
+			update 1 "$code_as"
+		done
+		leave 1
+		[ "$(rounds .round)" = 1 ]
+	done
+}
+
+@test "a model that nobody can train from ends neither server nor trainer" {
+	split 1
+	server --model softmax --rounds 0 --min-participants 1 --steps 2
+	trainer 1
+	logged 'event=round round=1 ' >/dev/null
+	stop srv
+	ends t1
+	python3 - srv.safetensors huge.safetensors <<-'END'
+		import struct, sys
+		b = open(sys.argv[1], 'rb').read()
+		n = 8 + struct.unpack('<Q', b[:8])[0]
+		huge = struct.pack('<f', 3e38) * ((len(b) - n) // 4)
+		open(sys.argv[2], 'wb').write(b[:n] + huge)
+		END
+	rm srv.db*
+	server --model softmax --rounds 0 --min-participants 1 --steps 2 \
+		--init huge.safetensors
+	trainer 1
+	logged 'event=update_refused client=1 .*could not be trained' >/dev/null
+	logged event=not_trained t1.log >/dev/null
+	logged event=round_void >/dev/null
+	stop srv
+	ends t1
+}
+
+@test "a next model that is not finite voids the round, and ends nothing" {
+	zeroed zero.safetensors
+	local mode
+	for mode in sync async; do
+		rm -f srv.db* srv.out srv.log
+		server --model "$tiny" --rounds 9 --min-participants 1 \
+			--mode $mode --server-lr 1000000 --init zero.safetensors
+		set_up 1
+		values 1e12 10
+		until grep -q 'event=round_void round=5 .*not finite' srv.log; do
+			told 1
+			given=$answer
+			is '.code == "ACTIVATION"'
+			update 1
+		done
+		[ "$(rounds .round)" = $'1\n2\n3\n4' ]
+		curl -sS "$srv_url/metrics" |
+			grep -q 'rounds_void_total [1-9]'
+		told 1
+		is '.code == "ACTIVATION" and .version == "4"'
+		kill -TERM "$srv_pid"
+		leave 1
+		gfl-model info srv.safetensors -o tsv >/dev/null
+	done
+}

@@ -1,4 +1,5 @@
 #include <float.h>
+#include <math.h>
 
 #include "aggregate_bed.h"
 #include "test.h"
@@ -193,23 +194,20 @@ TEST(options_and_rules_that_cannot_be_are_refused)
 TEST(a_round_that_would_overflow_changes_nothing)
 {
 	struct aggregate_opts opts = AGGREGATE_OPTS;
-	float x[2] = {0}, v[2] = {1, FLT_MAX}, small[2] = {1, 1};
-	struct aggregate_update u = {
-		.values = v, .n = 2, .weight = 1, .delta = true};
+	float far[2] = {0, 1e38F}, x[2] = {0}, y[2] = {0}, v[2] = {1, 1};
+	struct aggregate_update u = {.values = v, .n = 2, .weight = 1};
 	struct aggregate *a, *b;
-	float y[2] = {0};
 	struct err err;
 
-	opts.lr = 10;
+	opts.lr = 1e6;
 	a = rule_make("fedavgm", opts, 2, 2);
 	b = rule_make("fedavgm", opts, 2, 2);
-	aggregate_begin(a, x);
+	aggregate_begin(a, far);
 	rule_admit(a, &u);
-	CHECK(aggregate_finish(a, x, NULL, &err) == ERR_ABORTED);
+	CHECK(aggregate_finish(a, far, NULL, &err) == ERR_ABORTED);
 	CHECK_HAS(err.msg, "not finite");
-	CHECK_NEAR(x[0], 0, 0);
+	CHECK_NEAR(far[0], 0, 0);
 	CHECK_INT(aggregate_count(a), 1);
-	u.values = small;
 	for (int k = 0; k < 2; k++) {
 		aggregate_begin(a, x);
 		aggregate_begin(b, y);
@@ -221,4 +219,69 @@ TEST(a_round_that_would_overflow_changes_nothing)
 	CHECK(!memcmp(x, y, sizeof(x)));
 	aggregate_free(a);
 	aggregate_free(b);
+}
+
+/* One round after the other of the largest updates there may be, which all say
+ * the same, or each time the contrary. */
+static void check_bounded(const char *rule, bool turns)
+{
+	static const float most = AGGREGATE_VALUE_MAX;
+	struct aggregate *a = rule_make(rule, rule_opts, 2, 1);
+	float x[2] = {0}, v[2], control[1];
+	const struct aggregate_update u = {
+		.values = v,
+		.n = 2,
+		.weight = 1e18,
+		.steps = 1,
+		.loss = 1,
+		.control = control,
+		.delta = aggregate_needs(a) & AGGREGATE_DELTA,
+	};
+
+	for (int round = 0; round < 300; round++) {
+		v[0] = v[1] = control[0] = turns && round % 2 ? -most : most;
+		aggregate_begin(a, x);
+		for (size_t k = 0; k < aggregate_least(a); k++)
+			rule_admit(a, &u);
+		rule_finish(a, x, NULL);
+	}
+	aggregate_free(a);
+}
+
+TEST(no_round_overflows_by_updates_within_the_bound)
+{
+	for (int k = 0; rule_name(k); k++) {
+		check_bounded(rule_name(k), false);
+		check_bounded(rule_name(k), true);
+	}
+}
+
+TEST(a_value_beyond_the_bound_is_refused_anywhere_under_every_rule)
+{
+	const float beyond = nextafterf(AGGREGATE_VALUE_MAX, INFINITY);
+	static float v[MANY], x[MANY], control[MANY];
+	struct aggregate_update u = {.values = v,
+				     .n = MANY,
+				     .weight = 1,
+				     .steps = 1,
+				     .control = control};
+
+	for (int k = 0; rule_name(k); k++) {
+		struct aggregate *a =
+			rule_make(rule_name(k), rule_opts, MANY, MANY - REST);
+
+		u.delta = aggregate_needs(a) & AGGREGATE_DELTA;
+		aggregate_begin(a, x);
+		for (size_t at = 0; at < MANY; at += MANY / 9) {
+			v[at] = at % 2 ? beyond : -FLT_MAX;
+			rule_refuses(a, u, "a value is beyond +-2.8");
+			v[at] = 0;
+		}
+		if (aggregate_needs(a) & AGGREGATE_CONTROL) {
+			control[7] = beyond;
+			rule_refuses(a, u, "control variate");
+			control[7] = 0;
+		}
+		aggregate_free(a);
+	}
 }

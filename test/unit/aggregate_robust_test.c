@@ -19,7 +19,7 @@ static void check_robust(const char *rule, int n, int f, struct rand *r)
 	rule_units(rand_next(r), x, WIDE);
 	aggregate_begin(a, x);
 	for (int c = 0; c < n; c++) {
-		const float wild = rand_below(r, 2) ? 1e30F : -20;
+		const float wild = rand_below(r, 2) ? 1e14F : -20;
 
 		rule_units(rand_next(r), v[c], WIDE);
 		for (int i = 0; i < WIDE; i++) {

@@ -1,5 +1,3 @@
-#include <float.h>
-
 #include "aggregate_bed.h"
 #include "test.h"
 
@@ -299,7 +297,8 @@ TEST(values_behind_the_trained_ones_are_averaged_by_weight)
 TEST(the_largest_numbers_do_not_overflow)
 {
 	struct aggregate *a = rule_plain("fedavg", 3);
-	float v[3] = {FLT_MAX, -FLT_MAX, FLT_MAX}, x[3] = {0};
+	const float most = AGGREGATE_VALUE_MAX;
+	float v[3] = {most, -most, most}, x[3] = {0};
 
 	aggregate_begin(a, x);
 	for (int k = 0; k < 100; k++)
