@@ -228,7 +228,7 @@ install: all
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/}; done
 	install -m 644 completions/gfl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/gfl
-	for p in $(notdir $(CMD)); do ln -sf gfl \
+	for p in $(filter gfl-%,$(notdir $(CMD) $(SH))); do ln -sf gfl \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; done
 
 clean:

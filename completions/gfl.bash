@@ -358,7 +358,19 @@ _gfl_run()
 	esac
 }
 complete -o default -F _gfl_run gfl-run
-complete -o default -W '--data --help --keep --rounds --seed --times --version demo failover monitor partition scenario1 scenario2 scenario3' gfl-scenario
+_gfl_scenario()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	case ${COMP_WORDS[COMP_CWORD-1]} in
+	--data) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	*)
+		case $cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '--data --help --keep --rounds --seed --times --version' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'demo failover monitor partition resilience scenario1 scenario2 scenario3' -- "$cur");;
+		esac;;
+	esac
+}
+complete -o default -F _gfl_scenario gfl-scenario
 _gfl_send()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]}

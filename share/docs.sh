@@ -20,9 +20,31 @@ script_page() { # PROGRAM NAME
 	echo .fi
 }
 
-script_words() { # PROGRAM
-	"$1" --help | grep -oE '(^|[ ,])--[a-z-]+|^  [a-z0-9]+  ' | tr -d ' ,' |
-		sort -u | paste -sd ' '
+script_words() { # PROGRAM PATTERN
+	"$1" --help | grep -oE -e "$2" | tr -d ' ,' | sort -u | paste -sd ' '
+}
+
+script_completion() { # PROGRAM NAME
+	function=_$(echo "$2" | tr - _)
+	paths=$(script_words "$1" '--[a-z-]+ (DIR|FILE)' |
+		sed 's/DIR//g; s/FILE//g; s/ /|/g')
+	cat <<end
+$function()
+{
+	local cur=\${COMP_WORDS[COMP_CWORD]}
+	case \${COMP_WORDS[COMP_CWORD-1]} in
+	$paths) mapfile -t COMPREPLY < <(compgen -f -- "\$cur");;
+	*)
+		case \$cur in
+		-*) mapfile -t COMPREPLY < <(compgen -W '$(script_words "$1" \
+			'(^|[ ,])--[a-z-]+')' -- "\$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W '$(script_words "$1" \
+			'^  [a-z0-9]+ ')' -- "\$cur");;
+		esac;;
+	esac
+}
+complete -o default -F $function $2
+end
 }
 
 names=
@@ -32,8 +54,7 @@ for program in "$bin"/gfl-*; do
 	# Only a program that knows the option is asked.
 	if ! grep -q gfl-docs "$program"; then
 		script_page "$program" "$name" >"$man/$name.1"
-		echo "complete -o default -W '$(script_words "$program")' $name" \
-			>>"$bash.new"
+		script_completion "$program" "$name" >>"$bash.new"
 		continue
 	fi
 	"$program" --gfl-docs=man >"$man/$name.1.new"

@@ -57,7 +57,7 @@ names_version() {
 }
 
 @test "--version names program and version" {
-	each names_version tables
+	each names_version
 }
 
 shows_config() {
@@ -110,6 +110,10 @@ completed() { # WORD... - the completions of the last
 	[ "$(completed gfl run st)" = 'start stop' ]
 	[ "$(completed gfl wai)" = wait ]
 	[ -z "$(completed gfl-send '')" ]
+	[ "$(completed gfl scenario re)" = resilience ]
+	[ "$(completed gfl-scenario --t)" = --times ]
+	touch here
+	[ "$(completed gfl-scenario --data he)" = here ]
 }
 
 @test "a reader that leaves ends the writer by SIGPIPE, silently" {

@@ -36,7 +36,10 @@ for program in cmd/gfl-*; do
 		grep -qw -e "$name" || echo "README.md: no $name in the table"
 	sed -n '/^.SH PROGRAMS/,/^.TE/p' share/man/gfl.7 |
 		grep -qw -e "$name" || echo "gfl.7: no $name under PROGRAMS"
+	[ -e "share/man/$name.1" ] || echo "share/man: no page of $name"
+	grep -q -e "^complete .* $name\$" completions/gfl.bash ||
+		echo "completions/gfl.bash: none of $name"
 done >"$tmp/missing"
-verdict 3 "README and gfl(7) name each program" "$tmp/missing"
+verdict 3 "README and gfl(7) name each program, which has a page and completions" "$tmp/missing"
 echo 1..3
 exit $failed
