@@ -232,7 +232,6 @@ char *spec_metrics(spec_metric *const *all, size_t n)
 int spec_printed(const char *text, size_t len, char **out, struct err *err)
 {
 	const char *line;
-	json_t *v = NULL;
 
 	*out = NULL;
 	while (len && strchr(" \t\r\n", text[len - 1]))
@@ -242,13 +241,12 @@ int spec_printed(const char *text, size_t len, char **out, struct err *err)
 	line = memrchr(text, '\n', len);
 	line = line ? line + 1 : text;
 	len -= (size_t)(line - text);
-	if (spec_object(line, len, &v, err)) {
+	if (spec_object(line, len, NULL, err)) {
 		err_wrap(err, "its last line \"%.*s\"",
 			 len < 60 ? (int)len : 60, line);
 		return err->code = ERR_INVALID_ARGUMENT;
 	}
-	*out = json_dumps(v, JSON_COMPACT | JSON_REAL_PRECISION(17));
-	json_decref(v);
+	*out = mem_dup(line, len);
 	return 0;
 }
 

@@ -139,7 +139,7 @@ TEST(the_last_line_that_a_command_printed_is_its_result)
 {
 	CHECK_STR(printed(""), "nothing");
 	CHECK_STR(printed(" \n\n"), "nothing");
-	CHECK_STR(printed("epoch 1\n{\"a\": 1}\n\n"), "{\"a\":1}");
+	CHECK_STR(printed("epoch 1\n{\"a\": 0.10}\r\n\n"), "{\"a\": 0.10}");
 	CHECK_STR(printed("{\"a\":1}\ndone\n"), "refused");
 	CHECK_HAS(err.msg, "its last line \"done\": no JSON");
 	CHECK_STR(printed("[1]"), "refused");
