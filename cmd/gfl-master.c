@@ -129,6 +129,11 @@ static int open_all(struct app *app, const struct config *cfg, struct err *err)
 	char *path = NULL, *listen;
 	int rc;
 
+	if (serve.max_message && serve.max_message < MASTER_MESSAGE_MIN)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--max-message: %zu bytes are too few for a "
+			       "task and its result, at least %d",
+			       serve.max_message, MASTER_MESSAGE_MIN);
 	if (tls_open(&app->tls, &cfg->daemon.tls, err) ||
 	    daemon_db(&path, &cfg->daemon, "master.db", err))
 		return (int)err->code;

@@ -29,6 +29,7 @@ struct agent {
 	bool known; /* it has us */
 	bool gfl;   /* it is of gfl */
 	bool native; /* it is to be called by native gRPC */
+	int singly;  /* so many results are brought one by one */
 	struct remote *registering, *asking, *bringing, *leaving, *beating;
 	struct timer again, beat, bring_again;
 	struct backoff pause, bring_pause;

@@ -311,24 +311,66 @@ static void say_refused(const Morphml__Distributed__ResultResponse *out)
 		say_refused(out->more[i]);
 }
 
+/* The master will not have what it was brought: one by one, then, and what it
+ * will not have alone has failed. */
+static void refuse(struct agent *a, const struct err *err)
+{
+	struct job *j, *only = NULL;
+	int n = 0;
+
+	TAILQ_FOREACH (j, &a->jobs, next) {
+		if (!j->brought)
+			continue;
+		only = j;
+		n++;
+	}
+	if (n == 1 && only->refused) {
+		agent_drop_job(a, only);
+		return;
+	}
+	if (n == 1)
+		job_refuse(only, err);
+	a->singly += n;
+	TAILQ_FOREACH (j, &a->jobs, next)
+		j->brought = false;
+}
+
+static bool may_pass(const struct err *err)
+{
+	return err->code == ERR_UNAVAILABLE ||
+	       err->code == ERR_DEADLINE_EXCEEDED || err->code == ERR_UNKNOWN ||
+	       err->code == ERR_UNAUTHENTICATED ||
+	       err->code == ERR_PERMISSION_DENIED || err->retry_s;
+}
+
+static bool is_of_content(const struct err *err)
+{
+	return err->code == ERR_RESOURCE_EXHAUSTED ||
+	       err->code == ERR_INVALID_ARGUMENT ||
+	       err->code == ERR_OUT_OF_RANGE;
+}
+
 static void brought(const struct err *err, const ProtobufCMessage *msg,
 		    void *arg)
 {
 	struct agent *a = arg;
 
 	a->bringing = NULL;
-	if (err && (err->code == ERR_UNAVAILABLE ||
-		    err->code == ERR_DEADLINE_EXCEEDED ||
-		    err->code == ERR_UNKNOWN || err->retry_s)) {
+	if (err && may_pass(err)) {
 		not_brought(a, err);
 		return;
 	}
 	a->bring_pause.now_ms = 0;
+	if (a->singly)
+		a->singly--;
 	if (err)
 		log_err("result_refused", err);
 	else
 		say_refused((const Morphml__Distributed__ResultResponse *)msg);
-	drop_brought(a);
+	if (err && is_of_content(err))
+		refuse(a, err);
+	else
+		drop_brought(a);
 	agent_go_on(a);
 }
 
@@ -344,6 +386,7 @@ static void describe(const struct agent *a, struct job *j,
 	r->attempt = j->try;
 	r->output = j->output ? j->output : (char *)"";
 	r->returned = j->returned;
+	r->final = j->final;
 	spec_numbers(r->output, &r->metrics, &r->n_metrics);
 	if (!a->gfl)
 		r->architecture = j->text;
@@ -353,7 +396,7 @@ static void describe(const struct agent *a, struct job *j,
 /* As many as have come: the first of them carries the others. */
 static size_t gather(struct agent *a, Morphml__Distributed__ResultRequest *all)
 {
-	size_t most = a->gfl ? BRING_MAX : 1, n = 0, bytes = 0;
+	size_t most = a->gfl && !a->singly ? BRING_MAX : 1, n = 0, bytes = 0;
 	struct job *j;
 
 	TAILQ_FOREACH (j, &a->jobs, next) {
@@ -362,7 +405,8 @@ static size_t gather(struct agent *a, Morphml__Distributed__ResultRequest *all)
 		if (j->state != JOB_OVER || j->call)
 			continue;
 		describe(a, j, &all[n]);
-		bytes += strlen(all[n].error) + strlen(all[n].output);
+		bytes += morphml__distributed__result_request__get_packed_size(
+			&all[n]);
 		n++;
 	}
 	return n;

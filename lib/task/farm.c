@@ -286,7 +286,7 @@ void farm_fail(struct farm *f, struct task *t, const char *why,
 	struct backoff pause = {f->config.retry_ms, f->config.retry_max_ms, 0};
 	int64_t wait_ms = 0;
 
-	if (t->tries >= t->max_tries) {
+	if (t->tries >= t->max_tries || (r && r->final)) {
 		farm_end(f, t, TASK_FAILED, why, r, now);
 		return;
 	}

@@ -145,6 +145,7 @@ struct farm_result {
 	const char *worker, *task; /* ids */
 	int64_t try;               /* 0: whichever */
 	bool success, returned;
+	bool final; /* a failure that another try would not mend */
 	double duration_s;
 	const char *error, *metrics, *output; /* "" for none; JSON */
 };

@@ -77,6 +77,17 @@ static void fail(struct job *j, const struct err *err, const char *said)
 	buf_release(&text);
 }
 
+void job_refuse(struct job *j, const struct err *err)
+{
+	struct err why = *err;
+
+	err_wrap(&why, "the master refuses its result");
+	fail(j, &why, NULL);
+	free(j->output);
+	j->output = NULL;
+	j->final = j->refused = true;
+}
+
 static void ended(const struct err *err, const char *out, size_t len, void *arg)
 {
 	struct job *j = arg;
@@ -87,6 +98,8 @@ static void ended(const struct err *err, const char *out, size_t len, void *arg)
 	j->success = !err;
 	if (err) {
 		fail(j, err, process_said(j->process));
+		j->final = err->code == ERR_RESOURCE_EXHAUSTED; /* it printed
+								   too much */
 	} else if (spec_printed(out, len, &j->output, &bad)) {
 		err_wrap(&bad, "the result");
 		fail(j, &bad, process_said(j->process));

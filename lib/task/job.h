@@ -30,12 +30,14 @@ struct job {
 	bool stopped;  /* nobody wants its result */
 	bool returned; /* it was not begun, and goes back */
 	bool brought;  /* its result is on the way to the master */
+	bool refused;  /* ... which would not have it as it was */
 	struct process *process;
 	int64_t started_us;
 	job_done_fn *done;
 	void *arg;
 
 	bool success;
+	bool final; /* it failed, and would again */
 	double duration_s;
 	char *error, *output; /* or NULL; output is a JSON object */
 
@@ -62,6 +64,9 @@ int job_start(struct job *j, struct loop *loop, const struct job_opts *how,
 
 /* TERM, and KILL after the grace. */
 void job_stop(struct job *j);
+
+/* Its result is to be a failure: that will not have it. */
+void job_refuse(struct job *j, const struct err *err);
 
 /* End it; done does not run. */
 void job_drop(struct job *j);

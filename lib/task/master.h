@@ -13,6 +13,10 @@
 
 struct master;
 
+/* Bytes that a message of a master must have room for: a task and its result,
+ * or many small ones. */
+enum { MASTER_MESSAGE_MIN = 8 << 20 };
+
 struct master_config {
 	struct farm_config farm;
 	int64_t keep_ms; /* what has ended is forgotten after so long; 0: never

@@ -89,6 +89,11 @@ void master_step(struct master *m);
 /* Keep a worker's row; metrics: as of now, too. */
 void master_keep(struct master *m, const struct crew *c, bool metrics);
 
+/* What is too much to be kept of a result of so many bytes is left out; a
+ * success is a failure then, once and for all, and why has the reason. */
+enum { MASTER_WHY = 100 };
+void master_bound(struct farm_result *r, size_t bytes, char why[MASTER_WHY]);
+
 void master_serve(struct master *m);       /* MasterService */
 void master_serve_tasks(struct master *m); /* TaskService */
 

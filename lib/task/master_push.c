@@ -119,7 +119,7 @@ static void take(struct push *p,
 	char *numbers = spec_metrics((spec_metric *const *)out->metrics,
 				     out->n_metrics);
 	char id[24];
-	const struct farm_result r = {
+	struct farm_result r = {
 		.worker = p->worker,
 		.task = id,
 		.try = p->try,
@@ -129,10 +129,15 @@ static void take(struct push *p,
 		.metrics = out->n_metrics ? numbers : "",
 		.output = out->output,
 	};
+	char why[MASTER_WHY];
 	struct err err;
 	int rc = 0;
 
 	snprintf(id, sizeof(id), "%" PRId64, p->id);
+	master_bound(
+		&r,
+		morphml__distributed__evaluate_response__get_packed_size(out),
+		why);
 	if (*out->output)
 		rc = spec_object(out->output, strlen(out->output), NULL, &err);
 	if (rc || farm_result(&p->m->farm, &r, master_now(), &err))

@@ -345,27 +345,53 @@ static bool known_end(struct master *m, const struct farm_result *r,
 	return same;
 }
 
+void master_bound(struct farm_result *r, size_t bytes, char why[MASTER_WHY])
+{
+	if (bytes <= TASK_RESULT_MAX)
+		return;
+	r->metrics = r->output = "";
+	if (!r->success)
+		return;
+	snprintf(why, MASTER_WHY, "its result has %zu bytes, at most %d", bytes,
+		 TASK_RESULT_MAX);
+	r->success = false;
+	r->final = true;
+	r->error = why;
+}
+
+static size_t size_of(const Morphml__Distributed__ResultRequest *in)
+{
+	Morphml__Distributed__ResultRequest alone = *in;
+
+	alone.n_more = 0;
+	return morphml__distributed__result_request__get_packed_size(&alone);
+}
+
 static Morphml__Distributed__ResultResponse *
 take_result(struct master *m, const Morphml__Distributed__ResultRequest *in,
 	    const char *worker)
 {
 	char *numbers =
 		spec_metrics((spec_metric *const *)in->metrics, in->n_metrics);
-	const struct farm_result r = {
+	struct farm_result r = {
 		.worker = worker,
 		.task = in->task_id,
 		.try = in->attempt,
 		.success = in->success,
 		.returned = in->returned,
+		.final = in->final,
 		.duration_s = in->duration,
 		.error = in->error,
 		.metrics = in->n_metrics ? numbers : "",
 		.output = in->output,
 	};
 	Morphml__Distributed__ResultResponse *out = mem_zero(1, sizeof(*out));
+	char why[MASTER_WHY];
 	struct err err;
-	int rc = farm_result(&m->farm, &r, master_now(), &err);
+	int rc;
 
+	master_bound(&r, size_of(in), why);
+	rc = farm_result(&m->farm, &r, master_now(), &err);
 	morphml__distributed__result_response__init(out);
 	out->acknowledged =
 		!rc || (rc == ERR_NOT_FOUND && known_end(m, &r, &err));

@@ -69,8 +69,9 @@ int queue_prune(struct db *db, void *arg, struct err *err) MUST_CHECK;
 
 /* ---- what is read ---- */
 
-/* Append to *out, until these are so many bytes: then there may be more. */
-enum { QUEUE_ROWS_BYTES = 8 << 20 };
+/* Append to *out, until these are so many bytes as a message: then there may be
+ * more. */
+enum { QUEUE_ROWS_BYTES = 1 << 20 };
 struct queue_rows {
 	Gfl__V1__Task **at;
 	size_t n, cap, bytes;

@@ -206,8 +206,6 @@ int queue_load(struct db *db, struct farm *f, struct instant now,
 
 /* ---- for those who ask ---- */
 
-enum { ROW_BYTES = 500 }; /* besides the two long texts */
-
 #define COLUMNS                                                             \
 	"id, name, state, text, priority, tries, worker, submitted_ms,"     \
 	" started_ms, ended_ms, duration_s, error, metrics, output, ended," \
@@ -266,7 +264,7 @@ static void add_row(sqlite3_stmt *s, struct queue_rows *out)
 	t->line = sqlite3_column_int64(s, 18);
 	out->at = mem_grow(out->at, &out->cap, out->n + 1, sizeof(*out->at));
 	out->at[out->n++] = t;
-	out->bytes += strlen(t->task) + strlen(t->output) + ROW_BYTES;
+	out->bytes += gfl__v1__task__get_packed_size(t);
 }
 
 static int add_rows(struct db *db, sqlite3_stmt *s, struct queue_rows *out,

@@ -25,7 +25,8 @@ enum {
 	TASK_TRIES = 4, /* unless it says otherwise: three retries */
 	TASK_TRIES_MAX = 1000,
 	TASK_TIMEOUT_MS = 3600 * 1000,
-	TASK_TEXT_MAX = 1 << 20, /* bytes of what is to be done */
+	TASK_TEXT_MAX = 1 << 20,   /* bytes of what is to be done */
+	TASK_RESULT_MAX = 3 << 20, /* bytes of what came of it, as a message */
 	TASK_NAME_MAX = 200,
 	TASK_AFTER_MAX = 10000, /* tasks that one comes after */
 };

@@ -180,16 +180,46 @@ EOS
 }
 
 @test "tasks and results of a megabyte each go in as many messages as they need" {
-	master --max-message 3MiB
+	fails 2 gfl-master --max-message 7MiB
+	[[ $said == *"too few for a task and its result, at least 8388608" ]]
+	master --max-message 8MiB
 	script evaluate <<'EOS'
 until [ -e go ]; do sleep 0.02; done
 cat
 EOS
-	printf '{"long":"%s"}\n' "$(head -c 900000 /dev/zero | tr '\0' x)" >long
-	for i in 1 2 3 4 5; do gfl-submit long; done
+	printf '{"long":"%s"}\n' "$(head -c 1000000 /dev/zero | tr '\0' x)" >long
+	for i in 1 2 3 4 5; do cat long; done | gfl-submit --token t
 	worker w1 --slots 5
 	until_row 'SELECT count(*) FROM state WHERE state = 3' 5
 	touch go
-	until_row 'SELECT count(*) FROM state WHERE state = 4' 5
-	[ "$(rows 'SELECT max(tries), min(length(output)) FROM state')" = '1|900011' ]
+	for i in 1 2 3 4 5; do cat long; done |
+		gfl-submit --token t --wait -t 60 -F result -o jsonl >results
+	[ "$(sort results | uniq -c | cut -c 1-20)" = '      5 {"long":"xxx' ]
+	[ "$(rows 'SELECT max(tries), min(length(output)) FROM state')" = '1|1000011' ]
+	[ "$(gfl-list tasks -F status -o tsv | uniq -c | tr -s ' ')" = ' 5 done' ]
+}
+
+@test "a result that is too large fails once, and says so" {
+	master --retry-delay 0.01
+	script evaluate <<'EOS'
+head -c 1048577 /dev/zero | tr '\0' ' '
+EOS
+	worker w1
+	status=0
+	gfl-submit --wait -t 30 -F status,error -o tsv <<<'{}' >out || status=$?
+	[[ $status == 1 && $(<out) == $'failed\t'*'evaluate printed more than 1048576 bytes' ]]
+	[ "$(rows 'SELECT tries FROM state')" = 1 ]
+	stop w1
+	# of a worker of others, which has no such bound
+	gfl-submit <<<'{}'
+	service=morphml.distributed.MasterService
+	call "$master_url" $service/RegisterWorker '{"workerId":"w"}'
+	call "$master_url" $service/RequestTask '{"workerId":"w"}'
+	jq -e '.tasks[0].taskId == "2"' <<<"$answer"
+	printf '{"taskId":"2","workerId":"w","success":true,"metrics":{"%s":1}}' \
+		"$(head -c 3200000 /dev/zero | tr '\0' x)" >result
+	call "$master_url" $service/SubmitResult @result
+	jq -e .acknowledged <<<"$answer"
+	[[ $(rows 'SELECT state, tries, error FROM state WHERE id = 2') == \
+		'5|1|its result has 32000'??' bytes, at most 3145728' ]]
 }

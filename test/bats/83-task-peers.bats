@@ -58,24 +58,27 @@ lines() { # JQ FILTER... - each holds for its line of file out
 
 @test "our worker asks a master in Python, and shuts down when told" {
 	script evaluate <<'EOS'
-jq -c 'if .architecture == "bad" then error("no") else
+jq -c 'if .architecture == "bad" then error("no")
+	elif .architecture == "huge" then {("k" * 200000): 1} else
 	{metrics: {n: (.architecture.layers | length), lr: .learning_rate, m: .momentum}} end'
 EOS
-	morphml master port '{"layers":[1,2]}' bad '{"layers":[]}' >out 3>&- &
+	morphml master port '{"layers":[1,2]}' bad '{"layers":[]}' huge >out 3>&- &
 	running[py]=$!
 	until [ -s port ]; do :; done
 	worker ours -m "http://127.0.0.1:$(<port)" --poll 0.05 --slots 2
 	reap py
 	reap ours
 	cat out
-	[ "$(jq -s length out)" = 6 ]
+	[ "$(jq -s length out)" = 7 ]
 	jq -es '.[0] == {worker:"ours", gpus:0, mode:"pull"}' out
 	jq -es 'map(select(.task)) | sort_by(.task) | map([.success, .metrics, .took]) ==
 		[[true, {n:2, lr:0.125, m:0.25}, true], [false, {}, true],
-		[true, {n:0, lr:0.125, m:0.25}, true]]' out
+		[true, {n:0, lr:0.125, m:0.25}, true], [false, {}, true]]' out
 	jq -es 'map(select(.task == "task-1"))[0].error |
 		test("exited with status 5: jq: error .*: no")' out
-	jq -es '.[-2] == {status:"idle", completed:2} and .[-1].shutdown' out
+	jq -es 'map(select(.task == "task-3"))[0].error |
+		test("the master refuses its result: .*larger than max")' out
+	jq -es '.[-2] == {status:"idle", completed:3} and .[-1].shutdown' out
 }
 
 @test "our worker is called by a master in Python, also as a trainer" {

@@ -42,7 +42,8 @@ def serve(service, methods):
             lambda request, context: fn(request),
             request_deserializer=kind.FromString,
             response_serializer=lambda r: r.SerializeToString())
-    server = grpc.server(futures.ThreadPoolExecutor(8))
+    server = grpc.server(futures.ThreadPoolExecutor(8), options=[
+        ("grpc.max_receive_message_length", 100000)])
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
         service, {name: handler(*m) for name, m in methods.items()}),))
     return server, server.add_insecure_port("127.0.0.1:0")

@@ -205,6 +205,26 @@ TEST(a_failure_is_tried_again_later_and_the_fourth_is_the_last)
 	end(&f);
 }
 
+TEST(a_failure_that_would_come_again_is_the_last)
+{
+	const struct farm_result r = {.worker = "a",
+				      .task = "1",
+				      .final = true,
+				      .error = "too large",
+				      .metrics = "",
+				      .output = ""};
+	struct farm f;
+
+	begin(&f, "priority");
+	put(&f, 1, 0);
+	enter(&f, "a", "", 1);
+	asks(&f, "a", 1);
+	said(&f);
+	CHECK(!farm_result(&f, &r, now, &err));
+	CHECK_STR(said(&f), "1 failed");
+	end(&f);
+}
+
 TEST(the_tasks_of_a_silent_worker_go_elsewhere)
 {
 	struct farm f;
