@@ -157,7 +157,7 @@ void farm_attach(struct farm *f, struct task *t, struct crew *c, bool again,
 	t->due_wall_ms = now.wall_ms + t->timeout_ms;
 	TAILQ_INSERT_TAIL(&c->tasks, t, of_crew);
 	c->running++;
-	c->given = ++f->given;
+	t->given = c->given = ++f->given;
 	crew_learn(c, crew_key(t->affinity));
 	farm_enter(f, t, TASK_RUNNING);
 	farm_note(f, t);

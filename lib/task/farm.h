@@ -136,9 +136,18 @@ void farm_dismiss(struct farm *f, struct crew *c);
  * task has its deliver set until it is sent. False: there was none. */
 bool farm_match(struct farm *f, struct instant now);
 
+/* A task as it was given to a worker: `given` is that of the task. */
+struct farm_given {
+	int64_t task, given;
+};
+
+/* That task, if the same worker still has it from then; else NULL. */
+struct task *farm_still(const struct farm *f, struct farm_given what);
+
 /* It could not be sent to its worker: that did not get it for sure (no try
- * counts), or perhaps did, and then it is in doubt. */
-void farm_unsent(struct farm *f, struct task *t, bool surely,
+ * counts), or perhaps did, and then it is in doubt. Nothing if it was taken
+ * from there meanwhile. */
+void farm_unsent(struct farm *f, struct farm_given what, bool surely,
 		 struct instant now);
 
 struct farm_result {

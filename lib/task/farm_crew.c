@@ -221,9 +221,21 @@ static void unreached(struct farm *f, struct task *t, struct instant now)
 	farm_note(f, t);
 }
 
-void farm_unsent(struct farm *f, struct task *t, bool surely,
+struct task *farm_still(const struct farm *f, struct farm_given what)
+{
+	struct task *t = farm_find(f, what.task);
+
+	return t && t->state == TASK_RUNNING && t->given == what.given ? t
+								       : NULL;
+}
+
+void farm_unsent(struct farm *f, struct farm_given what, bool surely,
 		 struct instant now)
 {
+	struct task *t = farm_still(f, what);
+
+	if (!t)
+		return;
 	if (!surely)
 		t->doubt_ms = now.ms > 0 ? now.ms : 1;
 	else if (t->on && t->on->push)

@@ -56,16 +56,12 @@ struct reply *master_answer(struct master *m, struct call *call,
 
 static void reply(struct reply *r, const struct err *err)
 {
-	struct task *t;
-
 	if (r->call && err)
 		call_fail(r->call, err);
 	else if (r->call)
 		call_reply(r->call, r->msg);
-	for (int64_t *id = r->unsure; !r->call && id && *id; id++)
-		if ((t = farm_find(&r->m->farm, *id)) &&
-		    t->state == TASK_RUNNING)
-			farm_unsent(&r->m->farm, t, true, master_now());
+	for (size_t i = 0; !r->call && i < r->n_unsure; i++)
+		farm_unsent(&r->m->farm, r->unsure[i], true, master_now());
 	free(r->unsure);
 	rpc_free(r->msg);
 	free(r);

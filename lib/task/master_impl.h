@@ -35,8 +35,9 @@ struct reply {
 	struct master *m;
 	struct call *call; /* NULL: its client has gone, or nobody is */
 	ProtobufCMessage *msg;
-	int64_t *unsure; /* tasks of a worker that cannot tell that it did not
-			    get them; ended by 0, or NULL */
+	struct farm_given *unsure; /* tasks of a worker that cannot tell that
+				      it did not get them; or NULL */
+	size_t n_unsure;
 	STAILQ_ENTRY(reply) next;
 };
 STAILQ_HEAD(replies, reply);
@@ -44,7 +45,7 @@ STAILQ_HEAD(replies, reply);
 /* A task to be sent to a worker. */
 struct push {
 	struct master *m;
-	int64_t id;
+	struct farm_given what;
 	int try;
 	char *worker, *url;
 	bool gfl;

@@ -31,7 +31,7 @@ static void add_push(struct master *m, struct crew *c, struct task *t)
 	struct push *p = mem_zero(1, sizeof(*p));
 
 	p->m = m;
-	p->id = t->id;
+	p->what = (struct farm_given){t->id, t->given};
 	p->try = t->tries;
 	p->worker = mem_str(c->id);
 	p->url = mem_str(c->url);
@@ -76,21 +76,9 @@ void master_tell_push(struct master *m, struct crew *c)
 	c->n_cancels = 0;
 }
 
-/* Has the task been taken from that worker meanwhile? */
-static struct task *still(const struct push *p)
-{
-	struct task *t = farm_find(&p->m->farm, p->id);
-
-	if (!t || t->state != TASK_RUNNING || t->tries != p->try || !t->on ||
-	    strcmp(t->on->id, p->worker) != 0)
-		return NULL;
-	return t;
-}
-
 static void not_answered(struct push *p, const struct err *err)
 {
 	struct master *m = p->m;
-	struct task *t = still(p);
 	struct err none;
 	char id[24];
 	struct farm_result r = {.worker = p->worker,
@@ -100,16 +88,15 @@ static void not_answered(struct push *p, const struct err *err)
 				.metrics = "",
 				.output = ""};
 
-	log_warn("push_failed", "task=%" PRId64 " worker=%s error=%s", p->id,
-		 p->worker, err->msg);
-	if (!t)
-		return;
-	snprintf(id, sizeof(id), "%" PRId64, p->id);
+	log_warn("push_failed", "task=%" PRId64 " worker=%s error=%s",
+		 p->what.task, p->worker, err->msg);
+	snprintf(id, sizeof(id), "%" PRId64, p->what.task);
 	if (err->code == ERR_UNAVAILABLE && strstr(err->msg, "cannot reach"))
-		farm_unsent(&m->farm, t, true, master_now());
+		farm_unsent(&m->farm, p->what, true, master_now());
 	else if (p->gfl)
-		farm_unsent(&m->farm, t, false, master_now());
-	else if (farm_result(&m->farm, &r, master_now(), &none))
+		farm_unsent(&m->farm, p->what, false, master_now());
+	else if (farm_still(&m->farm, p->what) &&
+		 farm_result(&m->farm, &r, master_now(), &none))
 		log_err("push_result", &none);
 }
 
@@ -133,7 +120,7 @@ static void take(struct push *p,
 	struct err err;
 	int rc = 0;
 
-	snprintf(id, sizeof(id), "%" PRId64, p->id);
+	snprintf(id, sizeof(id), "%" PRId64, p->what.task);
 	master_bound(
 		&r,
 		morphml__distributed__evaluate_response__get_packed_size(out),
@@ -165,7 +152,7 @@ static void answered(const struct err *err, const ProtobufCMessage *msg,
 
 void master_send(struct push *p)
 {
-	const struct task *t = still(p);
+	const struct task *t = farm_still(&p->m->farm, p->what);
 
 	if (!t) {
 		master_push_free(p);

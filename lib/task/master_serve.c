@@ -197,7 +197,7 @@ static void add_task(Morphml__Distributed__TaskResponse *out, struct reply *r,
 	out->tasks[out->n_tasks++] = spec_request(t);
 	t->deliver = false;
 	if (r->unsure)
-		r->unsure[out->n_tasks - 1] = t->id;
+		r->unsure[r->n_unsure++] = (struct farm_given){t->id, t->given};
 }
 
 static void move_cancels(Morphml__Distributed__TaskResponse *out,
@@ -219,8 +219,7 @@ static void answer(struct asking *a, struct crew *c)
 	morphml__distributed__task_response__init(out);
 	r = master_answer(m, a->call, &out->base);
 	if (!c->gfl)
-		r->unsure =
-			mem_zero((size_t)c->running + 1, sizeof(*r->unsure));
+		r->unsure = mem_zero((size_t)c->running, sizeof(*r->unsure));
 	TAILQ_FOREACH (t, &c->tasks, of_crew) {
 		if (!t->deliver || (c->gfl && bytes >= ANSWER_BYTES))
 			continue; /* the latter when it asks again */

@@ -50,6 +50,7 @@ struct task {
 	struct crew *on; /* which has it, while it runs; NULL: one that was
 			    there before we restarted */
 	char *worker;    /* which had it last, or NULL */
+	int64_t given;   /* number of its last giving to a worker, of all */
 	int gpu_index;   /* of the worker's, or -1 */
 	int64_t due_ms;  /* when it is tried again, or its time is over */
 	int64_t due_wall_ms, started_wall_ms;

@@ -112,6 +112,11 @@ static const char *said(struct farm *f)
 	return trace.p;
 }
 
+static struct farm_given given(const struct farm *f, int64_t id)
+{
+	return (struct farm_given){id, farm_find(f, id)->given};
+}
+
 static void asks(struct farm *f, const char *id, int n)
 {
 	find(f, id)->asks = n;
@@ -662,7 +667,7 @@ TEST(a_worker_that_cannot_be_called_is_not_called_again_at_once)
 	put(&f, 1, 0);
 	for (int i = 0; i < 3; i++) {
 		CHECK_STR(whom(&f, 1), "a");
-		farm_unsent(&f, farm_find(&f, 1), true, now);
+		farm_unsent(&f, given(&f, 1), true, now);
 		CHECK_INT(farm_find(&f, 1)->tries, 0); /* none was begun */
 		CHECK_STR(said(&f), "1 delayed");
 		find(&f, "a")->seen_ms = now.ms;
@@ -671,6 +676,52 @@ TEST(a_worker_that_cannot_be_called_is_not_called_again_at_once)
 	CHECK(find(&f, "a")->breaker.state == BREAKER_OPEN);
 	push_worker(&f, "b", 1);
 	CHECK_STR(whom(&f, 1), "b");
+	end(&f);
+}
+
+/* A reply with a task waits for the disk; its worker goes away meanwhile, and
+ * the task is given to another one before that is found out. */
+TEST(a_reply_that_nobody_got_takes_no_task_from_who_has_it)
+{
+	struct farm_given lost;
+	struct farm f;
+
+	begin(&f, "priority");
+	put(&f, 1, 0);
+	enter(&f, "a", "", 1);
+	asks(&f, "a", 1);
+	CHECK_STR(said(&f), "a gets 1/1");
+	lost = given(&f, 1);
+	enter(&f, "a", "", 1);
+	CHECK_STR(said(&f), "1 ready");
+	enter(&f, "b", "", 1);
+	asks(&f, "b", 1);
+	CHECK_STR(said(&f), "b gets 1/2");
+	farm_unsent(&f, lost, true, now);
+	CHECK_STR(said(&f), "");
+	CHECK(farm_still(&f, given(&f, 1))->on == find(&f, "b"));
+	end(&f);
+}
+
+/* The same, where the first giving did not count as a try. */
+TEST(a_reply_that_nobody_got_takes_no_later_try_of_that_number)
+{
+	struct farm_given lost;
+	struct farm f;
+
+	begin(&f, "priority");
+	put(&f, 1, 0);
+	enter(&f, "a", "", 1);
+	asks(&f, "a", 1);
+	said(&f);
+	lost = given(&f, 1);
+	farm_unsent(&f, lost, true, now);
+	asks(&f, "a", 1);
+	CHECK_STR(said(&f), "a gets 1/1; 1 ready");
+	farm_unsent(&f, lost, true, now);
+	CHECK_STR(said(&f), "");
+	CHECK(!result(&f, "a", "1", 0, true));
+	CHECK_STR(said(&f), "1 done");
 	end(&f);
 }
 
@@ -684,8 +735,8 @@ TEST(a_task_in_doubt_goes_elsewhere_unless_its_worker_has_it)
 	put(&f, 1, 0);
 	put(&f, 2, 0);
 	CHECK_STR(said(&f), "a gets 1/1; a gets 2/1");
-	farm_unsent(&f, farm_find(&f, 1), false, now);
-	farm_unsent(&f, farm_find(&f, 2), false, now);
+	farm_unsent(&f, given(&f, 1), false, now);
+	farm_unsent(&f, given(&f, 2), false, now);
 	farm_holding(&f, find(&f, "a"), holding, 1, false, now);
 	CHECK_STR(said(&f), ""); /* that may have been said before */
 	pass(&f, 2001);
