@@ -259,9 +259,22 @@ static int open_what_leads(struct app *app, struct config *cfg, struct err *err)
 				    : open_hub(app, cfg, err);
 }
 
-static int open_all(struct app *app, struct config *cfg, struct err *err)
+/* By the largest update. */
+static int bound_messages(const struct config *cfg, struct server_opts *serve,
+			  struct err *err)
 {
 	const Gfl__V1__FlTraining training = hub_args_training(&cfg->hub);
+	struct model *m;
+
+	if (hub_model_open(&m, cfg->hub.model, cfg->hub.init, err))
+		return (int)err->code;
+	serve->max_message = hub_message_max(m, &training);
+	model_free(m);
+	return 0;
+}
+
+static int open_all(struct app *app, struct config *cfg, struct err *err)
+{
 	struct server_opts serve = {
 		.advertise = cfg->daemon.advertise,
 		.insecure = cfg->daemon.insecure,
@@ -278,8 +291,7 @@ static int open_all(struct app *app, struct config *cfg, struct err *err)
 	serve.max_message = (size_t)cfg->daemon.max_message;
 	if (!rc && !cfg->on_participants)
 		rc = open_test(app, cfg, err) ||
-		     hub_message_max(cfg->hub.model, &training,
-				     &serve.max_message, err);
+		     bound_messages(cfg, &serve, err);
 	rc = rc || loop_open(&app->loop, err) ||
 	     server_open(&app->server, app->loop, &serve, err) ||
 	     begin_output(app, cfg, err) || open_what_leads(app, cfg, err);

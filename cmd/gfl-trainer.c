@@ -184,6 +184,21 @@ static int open_data(struct app *app, const struct config *cfg, struct err *err)
 	return rc;
 }
 
+static struct exec_opts exec_of(const struct config *cfg)
+{
+	return (struct exec_opts){
+		.command = cfg->exec ? cfg->exec : cfg->serve,
+		.serves = cfg->serve,
+		.data = cfg->data,
+		.index = cfg->index,
+		.test = cfg->test,
+		.threads = cfg->threads,
+		.task_ms = cfg->task_ms,
+		.ready_ms = cfg->ready_ms,
+		.grace_ms = cfg->grace_ms,
+	};
+}
+
 static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 		      struct err *err)
 {
@@ -198,26 +213,12 @@ static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 		.active = cfg->active,
 		.indexes = app->indexes,
 		.nclients = cfg->clients,
+		.exec = exec_of(cfg),
 		.tls = app->tls,
 	};
 
 	return spoke_open(&app->spoke, app->loop, app->server, &data, &how,
 			  on_end, app, err);
-}
-
-static struct exec_opts exec_of(const struct config *cfg)
-{
-	return (struct exec_opts){
-		.command = cfg->exec ? cfg->exec : cfg->serve,
-		.serves = cfg->serve,
-		.data = cfg->data,
-		.index = cfg->index,
-		.test = cfg->test,
-		.threads = cfg->threads,
-		.task_ms = cfg->task_ms,
-		.ready_ms = cfg->ready_ms,
-		.grace_ms = cfg->grace_ms,
-	};
 }
 
 static int open_clients(struct app *app, const struct config *cfg,
@@ -334,10 +335,10 @@ static int check_exec(const struct config *cfg, struct err *err)
 			err, ERR_INVALID_ARGUMENT,
 			"name data with --data, or a trainer of your own "
 			"with --exec");
-	if (cfg->server.n && (cfg->exec || cfg->serve))
+	if (cfg->server.n && (cfg->exec || cfg->serve) && cfg->clients > 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--exec goes with --node or -g, not with "
-			       "--server");
+			       "--exec with --server is one client: start "
+			       "another gfl-trainer for each");
 	return 0;
 }
 

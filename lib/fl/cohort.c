@@ -1,6 +1,7 @@
 #include "fl/cohort.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -31,9 +32,9 @@ static int by_index(const void *a, const void *b)
 static double key_of(const struct cohort_candidate *c, enum cohort_rule rule,
 		     struct rand *r)
 {
-	double weight = rule == COHORT_UNIFORM ? 1 : (double)c->examples;
+	const bool same = rule == COHORT_UNIFORM || c->examples < 1;
 
-	return log(1 - rand_unit(r)) / (weight > 0 ? weight : 1e-9);
+	return log(1 - rand_unit(r)) / (same ? 1 : (double)c->examples);
 }
 
 static double loss_of(const struct cohort_candidate *c)

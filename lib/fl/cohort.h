@@ -18,7 +18,7 @@ enum cohort_rule {
 #define COHORT_RULES "uniform|size|power"
 
 struct cohort_candidate {
-	int64_t examples;
+	int64_t examples; /* 0: not known */
 	double loss; /* the last it told; NAN before, which is the highest */
 };
 

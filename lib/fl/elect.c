@@ -138,7 +138,7 @@ static int read_layout(struct elect *e, struct err *err)
 {
 	struct model *m;
 
-	if (model_open(&m, e->how.model, err))
+	if (hub_model_open(&m, e->how.model, e->how.init, err))
 		return (int)err->code;
 	snprintf(e->layout, sizeof(e->layout), "%016" PRIx64, m->layout);
 	/* a rule keeps a few vectors, robust ones one of each client */

@@ -67,7 +67,21 @@ static int open_dir(struct exec *x, const char *dir, struct err *err)
 	return 0;
 }
 
-int exec_open(struct exec **out, const struct exec_opts *opts, const char *dir,
+static int open_beside(struct exec *x, const char *db, struct err *err)
+{
+	size_t len = strlen(db);
+	char *dir;
+	int rc;
+
+	if (len > 3 && !strcmp(db + len - 3, ".db"))
+		len -= 3;
+	dir = mem_fmt("%.*s.exec", (int)len, db);
+	rc = open_dir(x, dir, err);
+	free(dir);
+	return rc;
+}
+
+int exec_open(struct exec **out, const struct exec_opts *opts, const char *db,
 	      struct err *err)
 {
 	struct exec *x = mem_zero(1, sizeof(*x));
@@ -91,12 +105,13 @@ int exec_open(struct exec **out, const struct exec_opts *opts, const char *dir,
 	rc = child_open(&x->child, &how, err);
 	facts_release(&always);
 	if (!rc)
-		rc = open_dir(x, dir, err);
-	if (rc)
-		exec_close(x);
-	else
+		rc = open_beside(x, db, err);
+	if (!rc) {
 		*out = x;
-	return rc;
+		return 0;
+	}
+	exec_close(x);
+	return err_wrap(err, opts->serves ? "--exec-serve" : "--exec");
 }
 
 void exec_close(struct exec *x)
@@ -122,6 +137,25 @@ void exec_close(struct exec *x)
 const char *exec_words(const struct exec *x)
 {
 	return child_words(x->child);
+}
+
+char *exec_reason(const struct exec *x, const char *what, const struct err *why,
+		  size_t max)
+{
+	const char *words = exec_words(x);
+	struct buf b = BUF_INIT(0);
+	size_t len = strlen(words), left;
+
+	buf_putf(&b, "%s: ", what);
+	contract_words(&b, why->msg, strlen(why->msg));
+	left = b.len < max ? max - b.len : 0;
+	if (len && left > 2) {
+		left -= 2;
+		buf_puts(&b, ": ");
+		contract_words(&b, len > left ? words + len - left : words,
+			       len > left ? left : len);
+	}
+	return buf_take(&b);
 }
 
 bool exec_tests(const struct exec *x)
@@ -346,6 +380,20 @@ static void release(struct learner *l)
 }
 
 static const struct learner_kind kind = {train, evaluate, cancel, release};
+
+size_t exec_usual(double momentum, double weight_decay, double prox,
+		  char *to[3])
+{
+	size_t n = 0;
+
+	if (momentum > 0)
+		to[n++] = mem_fmt("MOMENTUM=%.9g", momentum);
+	if (weight_decay > 0)
+		to[n++] = mem_fmt("WEIGHT_DECAY=%.9g", weight_decay);
+	if (prox > 0)
+		to[n++] = mem_fmt("PROX=%.9g", prox);
+	return n;
+}
 
 static void put_hyper(struct exec_work *w, const struct exec_run *r)
 {

@@ -25,9 +25,10 @@ struct exec_opts {
 	int64_t task_ms, ready_ms, grace_ms;
 };
 
-/* dir is made, for us alone, and goes with exec_close(). Errors as of
- * command_open(). All is copied. */
-int exec_open(struct exec **out, const struct exec_opts *opts, const char *dir,
+/* Beside the file db a folder is made, for us alone, that goes with
+ * exec_close(): of node.db node.exec. Errors as of command_open(), named by the
+ * option. All is copied. */
+int exec_open(struct exec **out, const struct exec_opts *opts, const char *db,
 	      struct err *err) MUST_CHECK;
 void exec_close(struct exec *x); /* NULL is nothing */
 
@@ -39,6 +40,11 @@ struct exec_run {
 	char **hyper;                /* "NAME=VALUE", for GFL_HP_NAME */
 	size_t nhyper;
 };
+
+/* What a learner that computes here knows of the steps, where it is not 0, as
+ * hyper has it; the caller frees each. */
+size_t exec_usual(double momentum, double weight_decay, double prox,
+		  char *to[3]);
 
 /* A learner, whose calls x serves: one at a time has one. A built-in model is
  * made from run_seed; EXEC_MODEL is not known before exec_begin() or
@@ -53,6 +59,11 @@ int exec_begin(struct learner *l, const struct learner_steps *how,
 
 /* What it said last on its stderr, at most 4 KiB; until the next call. */
 const char *exec_words(const struct exec *x);
+
+/* Why it failed while it did what, with the end of those words, as one line of
+ * at most max bytes; the caller frees it. */
+char *exec_reason(const struct exec *x, const char *what, const struct err *why,
+		  size_t max);
 
 bool exec_tests(const struct exec *x); /* there is something to evaluate on */
 

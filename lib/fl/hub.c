@@ -152,23 +152,15 @@ static void tick(void *arg)
 }
 
 /* An index takes 5 bytes at most; zstd adds little to what it cannot pack. */
-int hub_message_max(const char *model, const Gfl__V1__FlTraining *how,
-		    size_t *bytes, struct err *err)
+size_t hub_message_max(const struct model *m, const Gfl__V1__FlTraining *how)
 {
 	bool indexed = how->scheme == GFL__V1__SCHEME__INDEXED;
-	struct model *m;
-	size_t k;
-
-	if (model_open(&m, model, err))
-		return (int)err->code;
-	k = how->scheme == GFL__V1__SCHEME__DENSE ? m->len
-						  : m->len / how->c + 1;
+	size_t k = how->scheme == GFL__V1__SCHEME__DENSE ? m->len
+							 : m->len / how->c + 1;
 	/* SCAFFOLD's update is two vectors */
-	*bytes = k * (indexed ? 9 : 8) + k / 32 + MESSAGE_SLACK;
-	if (*bytes < MESSAGE_LEAST)
-		*bytes = MESSAGE_LEAST;
-	model_free(m);
-	return 0;
+	size_t bytes = k * (indexed ? 9 : 8) + k / 32 + MESSAGE_SLACK;
+
+	return bytes < MESSAGE_LEAST ? MESSAGE_LEAST : bytes;
 }
 
 /* A rule for updates of any age, and rounds, do not go together. */
@@ -244,7 +236,7 @@ static int open_rule(struct hub *h, struct err *err)
 
 static int open_model(struct hub *h, struct err *err)
 {
-	int rc = model_open(&h->model, h->opts.model, err);
+	int rc = hub_model_open(&h->model, h->opts.model, h->opts.init, err);
 
 	if (!rc && h->opts.test)
 		rc = eval_fits(h->model, h->opts.test, err) ||
@@ -256,7 +248,8 @@ static int open_model(struct hub *h, struct err *err)
 	h->values = mem_zero(h->model->len + h->model->n, sizeof(*h->values));
 	h->some = mem_zero(h->model->len, sizeof(*h->some));
 	h->index = mem_zero(h->model->len, sizeof(*h->index));
-	model_init(h->model, h->opts.seed, h->params);
+	if (*h->model->text) /* else init has its values */
+		model_init(h->model, h->opts.seed, h->params);
 	return open_rule(h, err);
 }
 

@@ -23,6 +23,7 @@
 #include "fl/aggregate.h"
 #include "fl/cohort.h"
 #include "nn/data.h"
+#include "nn/model.h"
 #include "proto/server.pb-c.h"
 #include "wire/server.h"
 
@@ -82,8 +83,8 @@ struct hub_stage_opts {
 typedef void hub_confirm_fn(void *arg);
 
 struct hub_opts {
-	const char *model; /* text or preset */
-	const char *init;  /* a file of it, or NULL: made from seed */
+	const char *model, *init; /* hub_model_open(); init NULL: made from
+				     seed */
 	uint64_t seed;
 	bool async;
 	int64_t rounds;           /* 0: until it is stopped */
@@ -103,7 +104,7 @@ struct hub_opts {
 	int64_t eval_every;         /* rounds */
 	const char *db, *model_out; /* model_out NULL: beside db */
 	struct hub_stage_opts stages[HUB_STAGES];
-	int64_t handler_ms;     /* for a command; 0: as long as it takes */
+	int64_t handler_ms; /* for a command; 0: as long as it takes */
 	/* beside a Raft node (elect.h): the term in which it leads, and what
 	 * asks whether it still does before a round ends. 0: there is none */
 	int64_t term;
@@ -113,9 +114,14 @@ struct hub_opts {
 	void *on_round_arg;
 };
 
+/* The model of a server: text or preset; or EXEC_MODEL (exec.h), which only its
+ * clients' programs compute: the tensors of the file init. *out is freed by
+ * model_free(). */
+int hub_model_open(struct model **out, const char *model, const char *init,
+		   struct err *err) MUST_CHECK;
+
 /* The largest update of the model, as a message: the bound for the server. */
-int hub_message_max(const char *model, const Gfl__V1__FlTraining *how,
-		    size_t *bytes, struct err *err) MUST_CHECK;
+size_t hub_message_max(const struct model *m, const Gfl__V1__FlTraining *how);
 
 /* Open the file, go on where it was, and serve on s. A file of another model
  * is FAILED_PRECONDITION. ended(arg) runs once it is over: all rounds done,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "fl/exec.h"
 
 Gfl__V1__FlTraining hub_args_training(const struct hub_args *a)
 {
@@ -47,11 +48,29 @@ static const char *rule_name(const struct hub_args *a)
 	return a->mode && !strcmp(rule, "fedavg") ? "fedasync" : rule;
 }
 
+/* A model that only clients compute. */
+static int check_exec(const struct hub_args *a, struct err *err)
+{
+	if (strcmp(a->model, EXEC_MODEL) != 0)
+		return 0;
+	if (!a->init)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--model exec needs --init, a file with its "
+			       "tensors");
+	if (a->test)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--test goes with a model that is built in, not "
+			       "with --model exec");
+	return 0;
+}
+
 int hub_args_parse(struct hub_args *a, struct err *err)
 {
 	if (!a->steps && !a->epochs)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "one of --epochs and --steps is above 0");
+	if (check_exec(a, err))
+		return (int)err->code;
 	if (a->target > 0 && !a->test)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--target-accuracy needs --test");

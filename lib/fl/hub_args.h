@@ -23,7 +23,8 @@ struct hub_args {
 
 #define OPT_HUB(T, m)                                                          \
 	OPT_STRING(0, "model", T, m.model, "MODEL", "mlp",                     \
-		   "a preset, or layers as text"),                             \
+		   "a preset, or layers as text; or exec: what --init has, "   \
+		   "which only clients with --exec train"),                    \
 		OPT_FILE(0, "init", T, m.init, NULL,                           \
 			 "begin with this model, not with one made of the "    \
 			 "seed"),                                              \

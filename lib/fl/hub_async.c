@@ -92,7 +92,7 @@ void hub_async_made(struct hub_job *j)
 		.refused = now->refused,
 		.missing = "",
 		.examples = now->examples,
-		.loss = now->loss / (double)now->examples,
+		.loss = now->loss / (double)now->judged,
 		.accuracy = accuracy,
 		.staleness = now->staleness / (double)now->admitted,
 		.bytes_sent = now->bytes_sent,

@@ -197,20 +197,46 @@ struct set_up {
 	struct call *call;
 };
 
+/* Of a model that only clients compute, all that they have to know of it. The
+ * caller frees out->tensors, and what is returned. */
+static Gfl__V1__FlTensor *describe(const struct model *m,
+				   Gfl__V1__FlSetUpResponse *out)
+{
+	const size_t n = *m->text ? 0 : (size_t)m->n_params;
+	Gfl__V1__FlTensor *rows = mem_zero(n + 1, sizeof(*rows));
+
+	out->tensors = mem_zero(n + 1, sizeof(*out->tensors));
+	out->n_tensors = n;
+	for (size_t i = 0; i < n; i++) {
+		const struct param *p = &m->params[i];
+
+		gfl__v1__fl_tensor__init(&rows[i]);
+		rows[i].name = (char *)(uintptr_t)p->name;
+		rows[i].n_shape = (size_t)p->dims;
+		rows[i].shape = (int64_t *)(uintptr_t)p->dim;
+		out->tensors[i] = &rows[i];
+	}
+	return rows;
+}
+
 static void reply_set_up(struct hub_client *c, struct call *call)
 {
 	struct hub *h = c->hub;
 	Gfl__V1__FlSetUpResponse out;
+	Gfl__V1__FlTensor *rows;
 
 	gfl__v1__fl_set_up_response__init(&out);
 	out.code = GFL__V1__FL_CODE__SET_UP;
 	out.client_id = c->id;
 	out.session = c->session;
-	out.model = h->model->text;
+	out.model = (char *)(uintptr_t)hub_model_name(h);
 	out.layout_hash = h->layout;
 	out.seed = h->opts.seed;
 	out.training = &h->opts.training;
+	rows = describe(h->model, &out);
 	call_reply(call, &out.base);
+	free(out.tensors);
+	free(rows);
 	hub_client_heard(c);
 	hub_look(h);
 }
@@ -238,10 +264,10 @@ static int check_set_up(const Gfl__V1__FlSetUpRequest *r, struct err *err)
 			       "%zu logical clients, expected 1 to %d",
 			       r->n_examples, HUB_LOGICAL_MAX);
 	for (size_t i = 0; i < r->n_examples; i++)
-		if (r->examples[i] < 1 || r->examples[i] > HUB_EXAMPLES_MAX)
+		if (r->examples[i] < 0 || r->examples[i] > HUB_EXAMPLES_MAX)
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				       "logical client %zu has %lld examples, "
-				       "expected 1 to %lld",
+				       "expected 0 to %lld",
 				       i, (long long)r->examples[i],
 				       (long long)HUB_EXAMPLES_MAX);
 	return 0;

@@ -41,7 +41,8 @@ enum {
  * DAMAGED    its checksum
  * VALUES     not finite, or beyond a bound
  * HANDLER    by the command or function that receives updates
- * FULL       too many at once: to be sent again */
+ * FULL       too many at once: to be sent again
+ * UNTRAINED  is none: the client could not train */
 #define HUB_REASONS(X)                              \
 	X(FOREIGN, "foreign", NOT_FOUND)            \
 	X(SESSION, "session", UNAUTHENTICATED)      \
@@ -52,7 +53,8 @@ enum {
 	X(DAMAGED, "damaged", DATA_LOSS)            \
 	X(VALUES, "values", INVALID_ARGUMENT)       \
 	X(HANDLER, "handler", ABORTED)              \
-	X(FULL, "full", RESOURCE_EXHAUSTED)
+	X(FULL, "full", RESOURCE_EXHAUSTED)         \
+	X(UNTRAINED, "untrained", ABORTED)
 
 enum hub_reason {
 #define HUB_ENUM(NAME, text, code) HUB_##NAME,
@@ -91,8 +93,8 @@ struct hub_activation {
 };
 
 struct hub_logical {
-	int64_t examples;
-	double loss; /* the last told, NAN: none yet */
+	int64_t examples; /* 0: not known yet */
+	double loss;      /* the last told, NAN: none yet */
 };
 
 struct hub_client {
@@ -134,7 +136,8 @@ struct hub_now {
 	int64_t began_wall_ms;
 	int64_t activated, admitted, lost, refused;
 	int64_t examples, bytes_sent, bytes_received;
-	double loss;      /* the sum, by examples */
+	int64_t judged;   /* examples of those that told a loss, … */
+	double loss;      /* … and the sum of that, by examples */
 	double staleness; /* the sum */
 };
 
@@ -296,6 +299,7 @@ void hub_serve_updates(struct hub *h);
 const char *hub_reason_name(enum hub_reason r);
 
 /* hub_model.c */
+const char *hub_model_name(const struct hub *h);
 void hub_serve_model(struct hub *h);
 struct hub_model *hub_model_make(const struct hub *h, int64_t version);
 void hub_model_use(struct hub *h, struct hub_model *m); /* as the newest */

@@ -3,8 +3,30 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "fl/exec.h"
 #include "fl/floats.h"
 #include "fl/hub_impl.h"
+#include "nn/checkpoint.h"
+
+int hub_model_open(struct model **out, const char *model, const char *init,
+		   struct err *err)
+{
+	struct tensors ts;
+	int rc;
+
+	if (strcmp(model, EXEC_MODEL) != 0)
+		return model_open(out, model, err);
+	if (tensors_read(&ts, init, err))
+		return (int)err->code;
+	rc = checkpoint_bare(out, &ts, init, err);
+	tensors_release(&ts);
+	return rc;
+}
+
+const char *hub_model_name(const struct hub *h)
+{
+	return *h->model->text ? h->model->text : EXEC_MODEL;
+}
 
 /* On the worker's thread: from params. */
 struct hub_model *hub_model_make(const struct hub *h, int64_t version)
@@ -19,8 +41,7 @@ struct hub_model *hub_model_make(const struct hub *h, int64_t version)
 	m->bytes = mem_zero(len, 4);
 	floats_pack(m->bytes, h->params, h->model->len);
 	if (control)
-		floats_pack(m->bytes + 4 * h->model->len, control,
-			    h->model->n);
+		floats_pack(m->bytes + 4 * h->model->len, control, h->model->n);
 	m->info = (struct tensor_info){
 		.dtype = "F32",
 		.rank = 1,

@@ -301,7 +301,7 @@ static void close_round(struct hub *h, int64_t now_ms)
 		.admitted = n->admitted,
 		.refused = n->refused,
 		.examples = n->examples,
-		.loss = n->loss / (double)n->examples,
+		.loss = n->loss / (double)n->judged,
 		.bytes_sent = n->bytes_sent,
 		.bytes_received = n->bytes_received,
 		.began_ms = n->began_wall_ms,

@@ -83,7 +83,7 @@ void hub_stage_call(struct hub *h, enum hub_stage stage, struct facts *facts,
 	DL_APPEND(h->calls, c);
 	facts_add(facts, "GFL_STAGE", "%s", names[stage]);
 	facts_add(facts, "GFL_ROUND", "%" PRId64, h->round);
-	facts_add(facts, "GFL_MODEL", "%s", h->model->text);
+	facts_add(facts, "GFL_MODEL", "%s", hub_model_name(h));
 	if (h->opts.stages[stage].command)
 		call_command(c, stage, facts, in);
 	else

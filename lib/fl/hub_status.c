@@ -71,7 +71,7 @@ static void fill(const struct hub *h, Gfl__V1__FlStatus *out)
 		out->_accuracy_case = GFL__V1__FL_STATUS___ACCURACY_ACCURACY;
 		out->accuracy = h->accuracy;
 	}
-	out->model = h->model->text;
+	out->model = text(hub_model_name(h));
 }
 
 static void serve_status(struct call *call, const ProtobufCMessage *in,

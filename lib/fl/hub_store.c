@@ -200,7 +200,7 @@ static int check_server(struct hub *h, struct err *err)
 		rc = err_set(err, ERR_FAILED_PRECONDITION,
 			     "%s is of the model \"%s\", not of \"%s\"",
 			     h->opts.db, sqlite3_column_text(s, 0),
-			     h->model->text);
+			     hub_model_name(h));
 		err_hint(err, "name another file with --db, or the model that "
 			      "this one has with --model");
 	}
@@ -217,7 +217,7 @@ static int insert_server(struct hub *h, struct err *err)
 
 	if (rc)
 		return rc;
-	sqlite3_bind_text(s, 1, h->model->text, -1, SQLITE_STATIC);
+	sqlite3_bind_text(s, 1, hub_model_name(h), -1, SQLITE_STATIC);
 	sqlite3_bind_text(s, 2, h->layout, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(s, 3, (int64_t)h->opts.seed);
 	return db_run(h->db, s, err);

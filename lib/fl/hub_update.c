@@ -44,7 +44,13 @@ struct look {
 static bool refuse(struct look *l, enum hub_reason why, const char *fmt, ...)
 	PRINTF(3, 4);
 
-/* The part has failed where what the client sends can never do. */
+/* What the client sends can never do. */
+static bool ends_part(enum hub_reason why)
+{
+	return why == HUB_BASE || why == HUB_MALFORMED || why == HUB_VALUES ||
+	       why == HUB_HANDLER || why == HUB_UNTRAINED;
+}
+
 static bool refuse(struct look *l, enum hub_reason why, const char *fmt, ...)
 {
 	struct hub *h = l->hub;
@@ -61,8 +67,7 @@ static bool refuse(struct look *l, enum hub_reason why, const char *fmt, ...)
 	h->now.refused++;
 	if (l->client)
 		l->client->refused++;
-	if (l->part && (why == HUB_BASE || why == HUB_MALFORMED ||
-			why == HUB_VALUES || why == HUB_HANDLER)) {
+	if (l->part && ends_part(why)) {
 		l->part->state = HUB_FAILED;
 		l->client->given.open--;
 		if (l->client->here) /* else it is lost already */
@@ -132,6 +137,13 @@ static bool is_first(struct look *l)
 		      (long long)l->update->round);
 }
 
+static bool is_trained(struct look *l)
+{
+	return !*l->update->failure ||
+	       refuse(l, HUB_UNTRAINED, "client %lld could not train: %s",
+		      (long long)l->update->client_id, l->update->failure);
+}
+
 static bool fits(struct look *l)
 {
 	const Gfl__V1__FlUpdateRequest *u = l->update;
@@ -168,15 +180,12 @@ static bool has_sense(struct look *l)
 	const Gfl__V1__FlUpdateRequest *u = l->update;
 	int64_t own = l->client->logical[u->logical].examples;
 
-	if (u->examples < 1 || u->examples > own)
+	if (u->examples < 1 || u->examples > (own ? own : HUB_EXAMPLES_MAX))
 		return refuse(l, HUB_MALFORMED,
 			      "%lld examples, expected 1 to %lld",
-			      (long long)u->examples, (long long)own);
-	if (isnan(u->loss))
-		return refuse(l, HUB_VALUES,
-			      "the model could not be trained: its loss is not "
-			      "a number");
-	if (u->steps < 1 || !(fabs(u->loss) <= HUB_LOSS_MAX))
+			      (long long)u->examples,
+			      (long long)(own ? own : HUB_EXAMPLES_MAX));
+	if (u->steps < 1 || (u->_loss_case && !(fabs(u->loss) <= HUB_LOSS_MAX)))
 		return refuse(l, HUB_MALFORMED, "%lld steps, loss %g",
 			      (long long)u->steps, u->loss);
 	if (hub_stage_has(l->hub, HUB_ON_RECEIVE) &&
@@ -235,6 +244,11 @@ static void admit(void *arg)
 		hub_async_count(j);
 }
 
+static double loss_of(const Gfl__V1__FlUpdateRequest *u)
+{
+	return u->_loss_case ? u->loss : (double)NAN;
+}
+
 static void reply(struct hub *h, struct call *call)
 {
 	Gfl__V1__FlUpdateResponse out;
@@ -242,6 +256,16 @@ static void reply(struct hub *h, struct call *call)
 	gfl__v1__fl_update_response__init(&out);
 	out.version = h->version;
 	call_reply(call, &out.base);
+}
+
+/* Of one that did not know before it trained. */
+static void learn_examples(struct hub_client *c, struct hub_logical *l,
+			   int64_t examples)
+{
+	if (l->examples)
+		return;
+	l->examples = examples;
+	c->examples += examples;
 }
 
 /* The part is NULL when the client has left, or set up as another, meanwhile;
@@ -256,7 +280,8 @@ static void count(struct hub *h, const struct hub_job *j, struct hub_part *part)
 		part->state = HUB_ADMITTED;
 		part->crc = u->crc32c;
 		c->given.open--;
-		c->logical[part->logical].loss = u->loss;
+		c->logical[part->logical].loss = loss_of(u);
+		learn_examples(c, &c->logical[part->logical], u->examples);
 	}
 	if (!part || !c->here)
 		n->lost--;
@@ -265,7 +290,10 @@ static void count(struct hub *h, const struct hub_job *j, struct hub_part *part)
 	h->accepted++;
 	n->admitted++;
 	n->examples += u->examples;
-	n->loss += u->loss * (double)u->examples;
+	if (u->_loss_case) {
+		n->judged += u->examples;
+		n->loss += u->loss * (double)u->examples;
+	}
 	n->staleness += (double)j->staleness;
 }
 
@@ -345,7 +373,8 @@ static void receive(struct hub_job *j)
 	facts_add(&f, "GFL_CODE", "%d", (int)u->code);
 	facts_add(&f, "GFL_BASE_VERSION", "%" PRId64, u->base_version);
 	facts_add(&f, "GFL_EXAMPLES", "%" PRId64, u->examples);
-	facts_add(&f, "GFL_LOSS", "%.9g", u->loss);
+	if (u->_loss_case)
+		facts_add(&f, "GFL_LOSS", "%.9g", u->loss);
 	hub_stage_call(j->hub, HUB_ON_RECEIVE, &f, &in, received, j);
 	buf_release(&in);
 	free(room);
@@ -387,7 +416,8 @@ static void serve_update(struct call *call, const ProtobufCMessage *in,
 	} else if (l.part->state == HUB_ADMITTED &&
 		   l.part->crc == l.update->crc32c) {
 		reply(l.hub, call); /* asked again for a lost answer */
-	} else if (!is_first(&l) || !fits(&l) || !has_sense(&l)) {
+	} else if (!is_first(&l) || !is_trained(&l) || !fits(&l) ||
+		   !has_sense(&l)) {
 		call_fail(call, &l.err);
 		hub_look(l.hub);
 	} else {

@@ -1,4 +1,5 @@
 /* The values of an update, in whichever form they travelled. */
+#include <math.h>
 #include <string.h>
 
 #include "fl/floats.h"
@@ -73,7 +74,7 @@ int hub_values(const struct hub_job *j, struct aggregate_update *u,
 		.delta = t->code == GFL__V1__FL_CODE__GRADIENT_UPDATE,
 		.weight = j->weight,
 		.steps = j->update->steps,
-		.loss = j->update->loss,
+		.loss = j->update->_loss_case ? j->update->loss : (double)NAN,
 		.staleness = j->staleness,
 	};
 	if (!is_plain(t))

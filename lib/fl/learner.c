@@ -214,6 +214,15 @@ int learner_adopt(struct learner *l, const struct tensors *ts, const char *what,
 	return (int)err->code;
 }
 
+int learner_shape(struct learner *l, const struct param *params, int n,
+		  struct err *err)
+{
+	if (model_bare(&l->model, params, n, err))
+		return (int)err->code;
+	l->params = mem_zero(l->model->len, sizeof(*l->params));
+	return 0;
+}
+
 int learner_train(struct learner *l, const struct learner_steps *how,
 		  double *loss, struct err *err)
 {

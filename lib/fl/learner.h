@@ -73,6 +73,11 @@ void learner_free(struct learner *l); /* NULL is nothing */
 int learner_adopt(struct learner *l, const struct tensors *ts, const char *what,
 		  struct err *err) MUST_CHECK;
 
+/* Likewise, of names and shapes alone, all values being 0. Errors as of
+ * model_bare(). */
+int learner_shape(struct learner *l, const struct param *params, int n,
+		  struct err *err) MUST_CHECK;
+
 /* Take local steps; *loss is the mean over their examples. A loss that is not
  * finite is ABORTED. */
 int learner_train(struct learner *l, const struct learner_steps *how,

@@ -96,6 +96,26 @@ static int take_training(struct spoke *s, const Gfl__V1__FlTraining *t,
 	return 0;
 }
 
+static const char *model_name(const struct spoke *s)
+{
+	const char *text = s->learner->model->text;
+
+	return *text ? text : EXEC_MODEL;
+}
+
+static int open_learner(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
+			struct err *err)
+{
+	if (s->exec)
+		return spoke_exec_learner(s, r, err);
+	if (!strcmp(r->model, EXEC_MODEL))
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			       "it is for trainers that were started with "
+			       "--exec or --exec-serve");
+	return learner_open(&s->learner, r->model, &s->data, r->seed,
+			    r->seed ^ rand_mix((uint64_t)r->client_id), err);
+}
+
 /* A server that has started again may have another model: not for us. */
 static int take_set_up(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
 		       struct err *err)
@@ -105,9 +125,7 @@ static int take_set_up(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
 	if (!str_is_id(r->session) || r->client_id < 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "the server gave no id or session");
-	if (!s->learner &&
-	    learner_open(&s->learner, r->model, &s->data, r->seed,
-			 r->seed ^ rand_mix((uint64_t)r->client_id), err))
+	if (!s->learner && open_learner(s, r, err))
 		return err_wrap(err, "the server's model");
 	snprintf(s->layout, sizeof(s->layout), "%016" PRIx64,
 		 s->learner->model->layout);
@@ -115,7 +133,7 @@ static int take_set_up(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
 		return err_set(
 			err, ERR_FAILED_PRECONDITION,
 			"the server has the model \"%s\", we have \"%s\"",
-			r->model, s->learner->model->text);
+			r->model, model_name(s));
 	s->id = r->client_id;
 	s->seed = r->seed;
 	str_copy(s->session, sizeof(s->session), r->session);
@@ -157,7 +175,7 @@ static void set_up_done(const struct err *err, const ProtobufCMessage *out,
 		return;
 	}
 	log_info("set_up", "server=%s client=%lld model=%s", spoke_url(s),
-		 (long long)s->id, s->learner->model->text);
+		 (long long)s->id, model_name(s));
 	server_ready(s->server, true);
 	spoke_ask(s);
 }
@@ -320,6 +338,8 @@ static int open_all(struct spoke *s, struct err *err)
 	if (!rc)
 		rc = client_open(&s->client, s->loop, s->opts.tls, err);
 	if (!rc)
+		rc = spoke_exec_open(s, err);
+	if (!rc)
 		rc = worker_open(&s->worker, s->loop, "learner", JOBS, err);
 	return rc;
 }
@@ -362,9 +382,12 @@ void spoke_close(struct spoke *s)
 	client_cancel(s->farewell);
 	spoke_task_close(s);
 	client_close(s->client);
+	if (s->learner)
+		learner_cancel(s->learner);
 	if (s->worker)
 		worker_close(s->worker);
 	learner_free(s->learner);
+	exec_close(s->exec);
 	for (int i = 0; i < s->opts.nclients; i++) {
 		free(s->residue[i]);
 		free(s->own[i]);

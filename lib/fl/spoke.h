@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "base/loop.h"
+#include "fl/exec.h"
 #include "fl/learner.h"
 #include "wire/server.h"
 
@@ -22,10 +23,13 @@ struct spoke_opts {
 	/* of the server; or of several, of which one at a time is active */
 	const char *const *urls;
 	size_t nurls;
-	const char *db;  /* file of its identity */
+	const char *db; /* file of its identity */
 	bool active;
 	const struct index *indexes; /* of each logical client that it hosts */
 	int nclients;
+	/* who takes the steps of the one that it hosts, whose indexes say
+	   nothing; command NULL: computed here */
+	struct exec_opts exec;
 	struct tls *tls; /* for calls of https, borrowed; or NULL */
 };
 

@@ -35,6 +35,7 @@ struct spoke_work {
 	struct buf values;            /* as they go */
 	uint32_t crc;
 	struct err err; /* code 0: all went well */
+	char *failure;  /* for the server: why it could not train; or NULL */
 };
 
 struct spoke {
@@ -54,6 +55,8 @@ struct spoke {
 	char session[STR_ID], layout[17];
 	Gfl__V1__FlTraining training;
 	struct learner *learner;
+	struct exec *exec; /* whose it is, or NULL */
+	int vain;          /* rounds in a row that failed there */
 	float **residue; /* of each logical client: what has not travelled yet;
 			    NULL: nothing. The worker's */
 	float **own;     /* of each: spoke_own.c; NULL: not read yet */
@@ -97,6 +100,19 @@ size_t spoke_model_size(const struct spoke *s);
 
 /* spoke_values.c: on the worker's thread, the update of w's trained model. */
 int spoke_values(struct spoke_work *w, struct err *err) MUST_CHECK;
+
+/* spoke_exec.c: a learner that others have brought. */
+int spoke_exec_open(struct spoke *s, struct err *err) MUST_CHECK;
+int spoke_exec_learner(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
+		       struct err *err) MUST_CHECK;
+/* What came of training. */
+enum spoke_exec_next {
+	SPOKE_EXEC_SEND,  /* the update, or w->failure */
+	SPOKE_EXEC_AGAIN, /* train again, later */
+};
+enum spoke_exec_next spoke_exec_trained(struct spoke *s, struct spoke_work *w);
+/* After a failure: there is no use in another round. */
+bool spoke_exec_hopeless(const struct spoke_work *w);
 
 /* spoke_task.c */
 void spoke_begin(struct spoke *s, const Gfl__V1__FlInstruction *in);

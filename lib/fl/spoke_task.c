@@ -15,6 +15,7 @@
 enum { PULL_MS = 600000, PULL_PATIENCE_MS = 20000, SEND_MS = 120000 };
 
 static void pull(struct spoke *s);
+static void begin_training(struct spoke *s);
 static void send_update(struct spoke *s);
 
 static void free_task(struct spoke_task *t)
@@ -28,6 +29,7 @@ static void free_work(struct spoke_work *w)
 	if (!w)
 		return;
 	free(w->base);
+	free(w->failure);
 	spoke_own_release(w);
 	buf_release(&w->values);
 	free(w);
@@ -158,16 +160,6 @@ static void use_examples(struct learner *l, const struct spoke_work *w)
 	sampler_init(&l->sampler, ix->i, ix->n, w->seed);
 }
 
-/* The model cannot be trained from: the server, which made it of others'
- * updates, is told so by a loss that is no number, and may send a better one. */
-static void give_up(struct spoke_work *w)
-{
-	log_warn("not_trained", "logical=%d error=%s", w->logical, w->err.msg);
-	buf_reset(&w->values);
-	w->loss = (double)NAN;
-	w->err.code = ERR_OK;
-}
-
 /* On the worker's thread. Each round begins without momentum. */
 static void train(void *arg)
 {
@@ -175,22 +167,43 @@ static void train(void *arg)
 	struct learner *l = w->spoke->learner;
 	int64_t from = clock_us();
 
-	use_examples(l, w);
+	if (!w->spoke->exec)
+		use_examples(l, w);
 	floats_unpack(l->params, w->base, l->model->len);
 	if (l->velocity)
 		memset(l->velocity, 0, l->model->n * sizeof(*l->velocity));
 	spoke_own_begin(w);
 	if (learner_train(l, &w->steps, &w->loss, &w->err) ||
-	    spoke_own_end(w, &w->err) || spoke_values(w, &w->err)) {
-		if (w->err.code == ERR_ABORTED)
-			give_up(w);
+	    spoke_own_end(w, &w->err) || spoke_values(w, &w->err))
 		return;
-	}
 	w->crc = crc32c_of(0, w->values.p, w->values.len);
 	w->seconds = (double)(clock_us() - from) / 1e6;
 	w->err.code = ERR_OK;
 }
 
+static void train_again(void *arg)
+{
+	begin_training(arg);
+}
+
+/* A failure is told to the server, which waits for no update then. */
+static void trained_outside(struct spoke_work *w)
+{
+	struct spoke *s = w->spoke;
+
+	if (spoke_exec_trained(s, w) == SPOKE_EXEC_SEND) {
+		send_update(s);
+		return;
+	}
+	s->base = w->base;
+	w->base = NULL;
+	forget_work(s);
+	timer_set(&s->resend, s->loop, backoff_next(&s->busy_pause, &s->rand),
+		  train_again, s);
+}
+
+/* A model that cannot be trained from is of others' updates: the server is told
+ * so, and may send a better one. */
 static void trained(void *arg)
 {
 	struct spoke_work *w = arg;
@@ -200,6 +213,14 @@ static void trained(void *arg)
 	s->working = false;
 	if (s->work != w) { /* the task is no more */
 		free_work(w);
+	} else if (s->exec) {
+		trained_outside(w);
+	} else if (err.code == ERR_ABORTED) {
+		log_warn("not_trained", "logical=%d error=%s", w->logical,
+			 err.msg);
+		buf_reset(&w->values);
+		w->failure = mem_str(err.msg);
+		send_update(s);
 	} else if (err.code) {
 		forget_work(s);
 		spoke_fail(s, &err);
@@ -214,6 +235,7 @@ static struct learner_steps steps_of(const struct spoke *s, int64_t n)
 	int64_t batches = (n + t->batch - 1) / t->batch;
 
 	return (struct learner_steps){
+		.epochs = s->exec ? t->epochs : 0,
 		.steps = t->epochs ? t->epochs * batches : t->steps,
 		.batch = t->batch,
 		.lr = t->lr,
@@ -295,6 +317,22 @@ static void next_logical(struct spoke *s)
 	finish(s);
 }
 
+static void refused(struct spoke *s, const struct err *err)
+{
+	const struct spoke_work *w = s->work;
+	struct err why = w->err;
+
+	s->refused++;
+	if (s->exec && w->failure && spoke_exec_hopeless(w)) {
+		err_set(&why, why.code, "%s", w->failure);
+		forget_work(s);
+		spoke_fail(s, &why);
+		return;
+	}
+	forget_work(s);
+	drop(s, err->msg);
+}
+
 static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
 {
 	struct spoke *s = arg;
@@ -310,9 +348,7 @@ static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
 	}
 	s->busy_pause.now_ms = 0;
 	if (err) {
-		s->refused++;
-		forget_work(s);
-		drop(s, err->msg);
+		refused(s, err);
 		return;
 	}
 	s->rounds++;
@@ -338,6 +374,7 @@ static void send_update(struct spoke *s)
 	in.code = s->training.code;
 	in.client_id = s->id;
 	in.session = s->session;
+	in.failure = w->failure ? w->failure : "";
 	in.activation = s->task.id;
 	in.logical = w->logical;
 	in.round = s->task.round;
@@ -347,7 +384,10 @@ static void send_update(struct spoke *s)
 	in.dtype = s->training.dtype;
 	in.examples = w->examples;
 	in.steps = w->steps.steps;
-	in.loss = w->loss;
+	if (!isnan(w->loss)) {
+		in._loss_case = GFL__V1__FL_UPDATE_REQUEST___LOSS_LOSS;
+		in.loss = w->loss;
+	}
 	in.crc32c = w->crc;
 	in.values.data = (uint8_t *)w->values.p;
 	in.values.len = w->values.len;

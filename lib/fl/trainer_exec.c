@@ -20,20 +20,9 @@ enum {
 
 int trainer_exec_open(struct trainer *t, struct err *err)
 {
-	size_t len = strlen(t->opts.db);
-	char *dir;
-	int rc;
-
-	if (!t->opts.exec.command)
-		return 0;
-	if (len > 3 && !strcmp(t->opts.db + len - 3, ".db"))
-		len -= 3;
-	dir = mem_fmt("%.*s.exec", (int)len, t->opts.db);
-	rc = exec_open(&t->exec, &t->opts.exec, dir, err);
-	free(dir);
-	return rc ? err_wrap(err,
-			     t->opts.exec.serves ? "--exec-serve" : "--exec")
-		  : 0;
+	return t->opts.exec.command
+		       ? exec_open(&t->exec, &t->opts.exec, t->opts.db, err)
+		       : 0;
 }
 
 bool trainer_tests(const struct trainer *t)
@@ -44,20 +33,6 @@ bool trainer_tests(const struct trainer *t)
 static uint64_t own_seed(const struct trainer *t, uint64_t seed)
 {
 	return rand_mix(seed ^ rand_mix((uint64_t)t->id));
-}
-
-/* What a learner that computes here knows of a run, as names of its own. */
-static size_t usual_hyper(const Gfl__V1__RunSpec *spec, char *to[3])
-{
-	size_t n = 0;
-
-	if (spec->momentum > 0)
-		to[n++] = mem_fmt("MOMENTUM=%.9g", spec->momentum);
-	if (spec->weight_decay > 0)
-		to[n++] = mem_fmt("WEIGHT_DECAY=%.9g", spec->weight_decay);
-	if (spec->prox > 0)
-		to[n++] = mem_fmt("PROX=%.9g", spec->prox);
-	return n;
 }
 
 static bool names(const Gfl__V1__RunSpec *spec, const char *hyper)
@@ -80,7 +55,8 @@ static int open_ours(struct trainer *t, const Gfl__V1__Run *run,
 		.model = spec->model,
 	};
 	char *usual[3];
-	size_t n = usual_hyper(spec, usual);
+	size_t n = exec_usual(spec->momentum, spec->weight_decay, spec->prox,
+			      usual);
 	int rc;
 
 	how.hyper = mem_zero(spec->n_hyper + n + 1, sizeof(*how.hyper));
@@ -184,23 +160,9 @@ void trainer_exec_begin(struct trainer *t)
 void trainer_exec_note(struct trainer *t, const char *when,
 		       const struct err *err)
 {
-	const char *words = exec_words(t->exec);
-	struct buf b = BUF_INIT(0);
-	size_t len, left;
-
 	log_err("round_failed", err);
-	buf_putf(&b, "%s: ", when);
-	contract_words(&b, err->msg, strlen(err->msg));
-	left = b.len < REASON_MAX ? REASON_MAX - b.len : 0;
-	len = strlen(words);
-	if (len && left > 2) {
-		left -= 2;
-		buf_puts(&b, ": ");
-		contract_words(&b, len > left ? words + len - left : words,
-			       len > left ? left : len);
-	}
 	free(t->run.reason);
-	t->run.reason = buf_take(&b);
+	t->run.reason = exec_reason(t->exec, when, err, REASON_MAX);
 	link_poke(t->link);
 }
 

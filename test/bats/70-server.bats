@@ -95,7 +95,7 @@ load server
 	told 1
 	given=$answer
 	update 1 '.loss = "NaN"'
-	refused 400 values
+	refused 400 malformed
 	told 1
 	given=$answer
 	values 4 10

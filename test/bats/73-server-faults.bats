@@ -257,7 +257,7 @@ handler() { # NAME - from standard input
 	server --model softmax --rounds 0 --min-participants 1 --steps 2 \
 		--init huge.safetensors
 	trainer 1
-	logged 'event=update_refused client=1 .*could not be trained' >/dev/null
+	logged 'event=update_refused client=1 .*could not train' >/dev/null
 	logged event=not_trained t1.log >/dev/null
 	logged event=round_void >/dev/null
 	stop srv

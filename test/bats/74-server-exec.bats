@@ -1,0 +1,165 @@
+# A server whose clients bring their own trainer.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load server
+# A trainer in shell: each value of the model grows by one. ./behave may have
+# it do something else.
+write_own() {
+	cat >own <<-'end'
+		#!/bin/sh
+		env | grep ^GFL_ | sort >"$GFL_OP.$1"
+		[ ! -e behave.$1 ] || . ./behave.$1
+		python3 - "$GFL_MODEL_IN" "$GFL_MODEL_OUT" <<-'END'
+			import struct, sys
+			b = open(sys.argv[1], 'rb').read()
+			n = 8 + struct.unpack('<Q', b[:8])[0]
+			v = [x + 1 for x, in struct.iter_unpack('<f', b[n:])]
+			open(sys.argv[2], 'wb').write(
+				b[:n] + struct.pack('<%df' % len(v), *v))
+		END
+		echo '{"type":"result","num_examples":7,"metrics":{"loss":2}}'
+	end
+	chmod +x own
+}
+
+own() { # N [OPTION...]
+	start "t$1" gfl-trainer --server "$srv_url" --db "t$1.db" \
+		--data "data $1" --exec-grace 0.2 --exec "./own $1" "${@:2}"
+}
+
+@test "clients train a model of their own with their own program" {
+	write_own
+	zeroed zero.safetensors
+	server --model exec --init zero.safetensors --rounds 3 \
+		--momentum 0.5 --steps 4 --lr 0.1
+	own 1
+	own 2 --active
+	ends srv t1 t2
+	[ "$(rounds '[.round, .admitted, .examples, .loss] | tojson')" = \
+		$'[1,2,14,2]\n[2,2,14,2]\n[3,2,14,2]' ]
+	[ "$(parameters srv.safetensors)" = 3 ]
+	for want in GFL_STEPS=4 GFL_LR=0.1 GFL_ROUND=2 \
+		'GFL_DATA=data 1' GFL_HP_MOMENTUM=0.5; do
+		grep -qx "$want" train.1
+	done
+	[ ! -e t1.exec ]
+}
+
+@test "a client's program that fails is told by it, and not waited for" {
+	write_own
+	zeroed zero.safetensors
+	echo 'echo no data left >&2; exit 1' >behave.2
+	server --model exec --init zero.safetensors --rounds 0 \
+		--min-participants 1 --round-deadline 600
+	own 1
+	own 2
+	status=0
+	reap t2 || status=$?
+	[ "$status" = 1 ] # after ten rounds in a row
+	grep -q 'round_failed.*no data left' t2.log
+	grep -qE 'reason=untrained.*could not train: .*no data left' srv.log
+	kill -TERM "$srv_pid"
+	ends srv t1
+	[ "$(rounds .admitted | sort -u)" = 1 ]
+	[ "$(rounds .refused | grep -c 1)" -ge 9 ]
+	[ "$(parameters srv.safetensors)" = "$(rounds .round | tail -n 1)" ]
+}
+
+@test "a client's program may ask for another try, and must say how many examples it has" {
+	write_own
+	zeroed zero.safetensors
+	cat >behave.1 <<-'end'
+		[ -e tried ] || { touch tried; exit 75; }
+	end
+	server --model exec --init zero.safetensors --rounds 1 \
+		--min-participants 1
+	own 1
+	ends srv t1
+	[ "$(rounds '[.admitted, .refused] | tojson')" = '[1,0]' ]
+	echo "echo '{\"type\":\"result\"}'; cp \"\$GFL_MODEL_IN\" \"\$GFL_MODEL_OUT\"; exit" \
+		>behave.2
+	rm srv.db*
+	server --model exec --init zero.safetensors --rounds 1 \
+		--min-participants 1
+	own 2
+	logged 'untrained.*no num_examples' >/dev/null
+	kill -TERM "$srv_pid"
+	ends srv t2
+}
+
+@test "a client's program takes part beside the built-in trainer" {
+	split 2
+	write_own
+	server --model mlp --rounds 2 --momentum 0.9 --test $data
+	trainer 1
+	own 2
+	ends srv t1 t2
+	[ "$(rounds .admitted)" = $'2\n2' ]
+	[ "$(rounds '.accuracy != null' | sort -u)" = true ]
+}
+
+@test "a model of their own is for clients with --exec, of no rule of gradients" {
+	write_own
+	zeroed zero.safetensors
+	run -2 --separate-stderr gfl-server --model exec
+	[[ $stderr = *"--model exec needs --init"* ]]
+	run -2 --separate-stderr gfl-server --model exec \
+		--init zero.safetensors --test $data
+	[[ $stderr = *"--test goes with a model that is built in"* ]]
+	server --model exec --init zero.safetensors --rounds 0
+	run -5 --separate-stderr gfl-trainer --server "$srv_url" --db t9.db \
+		--data $data
+	[[ $stderr = *"--exec or --exec-serve"* ]]
+	kill -TERM "$srv_pid"
+	ends srv
+	server --model mlp --rounds 0 --aggregate scaffold --db s2.db
+	own 3
+	status=0
+	reap t3 || status=$?
+	[ "$status" = 5 ]
+	grep -q 'changes each gradient' t3.log
+	kill -TERM "$srv_pid"
+	ends srv
+}
+
+@test "who does not know its examples yet, or its loss, need not say" {
+	server --model "$tiny" --rounds 2 --min-participants 1
+	set_up 1 0
+	told 1
+	given=$answer
+	values 1 10
+	update 1 '.failure = "the disk is away"'
+	refused 409 untrained
+	told 1
+	given=$answer
+	update 1 'del(.loss) | .examples = "30"'
+	[ "$code" = 200 ]
+	[ "$(gfl-list clients --server "$srv_url" -o tsv -F id,examples)" = \
+		$'1\t30' ]
+	told 1
+	given=$answer
+	update 1 '.examples = "31"'
+	refused 400 malformed
+	told 1
+	given=$answer
+	update 1
+	[ "$code" = 200 ]
+	leave 1
+	[ "$(rounds '[.examples, .loss] | tojson')" = \
+		$'[30,null]\n[10,0.5]' ]
+}
+
+@test "a client that is stopped ends its program at once" {
+	write_own
+	zeroed zero.safetensors
+	echo 'exec sleep 3000' >behave.1
+	server --model exec --init zero.safetensors --min-participants 1
+	own 1
+	timeout 60 sh -c 'until [ -s train.1 ]; do :; done'
+	kill -TERM "$t1_pid"
+	reap t1
+	logged 'client_gone client=1 .*reason=stopped' >/dev/null
+	kill -TERM "$srv_pid"
+	ends srv
+}
