@@ -139,7 +139,7 @@ check-sim: $(SIM)
 	@test/tap.sh $(SIM)
 # BATS = some of the files.
 BATS := test/bats
-check-bats: all
+check-bats: all $(POWER)
 	@PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" bats --tap $(BATS)
 # Real processes, killed and cut off, on disks that fail.
 check-chaos: all $(CHAOS) $(POWER)

@@ -54,10 +54,21 @@ struct reply *master_answer(struct master *m, struct call *call,
 	return r;
 }
 
+/* It is not known what the disk has; once we were started anew, it is. */
+static void fail(const struct reply *r, const struct err *err)
+{
+	struct err away;
+
+	if (r->to_worker)
+		err_set(&away, ERR_UNAVAILABLE, "the master ends: %s",
+			err->msg);
+	call_fail(r->call, r->to_worker ? &away : err);
+}
+
 static void reply(struct reply *r, const struct err *err)
 {
 	if (r->call && err)
-		call_fail(r->call, err);
+		fail(r, err);
 	else if (r->call)
 		call_reply(r->call, r->msg);
 	for (size_t i = 0; !r->call && i < r->n_unsure; i++)

@@ -38,6 +38,7 @@ struct reply {
 	struct farm_given *unsure; /* tasks of a worker that cannot tell that
 				      it did not get them; or NULL */
 	size_t n_unsure;
+	bool to_worker; /* who comes again with the same, if it is told to */
 	STAILQ_ENTRY(reply) next;
 };
 STAILQ_HEAD(replies, reply);

@@ -119,7 +119,7 @@ static void on_register(struct call *call, const ProtobufCMessage *msg,
 		HASH_FIND_STR(m->farm.crew, in->worker_id, c);
 		master_keep(m, c, false);
 	}
-	master_answer(m, call, &out->base);
+	master_answer(m, call, &out->base)->to_worker = true;
 	master_step(m);
 }
 
@@ -218,6 +218,7 @@ static void answer(struct asking *a, struct crew *c)
 
 	morphml__distributed__task_response__init(out);
 	r = master_answer(m, a->call, &out->base);
+	r->to_worker = true;
 	if (!c->gfl)
 		r->unsure = mem_zero((size_t)c->running, sizeof(*r->unsure));
 	TAILQ_FOREACH (t, &c->tasks, of_crew) {
@@ -441,7 +442,7 @@ static void on_result(struct call *call, const ProtobufCMessage *msg, void *arg)
 	for (size_t i = 0; i < in->n_more; i++)
 		out->more[out->n_more++] =
 			take_result(m, in->more[i], in->worker_id);
-	master_answer(m, call, &out->base);
+	master_answer(m, call, &out->base)->to_worker = true;
 	master_step(m);
 }
 

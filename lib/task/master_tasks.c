@@ -480,7 +480,7 @@ static void on_leave(struct call *call, const ProtobufCMessage *msg, void *arg)
 		farm_leave(&m->farm, c, now);
 		master_keep(m, c, false);
 	}
-	master_answer(m, call, &out->base);
+	master_answer(m, call, &out->base)->to_worker = true;
 	master_step(m);
 }
 

@@ -47,6 +47,83 @@ began() { # ID TRY
 	[ "$(rows 'SELECT count(*) FROM lost')" = 0 ]
 }
 
+full_disk() {
+	start master gfl-master --db disk/master.db
+	export GFL_MASTER=$master_url
+	script evaluate <<'EOS'
+echo "$GFL_TASK_ID" >>ran
+[ "$GFL_TASK_ID" = 1 ] || exit 0
+printf '{"x":"%0900000d"}' 1
+EOS
+	: >acknowledged
+	printf '{"x":"%010000d"}\n' 1 >long
+	status=0
+	echo '{}' | gfl-submit >>acknowledged
+	while [ "$status" = 0 ]; do
+		gfl-submit long >>acknowledged 2>err || status=$?
+	done
+	cat err
+	[ "$status" = 7 ]
+	grep -E '^gfl-submit: submit to .*master.db: .*full' err
+	ends master 7
+	grep -E '^gfl-master: .*master.db: .*full' master.log
+	grow 1m
+	again master
+	sqlite3 -readonly disk/master.db 'SELECT id FROM task' | sort >there
+	[ "$(sort acknowledged | comm -23 - there)" = '' ]
+	[ "$(sort acknowledged | comm -13 - there | wc -l)" -le 1 ] # not known
+	start w gfl-worker --worker-id w --no-gpu --exec ./evaluate
+	ends master 7 # the result of the first
+	grow 32m
+	again master
+	for id in $(<acknowledged); do gfl-wait task "$id" -t 60; done
+	[ "$(sort -n ran | uniq -d)" = '' ]
+	[ "$(sqlite3 -readonly disk/master.db \
+		'SELECT max(tries), max(length(output)) FROM state')" = '1|900008' ]
+}
+
+@test "a full disk: the master says so and ends, and nothing that it said is lost" {
+	on_small_disk full_disk 512k
+}
+
+# What the disk of the master has not been told to keep is gone.
+power_loss() {
+	crash master
+	rm -f live/*
+	cp shadow/* live/
+}
+
+@test "power loss: what the master said is so, and each task is done once" {
+	mkdir live shadow
+	head -c 24 /dev/zero >power
+	local at
+	start master env LD_PRELOAD="$(dirname "$(command -v gfl)")/../test/chaos/power.so" \
+		POWER_LIVE="$PWD/live" POWER_SHADOW="$PWD/shadow" \
+		POWER_CONTROL="$PWD/power" gfl-master --db "$PWD/live/node.db"
+	export GFL_MASTER=$master_url
+	counts
+	for w in a b; do worker $w --slots 4; done
+	seq 300 | jq -c '{n: .}' | gfl-submit --max-inflight 50 --wait -t 60 \
+		-F id,status -o tsv >results 2>submit.err 3>&- &
+	running[submit]=$!
+	for at in 50 120 200; do
+		until [ "$(wc -l <results)" -ge "$at" ]; do :; done
+		power_loss
+		again master
+	done
+	reap submit
+	[ "$(sort -n results)" = "$(seq 300 | sed 's/$/\tdone/')" ]
+	[ "$(sort -n ran)" = "$(seq 300)" ]
+	# the same with a disk that lies about it
+	stop a
+	stop b
+	printf '\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0' | dd of=power conv=notrunc status=none
+	[ "$(gfl-submit <<<'{}')" = 301 ]
+	power_loss
+	again master
+	[ "$(gfl-submit <<<'{}')" = 301 ]
+}
+
 @test "a worker that is killed is dead after --silence, and its tasks go elsewhere" {
 	master --silence 0.5
 	waits
