@@ -89,8 +89,11 @@ static const struct prog prog = {
 		 "another one asks for the lead for its own node after a few "
 		 "seconds, and takes over. Clients name all servers: "
 		 "gfl-trainer "
-		 "--server URL,URL,... Stopped, such a server leaves its "
-		 "clients to the others; at the end of the rounds all end.",
+		 "--server URL,URL,... An active server that is stopped "
+		 "(TERM) ends the round under way, has another one take the "
+		 "lead, which goes on with its clients, and exits; so servers "
+		 "are replaced one by one. When all are stopped the clients "
+		 "wait, and go on with the first that is started again.",
 	.example = "gfl-server --model mlp --rounds 20 --min-participants 3 "
 		   "--test /usr/share/datasets/fashion-mnist --db server.db\n"
 		   "gfl-trainer --server http://127.0.0.1:8700 --data "

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/timer.h"
 #include "fl/mandate.h"
 #include "fl/standby.h"
 #include "nn/model.h"
@@ -24,6 +25,8 @@ struct elect {
 	int64_t term; /* in which we are to be active; 0: we are not */
 	struct standby *standby; /* one of the two */
 	struct hub *hub;
+	bool leaving; /* stopped, and active until another one is */
+	struct timer limit;
 	struct err failure; /* code 0: none */
 	loop_fn *ended;
 	void *ended_arg;
@@ -61,6 +64,11 @@ static void unled(void *arg)
 	mandate_claim(((struct elect *)arg)->mandate, PATIENCE_MS);
 }
 
+static void left(void *arg)
+{
+	mandate_claim(((struct elect *)arg)->mandate, 0);
+}
+
 static int stand_by(struct elect *e, struct err *err)
 {
 	const struct standby_opts how = {
@@ -70,6 +78,7 @@ static int stand_by(struct elect *e, struct err *err)
 		.peers = e->opts.peers,
 		.over = run_over,
 		.unled = unled,
+		.left = left,
 		.failed = end,
 		.arg = e,
 	};
@@ -121,7 +130,9 @@ static void changed(int64_t term, void *arg)
 	if (elect_failed(e))
 		return;
 	e->term = term;
-	if (term)
+	if (e->leaving)
+		end(e);
+	else if (term)
 		standby_survey(e->standby, term, take_over, e);
 	else if (e->hub)
 		resign(e);
@@ -129,9 +140,23 @@ static void changed(int64_t term, void *arg)
 		standby_follow(e->standby);
 }
 
+static void limit_reached(void *arg)
+{
+	log_warn("not_handed_over", "reason=%s", "it took too long");
+	end(arg);
+}
+
 void elect_stop(struct elect *e)
 {
-	end(e);
+	if (!e->hub || e->leaving || elect_failed(e)) {
+		end(e);
+		return;
+	}
+	e->leaving = true;
+	if (e->how.ending_ms < INT64_MAX)
+		timer_set(&e->limit, e->loop, e->how.ending_ms, limit_reached,
+			  e);
+	hub_rest(e->hub, end, e);
 }
 
 static int read_layout(struct elect *e, struct err *err)
@@ -177,6 +202,7 @@ void elect_close(struct elect *e)
 {
 	if (!e)
 		return;
+	timer_stop(&e->limit);
 	mandate_close(e->mandate);
 	hub_close(e->hub);
 	standby_close(e->standby);

@@ -32,7 +32,9 @@ int elect_open(struct elect **out, struct loop *loop, struct server *s,
 	       loop_fn *ended, void *arg, struct err *err) MUST_CHECK;
 const struct err *elect_failed(const struct elect *e); /* or NULL */
 
-/* End without a word to clients, who look for the next active server. */
+/* End without a word to clients, who find the next active server. Where we are
+ * active the round under way ends first, and another server that follows takes
+ * the lead; at the latest after how->ending_ms, or at a second call. */
 void elect_stop(struct elect *e);
 void elect_close(struct elect *e); /* NULL is nothing */
 

@@ -131,6 +131,8 @@ void hub_look(struct hub *h)
 		hub_round_look(h, now_ms);
 	if (h->state == HUB_ENDING)
 		look_at_end(h, now_ms);
+	if (h->alone)
+		hub_rest_look(h);
 }
 
 void hub_stop(struct hub *h)

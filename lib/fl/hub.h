@@ -137,4 +137,9 @@ void hub_close(struct hub *h); /* NULL is nothing */
 
 void hub_confirmed(struct hub *h);
 
+/* With a term: no further round; once the one under way is over, and who
+ * follows has what it made, they are told to take the lead. If there is
+ * nobody alone(arg) runs instead. */
+void hub_rest(struct hub *h, loop_fn *alone, void *arg);
+
 #endif

@@ -14,7 +14,7 @@ void hub_async_asked(struct hub_client *c)
 	const struct hub *h = c->hub;
 	int32_t logical;
 
-	if (h->state != HUB_TRAINING || !c->held || h->ahead >= HUB_AHEAD ||
+	if (h->state != HUB_TRAINING || !c->held || h->alone || h->ahead >= HUB_AHEAD ||
 	    (c->given.id && !c->given.over && c->given.open))
 		return;
 	logical = (int32_t)(c->turn++ % c->nlogical);

@@ -14,11 +14,12 @@ enum {
 	FOLLOWERS_MAX = 64,
 	HOLD_MS = 2000,
 	SILENT_MS = 6000,
-	PULLING_MS = 60000, /* while it pulls it does not ask */
+	GONE_MS = 2000, /* with its connection, unless it is back */
 };
 
 struct hub_follower {
-	struct hub *hub;
+	struct hub *hub; /* NULL: forgotten, and only a stream knows of it */
+	int pulling;     /* streams to it; meanwhile it does not ask */
 	char id[STR_ID];
 	int64_t term, version;     /* that it has */
 	int64_t held_ms, until_ms; /* until then it counts */
@@ -37,11 +38,33 @@ static bool is_over(const struct hub *h)
 	       (!h->present || waited);
 }
 
+static bool counts(const struct hub_follower *f)
+{
+	return f->pulling || clock_ms() < f->until_ms;
+}
+
 static bool has_newest(const struct hub_follower *f)
 {
 	const struct snapshot *s = f->hub->snapshot;
 
 	return !s || snapshot_is(s, f->term, f->version);
+}
+
+/* Nothing is under way that the next active one would have to repeat. */
+static bool is_at_rest(const struct hub *h)
+{
+	const bool idle =
+		h->opts.async ? !h->admitting : h->state == HUB_WAITING;
+
+	return h->alone && h->state < HUB_ENDING && idle && !h->unconfirmed &&
+	       hub_followed(h);
+}
+
+static bool has_word(const struct hub_follower *f)
+{
+	const struct hub *h = f->hub;
+
+	return !has_newest(f) || is_over(h) || is_at_rest(h);
 }
 
 static void answer(struct hub_follower *f, struct call *call)
@@ -54,6 +77,7 @@ static void answer(struct hub_follower *f, struct call *call)
 	out.version = h->snapshot ? h->snapshot->version : 0;
 	out.leads = out.knows = h->opts.term;
 	out.over = is_over(h) && has_newest(f);
+	out.leaves = is_at_rest(h) && has_newest(f);
 	f->told = out.over;
 	call_reply(call, &out.base);
 }
@@ -69,8 +93,11 @@ static struct call *take_held(struct hub_follower *f)
 
 static void held_gone(struct call *call, void *arg)
 {
+	struct hub_follower *f = arg;
+
 	(void)call;
-	((struct hub_follower *)arg)->held = NULL;
+	f->held = NULL;
+	f->until_ms = clock_ms() + GONE_MS;
 }
 
 static struct hub_follower *find(struct hub *h, const char *id)
@@ -88,7 +115,9 @@ static void forget(struct hub_follower *f)
 	if (f->held)
 		answer(f, take_held(f));
 	DL_DELETE(f->hub->followers, f);
-	free(f);
+	f->hub = NULL;
+	if (!f->pulling)
+		free(f);
 }
 
 /* The silent make room. */
@@ -100,7 +129,7 @@ static int add(struct hub *h, const char *id, struct hub_follower **out,
 
 	DL_FOREACH_SAFE(h->followers, f, next)
 	{
-		if (f->until_ms < clock_ms())
+		if (!counts(f))
 			forget(f);
 		else
 			n++;
@@ -139,13 +168,22 @@ static void serve_follow(struct call *call, const ProtobufCMessage *in,
 	f->version = r->version;
 	f->held_ms = clock_ms();
 	f->until_ms = f->held_ms + SILENT_MS;
-	if (!has_newest(f) || !r->hold || is_over(h)) {
+	if (has_word(f) || !r->hold) {
 		answer(f, call);
 	} else {
 		f->held = call;
 		call_on_cancel(call, held_gone, f);
 	}
 	hub_look(h);
+}
+
+static void pulled(void *arg)
+{
+	struct hub_follower *f = arg;
+
+	f->until_ms = clock_ms() + SILENT_MS;
+	if (!--f->pulling && !f->hub)
+		free(f);
 }
 
 static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
@@ -155,14 +193,15 @@ static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 	struct hub_follower *f = find(h, r->follower);
 	struct err err;
 
-	if (f)
-		f->until_ms = clock_ms() + PULLING_MS;
-	if (h->snapshot) {
-		snapshot_give(h->snapshot, call, r->offset, r->sha256);
+	if (!h->snapshot) {
+		err_set(&err, ERR_NOT_FOUND, "no round has ended yet");
+		call_fail(call, &err);
 		return;
 	}
-	err_set(&err, ERR_NOT_FOUND, "no round has ended yet");
-	call_fail(call, &err);
+	if (f)
+		f->pulling++;
+	snapshot_give(h->snapshot, call, r->offset, r->sha256,
+		      f ? pulled : NULL, f);
 }
 
 void hub_follow_look(struct hub *h)
@@ -171,20 +210,18 @@ void hub_follow_look(struct hub *h)
 	int64_t now_ms = clock_ms();
 
 	DL_FOREACH_SAFE(h->followers, f, next)
-	if (f->held &&
-	    (!has_newest(f) || is_over(h) || now_ms - f->held_ms >= HOLD_MS))
+	if (f->held && (has_word(f) || now_ms - f->held_ms >= HOLD_MS))
 		answer(f, take_held(f));
 }
 
 bool hub_followed(const struct hub *h)
 {
 	const struct hub_follower *f;
-	int64_t now_ms = clock_ms();
 
 	if (h->opts.term && h->ahead)
 		return false;
 	DL_FOREACH (h->followers, f)
-		if (now_ms < f->until_ms && !has_newest(f))
+		if (counts(f) && !has_newest(f))
 			return false;
 	return true;
 }
@@ -192,12 +229,34 @@ bool hub_followed(const struct hub *h)
 bool hub_let_go(const struct hub *h)
 {
 	const struct hub_follower *f;
-	int64_t now_ms = clock_ms();
 
 	DL_FOREACH (h->followers, f)
-		if (now_ms < f->until_ms && !f->told)
+		if (counts(f) && !f->told)
 			return false;
 	return true;
+}
+
+void hub_rest(struct hub *h, loop_fn *alone, void *arg)
+{
+	h->alone = alone;
+	h->alone_arg = arg;
+	log_info("rests", "round=%lld reason=%s", (long long)h->round,
+		 "another server is to go on");
+	hub_look(h);
+}
+
+void hub_rest_look(struct hub *h)
+{
+	const struct hub_follower *f;
+
+	if (!is_at_rest(h))
+		return;
+	hub_follow_look(h);
+	DL_FOREACH (h->followers, f)
+		if (counts(f))
+			return;
+	log_info("alone", "round=%lld", (long long)h->round);
+	h->alone(h->alone_arg);
 }
 
 void hub_serve_followers(struct hub *h)

@@ -205,6 +205,8 @@ struct hub {
 	struct hub_next *unsaved, *saving;
 	int64_t ahead; /* how many */
 	bool stopping;
+	loop_fn *alone; /* it rests: see hub_rest(); or NULL */
+	void *alone_arg;
 	struct hub_client *clients, *by_instance;
 	int64_t last_client, last_activation;
 	int64_t opening;       /* rounds opened, void ones too */
@@ -321,6 +323,7 @@ void hub_follow_look(struct hub *h); /* at who waits for what there is now */
  */
 bool hub_followed(const struct hub *h);
 bool hub_let_go(const struct hub *h);
+void hub_rest_look(struct hub *h); /* whether there is nobody to go on */
 void hub_followers_close(struct hub *h);
 
 /* hub_status.c */

@@ -392,7 +392,7 @@ void hub_round_look(struct hub *h, int64_t now_ms)
 		return;
 	}
 	if (h->state == HUB_WAITING && h->here >= h->opts.min_participants &&
-	    hub_followed(h))
+	    !h->alone && hub_followed(h))
 		choose(h);
 	if (h->state == HUB_TRAINING)
 		look_at_updates(h, now_ms);

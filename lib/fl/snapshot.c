@@ -233,15 +233,29 @@ int snapshot_write(struct db *db, const struct snapshot *s, struct err *err)
 
 /* --- to another server ----------------------------------------------------- */
 
-static void over(void *arg)
+struct gift {
+	struct snapshot *snapshot;
+	void (*over)(void *arg); /* or NULL */
+	void *arg;
+};
+
+static void given(void *arg)
 {
-	snapshot_drop(arg);
+	struct gift g = *(struct gift *)arg;
+
+	free(arg);
+	snapshot_drop(g.snapshot);
+	if (g.over)
+		g.over(g.arg);
 }
 
 void snapshot_give(struct snapshot *s, struct call *call, uint64_t offset,
-		   const char *sha256)
+		   const char *sha256, void (*over)(void *arg), void *arg)
 {
+	struct gift *g = mem_zero(1, sizeof(*g));
+
+	*g = (struct gift){s, over, arg};
 	s->users++;
 	tensor_give(call, &s->info, &(struct tensor_bytes){.p = s->bytes},
-		    strcmp(sha256, s->info.sha256) ? 0 : offset, over, s);
+		    strcmp(sha256, s->info.sha256) ? 0 : offset, given, g);
 }

@@ -54,8 +54,9 @@ bool snapshot_is(const struct snapshot *s, int64_t term, int64_t version);
 bool snapshot_older(const struct snapshot *s, int64_t term, int64_t version);
 void snapshot_drop(struct snapshot *s); /* one user less; NULL is nothing */
 
-/* Answer a PullState with it, from offset on if the sum is its own. */
+/* Answer a PullState with it, from offset on if the sum is its own. over(arg)
+ * runs once the stream has ended, in whatever way, if there is one. */
 void snapshot_give(struct snapshot *s, struct call *call, uint64_t offset,
-		   const char *sha256);
+		   const char *sha256, void (*over)(void *arg), void *arg);
 
 #endif

@@ -30,6 +30,7 @@ struct peer_watch {
 	bool answered;         /* the survey; or it cannot be reached */
 	int64_t term, version; /* of its state */
 	int64_t leads, knows;
+	bool leaves;
 };
 
 struct standby {
@@ -293,7 +294,7 @@ static void followed(struct peer_watch *w)
 
 	if (is_wanted(w) && !s->from && !s->next)
 		pull(w);
-	else if (w->leads && w->leads == s->lead && !is_wanted(w))
+	else if (w->leads && w->leads == s->lead && !is_wanted(w) && !w->leaves)
 		ask(w); /* which it holds */
 	else
 		timer_set(&w->again, client_loop(s->client), AGAIN_MS, ask, w);
@@ -313,6 +314,7 @@ static void answered(const struct err *err, const ProtobufCMessage *out,
 	w->version = err ? 0 : r->version;
 	w->leads = err ? 0 : r->leads;
 	w->knows = err ? 0 : r->knows;
+	w->leaves = !err && r->leaves;
 	note_active(w);
 	look_for_lead(s);
 	if (s->surveyed)
@@ -321,6 +323,8 @@ static void answered(const struct err *err, const ProtobufCMessage *out,
 		s->opts.over(s->opts.arg);
 	else
 		followed(w);
+	if (w->leaves && w->leads == s->lead && !s->surveyed)
+		s->opts.left(s->opts.arg);
 }
 
 static void ask(void *arg)
@@ -335,7 +339,7 @@ static void ask(void *arg)
 	in.follower = s->id;
 	in.term = s->newest ? s->newest->term : 0;
 	in.version = s->newest ? s->newest->version : 0;
-	in.hold = !s->surveyed;
+	in.hold = !s->surveyed && w->leads; /* first of all: who are you? */
 	w->asking = client_call(s->client, w->url, RPC_FL_FOLLOW, &in.base,
 				&opts, answered, w);
 }
@@ -445,7 +449,8 @@ static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 	struct err err;
 
 	if (s->newest) {
-		snapshot_give(s->newest, call, r->offset, r->sha256);
+		snapshot_give(s->newest, call, r->offset, r->sha256, NULL,
+			      NULL);
 		return;
 	}
 	err_set(&err, ERR_NOT_FOUND, "no round has ended yet");

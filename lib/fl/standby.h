@@ -23,6 +23,8 @@ struct standby_opts {
 	loop_fn *over;   /* the active one says that the run is */
 	loop_fn *unled;  /* for a while nobody knows of an active one; again
 			    and again until somebody does */
+	loop_fn *left;   /* the active one wants another one to take over, and
+			    ours is its state; likewise */
 	loop_fn *failed; /* see standby_failed() */
 	void *arg;
 };
