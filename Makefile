@@ -36,6 +36,8 @@ OBJ := $(LIB:%.c=$(BUILD)/%.o) $(GEN:.c=.o)
 CMD := $(patsubst cmd/%.c,$(BUILD)/bin/%,$(wildcard cmd/*.c))
 SH := $(patsubst cmd/%.sh,$(BUILD)/bin/%,$(wildcard cmd/*.sh))
 PARTS := $(patsubst share/%,$(BUILD)/share/gfl/%,$(wildcard share/scenario/*.sh))
+# Where man(1) looks for the pages of what is in BUILD/bin.
+MAN := $(foreach n,1 7,$(patsubst share/man/%,$(BUILD)/share/man/man$n/%,$(wildcard share/man/*.$n)))
 UNIT := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/unit/*_test.c))
 SIM := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/sim/*_sim.c))
 INTEROP := $(patsubst test/%.c,$(BUILD)/test/%,$(wildcard test/interop/*.c))
@@ -47,7 +49,7 @@ POWER := $(BUILD)/test/chaos/power.so
 CHAOS_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/power.c,$(wildcard test/chaos/*.c)))
 TEST := $(filter-out %_test.c %_sim.c,$(wildcard test/unit/*.c test/sim/*.c))
 
-all: $(CMD) $(SH) $(PARTS)
+all: $(CMD) $(SH) $(PARTS) $(MAN)
 
 # What a build and the demo need, and what the tests need besides, all from
 # Debian 12. The sanitizers come with gcc; bats ends a test by procps' ps.
@@ -99,6 +101,9 @@ $(SH): $(BUILD)/bin/%: cmd/%.sh
 $(PARTS): $(BUILD)/share/gfl/%: share/%
 	@mkdir -p $(@D)
 	$(Q)install -m 644 $< $@
+$(MAN):
+	@mkdir -p $(@D)
+	$(Q)ln -sfn $(CURDIR)/share/man/$(@F) $@
 # What tests share, and a schema for the codecs' tests alone.
 TEST_GEN := $(BUILD)/gen/test/unit/all.pb-c.c $(BUILD)/gen/test/interop/echo.pb-c.c
 $(TEST_GEN): $(BUILD)/gen/%.pb-c.c: %.proto

@@ -26,6 +26,13 @@ help_is_clean() {
 	each help_is_clean
 }
 
+has_page() { [ -s "$bin/../share/man/man1/${1##*/}.1" ]; }
+
+@test "man finds the page of every program by the PATH that has it" {
+	each has_page
+	[ -s "$bin/../share/man/man7/gfl.7" ]
+}
+
 @test "the help of a program with commands names the help of a command" {
 	"$bin/gfl-run" -h | grep -qx 'gfl-run COMMAND --help tells .*'
 	"$bin/gfl-run" start -h | grep -q -- --rounds=N
