@@ -52,14 +52,17 @@ static const struct prog prog = {
 		"does not see: name, after (ids, or names of earlier lines), "
 		"priority, retries, timeout_s, gpu, affinity. Prints the id of "
 		"each task once it is queued for good; with --wait instead "
-		"what "
-		"came of each: its numbers beside id, status (done, failed or "
-		"cancelled), worker, duration_s, error and the task. Each line "
+		"what came of each: its numbers beside id, status (done, "
+		"failed or "
+		"cancelled), worker, duration_s, error and the task; -F takes "
+		"their names too (-F id,accuracy). Each line "
 		"is queued once, also when the master is killed and started "
 		"again meanwhile; it may be away for --timeout. Exits 1 if "
 		"every task failed, 6 if some did or some lines are no tasks.",
 	.example = "jq -nc '{lr:(0.1,0.05),batch:(16,32)}' | gfl-submit --wait "
 		   "-o jsonl | jq -sc 'max_by(.accuracy)'\n"
+		   "gfl-submit --wait -F accuracy,task <settings.jsonl | sort "
+		   "-rg | head -3\n"
 		   "gfl-submit tasks.jsonl --token search-1 --max-inflight 100",
 	.opts = opts,
 };

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/outcell.h"
+#include "base/outfields.h"
 #include "base/outtable.h"
 #include "base/value.h"
 
@@ -23,10 +24,7 @@ enum format { TABLE, TSV, JSON, JSONL }; /* in the order of OUT_FORMATS */
 struct out {
 	enum format format;
 	bool stream;
-	const struct out_col *cols;
-	size_t ncols;
-	size_t *shown; /* indices of the columns to write, in order */
-	size_t nshown;
+	struct outfields fields; /* the columns to write, in order */
 	size_t rows;
 	struct libscols_table *table; /* TABLE, unless a stream */
 	bool fit;                     /* the table to the terminal */
@@ -57,47 +55,6 @@ static enum format choose_format(const struct out_opts *opts, bool stream)
 	return stream ? JSONL : TSV;
 }
 
-static int unknown_field(const struct out *o, const char *name, size_t len,
-			 struct err *err)
-{
-	struct buf list = BUF_INIT(0);
-
-	for (size_t i = 0; i < o->ncols; i++)
-		buf_putf(&list, "%s%s", i ? ", " : "", o->cols[i].key);
-	err_set(err, ERR_INVALID_ARGUMENT,
-		"--fields: '%.*s' is no column; there are %s", (int)len, name,
-		list.p);
-	buf_release(&list);
-	return (int)err->code;
-}
-
-static int choose_fields(struct out *o, const char *fields, struct err *err)
-{
-	size_t cap = 0;
-
-	for (size_t i = 0; !fields && i < o->ncols; i++) {
-		o->shown = mem_grow(o->shown, &cap, i + 1, sizeof(*o->shown));
-		o->shown[o->nshown++] = i;
-	}
-	while (fields && *fields) {
-		size_t len = strcspn(fields, ","), i = 0;
-
-		while (i < o->ncols && (strncmp(o->cols[i].key, fields, len) ||
-					o->cols[i].key[len]))
-			i++;
-		if (i == o->ncols)
-			return unknown_field(o, fields, len, err);
-		o->shown = mem_grow(o->shown, &cap, o->nshown + 1,
-				    sizeof(*o->shown));
-		o->shown[o->nshown++] = i;
-		fields += len + (fields[len] == ',');
-	}
-	if (!o->nshown)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--fields: no column is named");
-	return 0;
-}
-
 static bool is_number(enum out_type type)
 {
 	return type == OUT_INT || type == OUT_REAL;
@@ -105,8 +62,8 @@ static bool is_number(enum out_type type)
 
 static int column_flags(const struct out *o, enum out_type type)
 {
-	if (o->fit && (type == OUT_JSON || type == OUT_WORDS ||
-		       type == OUT_SPREAD))
+	if (o->fit &&
+	    (type == OUT_JSON || type == OUT_WORDS || type == OUT_SPREAD))
 		return SCOLS_FL_TRUNC;
 	return is_number(type) ? SCOLS_FL_RIGHT : 0;
 }
@@ -119,8 +76,8 @@ static void begin_table(struct out *o, bool color)
 	scols_table_enable_colors(o->table, color);
 	if (!isatty(STDOUT_FILENO))
 		scols_table_set_termforce(o->table, SCOLS_TERMFORCE_NEVER);
-	for (size_t i = 0; i < o->nshown; i++) {
-		const struct out_col *c = &o->cols[o->shown[i]];
+	for (size_t i = 0; i < o->fields.n; i++) {
+		const struct outfield *c = &o->fields.f[i];
 		char *head = outcell_head(c->key);
 		struct libscols_column *col;
 
@@ -159,7 +116,7 @@ static void flush(struct out *o)
 }
 
 /* The table of a stream cannot wait for its widest cell. */
-static int stream_width(const struct out_col *c)
+static int stream_width(const struct outfield *c)
 {
 	int head = (int)strlen(c->key);
 	int usual = c->type == OUT_TIME ? 24 : is_number(c->type) ? 8 : 12;
@@ -169,11 +126,11 @@ static int stream_width(const struct out_col *c)
 
 static void put_stream_row(struct out *o, const struct out_cell *cells)
 {
-	for (size_t i = 0; i < o->nshown; i++) {
-		const struct out_col *c = &o->cols[o->shown[i]];
-		char *text = cells ? outcell_text(&cells[o->shown[i]], true)
+	for (size_t i = 0; i < o->fields.n; i++) {
+		const struct outfield *c = &o->fields.f[i];
+		char *text = cells ? outcell_text(&cells[i], true)
 				   : outcell_head(c->key);
-		int width = i + 1 < o->nshown || is_number(c->type)
+		int width = i + 1 < o->fields.n || is_number(c->type)
 				    ? stream_width(c)
 				    : 0;
 
@@ -193,11 +150,9 @@ int out_begin(struct out **out, const struct out_opts *opts,
 
 	o->format = choose_format(opts, stream);
 	o->stream = stream;
-	o->cols = cols;
-	o->ncols = ncols;
-	rc = choose_fields(o, opts->fields, err);
+	rc = outfields_choose(&o->fields, cols, ncols, opts->fields, err);
 	if (rc) {
-		free(o->shown);
+		outfields_release(&o->fields);
 		free(o);
 		return rc;
 	}
@@ -215,18 +170,18 @@ static void put_table_row(struct out *o, const struct out_cell *cells)
 {
 	struct libscols_line *line = scols_table_new_line(o->table, NULL);
 
-	for (size_t i = 0; line && i < o->nshown; i++)
-		if (scols_line_refer_data(
-			    line, i, outcell_text(&cells[o->shown[i]], true)))
+	for (size_t i = 0; line && i < o->fields.n; i++)
+		if (scols_line_refer_data(line, i,
+					  outcell_text(&cells[i], true)))
 			abort();
 }
 
 static void put_tsv_row(struct out *o, const struct out_cell *cells)
 {
-	for (size_t i = 0; i < o->nshown; i++) {
+	for (size_t i = 0; i < o->fields.n; i++) {
 		if (i)
 			buf_putc(&o->line, '\t');
-		outcell_tsv(&o->line, &cells[o->shown[i]]);
+		outcell_tsv(&o->line, &cells[i]);
 	}
 	buf_putc(&o->line, '\n');
 }
@@ -236,9 +191,8 @@ static void put_json_row(struct out *o, const struct out_cell *cells)
 	json_t *row = json_object();
 	char *text;
 
-	for (size_t i = 0; i < o->nshown; i++)
-		outcell_json(row, o->cols[o->shown[i]].key,
-			     &cells[o->shown[i]]);
+	for (size_t i = 0; i < o->fields.n; i++)
+		outcell_json(row, o->fields.f[i].key, &cells[i]);
 	text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	if (!text)
 		abort();
@@ -253,8 +207,9 @@ static void put_json_row(struct out *o, const struct out_cell *cells)
 
 void out_cells(struct out *o, const struct out_cell *cells, size_t n)
 {
-	if (n != o->ncols)
+	if (n != o->fields.ncols)
 		abort();
+	cells = outfields_pick(&o->fields, cells);
 	buf_reset(&o->line);
 	if (o->table) {
 		put_table_row(o, cells);
@@ -308,9 +263,16 @@ int out_flush(struct out *o, struct err *err)
 	return o->failed ? cannot_write(o->failed, err) : 0;
 }
 
+static int fields_were_there(const struct out *o, struct err *err)
+{
+	struct err unused;
+
+	return outfields_check(&o->fields, err ? err : &unused);
+}
+
 int out_end(struct out *o, struct err *err)
 {
-	int failed;
+	int failed, rc;
 
 	if (o->table)
 		end_table(o);
@@ -318,10 +280,11 @@ int out_end(struct out *o, struct err *err)
 		put(o, o->rows ? "\n]\n" : "]\n", o->rows ? 3 : 2);
 	flush(o);
 	failed = o->failed;
+	rc = failed ? cannot_write(failed, err) : fields_were_there(o, err);
 	buf_release(&o->line);
-	free(o->shown);
+	outfields_release(&o->fields);
 	free(o);
-	return failed ? cannot_write(failed, err) : 0;
+	return rc;
 }
 
 int out_close(const struct prog *prog)

@@ -87,7 +87,9 @@ struct out;
 
 /* Start a list of records, or a stream of them: a stream writes every record
  * at once, and is jsonl in a pipe. cols must outlive *out. -F with a name that
- * is no column is INVALID_ARGUMENT and lists the columns. */
+ * is no column is INVALID_ARGUMENT and lists the columns; where one of them is
+ * OUT_SPREAD the name may be a member's, and out_end() fails so if no row had
+ * it. */
 int out_begin(struct out **out, const struct out_opts *opts,
 	      const struct out_col *cols, size_t ncols, bool stream,
 	      struct err *err) MUST_CHECK;

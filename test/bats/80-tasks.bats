@@ -17,6 +17,12 @@ EOS
 	jq -e '.accuracy == 1.32 and .status == "done" and .worker == "w1" and
 		.task == {"lr":0.1,"batch":32} and .duration_s > 0' best
 	[ "$(rows "SELECT count(*) FROM state WHERE state = 4")" = 4 ]
+	[ "$(gfl-list tasks -F accuracy -o tsv | sort -g | tail -n 1)" = 1.32 ]
+	echo '{"lr":0,"batch":16}' | gfl-submit --wait -o tsv \
+		-F accuracy,task >row
+	[ "$(<row)" = $'0.16\t{"lr":0,"batch":16}' ]
+	fails 2 gfl-list tasks -F accurracy
+	[[ $said == *"'accurracy' is no column"* ]]
 }
 
 @test "what is submitted waits, durably, for a master that is killed and a worker" {

@@ -132,6 +132,53 @@ TEST(an_unknown_field_lists_the_columns)
 			 "name, seen, rtt_s, leader, payload, detail\n");
 }
 
+/* One row whose object has a number, a text and a list. */
+static int write_spread(void *arg)
+{
+	static const struct out_col some[] = {{"id", OUT_INT},
+					      {"result", OUT_SPREAD}};
+	struct call *c = arg;
+	struct out *o;
+	struct err err;
+
+	if (out_begin(&o, &c->opts, some, 2, false, &err))
+		return err_report(&prog, &err);
+	out_row(o, out_int(1),
+		out_spread("{\"f1\":0.5,\"n\":3,\"who\":\"a\\tb\",\"l\":[1]}"));
+	out_row(o, out_int(2), out_spread("{\"n\":null}"));
+	out_row(o, out_int(3), out_none());
+	if (out_end(o, &err))
+		return err_report(&prog, &err);
+	return out_close(&prog);
+}
+
+TEST(a_field_may_be_a_member_of_what_is_spread)
+{
+	struct call c = {.opts = {.fields = "n,id,f1,who,l"}};
+	struct capture r = capture_run(write_spread, &c);
+
+	CHECK_STR(r.out, "3\t1\t0.5\ta\\tb\t[1]\n\t2\t\t\t\n\t3\t\t\t\n");
+	CHECK(r.status == 0);
+	c.opts = (struct out_opts){.fields = "f1,n", .format = "jsonl"};
+	r = capture_run(write_spread, &c);
+	CHECK_STR(r.out, "{\"f1\":0.5,\"n\":3}\n{\"f1\":null,\"n\":null}\n"
+			 "{\"f1\":null,\"n\":null}\n");
+	c.opts = (struct out_opts){.fields = "id,f1", .format = "table"};
+	r = capture_run(write_spread, &c);
+	CHECK_STR(r.out, "ID  F1\n 1 0.5\n 2   -\n 3   -\n");
+}
+
+TEST(a_member_that_no_row_has_is_an_unknown_field)
+{
+	struct call c = {.opts = {.fields = "id,f2"}};
+	struct capture r = capture_run(write_spread, &c);
+
+	CHECK_STR(r.out, "1\t\n2\t\n3\t\n");
+	CHECK_STR(r.err, "gfl-try: --fields: 'f2' is no column; there are id, "
+			 "result\n");
+	CHECK(r.status == 2);
+}
+
 TEST(a_full_disk_is_an_error)
 {
 	static const char *const formats[] = {"table", "tsv", "json", "jsonl"};
