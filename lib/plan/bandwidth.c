@@ -6,10 +6,6 @@
 
 #include "base/mem.h"
 
-/* The weight of a new measurement, and how far (in half octaves) an estimate
- * may stray from its committed level before that is corrected. */
-static const double ALPHA = 0.3, STRAY = 0.75;
-
 int32_t bandwidth_level(double bps)
 {
 	return (int32_t)lround(2 * log2(bps));
@@ -156,74 +152,4 @@ void bandwidth_matrix(const struct bandwidth *b, const int64_t *ids, size_t n,
 		}
 	for (size_t i = 0; i < n; i++)
 		out[i * n + i] = 0;
-}
-
-static struct bandwidth_estimate *estimate_of(const struct bandwidth_meter *m,
-					      int64_t from, int64_t to)
-{
-	for (size_t i = 0; i < m->n; i++)
-		if (m->estimates[i].from == from && m->estimates[i].to == to)
-			return &m->estimates[i];
-	return NULL;
-}
-
-void bandwidth_measured(struct bandwidth_meter *m, int64_t from, int64_t to,
-			double bps)
-{
-	struct bandwidth_estimate *e = estimate_of(m, from, to);
-
-	if (!isfinite(bps) || bps <= 0)
-		return;
-	if (e) {
-		e->bps += ALPHA * (bps - e->bps);
-		e->times++;
-		return;
-	}
-	m->estimates = mem_grow(m->estimates, &m->cap, m->n + 1,
-				sizeof(*m->estimates));
-	m->estimates[m->n++] = (struct bandwidth_estimate){from, to, bps, 1};
-}
-
-size_t bandwidth_times(const struct bandwidth_meter *m, int64_t a, int64_t b)
-{
-	const struct bandwidth_estimate *x = estimate_of(m, a, b);
-	const struct bandwidth_estimate *y = estimate_of(m, b, a);
-
-	if (!x || !y)
-		return x ? x->times : y ? y->times : 0;
-	if (x->bps > 2 * y->bps)
-		return y->times;
-	if (y->bps > 2 * x->bps)
-		return x->times;
-	return x->times + y->times;
-}
-
-static bool worth_it(const struct bandwidth_estimate *e,
-		     const struct bandwidth *b)
-{
-	const struct bandwidth_cell *cell = bandwidth_find(b, e->from, e->to);
-
-	return !cell || fabs(2 * log2(e->bps) - cell->level) > STRAY;
-}
-
-size_t bandwidth_delta(const struct bandwidth_meter *m,
-		       const struct bandwidth *b, struct bandwidth_cell **out)
-{
-	size_t n = 0;
-
-	*out = mem_zero(m->n + 1, sizeof(**out));
-	for (size_t i = 0; i < m->n; i++) {
-		const struct bandwidth_estimate *e = &m->estimates[i];
-
-		if (worth_it(e, b))
-			(*out)[n++] = (struct bandwidth_cell){
-				e->from, e->to, bandwidth_level(e->bps)};
-	}
-	return n;
-}
-
-void bandwidth_meter_release(struct bandwidth_meter *m)
-{
-	free(m->estimates);
-	*m = (struct bandwidth_meter){0};
 }

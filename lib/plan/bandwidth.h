@@ -1,10 +1,9 @@
 /* bandwidth.h - what is known of the speed between trainers.
  *
- * B(i,j) is the rate at which j received from i, in bytes/s. Two things are
- * kept apart: `bandwidth` is the replicated matrix, whose cells are levels
- * (half octaves: level = 2 log2(bytes/s), rounded), the same everywhere; a
- * `meter` is the leader's running estimate from reports (EWMA), from which it
- * derives the next delta. Pure. */
+ * B(i,j) is the rate at which j received from i, in bytes/s. This is the
+ * replicated matrix, whose cells are levels (half octaves: level = 2
+ * log2(bytes/s), rounded), the same everywhere; what the leader makes of
+ * reports is in meter.h. Pure. */
 #ifndef PLAN_BANDWIDTH_H
 #define PLAN_BANDWIDTH_H
 
@@ -42,32 +41,5 @@ void bandwidth_release(struct bandwidth *b);
 
 int32_t bandwidth_level(double bps); /* bps > 0 */
 double bandwidth_bps(int32_t level);
-
-struct bandwidth_estimate {
-	int64_t from, to;
-	double bps;   /* moving average */
-	size_t times; /* measured */
-};
-
-/* Zero bytes are an empty meter. */
-struct bandwidth_meter {
-	struct bandwidth_estimate *estimates;
-	size_t n, cap;
-};
-
-/* One measurement; not positive or not finite ones are ignored. */
-void bandwidth_measured(struct bandwidth_meter *m, int64_t from, int64_t to,
-			double bps);
-
-/* How often a pair was measured, in its slower direction and in the other one
- * if that is at most twice as fast. */
-size_t bandwidth_times(const struct bandwidth_meter *m, int64_t a, int64_t b);
-
-/* The cells of m that differ from b by enough to be worth an entry: unknown
- * there, or off by more than three quarters of a step. Returns their number;
- * *out is the caller's to free. */
-size_t bandwidth_delta(const struct bandwidth_meter *m,
-		       const struct bandwidth *b, struct bandwidth_cell **out);
-void bandwidth_meter_release(struct bandwidth_meter *m);
 
 #endif

@@ -32,7 +32,7 @@ void coordinator_free(struct coordinator *c)
 {
 	if (!c)
 		return;
-	bandwidth_meter_release(&c->meter);
+	meter_release(&c->meter);
 	free(c->known);
 	free(c->missed);
 	free(c);
@@ -113,7 +113,7 @@ void coordinator_exchanged(struct coordinator *c, int64_t trainer, int64_t peer,
 void coordinator_measured(struct coordinator *c, int64_t from, int64_t to,
 			  double bps)
 {
-	bandwidth_measured(&c->meter, from, to, bps);
+	meter_measured(&c->meter, from, to, bps);
 	c->measured = true;
 }
 
@@ -336,7 +336,7 @@ static bool look_for_bandwidth(struct coordinator *c,
 	if (now_ms - c->bandwidth_ms < c->opts.bandwidth_ms)
 		return false;
 	c->bandwidth_ms = now_ms;
-	act->ncells = bandwidth_delta(&c->meter, v->bandwidth, &act->cells);
+	act->ncells = meter_delta(&c->meter, v->bandwidth, &act->cells);
 	act->ncells = coordinator_keep_live(v, act->cells, act->ncells);
 	if (act->ncells)
 		act->kind = COORDINATOR_BANDWIDTH;

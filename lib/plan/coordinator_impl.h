@@ -3,6 +3,7 @@
 #define PLAN_COORDINATOR_IMPL_H
 
 #include "plan/coordinator.h"
+#include "plan/meter.h"
 
 /* What a leader knows of a trainer. run is that of round and accuracy. */
 struct known {
@@ -25,7 +26,7 @@ struct coordinator {
 	size_t nknown, known_cap;
 	struct missed *missed;
 	size_t nmissed, missed_cap;
-	struct bandwidth_meter meter;
+	struct meter meter;
 	int64_t bandwidth_ms; /* of the last bandwidth act */
 	bool measured;        /* since nothing slow was found ahead */
 	int64_t slow_ms;      /* when that was last looked for */

@@ -32,7 +32,7 @@ static bool is_slow(const struct ahead *a, const struct plan_pair *p)
 	return bps > 0 && bps * SLOWER < a->theta &&
 	       a->run->exchange_bytes * (1 / bps - 1 / a->theta) * 1000 >=
 		       LATE_MS &&
-	       bandwidth_times(&a->c->meter, p->a, p->b) >= TIMES;
+	       meter_times(&a->c->meter, p->a, p->b) >= TIMES;
 }
 
 /* Whether a planned round from t on has a pair that is slow by speeds b. */
@@ -94,7 +94,7 @@ static bool tell_now(const struct coordinator *c,
 	struct bandwidth told = *v->bandwidth;
 	bool slow;
 
-	act->ncells = bandwidth_delta(&c->meter, v->bandwidth, &act->cells);
+	act->ncells = meter_delta(&c->meter, v->bandwidth, &act->cells);
 	act->ncells = coordinator_keep_live(v, act->cells, act->ncells);
 	told.cells = mem_dup(told.cells, told.n * sizeof(*told.cells));
 	told.cap = told.n;

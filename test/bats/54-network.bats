@@ -30,7 +30,7 @@ end_daemons() {
 }
 
 # Hosts 1 to 4 at a hub, where the node is, and a path of its own between 1 and
-# 2, of 8 Mbit/s.
+# 2.
 make_network() {
 	local i
 	mount -t tmpfs tmpfs /run
@@ -46,16 +46,23 @@ make_network() {
 		ip -n "h$i" link set eth0 up
 		ip -n "h$i" link set lo up
 	done
-	ip -n h1 link add slow type veth peer name slow netns h2
-	slow_end 1 2
-	slow_end 2 1
+	ip -n h1 link add path type veth peer name path netns h2
+	path_end 1 2
+	path_end 2 1
 }
 
-slow_end() { # HOST OTHER
-	ip -n "h$1" address add "10.78.0.$1/24" dev slow
-	ip -n "h$1" link set slow up
+path_end() { # HOST OTHER
+	ip -n "h$1" address add "10.78.0.$1/24" dev path
+	ip -n "h$1" link set path up
 	ip -n "h$1" route add "$net.$2/32" via "10.78.0.$2" src "$net.$1"
-	tc -n "h$1" qdisc add dev slow root tbf rate 8mbit burst 32k latency 9s
+}
+
+slow_down() { # to 8 Mbit/s
+	local host
+	for host in h1 h2; do
+		tc -n $host qdisc add dev path root tbf rate 8mbit burst 32k \
+			latency 9s
+	done
 }
 
 daemon() { # NAME HOST PROGRAM [OPTION...]
@@ -106,6 +113,7 @@ with_2() {
 
 slow_path() {
 	local used
+	slow_down
 	federation
 	run_of 60
 	gfl-wait run "$id" -t 80
@@ -133,6 +141,26 @@ slow_path() {
 	trainer 2
 	until grep event=pulled t2.log; do :; done
 	! grep event=pulled t2.log | grep -q 'peer=1 '
+}
+
+path_that_slows() {
+	local at
+	federation
+	run_of 100000
+	at_round 60 # it is known well
+	slow_down
+	at=$(gfl-run show "$id" -o tsv -F round | sort -n | tail -n 1)
+	at_round $((at + 40))
+	gfl-run stop "$id"
+	with_2 >used
+	echo "slow from about round $at; together: $(paste -sd ' ' used)"
+	[ "$(awk -v at="$at" '$1 < at' used | wc -l)" -ge 5 ]
+	[ "$(awk -v at="$at" '$1 > at + 1' used | wc -l)" -le 3 ]
+	grep 'event=plan .*a slow link' n1.log
+}
+
+@test "a path that turns slow after long being fast is left after a few exchanges" {
+	in_namespaces path_that_slows
 }
 
 @test "a slow path is measured by exchanges, told to all, and avoided within ten rounds" {

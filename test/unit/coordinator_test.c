@@ -538,6 +538,65 @@ TEST(one_slow_transfer_is_no_slow_link)
 	teardown(&w);
 }
 
+/* A round as planned, in which 1 and 2 exchange at bps, all others fast, and
+ * what is proposed then. Whether 1 met 2. */
+static bool round_of(struct world *w, int64_t t, double bps)
+{
+	const struct plan_round *r = plans_at(&w->plans, 1, 0, t, NULL);
+	bool met = false;
+
+	for (size_t i = 0; i < r->npairs; i++) {
+		bool slow = r->pairs[i].a == 1 && r->pairs[i].b == 2;
+
+		both_ways(w, r->pairs[i].a, r->pairs[i].b, slow ? bps : 1e8);
+		met |= slow;
+	}
+	for (int64_t id = 1; id < 5; id++)
+		coordinator_reported(w->c, 1, id, t, NAN);
+	w->now += 300;
+	all_hear(w);
+	while (next(w))
+		w->version++;
+	return met;
+}
+
+TEST(a_link_that_turns_slow_is_left_after_the_second_exchange)
+{
+	struct world w;
+	int met = 0;
+
+	begin_slow(&w, 1e8);
+	w.run.rounds = 1000;
+	for (int64_t t = 0; t < 200; t++)
+		met += round_of(&w, t, 1e8);
+	CHECK(met > 50);
+	CHECK_INT(plans_epoch(&w.plans, 1), 7);
+	met = 0;
+	for (int64_t t = 200; t < 300; t++)
+		met += round_of(&w, t, 1e6);
+	CHECK_INT(met, 2);
+	CHECK(plans_epoch(&w.plans, 1) > 7);
+	teardown(&w);
+}
+
+TEST(a_slow_round_now_and_then_changes_no_plan)
+{
+	struct world w;
+	int met = 0, slow = 0;
+	bool was = false;
+
+	begin_slow(&w, 1e8);
+	w.run.rounds = 1000;
+	for (int64_t t = 0; t < 300; t++) {
+		was = round_of(&w, t, met % 4 ? 1e8 : 1e6);
+		slow += was && met % 4 == 0;
+		met += was;
+	}
+	CHECK(met > 80 && slow > 20);
+	CHECK_INT(plans_epoch(&w.plans, 1), 7);
+	teardown(&w);
+}
+
 /* Whatever is measured: no more plans than twice what there would be. */
 TEST(noise_makes_no_storm_of_plans)
 {
