@@ -1,6 +1,7 @@
 #include "task/rows.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "wire/rpc.h"
@@ -18,6 +19,13 @@ const struct out_col rows_result[ROWS_RESULT] = {
 	{"task", OUT_JSON},   {"result", OUT_SPREAD},
 };
 
+/* A count is written as one, not as 3.0. */
+static json_t *number(double v)
+{
+	return v == rint(v) && fabs(v) < 1e15 ? json_integer((json_int_t)v)
+					      : json_real(v);
+}
+
 /* The numbers, and whatever else the command printed. */
 static char *result_of(const Gfl__V1__Task *t)
 {
@@ -27,7 +35,7 @@ static char *result_of(const Gfl__V1__Task *t)
 
 	for (size_t i = 0; i < t->n_metrics; i++)
 		json_object_set_new(all, t->metrics[i]->key,
-				    json_real(t->metrics[i]->value));
+				    number(t->metrics[i]->value));
 	if (t->n_metrics)
 		json_object_del(printed, "metrics");
 	json_object_update_missing(all, printed);

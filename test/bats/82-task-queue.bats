@@ -136,7 +136,7 @@ echo '{"x":1}'
 EOS
 	worker w1 --push --slots 3
 	seq 8 | jq -c '{n: .}' | gfl-submit --wait -t 30 -F id,result -o tsv >out
-	[ "$(sort -n out)" = "$(seq 8 | sed 's/$/\t{"x":1.0}/')" ]
+	[ "$(sort -n out)" = "$(seq 8 | sed 's/$/\t{"x":1}/')" ]
 	[ "$(gfl-list workers -F mode,done -o tsv)" = $'push\t8' ]
 	echo '{}' | gfl-submit
 	until grep -qx 9 ran; do :; done
