@@ -195,32 +195,39 @@ static void watch_due(struct master *m)
 		  on_due, m);
 }
 
+static void pruned(const struct err *err, void *arg);
+
+static void prune_after(struct master *m, int64_t after)
+{
+	struct queue_prune *p = mem_zero(1, sizeof(*p));
+	struct err err;
+
+	p->before_wall_ms = clock_wall_ms() - m->config.keep_ms;
+	p->after = after;
+	p->arg = m;
+	if (writer_post(m->writer, queue_prune, pruned, p, &err))
+		pruned(&err, p);
+}
+
 static void pruned(const struct err *err, void *arg)
 {
 	struct queue_prune p = *(struct queue_prune *)arg;
 	struct master *m = p.arg;
 
 	free(arg);
-	m->pruning = false;
-	if (!err && p.more)
-		m->pruned_ms = 0; /* go on with the next tick */
+	m->pruning = !err && p.next && !m->closing;
+	if (m->pruning)
+		prune_after(m, p.next);
 }
 
-static void prune(struct master *m, struct instant now)
+static void prune(struct master *m, int64_t now_ms)
 {
-	struct queue_prune *p;
-	struct err err;
-
 	if (!m->config.keep_ms || m->pruning ||
-	    now.ms - m->pruned_ms < PRUNE_MS)
+	    (m->pruned_ms && now_ms - m->pruned_ms < PRUNE_MS))
 		return;
-	p = mem_zero(1, sizeof(*p));
-	p->before_wall_ms = now.wall_ms - m->config.keep_ms;
-	p->arg = m;
 	m->pruning = true;
-	m->pruned_ms = now.ms;
-	if (writer_post(m->writer, queue_prune, pruned, p, &err))
-		pruned(&err, p);
+	m->pruned_ms = now_ms;
+	prune_after(m, 0);
 }
 
 static void dismiss(struct master *m, int64_t now_ms)
@@ -241,7 +248,7 @@ static void on_tick(void *arg)
 	master_expire_asking(m, now.ms);
 	master_tell_waiters(m, now.ms);
 	dismiss(m, now.ms);
-	prune(m, now);
+	prune(m, now.ms);
 	master_step(m);
 }
 

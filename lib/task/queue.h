@@ -58,12 +58,13 @@ struct queue_worker *queue_worker_new(const struct crew *c, bool metrics);
 void queue_worker_free(struct queue_worker *w);
 int queue_store_worker(struct db *db, void *arg, struct err *err) MUST_CHECK;
 
-/* The same, arg is a struct queue_prune: forget, of what ended before, of the
- * workers' metrics and of workers that are gone, some of the oldest. */
+/* The same, arg is a struct queue_prune: forget some of what ended before, the
+ * oldest first, and of the workers' metrics and of workers that are gone. */
 struct queue_prune {
 	int64_t before_wall_ms;
-	bool more; /* out */
-	void *arg; /* of whoever asks */
+	int64_t after; /* only what ended after this place */
+	int64_t next;  /* out: where to go on; 0: that was all */
+	void *arg;     /* of whoever asks */
 };
 int queue_prune(struct db *db, void *arg, struct err *err) MUST_CHECK;
 

@@ -96,6 +96,24 @@ EOS
 	[ "$status:$(<late)" = 1:cancelled ]
 }
 
+@test "--keep: what ended long ago is forgotten, and what came after it goes on" {
+	master
+	logs_order
+	worker w1
+	seq 3 | jq -c '{n: .}' | gfl-submit --token t --wait -t 30 -F id -o tsv
+	gfl-submit --after 1,2 --gpu <<<'{"n":4}'
+	gfl-submit --wait -t 30 -F id -o tsv <<<'{"n":5}'
+	stop master
+	start master gfl-master --db master.db --keep 0.001
+	export GFL_MASTER=$master_url
+	until_row 'SELECT group_concat(id) FROM task' 4,5
+	[ "$(gfl-list tasks -F id,status -o tsv)" = $'4\tready\n5\tdone' ]
+	fails 1 gfl-submit --after 1 <<<'{}'
+	[[ $said == *"there is no task 1 to come after" ]]
+	fails 1 gfl-wait task 1
+	[ "$(seq 3 | jq -c '{n: .}' | gfl-submit --token t)" = $'6\n7\n8' ]
+}
+
 @test "--max-inflight: no more than so many have not ended" {
 	master
 	script evaluate <<'EOS'
