@@ -1,6 +1,7 @@
-/* participants_impl.h - what the files of the coordinator share: its state in
- * participants.c, how participants come in participants_stream.c and
- * participants_ask.c, who is there in participants_list.c. */
+/* participants_impl.h - what the files of the coordinator share: what its user
+ * calls in participants.c, who is there in participants_seat.c and, for others,
+ * participants_list.c, how they come in participants_stream.c and
+ * participants_ask.c, what the pool has decided in participants_act.c. */
 #ifndef FL_PARTICIPANTS_IMPL_H
 #define FL_PARTICIPANTS_IMPL_H
 
@@ -65,17 +66,25 @@ struct participants {
 	uint64_t answers, vanished, moved;
 };
 
-/* participants.c */
+/* participants_seat.c */
 struct seat *seat_new(struct participants *ps, struct call *call,
 		      struct err *err); /* NULL: full */
-void seat_free(struct seat *seat);      /* of whom the pool has forgotten */
-void seat_ask(struct seat *seat);       /* hands over the initiative */
+struct seat *seat_find(const struct participants *ps, int64_t id);
+void seat_free(struct seat *seat); /* of whom the pool has forgotten */
+void seat_ask(struct seat *seat);  /* hands over the initiative */
 /* What the participant says to its instruction; NULL err: taken, or too late.
  * INVALID_ARGUMENT: it says nothing of the kind, and still works. */
 int seat_answer(struct seat *seat, const ParticipantMessage *msg,
 		struct err *err) MUST_CHECK;
-void seat_vanish(struct seat *seat);            /* and is freed */
-void participants_act(struct participants *ps); /* after each event */
+void seat_vanish(struct seat *seat); /* and is freed */
+/* By requests, and none is under way: it is to ask within the lease. NULL is
+ * nothing. */
+void seat_rest(struct seat *seat);
+
+/* participants_act.c */
+void participants_act(struct participants *ps);  /* after each event */
+void participants_look(struct participants *ps); /* are there enough? */
+void run_free(struct participants *ps, struct run *run);
 
 /* participants_stream.c */
 void stream_serve(struct call *call, const ProtobufCMessage *in, void *arg);
