@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -33,9 +34,18 @@ static struct call *let_go(struct seat *seat)
 	struct call *call = seat->call;
 
 	seat->call = NULL;
+	seat->works = false;
 	timer_stop(&seat->hold);
 	call_on_cancel(call, NULL, NULL);
 	return call;
+}
+
+static void fail(struct seat *seat, enum err_code code, const char *why)
+{
+	struct err err;
+
+	err_set(&err, code, "%s", why);
+	call_fail(let_go(seat), &err);
 }
 
 static void on_gone(struct call *call, void *arg)
@@ -47,6 +57,28 @@ static void on_gone(struct call *call, void *arg)
 	seat_vanish(seat);
 }
 
+/* It said that it worked, and says so no more. */
+static void on_lapsed(void *arg)
+{
+	seat_vanish(arg);
+}
+
+static void expect_word(struct seat *seat)
+{
+	struct participants *ps = seat->ps;
+
+	timer_set(&seat->hold, ps->loop, ps->opts.lease_ms, on_lapsed, seat);
+}
+
+static void let_work(struct seat *seat)
+{
+	CoordinatorMessage later = COORDINATOR_MESSAGE__INIT;
+
+	later.message_case = COORDINATOR_MESSAGE__MESSAGE_RECONNECT_IN;
+	reply(let_go(seat), seat->token, seat->job, &later);
+	expect_word(seat);
+}
+
 static void on_held(void *arg)
 {
 	struct seat *seat = arg;
@@ -54,6 +86,10 @@ static void on_held(void *arg)
 	int64_t now_ms = clock_ms();
 	struct pool_info info;
 
+	if (seat->works) {
+		let_work(seat);
+		return;
+	}
 	if (seat->to_give) { /* any moment now */
 		timer_set(&seat->hold, ps->loop, 1, on_held, seat);
 		return;
@@ -91,10 +127,32 @@ static void name(struct seat *seat)
 			seat);
 }
 
+/* Who believes to be here is told, by name, what its answer is worth. */
+static void refuse(struct participants *ps, struct call *call,
+		   const Gfl__V1__AskRequest *in)
+{
+	struct err err;
+
+	if (in->instruction && in->answer) {
+		seat_late(ps, 0, in->instruction);
+		err_set(&err, ERR_NOT_FOUND,
+			"the answer to instruction %" PRId64
+			" is refused: its participant was taken for gone, and "
+			"another one may have it: ask without a name",
+			in->instruction);
+	} else {
+		err_set(&err, ERR_NOT_FOUND,
+			"no such participant is there any more: ask without a "
+			"name");
+	}
+	call_fail(call, &err);
+}
+
 /* Whoever asks, or NULL, and the call is answered. */
 static struct seat *find(struct participants *ps, struct call *call,
-			 const char *token)
+			 const Gfl__V1__AskRequest *in)
 {
+	const char *token = in->participant;
 	struct seat *seat;
 	struct err err;
 
@@ -109,92 +167,134 @@ static struct seat *find(struct participants *ps, struct call *call,
 		return seat;
 	}
 	HASH_FIND(by_token, ps->tokens, token, strlen(token), seat);
-	if (seat)
-		return seat;
-	err_set(&err, ERR_NOT_FOUND,
-		"no such participant is there any more: ask without a name");
-	call_fail(call, &err);
-	return NULL;
+	if (!seat)
+		refuse(ps, call, in);
+	return seat;
 }
 
 static void leave(struct seat *seat, struct call *call)
 {
 	Gfl__V1__AskResponse out = GFL__V1__ASK_RESPONSE__INIT;
-	struct err err;
 
-	if (seat->call) {
-		err_set(&err, ERR_ABORTED, "the participant leaves");
-		call_fail(let_go(seat), &err);
-	}
+	if (seat->call)
+		fail(seat, ERR_ABORTED, "the participant leaves");
 	seat_vanish(seat);
 	call_reply(call, &out.base);
+}
+
+/* The instruction was sent to it, and has not ended. */
+static bool works_on(const struct seat *seat, int64_t instruction)
+{
+	struct pool_info info;
+
+	return instruction && !seat->to_give &&
+	       pool_look(&seat->ps->pool, seat->id, &info) &&
+	       info.job == instruction;
 }
 
 /* False: the call is answered. */
 static bool take(struct seat *seat, struct call *call,
 		 const Gfl__V1__AskRequest *in)
 {
-	struct pool_info info;
 	struct err err;
 
-	if (!in->instruction || !in->answer || seat->to_give ||
-	    !pool_look(&seat->ps->pool, seat->id, &info) ||
-	    info.job != in->instruction)
-		return true; /* nothing, or too late */
+	if (!in->instruction || !in->answer)
+		return true;
+	if (!works_on(seat, in->instruction)) {
+		seat_late(seat->ps, seat->id, in->instruction);
+		return true;
+	}
 	if (!seat_answer(seat, in->answer, &err))
 		return true;
 	call_fail(call, &err);
 	return false;
 }
 
-void ask_serve(struct call *call, const ProtobufCMessage *msg, void *arg)
+static void supersede(struct seat *seat)
 {
-	const Gfl__V1__AskRequest *in = (const Gfl__V1__AskRequest *)msg;
-	struct participants *ps = arg;
-	struct seat *seat = find(ps, call, in->participant);
-	struct pool_info info;
-	struct err err;
-	int64_t id;
+	if (seat->call)
+		fail(seat, ERR_ABORTED,
+		     "a later request of the participant took the place");
+}
 
-	if (!seat)
-		return;
-	if (in->leave) {
-		leave(seat, call);
+static void watch(struct seat *seat, struct call *call, int64_t instruction)
+{
+	struct err err;
+
+	if (!works_on(seat, instruction)) {
+		err_set(&err, ERR_FAILED_PRECONDITION,
+			"participant %" PRId64
+			" does not work on instruction %" PRId64,
+			seat->id, instruction);
+		call_fail(call, &err);
 		return;
 	}
-	id = seat->id;
+	supersede(seat);
+	hold(seat, call);
+	seat->works = true;
+}
+
+static void ask(struct seat *seat, struct call *call,
+		const Gfl__V1__AskRequest *in)
+{
+	struct participants *ps = seat->ps;
+	int64_t id = seat->id;
+	struct pool_info info;
+
 	if (!take(seat, call, in))
 		return;
 	if (!pool_look(&ps->pool, id, &info)) { /* a callback's doing */
 		reply_later(call, "", 0);
 		return;
 	}
-	if (seat->call) {
-		err_set(&err, ERR_ABORTED,
-			"a later request of the participant took the place");
-		call_fail(let_go(seat), &err);
-	}
+	supersede(seat);
+	seat->will_say = in->working;
 	hold(seat, call);
 	seat_ask(seat);
 }
 
+void ask_serve(struct call *call, const ProtobufCMessage *msg, void *arg)
+{
+	const Gfl__V1__AskRequest *in = (const Gfl__V1__AskRequest *)msg;
+	struct seat *seat = find(arg, call, in);
+
+	if (!seat)
+		return;
+	if (in->leave)
+		leave(seat, call);
+	else if (in->working && in->instruction && !in->answer)
+		watch(seat, call, in->instruction);
+	else
+		ask(seat, call, in);
+}
+
 void ask_reply(struct seat *seat, int64_t job, const CoordinatorMessage *msg)
 {
-	if (seat->call)
-		reply(let_go(seat), seat->token, job, msg);
+	if (!seat->call)
+		return;
+	reply(let_go(seat), seat->token, job, msg);
+	if (seat->will_say)
+		expect_word(seat);
 }
 
 /* Whoever asks is told; who does not will find that it is not known. */
 void ask_hang_up(struct seat *seat, int reconnect_in_s)
 {
-	struct err err;
-
 	if (!seat->call)
 		return;
-	if (reconnect_in_s >= 0) {
+	if (reconnect_in_s >= 0)
 		reply_later(let_go(seat), "", reconnect_in_s);
-		return;
-	}
-	err_set(&err, ERR_CANCELLED, "the work is done");
-	call_fail(let_go(seat), &err);
+	else
+		fail(seat, ERR_CANCELLED, "the work is done");
+}
+
+void ask_rest(struct seat *seat)
+{
+	if (seat->works)
+		fail(seat, ERR_FAILED_PRECONDITION,
+		     "the instruction has ended without an answer");
+	if (seat->call)
+		return; /* it waits */
+	timer_stop(&seat->hold);
+	pool_rest(&seat->ps->pool, seat->id, clock_ms());
 }

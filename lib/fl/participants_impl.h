@@ -21,7 +21,9 @@ struct seat {
 	int64_t id;
 	char token[TOKEN_CHARS + 1]; /* of requests; empty: a stream */
 	struct call *call; /* the stream, or the request held; or NULL */
-	struct timer hold; /* of a request */
+	struct timer hold; /* of a request, or until the next one if works */
+	bool works;        /* the request held says no more than that */
+	bool will_say;     /* such requests will come while it works */
 	char *address;
 	int64_t answered, failed;
 	bool there;   /* it has handed over the initiative once */
@@ -63,7 +65,7 @@ struct participants {
 	size_t min_n; /* of participants_get() */
 	participants_fn *enough;
 	void *enough_arg;
-	uint64_t answers, vanished, moved;
+	uint64_t answers, vanished, moved, late;
 };
 
 /* participants_seat.c */
@@ -77,9 +79,10 @@ void seat_ask(struct seat *seat);  /* hands over the initiative */
 int seat_answer(struct seat *seat, const ParticipantMessage *msg,
 		struct err *err) MUST_CHECK;
 void seat_vanish(struct seat *seat); /* and is freed */
-/* By requests, and none is under way: it is to ask within the lease. NULL is
- * nothing. */
+/* Its instruction has ended without it. NULL is nothing. */
 void seat_rest(struct seat *seat);
+/* It answers what is its own no more. */
+void seat_late(struct participants *ps, int64_t who, int64_t instruction);
 
 /* participants_act.c */
 void participants_act(struct participants *ps);  /* after each event */
@@ -95,6 +98,8 @@ void seat_hang_up(struct seat *seat, int reconnect_in_s); /* below 0: done */
 void ask_serve(struct call *call, const ProtobufCMessage *in, void *arg);
 void ask_reply(struct seat *seat, int64_t job, const CoordinatorMessage *msg);
 void ask_hang_up(struct seat *seat, int reconnect_in_s);
+/* What it works on has ended without it: it is to ask within the lease. */
+void ask_rest(struct seat *seat);
 
 /* participants_list.c */
 void list_serve(struct call *call, const ProtobufCMessage *in, void *arg);

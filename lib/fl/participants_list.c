@@ -68,7 +68,9 @@ void list_metrics(struct buf *text, void *arg)
 		 "# TYPE gfl_participants_vanished counter\n"
 		 "gfl_participants_vanished %" PRIu64 "\n"
 		 "# TYPE gfl_participants_moved counter\n"
-		 "gfl_participants_moved %" PRIu64 "\n",
+		 "gfl_participants_moved %" PRIu64 "\n"
+		 "# TYPE gfl_participants_late counter\n"
+		 "gfl_participants_late %" PRIu64 "\n",
 		 ps->n_there, pool_jobs(&ps->pool), ps->answers, ps->vanished,
-		 ps->moved);
+		 ps->moved, ps->late);
 }

@@ -98,6 +98,13 @@ static void keep_why(struct seat *seat, const char *why)
 	run->why = mem_dup(why, strnlen(why, WHY_MAX));
 }
 
+void seat_late(struct participants *ps, int64_t who, int64_t instruction)
+{
+	ps->late++;
+	log_info("late", "participant=%" PRId64 " instruction=%" PRId64, who,
+		 instruction);
+}
+
 int seat_answer(struct seat *seat, const ParticipantMessage *msg,
 		struct err *err)
 {
@@ -118,6 +125,8 @@ int seat_answer(struct seat *seat, const ParticipantMessage *msg,
 		ps->answers++;
 		seat->answered += !code;
 		seat->failed += code != 0;
+	} else {
+		seat_late(ps, seat->id, seat->job);
 	}
 	participants_act(ps);
 	ps->msg = NULL;
@@ -136,6 +145,6 @@ void seat_vanish(struct seat *seat)
 
 void seat_rest(struct seat *seat)
 {
-	if (seat && *seat->token && !seat->call)
-		pool_rest(&seat->ps->pool, seat->id, clock_ms());
+	if (seat && *seat->token)
+		ask_rest(seat);
 }

@@ -4,9 +4,9 @@
  *
  * A participant is idle while it has the initiative handed over to us, working
  * from an instruction to its answer, and late when its job was ended before it
- * answered. It is there as long as its stream is, or, by requests, as long as
- * it asks again within the lease; while it works nothing tells but the job's
- * deadline. Times are milliseconds of one clock that never goes back. */
+ * answered. It is there until pool_leave() says otherwise, or, by requests, as
+ * long as it asks again within the lease; while it works nothing tells but
+ * pool_leave() and the job's deadline. Times are milliseconds of one clock that never goes back. */
 #ifndef FL_POOL_H
 #define FL_POOL_H
 

@@ -220,6 +220,73 @@ are_there() { # N [FILTER]
 	grep '"reconnectIn":5' answer
 }
 
+# participant NAME CMD... - the example, with its files in NAME
+participant() {
+	mkdir -p "$1"
+	TMPDIR=$PWD/$1 "$BATS_TEST_DIRNAME/../../share/examples/gfl-participant.sh" \
+		"$srv_url" "${@:2}" 3>&- 2>"$1.err" &
+	running[$1]=$!
+}
+
+@test "who is killed at work by requests is noticed, and its answer refused" {
+	array 1 >a.npy
+	script lead <<-'END'
+		cat >lines.$GFL_ROUND
+		[ "$GFL_ROUND" = 1 ] && exec cat a.npy
+		exit 0
+	END
+	mkfifo begun go
+	exec {begun}<>begun
+	script hang <<-'END'
+		setsid sleep 918277 &
+		echo >"$1"/begun
+		wait
+	END
+	script slow <<-'END'
+		echo >"$1"/begun
+		read -r <"$1"/go
+		exec cat
+	END
+	lead --min-participants 1 --round-deadline 10m
+	participant one "$PWD/hang" "$PWD"
+	read -r -u "$begun"
+	participant two "$PWD/slow" "$PWD"
+	crash one
+	nobody 'sleep 918277'
+	read -r -u "$begun"
+	jq -c '. + {answer: {failed: "late"}} | del(.working)' one/*/works >late
+	call "$srv_url" $ask "$(<late)"
+	[ "$code" = 404 ]
+	is '.message | test("^the answer to instruction 1 is refused: its participant was taken for gone")'
+	curl -sf "$srv_url/metrics" | grep -x 'gfl_participants_late 1'
+	echo >go
+	reap srv
+	reap two
+	jq -se 'length == 1 and (.[0] | .participant == 2 and .tries == 2 and
+		.state == "answered" and .arrays == 1)' lines.2
+}
+
+@test "a participant by requests says why it failed, and ends with the work" {
+	array 1 >a.npy
+	script lead <<-'END'
+		cat >lines.$GFL_ROUND
+		[ "$GFL_ROUND" -le 2 ] && exec cat a.npy
+		exit 0
+	END
+	script once <<-'END'
+		[ -e "$1" ] && exec cat
+		echo >"$1"
+		exit 3
+	END
+	lead --min-participants 1
+	participant one "$PWD/once" "$PWD/again"
+	reap srv
+	reap one
+	jq -e '.code == "aborted" and (.error |
+		test("^participant 1 failed: .*/once exited with status 3$"))' lines.2
+	jq -e '.state == "answered"' lines.3
+}
+
 # --- by streams: gfl-worker --------------------------------------------------
 
 # worker NAME CMD

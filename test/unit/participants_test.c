@@ -630,6 +630,149 @@ TEST(a_later_request_takes_the_place)
 	bed_close(&b);
 }
 
+/* ---- by requests that say it works ---- */
+
+#define WORKS "{\"participant\":\"%s\",\"instruction\":%d,\"working\":true}"
+
+static void post_fmt(struct bed *b, int fd, const char *fmt, ...)
+{
+	char body[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(body, sizeof(body), fmt, ap);
+	va_end(ap);
+	post(&b->w, fd, ASK, JSON, body, "");
+}
+
+/* A participant by requests that has instruction 1. */
+static int begin_by_requests(struct bed *b, const char *first, char token[33])
+{
+	int fd = dial(&b->w);
+	char *got;
+
+	run(b);
+	got = ask(b, fd, first);
+	token_of(got, token);
+	CHECK_HAS(got, "\"instruction\":\"1\"");
+	free(got);
+	return fd;
+}
+
+/* One such request is held; that it took another one's place tells. */
+static int say_works(struct bed *b, const char *token, int instruction)
+{
+	int fds[] = {dial(&b->w), dial(&b->w)}, lost;
+	struct pollfd p[] = {{.fd = fds[0], .events = POLLIN},
+			     {.fd = fds[1], .events = POLLIN}};
+
+	post_fmt(b, fds[0], WORKS, token, instruction);
+	post_fmt(b, fds[1], WORKS, token, instruction);
+	UNTIL(&b->w, poll(p, 2, 0) > 0);
+	lost = p[0].revents ? 0 : 1;
+	hear_part(&b->w, fds[lost], "took the place");
+	close(fds[lost]);
+	return fds[!lost];
+}
+
+TEST(who_vanishes_at_work_is_noticed_and_its_answer_refused)
+{
+	struct bed b;
+	char token[33], *got;
+	int asks, works;
+
+	bed_open(&b, (struct participants_opts){0});
+	asks = begin_by_requests(&b, "{}", token);
+	works = say_works(&b, token, 1);
+	come(&b, 0, ANSWERS);
+	CHECK_INT(b.ok, 0);
+	close(works);
+	UNTIL(&b.w, b.ok);
+	CHECK_INT(b.who, 2);
+	CHECK_INT(b.tries, 2);
+	got = ask(&b, asks,
+		  "{\"participant\":\"%s\",\"instruction\":1," RESULT "}",
+		  token);
+	CHECK_HAS(got, "\"code\":\"not_found\"");
+	CHECK_HAS(got,
+		  "the answer to instruction 1 is refused: its participant "
+		  "was taken for gone");
+	free(got);
+	CHECK_INT(b.ok + b.failed, 1);
+	close(asks);
+	bed_close(&b);
+}
+
+TEST(who_works_says_so_again_or_is_gone)
+{
+	struct bed b;
+	char token[33], *got;
+	int fd;
+
+	bed_open(&b,
+		 (struct participants_opts){.hold_ms = 20, .lease_ms = 300});
+	fd = begin_by_requests(&b, "{}", token);
+	for (int i = 0; i < 20; i++) { /* for longer than the lease */
+		got = ask(&b, fd, WORKS, token, 1);
+		CHECK_HAS(got, "\"instruction\":\"1\"");
+		CHECK_HAS(got, "\"reconnectIn\":0");
+		free(got);
+	}
+	CHECK_INT(participants_count(b.ps), 1);
+	UNTIL(&b.w, !participants_count(b.ps));
+	CHECK_INT(b.ok + b.failed, 0); /* it waits for another */
+	close(fd);
+	bed_close(&b);
+}
+
+TEST(who_promised_to_say_that_it_works_does)
+{
+	struct bed b;
+	char token[33];
+	int fd;
+
+	bed_open(&b, (struct participants_opts){.lease_ms = 50});
+	fd = begin_by_requests(&b, "{\"working\":true}", token);
+	come(&b, 0, ANSWERS);
+	UNTIL(&b.w, b.ok);
+	CHECK_INT(b.who, 2);
+	close(fd);
+	bed_close(&b);
+}
+
+TEST(who_works_is_told_when_that_is_in_vain)
+{
+	struct bed b;
+	char token[33], *got;
+	int asks, works;
+
+	bed_open(&b, (struct participants_opts){0});
+	asks = begin_by_requests(&b, "{}", token);
+	got = ask(&b, asks, WORKS, token, 2);
+	CHECK_HAS(got, "participant 1 does not work on instruction 2");
+	free(got);
+	works = say_works(&b, token, 1);
+	participants_withdraw(b.ps, 1);
+	hear_part(&b.w, works, "the instruction has ended without an answer");
+	close(works);
+	run(&b);
+	got = ask(&b, asks, "{\"participant\":\"%s\"}", token);
+	CHECK_HAS(got, "\"instruction\":\"2\"");
+	free(got);
+	works = say_works(&b, token, 2);
+	run(&b);
+	got = ask(&b, asks,
+		  "{\"participant\":\"%s\",\"instruction\":2," RESULT "}",
+		  token);
+	CHECK_HAS(got, "\"instruction\":\"3\"");
+	CHECK_INT(b.ok, 1);
+	free(got);
+	hear_part(&b.w, works, "took the place");
+	close(asks);
+	close(works);
+	bed_close(&b);
+}
+
 /* ---- many ---- */
 
 static size_t resident(void)
