@@ -8,6 +8,8 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "fl/centre.h"
+#include "fl/exec.h"
+#include "fl/first.h"
 #include "fl/pull.h"
 #include "nn/checkpoint.h"
 #include "nn/convert.h"
@@ -27,7 +29,9 @@ struct config {
 	const char *file; /* what to write */
 	double keep;      /* sparsify */
 	const char *base;
-	int64_t seed;                                    /* init */
+	int64_t seed, task_ms; /* init */
+	const char *exec;
+	struct opt_pairs hyper;
 	const char *data, *part, *label, *index, *model; /* eval, convert */
 	const char *rule;                                /* average */
 	struct aggregate_opts centre;
@@ -94,7 +98,17 @@ static const struct opt eval_opts[] = {
 static const struct opt init_opts[] = {
 	OPT_INT64(0, "seed", struct config, seed, "N", "1", 0, INT64_MAX,
 		  "the same seed gives the same values"),
-	OPT_MODEL_OUT, OPT_END};
+	OPT_STRING(0, "exec", struct config, exec, "COMMAND", NULL,
+		   "of MODEL exec: have this make it (see gfl(7), TRAINERS); "
+		   "words without a shell"),
+	OPT_STRING(0, "data", struct config, data, "PATH", NULL,
+		   "what COMMAND is told of its data"),
+	OPT_PAIRS(0, "hp", struct config, hyper, "NAME=VALUE",
+		  "tell COMMAND, as GFL_HP_NAME; repeatable"),
+	OPT_SECONDS(0, "exec-timeout", struct config, task_ms, "600",
+		    "COMMAND fails after so long", .min = 1, .max = 86400000),
+	OPT_MODEL_OUT,
+	OPT_END};
 
 static const struct opt pull_opts[] = {
 	OPT_CLIENT(struct config, client),
@@ -238,23 +252,43 @@ static int run_eval(struct config *cfg, char **paths, int n, struct err *err)
 	return rc;
 }
 
-static int run_init(struct config *cfg, char **words, int n, struct err *err)
+static int make_built_in(struct tensors *ts, const char *text, int64_t seed,
+			 struct err *err)
 {
-	struct tensors ts = {0};
 	struct model *m;
 	float *values;
+
+	if (model_open(&m, text, err))
+		return (int)err->code;
+	values = mem_zero(m->len, sizeof(*values));
+	model_init(m, (uint64_t)seed, values);
+	checkpoint_put(ts, m, "", values);
+	free(values);
+	model_free(m);
+	return 0;
+}
+
+static int run_init(struct config *cfg, char **words, int n, struct err *err)
+{
+	const struct first_opts how = {.command = cfg->exec,
+				       .data = cfg->data,
+				       .beside = cfg->file,
+				       .hyper = &cfg->hyper,
+				       .seed = (uint64_t)cfg->seed,
+				       .task_ms = cfg->task_ms};
+	const bool brought = !strcmp(words[0], EXEC_MODEL);
+	struct tensors ts = {0};
 	int rc;
 
 	(void)n;
-	if (model_open(&m, words[0], err))
-		return (int)err->code;
-	values = mem_zero(m->len, sizeof(*values));
-	model_init(m, (uint64_t)cfg->seed, values);
-	checkpoint_put(&ts, m, "", values);
-	rc = convert_write(&ts, cfg->file, err);
+	if (brought != (cfg->exec != NULL))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "the model exec and --exec go together");
+	rc = brought ? first_model(&ts, &how, err)
+		     : make_built_in(&ts, words[0], cfg->seed, err);
+	if (!rc)
+		rc = convert_write(&ts, cfg->file, err);
 	tensors_release(&ts);
-	free(values);
-	model_free(m);
 	return rc;
 }
 

@@ -1,5 +1,4 @@
 /* gfl-run - training runs of the cluster: start, stop, list, show. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "fl/payload.h"
 #include "nn/model.h"
 #include "node/spec.h"
+#include "plan/hyper.h"
 #include "plan/strategies.h"
 #include "plan/topology.h"
 #include "proto/node.pb-c.h"
@@ -182,16 +182,6 @@ static int layout_of(const char *model, char hash[17], struct err *err)
 	return 0;
 }
 
-/* "NAME=VALUE", the name as in a variable. */
-static char *hyper_of(const struct opt_pair *pair)
-{
-	char *text = mem_fmt("%s=%s", pair->name, pair->text);
-
-	for (char *p = text; *p != '='; p++)
-		*p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
-	return text;
-}
-
 static int propose(const struct config *cfg, int64_t *id, struct err *err)
 {
 	Gfl__V1__StartRunRequest in = GFL__V1__START_RUN_REQUEST__INIT;
@@ -203,7 +193,8 @@ static int propose(const struct config *cfg, int64_t *id, struct err *err)
 	if (layout_of(cfg->model, hash, err))
 		return (int)err->code;
 	for (size_t i = 0; i < cfg->hyper.n; i++)
-		hyper[i] = hyper_of(&cfg->hyper.at[i]);
+		hyper[i] =
+			hyper_of(cfg->hyper.at[i].name, cfg->hyper.at[i].text);
 	spec.hyper = hyper;
 	spec.n_hyper = cfg->hyper.n;
 	spec.epochs = cfg->epochs;

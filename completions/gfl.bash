@@ -233,7 +233,7 @@ _gfl_model()
 	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --rule --trim --byzantine --keep --base --model --data --part --label --index --seed --gateway --node --timeout --tls-cert --tls-key --tls-ca --trainer' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --rule --trim --byzantine --keep --base --model --data --part --label --index --seed --exec --hp --exec-timeout --gateway --node --timeout --tls-cert --tls-key --tls-ca --trainer' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'info diff average sparsify convert eval init pull' -- "$cur");;
 		esac;;
 	esac
@@ -424,7 +424,7 @@ _gfl_server()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--model --init --mode --seed --rounds --target-accuracy --min-participants --sample --sampler --choices --fraction --round-deadline --weights --aggregate --server-lr --beta1 --beta2 --tau --q --dyn --staleness --mix --buffer --trim --byzantine --krum-keep --hold-max --clip --norm-max --weight-max --epochs --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-decay --lr-decay-every --lr-cosine --scheme --keep --dtype --codec --test --label --classes --eval-every --model-out --on-setup --on-round --on-receive --on-shutdown --handler-timeout --on-participants --on-leader --node --peers --format --fields --color --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--model --init --mode --seed --rounds --target-accuracy --min-participants --sample --sampler --choices --fraction --round-deadline --weights --aggregate --server-lr --beta1 --beta2 --tau --q --dyn --staleness --mix --buffer --trim --byzantine --krum-keep --hold-max --clip --norm-max --weight-max --epochs --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-decay --lr-decay-every --lr-cosine --hp --scheme --keep --dtype --codec --test --label --classes --eval-every --model-out --on-setup --on-round --on-receive --on-shutdown --handler-timeout --on-participants --on-leader --node --peers --format --fields --color --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

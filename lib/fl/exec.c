@@ -381,18 +381,33 @@ static void release(struct learner *l)
 
 static const struct learner_kind kind = {train, evaluate, cancel, release};
 
-size_t exec_usual(double momentum, double weight_decay, double prox,
-		  char *to[3])
+static bool names(const struct exec_run *r, const char *name)
 {
-	size_t n = 0;
+	size_t len = strlen(name);
 
-	if (momentum > 0)
-		to[n++] = mem_fmt("MOMENTUM=%.9g", momentum);
-	if (weight_decay > 0)
-		to[n++] = mem_fmt("WEIGHT_DECAY=%.9g", weight_decay);
-	if (prox > 0)
-		to[n++] = mem_fmt("PROX=%.9g", prox);
-	return n;
+	for (size_t i = 0; i < r->nhyper; i++)
+		if (!strncmp(r->hyper[i], name, len) && r->hyper[i][len] == '=')
+			return true;
+	return false;
+}
+
+/* What a learner that computes here knows of the steps. */
+static void put_usual(struct exec_work *w, const struct exec_run *r)
+{
+	const struct {
+		const char *name;
+		double value;
+	} usual[] = {{"MOMENTUM", r->momentum},
+		     {"WEIGHT_DECAY", r->weight_decay},
+		     {"PROX", r->prox}};
+	char name[32];
+
+	for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++) {
+		if (usual[i].value == 0 || names(r, usual[i].name))
+			continue;
+		snprintf(name, sizeof(name), "GFL_HP_%s", usual[i].name);
+		facts_add(&w->hyper, name, "%.9g", usual[i].value);
+	}
 }
 
 static void put_hyper(struct exec_work *w, const struct exec_run *r)
@@ -405,6 +420,7 @@ static void put_hyper(struct exec_work *w, const struct exec_run *r)
 		facts_add(&w->hyper, name, "%s", value + 1);
 		free(name);
 	}
+	put_usual(w, r);
 }
 
 int exec_learner(struct learner **out, struct exec *x, const struct exec_run *r,

@@ -37,14 +37,10 @@ struct exec_run {
 	int64_t node, run;
 	uint64_t run_seed, own_seed; /* of the first model; of the rest */
 	const char *model;           /* built in, or EXEC_MODEL */
-	char **hyper;                /* "NAME=VALUE", for GFL_HP_NAME */
+	char **hyper;                /* "NAME=VALUE", hyper.h; of which … */
 	size_t nhyper;
+	double momentum, weight_decay, prox; /* … these are, if not 0 */
 };
-
-/* What a learner that computes here knows of the steps, where it is not 0, as
- * hyper has it; the caller frees each. */
-size_t exec_usual(double momentum, double weight_decay, double prox,
-		  char *to[3]);
 
 /* A learner, whose calls x serves: one at a time has one. A built-in model is
  * made from run_seed; EXEC_MODEL is not known before exec_begin() or

@@ -1,10 +1,12 @@
 #include "fl/hub_args.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/guard.h"
 #include "fl/exec.h"
+#include "plan/hyper.h"
 
 Gfl__V1__FlTraining hub_args_training(const struct hub_args *a)
 {
@@ -26,6 +28,8 @@ Gfl__V1__FlTraining hub_args_training(const struct hub_args *a)
 	t.dtype = (Gfl__V1__Dtype)a->dtype;
 	t.codec = (Gfl__V1__Codec)a->codec;
 	t.c = (uint32_t)lround(1 / a->keep);
+	t.hyper = (char **)(uintptr_t)a->hyper;
+	t.n_hyper = a->hp.n;
 	return t;
 }
 
@@ -64,12 +68,24 @@ static int check_exec(const struct hub_args *a, struct err *err)
 	return 0;
 }
 
+static int take_hyper(struct hub_args *a, struct err *err)
+{
+	for (size_t i = 0; i < a->hp.n; i++) {
+		a->hyper[i] = hyper_of(a->hp.at[i].name, a->hp.at[i].text);
+		if (!hyper_ok(a->hyper[i]))
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				       "--hp %s: expected " HYPER_WANTED,
+				       a->hyper[i]);
+	}
+	return 0;
+}
+
 int hub_args_parse(struct hub_args *a, struct err *err)
 {
 	if (!a->steps && !a->epochs)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "one of --epochs and --steps is above 0");
-	if (check_exec(a, err))
+	if (check_exec(a, err) || take_hyper(a, err))
 		return (int)err->code;
 	if (a->target > 0 && !a->test)
 		return err_set(err, ERR_INVALID_ARGUMENT,
@@ -119,6 +135,8 @@ int hub_args_opts(struct hub_args *a, struct hub_opts *out, struct err *err)
 
 void hub_args_release(struct hub_args *a)
 {
+	for (size_t i = 0; i < a->hp.n; i++)
+		free(a->hyper[i]);
 	for (int i = 0; i < HUB_STAGES; i++)
 		command_free(a->commands[i]);
 }

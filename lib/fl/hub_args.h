@@ -18,6 +18,8 @@ struct hub_args {
 	double target, fraction, sample;
 	double lr, momentum, weight_decay, prox, lr_decay, keep;
 	bool nesterov;
+	struct opt_pairs hp;
+	char *hyper[OPT_PAIRS_MAX]; /* hyper.h, made by hub_args_parse() */
 	struct command *commands[HUB_STAGES]; /* opened by hub_args_opts() */
 };
 
@@ -85,6 +87,9 @@ struct hub_args {
 		OPT_INT64(0, "lr-cosine", T, m.lr_cosine, "ROUNDS", "0", 0,    \
 			  INT64_MAX,                                           \
 			  "let the rate fall to 0 along half a cosine"),       \
+		OPT_PAIRS(0, "hp", T, m.hp, "NAME=VALUE",                      \
+			  "tell clients with --exec, as GFL_HP_NAME; "         \
+			  "repeatable"),                                       \
 		OPT_CHOICE(0, "scheme", T, m.scheme, "dense|strat|topk",       \
 			   "dense",                                            \
 			   "what of an update travels: all, a mask of the "    \

@@ -92,7 +92,9 @@ static int take_training(struct spoke *s, const Gfl__V1__FlTraining *t,
 	if (!ok)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "the server's way of training makes no sense");
-	s->training = *t;
+	s->training = *t; /* but for what is gone with it */
+	s->training.hyper = NULL;
+	s->training.n_hyper = 0;
 	return 0;
 }
 

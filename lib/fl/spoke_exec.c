@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fl/spoke_impl.h"
+#include "plan/hyper.h"
 
 enum {
 	ROUNDS_IN_VAIN = 10, /* in a row, then it leaves */
@@ -56,6 +57,18 @@ static int take_shape(struct learner *l, const Gfl__V1__FlSetUpResponse *r,
 	return rc;
 }
 
+static int check_hyper(const Gfl__V1__FlTraining *t, struct err *err)
+{
+	bool ok = t->n_hyper <= HYPER_MAX;
+
+	for (size_t i = 0; ok && i < t->n_hyper; i++)
+		ok = hyper_ok(t->hyper[i]);
+	return ok ? 0
+		  : err_set(err, ERR_INVALID_ARGUMENT,
+			    "settings that are not up to %d of " HYPER_WANTED,
+			    HYPER_MAX);
+}
+
 /* What is added to each gradient is not asked of a program. */
 static int check_rule(const Gfl__V1__FlTraining *t, struct err *err)
 {
@@ -70,29 +83,27 @@ int spoke_exec_learner(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
 		       struct err *err)
 {
 	const Gfl__V1__FlTraining *t = r->training;
-	struct exec_run how = {
+	const struct exec_run how = {
 		.node = r->client_id,
 		.run_seed = r->seed,
 		.own_seed = r->seed ^ rand_mix((uint64_t)r->client_id),
 		.model = r->model,
+		.hyper = t->hyper,
+		.nhyper = t->n_hyper,
+		.momentum = t->momentum,
+		.weight_decay = t->weight_decay,
+		.prox = t->prox,
 	};
-	char *usual[3];
-	int rc = check_rule(t, err);
+	int rc = check_rule(t, err) || check_hyper(t, err) ||
+		 exec_learner(&s->learner, s->exec, &how, err);
 
-	if (rc)
-		return rc;
-	how.hyper = usual;
-	how.nhyper = exec_usual(t->momentum, t->weight_decay, t->prox, usual);
-	rc = exec_learner(&s->learner, s->exec, &how, err);
 	if (!rc && !s->learner->model)
 		rc = take_shape(s->learner, r, err);
-	for (size_t i = 0; i < how.nhyper; i++)
-		free(usual[i]);
-	if (rc) {
-		learner_free(s->learner);
-		s->learner = NULL;
-	}
-	return rc;
+	if (!rc)
+		return 0;
+	learner_free(s->learner);
+	s->learner = NULL;
+	return (int)err->code;
 }
 
 /* --- a round --------------------------------------------------------------- */

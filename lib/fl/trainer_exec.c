@@ -35,41 +35,24 @@ static uint64_t own_seed(const struct trainer *t, uint64_t seed)
 	return rand_mix(seed ^ rand_mix((uint64_t)t->id));
 }
 
-static bool names(const Gfl__V1__RunSpec *spec, const char *hyper)
-{
-	for (size_t i = 0; i < spec->n_hyper; i++)
-		if (!strncmp(spec->hyper[i], hyper, strcspn(hyper, "=") + 1))
-			return true;
-	return false;
-}
-
 static int open_ours(struct trainer *t, const Gfl__V1__Run *run,
 		     struct err *err)
 {
 	const Gfl__V1__RunSpec *spec = run->spec;
-	struct exec_run how = {
+	const struct exec_run how = {
 		.node = t->id,
 		.run = run->id,
 		.run_seed = spec->seed,
 		.own_seed = own_seed(t, spec->seed),
 		.model = spec->model,
+		.hyper = spec->hyper,
+		.nhyper = spec->n_hyper,
+		.momentum = spec->momentum,
+		.weight_decay = spec->weight_decay,
+		.prox = spec->prox,
 	};
-	char *usual[3];
-	size_t n = exec_usual(spec->momentum, spec->weight_decay, spec->prox,
-			      usual);
-	int rc;
 
-	how.hyper = mem_zero(spec->n_hyper + n + 1, sizeof(*how.hyper));
-	for (size_t i = 0; i < spec->n_hyper; i++)
-		how.hyper[how.nhyper++] = spec->hyper[i];
-	for (size_t i = 0; i < n; i++)
-		if (!names(spec, usual[i]))
-			how.hyper[how.nhyper++] = usual[i];
-	rc = exec_learner(&t->run.learner, t->exec, &how, err);
-	for (size_t i = 0; i < n; i++)
-		free(usual[i]);
-	free(how.hyper);
-	return rc;
+	return exec_learner(&t->run.learner, t->exec, &how, err);
 }
 
 int trainer_open_learner(struct trainer *t, const Gfl__V1__Run *run,

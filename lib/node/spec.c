@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "node/state_impl.h"
+#include "plan/hyper.h"
 #include "plan/strategies.h"
 #include "plan/topology.h"
-
-enum { HYPER_NAME_MAX = 64, HYPER_VALUE_MAX = 256 };
 
 static int wrong(struct err *err, const char *field, const char *want)
 {
@@ -47,29 +46,13 @@ static int check_rate(const Gfl__V1__RunSpec *s, struct err *err)
 	return 0;
 }
 
-/* What becomes a variable of a command's environment. */
-static bool is_hyper(const char *text)
-{
-	size_t name = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-
-	if (!name || name > HYPER_NAME_MAX || text[name] != '=' ||
-	    strlen(text + name + 1) > HYPER_VALUE_MAX)
-		return false;
-	for (const char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return false;
-	return true;
-}
-
 static int check_hyper(const Gfl__V1__RunSpec *s, struct err *err)
 {
-	if (s->n_hyper > STATE_HYPER_MAX)
+	if (s->n_hyper > HYPER_MAX)
 		return wrong(err, "hyper", "at most 32");
 	for (size_t i = 0; i < s->n_hyper; i++)
-		if (!is_hyper(s->hyper[i]))
-			return wrong(err, "hyper",
-				     "NAME=VALUE, a name of A-Z, 0-9 and _, "
-				     "of at most 64 and 256 bytes");
+		if (!hyper_ok(s->hyper[i]))
+			return wrong(err, "hyper", HYPER_WANTED);
 	return 0;
 }
 

@@ -28,7 +28,6 @@ enum {
 				 * there are trainers */
 	STATE_TEXT_MAX = 4096,  /* bytes of any string */
 	STATE_NAME_MAX = 32,    /* bytes of a trainer's state */
-	STATE_HYPER_MAX = 32,   /* settings of a run for brought trainers */
 	STATE_ID_MAX = 1 << 30, /* of nodes and trainers */
 	STATE_ROUNDS_MAX = 10000000,  /* of a run */
 	STATE_LEVEL_MAX = 160,        /* half octaves: 2^80 bytes/s */

@@ -32,7 +32,7 @@ own() { # N [OPTION...]
 	write_own
 	zeroed zero.safetensors
 	server --model exec --init zero.safetensors --rounds 3 \
-		--momentum 0.5 --steps 4 --lr 0.1
+		--momentum 0.5 --steps 4 --lr 0.1 --hp tree-depth=3
 	own 1
 	own 2 --active
 	ends srv t1 t2
@@ -40,7 +40,7 @@ own() { # N [OPTION...]
 		$'[1,2,14,2]\n[2,2,14,2]\n[3,2,14,2]' ]
 	[ "$(parameters srv.safetensors)" = 3 ]
 	for want in GFL_STEPS=4 GFL_LR=0.1 GFL_ROUND=2 \
-		'GFL_DATA=data 1' GFL_HP_MOMENTUM=0.5; do
+		'GFL_DATA=data 1' GFL_HP_MOMENTUM=0.5 GFL_HP_TREE_DEPTH=3; do
 		grep -qx "$want" train.1
 	done
 	[ ! -e t1.exec ]
@@ -162,4 +162,31 @@ own() { # N [OPTION...]
 	logged 'client_gone client=1 .*reason=stopped' >/dev/null
 	kill -TERM "$srv_pid"
 	ends srv
+}
+
+@test "the first model may be made by the program" {
+	local own="$BATS_TEST_DIRNAME/../../share/examples/exec_sklearn.py"
+	write_blobs
+	gfl-model init exec --exec "$own" --data train.npz \
+		--out first.st
+	gfl-model info first.st -o tsv -F tensor,shape |
+		diff - <(printf 'coef\t10x4\nintercept\t10\n')
+	server --model exec --init first.st --rounds 3 --lr 0.05 --batch 5
+	for i in 1 2; do
+		start "t$i" gfl-trainer --server "$srv_url" --db "t$i.db" \
+			--exec-serve "$own" --data train.npz
+	done
+	ends srv t1 t2
+	[ "$(rounds '[.admitted, .examples] | tojson' | sort -u)" = '[2,180]' ]
+	gfl-model diff first.st srv.safetensors -o jsonl && return 1
+	for bad in 'gfl-model init exec' 'gfl-model init mlp --exec true'; do
+		run -2 --separate-stderr $bad --out no.st
+		[[ $stderr = *'the model exec and --exec go together'* ]]
+	done
+	run -1 --separate-stderr gfl-model init exec --exec false --out no.st
+	[[ $stderr = *'first model'*'exited with status 1'* ]]
+	run -2 --separate-stderr gfl-server --hp 'a b=1'
+	[[ $stderr = *'--hp A B=1: expected NAME=VALUE'* ]]
+	[ ! -e no.st ]
+	[ ! -e first.st.exec ]
 }

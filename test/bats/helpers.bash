@@ -265,3 +265,17 @@ unprivileged() {
 
 # Milliseconds since some time in the past.
 now_ms() { echo "${EPOCHREALTIME/[.,]/}" | sed 's/...$//'; }
+
+# A blob for each of 3 classes, in 4 dimensions, as .npz and as .csv.
+write_blobs() {
+	/usr/bin/python3 - <<-'end'
+		import numpy as np
+		centres = np.random.default_rng(1).normal(size=(3, 4)) * 5
+		for name, seed in ("train", 2), ("test", 3):
+		    r = np.random.default_rng(seed)
+		    y = r.integers(0, 3, 90)
+		    x = (centres[y] + r.normal(size=(90, 4))).astype("f4")
+		    np.savez(name, x=x, y=y)
+		    np.savetxt(name + ".csv", np.c_[x, y], "%g", ",")
+	end
+}

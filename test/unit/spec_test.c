@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "node/spec.h"
 #include "node/state_impl.h"
+#include "plan/hyper.h"
 #include "wire/rpc.h"
 
 /* Settings that are complete, and right. */
@@ -200,14 +201,14 @@ TEST(spec_settings_for_brought_trainers_are_variables)
 	static const char *const wrong[] = {"NAME",  "=1",     "name=1",
 					    "A-B=1", "A=\n",   "A=\x7f",
 					    "A B=1", "LD.X=1", ""};
-	char *hyper[STATE_HYPER_MAX + 1], text[400];
+	char *hyper[HYPER_MAX + 1], text[400];
 	Gfl__V1__RunSpec *s = some();
 	struct err err;
 
 	s->hyper = hyper;
-	for (size_t i = 0; i <= STATE_HYPER_MAX; i++)
+	for (size_t i = 0; i <= HYPER_MAX; i++)
 		hyper[i] = "A_1=any = text, \xc3\xa9";
-	s->n_hyper = STATE_HYPER_MAX;
+	s->n_hyper = HYPER_MAX;
 	CHECK_INT(spec_check(s, &err), 0);
 	s->n_hyper++;
 	CHECK_INT(spec_check(s, &err), ERR_INVALID_ARGUMENT);
