@@ -117,3 +117,17 @@ TEST(cohort_size_rounds_up_within_its_bounds)
 	CHECK_INT(cohort_size(3, 0.5, 9), 3);
 	CHECK_INT(cohort_size(7, 1, 2), 7);
 }
+
+TEST(cohort_of_unknown_sizes_is_uniform)
+{
+	struct cohort_candidate c[N] = {{0}};
+	struct rand r = {11};
+	size_t picked[N];
+	int first = 0;
+
+	for (int d = 0; d < 20000; d++) {
+		CHECK_INT(cohort_pick(COHORT_SIZE, c, N, 1, 0, &r, picked), 1);
+		first += picked[0] == 0;
+	}
+	CHECK_NEAR(first / 20000.0, 0.1, 0.02);
+}

@@ -1,6 +1,8 @@
 #include "test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -306,4 +308,29 @@ TEST(learner_adds_what_it_is_told_to_each_gradient)
 		CHECK_NEAR(b->params[i], a->params[i] - shift[i] / 2, 1e-5);
 	learner_free(a);
 	learner_free(b);
+}
+
+TEST(learner_may_know_no_more_of_a_model_than_its_shape)
+{
+	struct param p[2] = {{.name = "w", .dims = 2, .dim = {3, 4}},
+			     {.name = "b", .dims = 1, .dim = {3}}};
+	struct learner l = {0};
+	struct err err;
+
+	CHECK(!learner_shape(&l, p, 2, &err));
+	CHECK_INT(l.model->len, 15);
+	CHECK_STR(l.model->params[0].name, "b");
+	CHECK(l.params[14] == 0);
+	model_free(l.model);
+	free(l.params);
+
+	l = (struct learner){0};
+	p[0].dim[0] = -3;
+	CHECK_INT(learner_shape(&l, p, 2, &err), ERR_INVALID_ARGUMENT);
+	p[0].dim[0] = INT64_MAX / 2;
+	CHECK_INT(learner_shape(&l, p, 2, &err), ERR_INVALID_ARGUMENT);
+	strcpy(p[1].name, "w");
+	p[0].dim[0] = 3;
+	CHECK_INT(learner_shape(&l, p, 2, &err), ERR_INVALID_ARGUMENT);
+	CHECK(!l.model && !l.params);
 }
