@@ -16,6 +16,8 @@ arrays of floats, or of PyTorch's tensors; it travels as float32. Needs numpy
 alone. Whatever is printed goes to the log: standard output belongs to gfl.
 gfl(7) has the contract, under TRAINERS.
 """
+import functools
+import gzip
 import json
 import os
 import sys
@@ -99,11 +101,15 @@ class Task:
         self.hp = {k[7:].lower(): v for k, v in facts.items()
                    if k.startswith("GFL_HP_")}
 
+    def examples(self):
+        """Our examples x and their labels y: of an .npz file with these arrays,
+        or of a folder with MNIST's names, gzipped; bytes become 0 to 1."""
+        return _examples(self.data, self.index,
+                         "t10k" if self.op == "eval" else "train")
+
     def indices(self, count):
         """Which of count examples are ours."""
-        if not self.index:
-            return np.arange(count)
-        return np.loadtxt(self.index, dtype=np.int64, ndmin=1)
+        return _indices(self.index) if self.index else np.arange(count)
 
     def batches(self, count):
         """Indices below count, a batch at a time, for the steps or epochs."""
@@ -121,6 +127,32 @@ class Task:
     def time_left(self):
         """Seconds until the task is given up."""
         return self.deadline - time.time()
+
+
+def _idx(path):
+    """The array of an IDX file."""
+    with gzip.open(path) as f:
+        rank = f.read(4)[3]
+        shape = np.frombuffer(f.read(4 * rank), ">i4")
+        return np.frombuffer(f.read(), "u1").reshape(shape)
+
+
+@functools.lru_cache(2)
+def _indices(index):
+    return np.loadtxt(index, dtype=np.int64, ndmin=1)
+
+
+@functools.lru_cache(2)
+def _examples(data, index, part):
+    if os.path.isdir(data):
+        names = (f"{part}-images-idx3-ubyte.gz", f"{part}-labels-idx1-ubyte.gz")
+        x, y = (_idx(os.path.join(data, name)) for name in names)
+    else:
+        with np.load(data) as file:
+            x, y = file["x"], file["y"]
+    if index:
+        x, y = x[_indices(index)], y[_indices(index)]
+    return (x.astype("f4") / 255 if x.dtype == "u1" else x), y
 
 
 def _tell(**what):

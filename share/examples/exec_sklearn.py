@@ -2,11 +2,13 @@
 # exec_sklearn.py - a trainer of one's own, with scikit-learn: whatever has
 # partial_fit and keeps its parameters as arrays.
 #
+#	data=/usr/share/datasets/fashion-mnist
 #	gfl-trainer --exec-serve share/examples/exec_sklearn.py \
-#		--data train.npz --test test.npz --node http://127.0.0.1:8901
+#		--data $data --test $data --node http://127.0.0.1:8901
 #	gfl-run start --model exec --epochs 2 --lr 0.01 --hp alpha=0.0001
 #
-# Data are .npz files of numpy with arrays x and y; labels are 0 to 9.
+# Data are a folder with MNIST's names, or .npz files of numpy with arrays x and
+# y; labels are 0 to 9. Needs python3-sklearn.
 import os
 import sys
 
@@ -21,9 +23,8 @@ CLASSES = np.arange(10)
 
 
 def data_of(task):
-    with np.load(task.data) as file:
-        mine = task.indices(len(file["y"]))
-        return file["x"][mine].reshape(len(mine), -1), file["y"][mine]
+    x, y = task.examples()
+    return x.reshape(len(y), -1), y
 
 
 def classifier(model, task):

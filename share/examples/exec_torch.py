@@ -2,15 +2,16 @@
 # exec_torch.py - a trainer of one's own, with PyTorch: any module can take the
 # place of this one.
 #
-#	gfl-trainer --exec-serve share/examples/exec_torch.py --data train.npz \
-#		--test test.npz --index part-1.idx --node http://127.0.0.1:8901
+#	data=/usr/share/datasets/fashion-mnist
+#	gfl-trainer --exec-serve share/examples/exec_torch.py --data $data \
+#		--test $data --index part-1.idx --node http://127.0.0.1:8901
 #	gfl-run start --model exec --epochs 1 --batch 32 --lr 0.05
 #
-# Data are .npz files of numpy with arrays x and y.
+# Data are a folder with MNIST's names, or .npz files of numpy with arrays x and
+# y. Needs python3-torch.
 import os
 import sys
 
-import numpy as np
 import torch
 
 here = os.path.dirname(os.path.realpath(__file__))
@@ -25,10 +26,8 @@ def network(x):
 
 
 def data_of(task):
-    with np.load(task.data) as file:
-        mine = task.indices(len(file["y"]))
-        return (torch.from_numpy(file["x"][mine]).float(),
-                torch.from_numpy(file["y"][mine]).long())
+    x, y = task.examples()
+    return torch.from_numpy(x).float(), torch.from_numpy(y).long()
 
 
 def net_of(model, x):

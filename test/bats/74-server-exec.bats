@@ -190,3 +190,17 @@ own() { # N [OPTION...]
 	[ ! -e no.st ]
 	[ ! -e first.st.exec ]
 }
+
+@test "scikit-learn's example trains on a folder with MNIST's names" {
+	local own=$BATS_TEST_DIRNAME/../../share/examples/exec_sklearn.py
+	gfl-model init exec --exec "$own" --data $data --out first.safetensors
+	[ "$(parameters first.safetensors)" = 0 ]
+	seq 0 99 >few.idx
+	server --model exec --init first.safetensors --rounds 2 --steps 20 \
+		--lr 0.01 --min-participants 1
+	start t1 gfl-trainer --server "$srv_url" --db t1.db --data $data \
+		--index few.idx --exec-serve "$own"
+	ends srv t1
+	[ "$(rounds '[.round, .examples] | tojson')" = $'[1,100]\n[2,100]' ]
+	[ "$(parameters srv.safetensors)" != 0 ]
+}
