@@ -95,7 +95,11 @@ static const struct prog prog = {
 		 "(TERM) ends the round under way, has another one take the "
 		 "lead, which goes on with its clients, and exits; so servers "
 		 "are replaced one by one. When all are stopped the clients "
-		 "wait, and go on with the first that is started again.",
+		 "wait, and go on with the first that is started again. With "
+		 "--mode async an update is answered once its version is "
+		 "durable at all servers that follow, so that none that was "
+		 "answered is lost (of fedbuff those may be that wait to be "
+		 "mixed).",
 	.example = "gfl-server --model mlp --rounds 20 --min-participants 3 "
 		   "--test /usr/share/datasets/fashion-mnist --db server.db\n"
 		   "gfl-trainer --server http://127.0.0.1:8700 --data "
@@ -368,10 +372,9 @@ static int check(const struct config *cfg, struct err *err)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--on-leader needs one --node, and the other "
 			       "servers by --peers");
-	if (cfg->on_leader && (cfg->on_participants || cfg->hub.mode))
+	if (cfg->on_leader && cfg->on_participants)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--on-leader is for --mode sync, and not for "
-			       "--on-participants");
+			       "--on-leader is not for --on-participants");
 	return 0;
 }
 

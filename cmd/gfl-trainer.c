@@ -360,9 +360,6 @@ static int check(const struct config *cfg, struct err *err)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "one of --active and --passive goes with "
 			       "--server");
-	if (cfg->active && cfg->server.n > 1)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--active goes with one --server");
 	return 0;
 }
 

@@ -311,6 +311,7 @@ void hub_close(struct hub *h)
 		worker_close(h->worker);
 	writer_close(h->writer);
 	hub_next_close(h);
+	hub_promises_close(h);
 	hub_followers_close(h);
 	snapshot_drop(h->snapshot);
 	hub_clients_close(h);

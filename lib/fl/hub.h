@@ -78,8 +78,8 @@ struct hub_stage_opts {
 	void *arg;
 };
 
-/* hub_confirmed() is called once we are sure to lead still; if we are not the
- * hub is closed, and the round with it. */
+/* Asked before what was made is written: hub_confirmed() is called once we are
+ * sure to lead still; if we are not the hub is closed, and the round with it. */
 typedef void hub_confirm_fn(void *arg);
 
 struct hub_opts {
@@ -106,7 +106,7 @@ struct hub_opts {
 	struct hub_stage_opts stages[HUB_STAGES];
 	int64_t handler_ms; /* for a command; 0: as long as it takes */
 	/* beside a Raft node (elect.h): the term in which it leads, and what
-	 * asks whether it still does before a round ends. 0: there is none */
+	 * asks whether it still does before a round is told. 0: there is none */
 	int64_t term;
 	hub_confirm_fn *confirm;
 	void *confirm_arg;

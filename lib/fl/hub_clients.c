@@ -92,6 +92,15 @@ void hub_client_heard(struct hub_client *c)
 /* --- instructions ----------------------------------------------------------
  */
 
+/* Something is asked of it that is not here yet, nor being admitted. */
+static bool owes(const struct hub_activation *g)
+{
+	for (size_t i = 0; g->id && !g->over && i < g->n; i++)
+		if (g->parts[i].state == HUB_OPEN)
+			return true;
+	return false;
+}
+
 static void instruction(struct hub_client *c, Gfl__V1__FlInstruction *out,
 			int32_t **logical)
 {
@@ -105,7 +114,7 @@ static void instruction(struct hub_client *c, Gfl__V1__FlInstruction *out,
 		out->reason = (char *)(uintptr_t)hub_why_ended(h);
 		return;
 	}
-	if (!g->id || g->over)
+	if (!owes(g))
 		return;
 	out->code = g->code;
 	out->activation = g->id;
@@ -143,8 +152,7 @@ static bool has_news(const struct hub_client *c)
 {
 	const struct hub_activation *g = &c->given;
 
-	return c->hub->state >= HUB_ENDING ||
-	       (g->id && !g->over && g->open && g->id != c->told);
+	return c->hub->state >= HUB_ENDING || (g->id != c->told && owes(g));
 }
 
 void hub_instruct(struct hub_client *c)

@@ -56,8 +56,7 @@ static bool is_at_rest(const struct hub *h)
 	const bool idle =
 		h->opts.async ? !h->admitting : h->state == HUB_WAITING;
 
-	return h->alone && h->state < HUB_ENDING && idle && !h->unconfirmed &&
-	       hub_followed(h);
+	return h->alone && h->state < HUB_ENDING && idle && hub_followed(h);
 }
 
 static bool has_word(const struct hub_follower *f)
@@ -174,6 +173,7 @@ static void serve_follow(struct call *call, const ProtobufCMessage *in,
 		f->held = call;
 		call_on_cancel(call, held_gone, f);
 	}
+	hub_promises_look(h);
 	hub_look(h);
 }
 
@@ -212,6 +212,7 @@ void hub_follow_look(struct hub *h)
 	DL_FOREACH_SAFE(h->followers, f, next)
 	if (f->held && (has_word(f) || now_ms - f->held_ms >= HOLD_MS))
 		answer(f, take_held(f));
+	hub_promises_look(h);
 }
 
 bool hub_followed(const struct hub *h)
@@ -224,6 +225,21 @@ bool hub_followed(const struct hub *h)
 		if (counts(f) && !has_newest(f))
 			return false;
 	return true;
+}
+
+int64_t hub_safe_version(const struct hub *h)
+{
+	const struct hub_follower *f;
+	int64_t safe = h->snapshot ? h->snapshot->version : 0;
+
+	DL_FOREACH (h->followers, f) {
+		/* a state of an older term is none of ours */
+		int64_t has = f->term == h->opts.term ? f->version : 0;
+
+		if (counts(f) && !has_newest(f) && has < safe)
+			safe = has;
+	}
+	return safe;
 }
 
 bool hub_let_go(const struct hub *h)

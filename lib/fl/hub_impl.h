@@ -150,8 +150,7 @@ struct hub_next {
 	struct hub_model *model;   /* NULL: a later one is written instead */
 	struct tensors state;      /* of the rule */
 	struct snapshot *snapshot; /* with a term: as it was written; or NULL */
-	struct call *call; /* async: whose update completed it, or NULL */
-	struct err err;    /* code 0: all went well */
+	struct err err;            /* code 0: all went well */
 	struct hub_next *prev, *next;
 };
 
@@ -200,9 +199,10 @@ struct hub {
 	struct hub_now now;
 	struct snapshot *snapshot; /* with a term: the newest durable one */
 	struct hub_follower *followers;
-	struct hub_next *unconfirmed; /* made, while it is not sure who leads */
-	/* made, and not durable yet: to be written, being written */
+	/* made, and not durable yet: to be written; being written, or before
+	 * that confirmed to be ours to write */
 	struct hub_next *unsaved, *saving;
+	struct hub_promise *promises;
 	int64_t ahead; /* how many */
 	bool stopping;
 	loop_fn *alone; /* it rests: see hub_rest(); or NULL */
@@ -298,6 +298,7 @@ void hub_next_close(struct hub *h);
 
 /* hub_update.c */
 void hub_serve_updates(struct hub *h);
+void hub_update_reply(struct hub *h, struct call *call);
 const char *hub_reason_name(enum hub_reason r);
 
 /* hub_model.c */
@@ -322,9 +323,16 @@ void hub_follow_look(struct hub *h); /* at who waits for what there is now */
 /* Whoever follows has the newest state; at the end: and knows that it is over.
  */
 bool hub_followed(const struct hub *h);
+/* The newest version that is durable, also at whoever follows. */
+int64_t hub_safe_version(const struct hub *h);
 bool hub_let_go(const struct hub *h);
 void hub_rest_look(struct hub *h); /* whether there is nobody to go on */
 void hub_followers_close(struct hub *h);
+
+/* hub_promise.c: answer an update once this version is safe. */
+void hub_promise(struct hub *h, struct call *call, int64_t version);
+void hub_promises_look(struct hub *h);
+void hub_promises_close(struct hub *h);
 
 /* hub_status.c */
 void hub_serve_status(struct hub *h);

@@ -108,16 +108,30 @@ static int write_all(struct db *db, void *arg, struct err *err)
 	return hub_store_rounds(db, ((struct hub *)arg)->saving, err);
 }
 
-static void write_next(struct hub *h)
+static void write_saving(struct hub *h)
 {
 	struct err err;
 
+	if (writer_post(h->writer, write_all, written, h, &err))
+		written(&err, h);
+}
+
+static void write_next(struct hub *h)
+{
 	if (h->saving || !h->unsaved || h->failure.code)
 		return;
 	h->saving = h->unsaved;
 	h->unsaved = NULL;
-	if (writer_post(h->writer, write_all, written, h, &err))
-		written(&err, h);
+	if (h->opts.term)
+		h->opts.confirm(h->opts.confirm_arg);
+	else
+		write_saving(h);
+}
+
+void hub_confirmed(struct hub *h)
+{
+	if (h->saving && !h->failure.code)
+		write_saving(h);
 }
 
 void hub_next_made(struct hub_next *n)
@@ -146,27 +160,16 @@ void hub_next_made(struct hub_next *n)
 	write_next(h);
 }
 
-void hub_confirmed(struct hub *h)
-{
-	struct hub_next *n = h->unconfirmed;
-
-	h->unconfirmed = NULL;
-	if (h->state == HUB_CLOSING)
-		h->state = HUB_WAITING;
-	if (n)
-		hub_next_made(n);
-	hub_look(h);
-}
-
+/* What is being written has been by now, unless nobody confirmed it. */
 void hub_next_close(struct hub *h)
 {
 	struct hub_next *n, *after;
 
-	if (h->unconfirmed)
-		hub_next_free(h->unconfirmed);
-	DL_FOREACH_SAFE(h->unsaved, n, after)
+	DL_CONCAT(h->saving, h->unsaved);
+	h->unsaved = NULL;
+	DL_FOREACH_SAFE(h->saving, n, after)
 	{
-		DL_DELETE(h->unsaved, n);
+		DL_DELETE(h->saving, n);
 		hub_next_free(n);
 	}
 }

@@ -281,11 +281,10 @@ static void made(void *arg)
 	struct hub_next *n = arg;
 	struct hub *h = n->hub;
 
-	h->unconfirmed = n;
-	if (!h->opts.term || n->err.code)
-		hub_confirmed(h);
-	else if (h->state != HUB_ENDED)
-		h->opts.confirm(h->opts.confirm_arg);
+	if (h->state == HUB_CLOSING)
+		h->state = HUB_WAITING;
+	hub_next_made(n);
+	hub_look(h);
 }
 
 static void close_round(struct hub *h, int64_t now_ms)
@@ -384,7 +383,8 @@ void hub_round_look(struct hub *h, int64_t now_ms)
 	const char *done = is_done(h);
 
 	if (done && (h->state == HUB_WAITING || h->opts.async)) {
-		hub_end(h, done);
+		if (!h->opts.term || !h->ahead) /* it may yet be another's */
+			hub_end(h, done);
 		return;
 	}
 	if (h->opts.async) {

@@ -249,13 +249,22 @@ static double loss_of(const Gfl__V1__FlUpdateRequest *u)
 	return u->_loss_case ? u->loss : (double)NAN;
 }
 
-static void reply(struct hub *h, struct call *call)
+void hub_update_reply(struct hub *h, struct call *call)
 {
 	Gfl__V1__FlUpdateResponse out;
 
 	gfl__v1__fl_update_response__init(&out);
 	out.version = h->version;
 	call_reply(call, &out.base);
+}
+
+/* Its update is in this version, or in none yet: in a round, or a buffer. */
+static void reply(struct hub *h, struct call *call, int64_t version)
+{
+	if (h->opts.term && h->opts.async && version)
+		hub_promise(h, call, version);
+	else
+		hub_update_reply(h, call);
 }
 
 /* Of one that did not know before it trained. */
@@ -311,10 +320,12 @@ static void admitted(void *arg)
 		if (j->voids)
 			hub_async_void(j);
 	} else {
+		const int64_t version = j->next ? j->next->row.round : 0;
+
 		count(h, j, l.part);
 		if (j->next)
 			hub_async_made(j);
-		reply(h, j->call);
+		reply(h, j->call, version);
 	}
 	rpc_free(&j->update->base);
 	free(j);
@@ -415,7 +426,8 @@ static void serve_update(struct call *call, const ProtobufCMessage *in,
 		call_fail(call, &l.err);
 	} else if (l.part->state == HUB_ADMITTED &&
 		   l.part->crc == l.update->crc32c) {
-		reply(l.hub, call); /* asked again for a lost answer */
+		/* asked again for a lost answer */
+		reply(l.hub, call, l.hub->version);
 	} else if (!is_first(&l) || !is_trained(&l) || !fits(&l) ||
 		   !has_sense(&l)) {
 		call_fail(call, &l.err);

@@ -26,7 +26,7 @@ const char *spoke_url(const struct spoke *s)
 	return s->opts.urls[s->at];
 }
 
-static bool has_others(const struct spoke *s)
+bool spoke_has_others(const struct spoke *s)
 {
 	return s->opts.nurls > 1;
 }
@@ -184,8 +184,8 @@ static void set_up_done(const struct err *err, const ProtobufCMessage *out,
 
 void spoke_set_up(struct spoke *s)
 {
-	const struct rpc_opts opts = {.timeout_ms = has_others(s) ? ASK_SOON_MS
-								  : SET_UP_MS};
+	const struct rpc_opts opts = {
+		.timeout_ms = spoke_has_others(s) ? ASK_SOON_MS : SET_UP_MS};
 	int64_t *examples = mem_zero((size_t)s->opts.nclients, 8);
 	Gfl__V1__FlSetUpRequest in;
 
@@ -205,6 +205,18 @@ void spoke_set_up(struct spoke *s)
 /* --- asking ----------------------------------------------------------------
  */
 
+void spoke_lost(struct spoke *s, const struct err *err)
+{
+	client_cancel(s->asking);
+	s->asking = NULL;
+	if (!s->pause.now_ms)
+		log_warn("server_away", "server=%s error=%s", spoke_url(s),
+			 err->msg);
+	s->at = (s->at + 1) % s->opts.nurls;
+	timer_set(&s->again, s->loop, backoff_next(&s->pause, &s->rand),
+		  spoke_has_others(s) ? set_up_again : ask_again, s);
+}
+
 /* Whoever took our place may want it back, so that is not asked for at once. */
 static void ask_failed(struct spoke *s, const struct err *err)
 {
@@ -217,16 +229,11 @@ static void ask_failed(struct spoke *s, const struct err *err)
 	if (err->code == ERR_UNAUTHENTICATED) {
 		log_warn("session_lost", "server=%s error=%s", spoke_url(s),
 			 err->msg);
-		timer_set(&s->again, s->loop,
-			  backoff_next(&s->pause, &s->rand), set_up_again, s);
+		timer_set(&s->again, s->loop, backoff_next(&s->pause, &s->rand),
+			  set_up_again, s);
 		return;
 	}
-	if (!s->pause.now_ms)
-		log_warn("server_away", "server=%s error=%s", spoke_url(s),
-			 err->msg);
-	s->at = (s->at + 1) % s->opts.nurls;
-	timer_set(&s->again, s->loop, backoff_next(&s->pause, &s->rand),
-		  has_others(s) ? set_up_again : ask_again, s);
+	spoke_lost(s, err);
 }
 
 static void told(const struct err *err, const ProtobufCMessage *out, void *arg)
@@ -255,8 +262,8 @@ static void told(const struct err *err, const ProtobufCMessage *out, void *arg)
 
 void spoke_ask(struct spoke *s)
 {
-	const struct rpc_opts opts = {.timeout_ms = has_others(s) ? ASK_SOON_MS
-								  : ASK_MS};
+	const struct rpc_opts opts = {
+		.timeout_ms = spoke_has_others(s) ? ASK_SOON_MS : ASK_MS};
 	Gfl__V1__FlAwaitRequest in;
 
 	if (s->asking || s->leaving || s->next.id ||
@@ -267,7 +274,7 @@ void spoke_ask(struct spoke *s)
 	in.client_id = s->id;
 	in.session = s->session;
 	in.busy = s->task.id;
-	in.hold_ms = has_others(s) ? HOLD_MS : 0;
+	in.hold_ms = spoke_has_others(s) ? HOLD_MS : 0;
 	s->asking = client_call(s->client, spoke_url(s), RPC_FL_AWAIT, &in.base,
 				&opts, told, s);
 }

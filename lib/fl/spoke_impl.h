@@ -85,6 +85,9 @@ struct spoke {
 void spoke_fail(struct spoke *s, const struct err *err);
 void spoke_set_up(struct spoke *s);
 const char *spoke_url(const struct spoke *s); /* of its server */
+bool spoke_has_others(const struct spoke *s); /* which may take its place */
+/* The server is away: look for it, or for another. */
+void spoke_lost(struct spoke *s, const struct err *err);
 void spoke_ask(struct spoke *s); /* what to do, unless that is asked already */
 void spoke_leave(struct spoke *s, const char *why);
 
@@ -116,6 +119,11 @@ bool spoke_exec_hopeless(const struct spoke_work *w);
 
 /* spoke_task.c */
 void spoke_begin(struct spoke *s, const Gfl__V1__FlInstruction *in);
+void spoke_task_drop(struct spoke *s, const char *why);
+void spoke_task_sent(struct spoke *s); /* the update of the client at turn */
 void spoke_task_close(struct spoke *s);
+
+/* spoke_send.c: the update of s->work */
+void spoke_send(struct spoke *s);
 
 #endif

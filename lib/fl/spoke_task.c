@@ -12,11 +12,14 @@
 #include "fl/floats.h"
 #include "fl/spoke_impl.h"
 
-enum { PULL_MS = 600000, PULL_PATIENCE_MS = 20000, SEND_MS = 120000 };
+enum {
+	PULL_MS = 600000,
+	PULL_PATIENCE_MS = 20000,
+	PULL_SOON_MS = 4000, /* where another server may give it */
+};
 
 static void pull(struct spoke *s);
 static void begin_training(struct spoke *s);
-static void send_update(struct spoke *s);
 
 static void free_task(struct spoke_task *t)
 {
@@ -54,8 +57,9 @@ static void finish(struct spoke *s)
 	spoke_ask(s);
 }
 
-static void drop(struct spoke *s, const char *why)
+void spoke_task_drop(struct spoke *s, const char *why)
 {
+	forget_work(s);
 	log_warn("task_dropped", "round=%lld reason=%s",
 		 (long long)s->task.round, why);
 	finish(s);
@@ -192,7 +196,7 @@ static void trained_outside(struct spoke_work *w)
 	struct spoke *s = w->spoke;
 
 	if (spoke_exec_trained(s, w) == SPOKE_EXEC_SEND) {
-		send_update(s);
+		spoke_send(s);
 		return;
 	}
 	s->base = w->base;
@@ -220,12 +224,12 @@ static void trained(void *arg)
 			 err.msg);
 		buf_reset(&w->values);
 		w->failure = mem_str(err.msg);
-		send_update(s);
+		spoke_send(s);
 	} else if (err.code) {
 		forget_work(s);
 		spoke_fail(s, &err);
 	} else {
-		send_update(s);
+		spoke_send(s);
 	}
 }
 
@@ -278,7 +282,7 @@ static void pulled(const struct err *err, void *arg)
 
 	s->pull = NULL;
 	if (err) {
-		drop(s, err->msg);
+		spoke_task_drop(s, err->msg);
 		return;
 	}
 	s->bytes_received += (int64_t)spoke_model_size(s);
@@ -289,23 +293,17 @@ static void pull(struct spoke *s)
 {
 	static const struct tensor_sink sink = {pull_begin, pull_bytes};
 	const struct rpc_opts opts = {.timeout_ms = PULL_MS,
-				      .try_ms = PULL_PATIENCE_MS};
+				      .try_ms = spoke_has_others(s)
+							? PULL_SOON_MS
+							: PULL_PATIENCE_MS};
 
 	s->pull = tensor_pull(s->client, spoke_url(s),
 			      &rpc_methods[RPC_FL_PULL_MODEL], &opts, pull_ask,
 			      &sink, pulled, s);
 }
 
-/* --- and goes back ---------------------------------------------------------
- */
-
-static void resend(void *arg)
-{
-	send_update(arg);
-}
-
 /* The next one begins with the same model. */
-static void next_logical(struct spoke *s)
+void spoke_task_sent(struct spoke *s)
 {
 	s->base = s->work->base;
 	s->work->base = NULL;
@@ -315,85 +313,6 @@ static void next_logical(struct spoke *s)
 		return;
 	}
 	finish(s);
-}
-
-static void refused(struct spoke *s, const struct err *err)
-{
-	const struct spoke_work *w = s->work;
-	struct err why = w->err;
-
-	s->refused++;
-	if (s->exec && w->failure && spoke_exec_hopeless(w)) {
-		err_set(&why, why.code, "%s", w->failure);
-		forget_work(s);
-		spoke_fail(s, &why);
-		return;
-	}
-	forget_work(s);
-	drop(s, err->msg);
-}
-
-static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
-{
-	struct spoke *s = arg;
-	struct spoke_work *w = s->work;
-
-	(void)out;
-	s->sending = NULL;
-	if (err && (err->code == ERR_RESOURCE_EXHAUSTED ||
-		    err->code == ERR_DATA_LOSS)) {
-		timer_set(&s->resend, s->loop,
-			  backoff_next(&s->busy_pause, &s->rand), resend, s);
-		return;
-	}
-	s->busy_pause.now_ms = 0;
-	if (err) {
-		refused(s, err);
-		return;
-	}
-	s->rounds++;
-	spoke_own_keep(w);
-	s->loss = w->loss;
-	s->bytes_sent += (int64_t)w->values.len;
-	log_info("sent",
-		 "round=%lld logical=%d loss=%.6f seconds=%.3f bytes=%zu",
-		 (long long)s->task.round, w->logical, w->loss, w->seconds,
-		 w->values.len);
-	next_logical(s);
-}
-
-static void send_update(struct spoke *s)
-{
-	const struct rpc_opts opts = {.timeout_ms = SEND_MS, .retry = true};
-	const struct spoke_work *w = s->work;
-	Gfl__V1__FlUpdateRequest in;
-
-	if (s->leaving)
-		return;
-	gfl__v1__fl_update_request__init(&in);
-	in.code = s->training.code;
-	in.client_id = s->id;
-	in.session = s->session;
-	in.failure = w->failure ? w->failure : "";
-	in.activation = s->task.id;
-	in.logical = w->logical;
-	in.round = s->task.round;
-	in.base_version = s->task.version;
-	in.layout_hash = s->layout;
-	in.parameters = s->learner->model->len;
-	in.dtype = s->training.dtype;
-	in.examples = w->examples;
-	in.steps = w->steps.steps;
-	if (!isnan(w->loss)) {
-		in._loss_case = GFL__V1__FL_UPDATE_REQUEST___LOSS_LOSS;
-		in.loss = w->loss;
-	}
-	in.crc32c = w->crc;
-	in.values.data = (uint8_t *)w->values.p;
-	in.values.len = w->values.len;
-	in.seconds = w->seconds;
-	s->sending = client_call(s->client, spoke_url(s), RPC_FL_UPDATE,
-				 &in.base, &opts, sent, s);
 }
 
 /* The worker frees what it still has when it is done. */

@@ -31,12 +31,12 @@ servers() {
 	done
 }
 
-trainers() { # COUNT
+trainers() { # COUNT [OPTION...]
 	local i
 	split "$1"
 	for ((i = 1; i <= $1; i++)); do
 		start "t$i" env -u GFL_GATEWAY gfl-trainer --server "$all" --db "t$i.db" \
-			--data $data --index "parts/part-$i.idx"
+			--data $data --index "parts/part-$i.idx" "${@:2}"
 	done
 }
 
@@ -172,16 +172,37 @@ known() { # NUMBER
 	[ "$(known 1) $(known 2) $(known 3)" = '2 2 2' ]
 }
 
+@test "without rounds another server goes on, and each update counts once" {
+	local lead id rest=()
+	cluster 3
+	hold_updates 9
+	sed -i 's/^.*exit 0$/[ "$GFL_ROUND" -ge 9 ] || exit 0; GFL_ROUND=9/' receive
+	servers --model softmax --mode async --rounds 40 --steps 50 \
+		--min-participants 3 --test $data --on-receive ./receive
+	trainers 3 --active
+	all_held 3 9
+	lead=$(gfl-leader)
+	crash "s$lead"
+	crash "n$lead"
+	release 9
+	for id in 1 2 3; do [ "$id" = "$lead" ] || rest+=("s$id"); done
+	ends "${rest[@]}" t1 t2 t3
+	cat s?.out >srv.out
+	[ "$(rounds .round | sort -nu | wc -l)" = 40 ]
+	[ "$(rounds .round | sort -n | tail -n 1)" = 40 ]
+	[ "$(rounds '.accuracy > 0.6' | tail -n 1)" = true ]
+	for id in "${rest[@]}"; do [ "$(known "${id#s}")" = 40 ]; done
+	# what a trainer was told of is in the model, in one version
+	[ "$(cat t?.log | grep -c event=sent)" -le 40 ]
+}
+
 @test "a server beside a node says what it needs" {
 	fails 2 gfl-server --db a.db --on-leader --listen 127.0.0.1:0
 	[[ $said == *'--on-leader needs one --node'* ]]
 	fails 2 gfl-server --db a.db --node http://127.0.0.1:1
-	fails 2 gfl-server --db a.db --on-leader --mode async \
+	fails 2 gfl-server --db a.db --on-leader --on-participants true \
 		--node http://127.0.0.1:1 --peers http://127.0.0.1:2
-	[[ $said == *'for --mode sync'* ]]
-	fails 2 gfl-trainer --data $data --db t.db --active \
-		--server http://127.0.0.1:1,http://127.0.0.1:2
-	[[ $said == *'--active goes with one --server'* ]]
+	[[ $said == *'--on-leader is not for --on-participants'* ]]
 }
 
 @test "the lead leaves a server that is killed alone, and one that is stopped" {

@@ -1,0 +1,101 @@
+/* An update goes back to the server, until it is taken or refused. */
+#include <math.h>
+
+#include "base/log.h"
+#include "fl/spoke_impl.h"
+
+enum {
+	SEND_MS = 120000,
+	SEND_SOON_MS = 20000, /* where another server may take it */
+};
+
+static void resend(void *arg)
+{
+	spoke_send(arg);
+}
+
+static void refused(struct spoke *s, const struct err *err)
+{
+	const struct spoke_work *w = s->work;
+	struct err why = w->err;
+
+	s->refused++;
+	if (s->exec && w->failure && spoke_exec_hopeless(w)) {
+		err_set(&why, why.code, "%s", w->failure);
+		spoke_fail(s, &why);
+		return;
+	}
+	spoke_task_drop(s, err->msg);
+}
+
+static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
+{
+	struct spoke *s = arg;
+	struct spoke_work *w = s->work;
+
+	(void)out;
+	s->sending = NULL;
+	if (err && (err->code == ERR_RESOURCE_EXHAUSTED ||
+		    err->code == ERR_DATA_LOSS)) {
+		timer_set(&s->resend, s->loop,
+			  backoff_next(&s->busy_pause, &s->rand), resend, s);
+		return;
+	}
+	s->busy_pause.now_ms = 0;
+	if (err && spoke_has_others(s) &&
+	    (err->code == ERR_UNAVAILABLE ||
+	     err->code == ERR_DEADLINE_EXCEEDED)) {
+		spoke_lost(s, err);
+		return;
+	}
+	if (err) {
+		refused(s, err);
+		return;
+	}
+	s->rounds++;
+	spoke_own_keep(w);
+	s->loss = w->loss;
+	s->bytes_sent += (int64_t)w->values.len;
+	log_info("sent",
+		 "round=%lld logical=%d loss=%.6f seconds=%.3f bytes=%zu",
+		 (long long)s->task.round, w->logical, w->loss, w->seconds,
+		 w->values.len);
+	spoke_task_sent(s);
+}
+
+void spoke_send(struct spoke *s)
+{
+	const bool others = spoke_has_others(s);
+	const struct rpc_opts opts = {.timeout_ms =
+					      others ? SEND_SOON_MS : SEND_MS,
+				      .retry = !others};
+	const struct spoke_work *w = s->work;
+	Gfl__V1__FlUpdateRequest in;
+
+	if (s->leaving)
+		return;
+	gfl__v1__fl_update_request__init(&in);
+	in.code = s->training.code;
+	in.client_id = s->id;
+	in.session = s->session;
+	in.failure = w->failure ? w->failure : "";
+	in.activation = s->task.id;
+	in.logical = w->logical;
+	in.round = s->task.round;
+	in.base_version = s->task.version;
+	in.layout_hash = s->layout;
+	in.parameters = s->learner->model->len;
+	in.dtype = s->training.dtype;
+	in.examples = w->examples;
+	in.steps = w->steps.steps;
+	if (!isnan(w->loss)) {
+		in._loss_case = GFL__V1__FL_UPDATE_REQUEST___LOSS_LOSS;
+		in.loss = w->loss;
+	}
+	in.crc32c = w->crc;
+	in.values.data = (uint8_t *)w->values.p;
+	in.values.len = w->values.len;
+	in.seconds = w->seconds;
+	s->sending = client_call(s->client, spoke_url(s), RPC_FL_UPDATE,
+				 &in.base, &opts, sent, s);
+}
