@@ -8,6 +8,7 @@
 
 #include "task/breaker.h"
 #include "task/task.h"
+#include "wire/peer.h"
 
 enum {
 	CREW_ID_MAX = 128,
@@ -33,9 +34,10 @@ TAILQ_HEAD(crew_tasks, task);
 struct crew {
 	char *id, *url; /* url is empty where it cannot be called */
 	char instance[CREW_INSTANCE], former[CREW_INSTANCE];
-	char status[16]; /* as it says itself */
-	bool gfl;        /* says what it holds, keeps to its slots */
-	bool push;       /* gets tasks by a call of ours */
+	char owner[PEER_NAME]; /* the certificate that it came with, or "" */
+	char status[16];       /* as it says itself */
+	bool gfl;              /* says what it holds, keeps to its slots */
+	bool push;             /* gets tasks by a call of ours */
 	int slots;
 	int32_t gpus[CREW_GPUS]; /* their numbers */
 	int n_gpus;

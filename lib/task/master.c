@@ -322,8 +322,11 @@ int master_open(struct master **out, struct loop *loop, struct server *s,
 		free(m);
 		return (int)err->code;
 	}
-	master_serve(m);
+	master_serve_crew(m);
+	master_serve_giving(m);
+	master_serve_results(m);
 	master_serve_tasks(m);
+	master_serve_waits(m);
 	server_metrics(s, metrics, m);
 	timer_every(&m->tick, loop, TICK_MS, on_tick, m);
 	master_step(m);

@@ -1,6 +1,7 @@
 /* master_impl.h - what the parts of the master share: its state and steps in
- * master.c, MasterService in master_serve.c, TaskService in master_tasks.c, the
- * calls of workers in master_push.c. */
+ * master.c, its workers in master_crew.c, how they get tasks in master_give.c
+ * and master_push.c and bring results in master_result.c; tasks in
+ * master_tasks.c, who waits for results in master_wait.c. */
 #ifndef TASK_MASTER_IMPL_H
 #define TASK_MASTER_IMPL_H
 
@@ -96,8 +97,20 @@ void master_keep(struct master *m, const struct crew *c, bool metrics);
 enum { MASTER_WHY = 100 };
 void master_bound(struct farm_result *r, size_t bytes, char why[MASTER_WHY]);
 
-void master_serve(struct master *m);       /* MasterService */
-void master_serve_tasks(struct master *m); /* TaskService */
+/* May the caller speak for this worker? If not it is told so. */
+bool master_lets_speak(struct master *m, struct call *call, const char *worker);
+int master_check_id(const char *worker, struct err *err) MUST_CHECK;
+
+/* How many rows an answer is to have at most. */
+enum { MASTER_ROWS = 1000 };
+int master_rows(int32_t max);
+
+/* Their methods. */
+void master_serve_crew(struct master *m);
+void master_serve_giving(struct master *m);
+void master_serve_results(struct master *m);
+void master_serve_tasks(struct master *m);
+void master_serve_waits(struct master *m);
 
 /* Answer a worker that waits, with the tasks that it is to get. */
 void master_tell_asking(struct master *m, struct crew *c);

@@ -10,8 +10,6 @@
 #include "task/spec.h"
 
 enum {
-	HOLD_MAX_MS = 25000,
-	ROWS_MAX = 1000,    /* in one answer */
 	SUBMIT_MAX = 10000, /* in one request */
 	TOKEN_MAX = 200,
 	PRIORITY_MAX = 1000000,
@@ -182,104 +180,12 @@ static void on_submit(struct call *call, const ProtobufCMessage *msg, void *arg)
 		submitted(&err, b);
 }
 
-/* ---- results ---- */
-
-static void waiter_free(struct waiter *w)
-{
-	LIST_REMOVE(w, next);
-	free(w->token);
-	free(w);
-}
-
-static void waiter_gone(struct call *call, void *arg)
-{
-	(void)call;
-	waiter_free(arg);
-}
-
-static void answer_results(struct waiter *w, const struct queue_rows *rows)
-{
-	Gfl__V1__WaitResultsResponse out = GFL__V1__WAIT_RESULTS_RESPONSE__INIT;
-
-	out.n_tasks = rows->n;
-	out.tasks = rows->at;
-	out.after = out.n_tasks ? rows->at[out.n_tasks - 1]->ended : w->after;
-	call_reply(w->call, &out.base);
-	waiter_free(w);
-}
-
-/* Answer w if there is something for it, or if it is too late. */
-static void look(struct waiter *w, bool late)
-{
-	struct queue_rows rows = {0};
-	struct err err;
-
-	w->due = false;
-	if (queue_results(w->m->reader, w->token, w->after, w->max, &rows,
-			  &w->submission, &err)) {
-		call_fail(w->call, &err);
-		waiter_free(w);
-	} else if (rows.n || late) {
-		answer_results(w, &rows);
-	}
-	queue_rows_release(&rows);
-}
-
-void master_wake(struct master *m, int64_t submission)
-{
-	struct waiter *w;
-
-	LIST_FOREACH (w, &m->waiters, next)
-		w->due = w->due || w->submission == submission;
-}
-
-void master_tell_waiters(struct master *m, int64_t now_ms)
-{
-	struct waiter *w, *next;
-
-	for (w = LIST_FIRST(&m->waiters); w; w = next) {
-		next = LIST_NEXT(w, next);
-		if (w->due || w->until_ms <= now_ms)
-			look(w, w->until_ms <= now_ms);
-	}
-}
-
-void master_end_waiters(struct master *m)
-{
-	while (!LIST_EMPTY(&m->waiters))
-		waiter_free(LIST_FIRST(&m->waiters));
-}
-
-static int rows_wanted(int32_t max)
-{
-	return max < 1 || max > ROWS_MAX ? ROWS_MAX : max;
-}
-
-static void on_wait(struct call *call, const ProtobufCMessage *msg, void *arg)
-{
-	const Gfl__V1__WaitResultsRequest *in =
-		(const Gfl__V1__WaitResultsRequest *)msg;
-	struct waiter *w = mem_zero(1, sizeof(*w));
-	struct master *m = arg;
-	int64_t wait_ms = in->wait_ms < HOLD_MAX_MS ? in->wait_ms : HOLD_MAX_MS;
-
-	w->m = m;
-	w->call = call;
-	w->token = mem_str(in->token);
-	w->after = in->after;
-	w->max = rows_wanted(in->max);
-	w->until_ms = clock_ms() + wait_ms;
-	LIST_INSERT_HEAD(&m->waiters, w, next);
-	call_on_cancel(call, waiter_gone, w);
-	look(w, wait_ms <= 0);
-}
-
 /* ---- list ---- */
 
 static int list_ids(struct master *m, const Gfl__V1__ListTasksRequest *in,
 		    struct queue_rows *rows, struct err *err)
 {
-	for (size_t i = 0; i < in->n_ids && i < ROWS_MAX && !rows->more; i++)
+	for (size_t i = 0; i < in->n_ids && i < MASTER_ROWS && !rows->more; i++)
 		if (queue_get(m->reader, in->ids[i], rows, err))
 			return (int)err->code;
 	return 0;
@@ -310,7 +216,7 @@ static void on_list(struct call *call, const ProtobufCMessage *msg, void *arg)
 	Gfl__V1__ListTasksResponse out = GFL__V1__LIST_TASKS_RESPONSE__INIT;
 	struct queue_rows rows = {0};
 	struct master *m = arg;
-	int max = rows_wanted(in->max), rc;
+	int max = master_rows(in->max), rc;
 	unsigned states;
 	struct err err;
 
@@ -409,87 +315,9 @@ static void on_cancel(struct call *call, const ProtobufCMessage *msg, void *arg)
 	master_step(m);
 }
 
-/* ---- workers ---- */
-
-static const char *status_of(const struct crew *c)
-{
-	if (c->dead)
-		return "dead";
-	if (c->left)
-		return "left";
-	if (!strcmp(c->status, "error"))
-		return "error";
-	return c->running ? "busy" : "idle";
-}
-
-static void describe(Gfl__V1__Worker *w, struct crew *c)
-{
-	gfl__v1__worker__init(w);
-	w->id = c->id;
-	w->url = c->url;
-	w->mode = (char *)(c->push ? "push" : "pull");
-	w->status = (char *)status_of(c);
-	breaker_allows(&c->breaker, 1, clock_ms());
-	w->breaker = (char *)breaker_name(c->breaker.state);
-	w->slots = c->slots;
-	w->running = c->running;
-	w->seen_ms = c->seen_wall_ms;
-	w->done = c->done;
-	w->failed = c->failed;
-	w->mean_s = c->mean_ms / 1000;
-	w->cpu = c->metrics.cpu;
-	w->memory = c->metrics.memory;
-	w->gpu = c->metrics.gpu;
-	w->gpu_memory = c->metrics.gpu_memory;
-	w->gpus = c->n_gpus;
-	w->gfl = c->gfl;
-}
-
-static void on_list_workers(struct call *call, const ProtobufCMessage *msg,
-			    void *arg)
-{
-	struct master *m = arg;
-	size_t n = HASH_COUNT(m->farm.crew);
-	Gfl__V1__ListWorkersResponse out = GFL__V1__LIST_WORKERS_RESPONSE__INIT;
-	Gfl__V1__Worker *all = mem_zero(n, sizeof(*all));
-
-	(void)msg;
-	out.workers = mem_zero(n, sizeof(*out.workers));
-	for (struct crew *c = m->farm.crew; c; c = c->hh.next) {
-		describe(&all[out.n_workers], c);
-		out.workers[out.n_workers] = &all[out.n_workers];
-		out.n_workers++;
-	}
-	call_reply(call, &out.base);
-	free(out.workers);
-	free(all);
-}
-
-static void on_leave(struct call *call, const ProtobufCMessage *msg, void *arg)
-{
-	const Gfl__V1__LeaveMasterRequest *in =
-		(const Gfl__V1__LeaveMasterRequest *)msg;
-	Gfl__V1__LeaveMasterResponse *out = mem_zero(1, sizeof(*out));
-	struct master *m = arg;
-	struct instant now = master_now();
-	struct crew *c = farm_hear(&m->farm, in->worker_id, in->instance, now);
-
-	gfl__v1__leave_master_response__init(out);
-	if (c) {
-		log_info("worker_left", "worker=%s", c->id);
-		farm_leave(&m->farm, c, now);
-		master_keep(m, c, false);
-	}
-	master_answer(m, call, &out->base)->to_worker = true;
-	master_step(m);
-}
-
 void master_serve_tasks(struct master *m)
 {
 	server_handle(m->server, RPC_TASK_SUBMIT, on_submit, m);
-	server_handle(m->server, RPC_TASK_WAIT_RESULTS, on_wait, m);
 	server_handle(m->server, RPC_TASK_LIST, on_list, m);
 	server_handle(m->server, RPC_TASK_CANCEL, on_cancel, m);
-	server_handle(m->server, RPC_TASK_LIST_WORKERS, on_list_workers, m);
-	server_handle(m->server, RPC_TASK_LEAVE, on_leave, m);
 }

@@ -111,3 +111,60 @@ EOS
 	while kill -0 "$(<child)" 2>/dev/null; do :; done
 	curl -s "$alone_url/metrics" | grep -x 'gfl_worker_tasks_total{outcome="failed"} 1'
 }
+
+# The authority and the certificates of a master, of workers and of ann. What
+# Python has is client.pem.
+certs() {
+	certs=$PWD/certs
+	"$BATS_TEST_DIRNAME"/../../share/examples/gfl-certs.sh certs lab \
+		master/1 worker/{1,2,py} admin/ann
+	cp certs/worker-py.pem certs/client.pem
+	cp certs/worker-py.key certs/client.key
+	export scheme=https GFL_TLS_CA=$certs/ca.pem
+}
+
+of() { # ROLE-ID - the options of its certificate
+	echo --tls-cert "$certs/$1.pem" --tls-key "$certs/$1.key"
+}
+
+@test "TLS: workers, ours and in Python, and whoever submits have certificates" {
+	certs
+	master --push $(of master-1)
+	script evaluate <<<'echo "{\"lr\":$GFL_TASK_LR}"'
+	fails 8 gfl-submit <<<'{}'
+	[[ $said == *"certificate"* ]]
+	gfl-submit $(of admin-ann) <<<'{"lr":0.5}'
+	worker w1 $(of worker-1)
+	gfl-wait task 1 -t 30
+	fails 5 gfl-worker --worker-id w1 --no-gpu --exec true $(of worker-2)
+	[[ $said == *"worker w1 is that of lab/worker/1, not of lab/worker/2" ]]
+	curl -sS --cacert "$GFL_TLS_CA" --cert "$certs/worker-2.pem" --key \
+		"$certs/worker-2.key" -H 'content-type: application/json' \
+		-d '{"worker_id":"w1","task_id":"1","success":true}' \
+		"$master_url/morphml.distributed.MasterService/SubmitResult" |
+		jq -e '.code == "permission_denied"'
+	stop w1
+	worker w2 --push $(of worker-2)
+	gfl-submit $(of admin-ann) --wait -t 30 -F lr -o tsv <<<'{"lr":0.25}' >two
+	[ "$(<two)" = 0.25 ]
+	stop w2
+	CERTS=$certs morphml push "127.0.0.1:$master_port" py >out 3>&- &
+	running[py]=$!
+	gfl-submit $(of admin-ann) --wait -t 30 -F accuracy -o tsv <<<'{"lr":0.5}' >three
+	[ "$(<three)" = 1 ]
+	kill -TERM "${running[py]}"
+	reap py
+	[ "$(gfl-list workers -F id,mode -o tsv)" = $'w1\tpull\nw2\tpush\npy\tpush' ]
+}
+
+@test "TLS: our worker comes to a master in Python with its certificate" {
+	certs
+	script evaluate <<<'echo "{\"n\":1}"'
+	CERTS=$certs morphml master port '{"layers":[1]}' >out 3>&- &
+	running[py]=$!
+	until [ -s port ]; do :; done
+	worker ours -m "https://127.0.0.1:$(<port)" --poll 0.05 $(of worker-1)
+	reap py
+	reap ours
+	jq -es '.[1].success and .[1].metrics == {n:1} and .[-1].shutdown' out
+}

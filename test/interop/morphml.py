@@ -10,6 +10,7 @@
 	                                once FILE is there
 
 morphml_pb2.py, made by protoc of morphml.proto, is in the current directory.
+With $CERTS all of it is by TLS, with its certificate client.pem and client.key.
 What came is printed as JSON lines. A master asks its worker to shut down at the
 end."""
 import json
@@ -22,13 +23,14 @@ from concurrent import futures
 sys.path.insert(0, os.getcwd())
 import grpc  # noqa: E402
 import morphml_pb2 as pb  # noqa: E402
+import peer  # noqa: E402
 
 MASTER = "morphml.distributed.MasterService"
 WORKER = "morphml.distributed.WorkerService"
 
 
 def call(host, service, method, request, answer, timeout=60):
-    with grpc.insecure_channel(host) as channel:
+    with peer.channel(host) as channel:
         return channel.unary_unary(
             "/%s/%s" % (service, method),
             request_serializer=lambda r: r.SerializeToString(),
@@ -46,7 +48,7 @@ def serve(service, methods):
         ("grpc.max_receive_message_length", 100000)])
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
         service, {name: handler(*m) for name, m in methods.items()}),))
-    return server, server.add_insecure_port("127.0.0.1:0")
+    return server, peer.listen(server, "127.0.0.1:0")
 
 
 def show(**what):
