@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -109,7 +110,12 @@ static void spec_put(struct buf *b, const struct spec *s, va_list *ap)
 	int star = s->star ? va_arg(*ap, int) : 0;
 
 	if (strchr("fFeEgG", s->letter)) {
-		PUT(b, s, star, va_arg(*ap, double));
+		double v = va_arg(*ap, double);
+
+		if (isnan(v))
+			buf_putc(b, '-');
+		else
+			PUT(b, s, star, v);
 	} else if (s->letter == 's') {
 		const char *text = va_arg(*ap, const char *);
 
@@ -159,14 +165,17 @@ static bool is_plain(const char *p, size_t len)
 	return len > 0;
 }
 
-/* JSON knows no NaN, no infinity, and only UTF-8. */
+/* JSON knows no infinity, and only UTF-8. */
 static void put_json(struct buf *b, const char *p, size_t len, bool number)
 {
 	json_t *text;
 	char *dump;
 
 	if (number && !memchr(p, 'n', len)) {
-		buf_put(b, p, len);
+		if (len == 1 && *p == '-')
+			buf_puts(b, "null");
+		else
+			buf_put(b, p, len);
 		return;
 	}
 	text = json_stringn(p, len);
@@ -307,8 +316,8 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...)
 void log_err(const char *event, const struct err *err)
 {
 	if (err->hint[0])
-		log_error(event, "code=%s error=%s hint=%s", err_name(err->code),
-			  err->msg, err->hint);
+		log_error(event, "code=%s error=%s hint=%s",
+			  err_name(err->code), err->msg, err->hint);
 	else
 		log_error(event, "code=%s error=%s", err_name(err->code),
 			  err->msg);

@@ -4,7 +4,8 @@
  *
  * The format is a literal of `key=value` words separated by spaces; each value
  * is escaped by itself, so that whatever a peer sends stays one value of one
- * line. %d %i %u %x %c %s %.*s %f %g %e with l, ll, z and j are understood.
+ * line. %d %i %u %x %c %s %.*s %f %g %e with l, ll, z and j are understood; a
+ * NaN is none: a dash, or null.
  * What went wrong is `error`, why something else happened `reason`. Safe from
  * any thread; a line leaves in one write. */
 #ifndef BASE_LOG_H

@@ -52,8 +52,9 @@ TEST(json_has_numbers_as_numbers)
 static int nasty(void *arg)
 {
 	log_setup("gfl-try", LEVEL_INFO, arg != NULL);
-	log_warn("peer", "why=%s empty=%s bad=%s nan=%f",
-		 "a b=\"c\"\nlevel=error \\\x1b[31m", "", "\xff", (double)NAN);
+	log_warn("peer", "why=%s empty=%s bad=%s nan=%f inf=%g",
+		 "a b=\"c\"\nlevel=error \\\x1b[31m", "", "\xff", (double)NAN,
+		 (double)INFINITY);
 	log_info("bare");
 	return 0;
 }
@@ -62,8 +63,9 @@ TEST(a_value_cannot_break_its_line)
 {
 	struct capture c = capture_run(nasty, NULL);
 
-	CHECK_HAS(c.err, "why=\"a b=\\\"c\\\"\\nlevel=error "
-			 "\\\\\\u001b[31m\" empty=\"\" bad=\xff nan=nan\n");
+	CHECK_HAS(c.err,
+		  "why=\"a b=\\\"c\\\"\\nlevel=error "
+		  "\\\\\\u001b[31m\" empty=\"\" bad=\xff nan=- inf=inf\n");
 	CHECK_HAS(c.err, "event=bare\n");
 }
 
@@ -78,7 +80,8 @@ TEST(json_lines_stay_json_whatever_the_value)
 	row = json_loads(c.err, 0, NULL);
 	CHECK(row);
 	CHECK_STR(json_string_value(json_object_get(row, "bad")), "ff");
-	CHECK_STR(json_string_value(json_object_get(row, "nan")), "nan");
+	CHECK(json_is_null(json_object_get(row, "nan")));
+	CHECK_STR(json_string_value(json_object_get(row, "inf")), "inf");
 	json_decref(row);
 }
 
