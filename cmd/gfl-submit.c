@@ -57,8 +57,11 @@ static const struct prog prog = {
 		"cancelled), worker, duration_s, error and the task; -F takes "
 		"their names too (-F id,accuracy). Each line "
 		"is queued once, also when the master is killed and started "
-		"again meanwhile; it may be away for --timeout. Exits 1 if "
-		"every task failed, 6 if some did or some lines are no tasks.",
+		"again meanwhile; it may be away for --timeout. Interrupted, "
+		"it leaves its tasks where they are: gfl-cancel ends them, and "
+		"the same lines with the same --token --wait have the results. "
+		"Exits 1 if every task failed, 6 if some did or some lines are "
+		"no tasks.",
 	.example = "jq -nc '{lr:(0.1,0.05),batch:(16,32)}' | gfl-submit --wait "
 		   "-o jsonl | jq -sc 'max_by(.accuracy)'\n"
 		   "gfl-submit --wait -F accuracy,task <settings.jsonl | sort "
