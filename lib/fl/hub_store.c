@@ -293,6 +293,19 @@ static int load_model(struct hub *h, struct err *err)
 	return rc ? (int)err->code : 0;
 }
 
+/* Whoever names no --db has that of the last time. */
+static void tell_resumed(const struct hub *h)
+{
+	log_info("resumed", "round=%lld", (long long)h->round);
+	if (h->opts.rounds && h->round >= h->opts.rounds)
+		log_warn("nothing_to_do",
+			 "round=%lld rounds=%lld db=%s hint=%s",
+			 (long long)h->round, (long long)h->opts.rounds,
+			 h->opts.db,
+			 "it goes on with more --rounds, and begins anew with "
+			 "another --db");
+}
+
 static int load(struct hub *h, struct err *err)
 {
 	int rc = check_server(h, err) || insert_server(h, err) ||
@@ -302,7 +315,7 @@ static int load(struct hub *h, struct err *err)
 	if (!rc && h->round) {
 		rc = load_model(h, err);
 		if (!rc)
-			log_info("resumed", "round=%lld", (long long)h->round);
+			tell_resumed(h);
 	} else if (!rc && h->opts.init) {
 		rc = checkpoint_load(h->opts.init, h->model, h->params, err);
 	}

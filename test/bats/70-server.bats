@@ -17,6 +17,11 @@ load server
 		-F accuracy >accuracy
 	[ "$(printf %.4f "$(<accuracy)")" = "$(rounds .accuracy | tail -n 1)" ]
 	for i in 1 2 3; do grep -q 'event=exit.*all rounds are done' t$i.log; done
+	gfl-server --db srv.db --model mlp --rounds 5 --min-participants 3 \
+		--listen 127.0.0.1:0 -o jsonl >again 2>again.log
+	[ ! -s again ]
+	grep 'event=nothing_to_do round=5 rounds=5 db=srv.db hint=.*another' \
+		again.log
 }
 
 @test "a round is the mean of its updates by examples" {
