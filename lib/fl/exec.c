@@ -342,7 +342,8 @@ int exec_begin(struct learner *l, const struct learner_steps *how,
 	return rc;
 }
 
-static int evaluate(struct learner *l, double *accuracy, struct err *err)
+static int evaluate(struct learner *l, struct learner_score *score,
+		    struct err *err)
 {
 	struct exec_work *w = l->work;
 	const struct contract *said;
@@ -361,7 +362,8 @@ static int evaluate(struct learner *l, double *accuracy, struct err *err)
 		rc = err_set(err, ERR_INVALID_ARGUMENT,
 			     "its result has no accuracy");
 	if (!rc)
-		*accuracy = said->accuracy;
+		*score = (struct learner_score){said->num_examples, said->loss,
+						said->accuracy};
 	return rc;
 }
 

@@ -37,7 +37,8 @@ static int open_net(struct learner *l, struct err *err)
 
 static int train(struct learner *l, const struct learner_steps *how,
 		 double *loss, struct err *err);
-static int evaluate(struct learner *l, double *accuracy, struct err *err);
+static int evaluate(struct learner *l, struct learner_score *score,
+		    struct err *err);
 static void release(struct learner *l);
 
 static const struct learner_kind kind = {
@@ -185,18 +186,24 @@ static int train(struct learner *l, const struct learner_steps *how,
 	return rc;
 }
 
-static int evaluate(struct learner *l, double *accuracy, struct err *err)
+static int evaluate(struct learner *l, struct learner_score *out,
+		    struct err *err)
 {
+	const uint32_t *which = l->tests ? l->tests->i : NULL;
 	struct learner_work *w = l->work;
 	struct net_score score = {0};
-	int rc;
 
 	if (!w->data.test)
 		return err_set(err, ERR_FAILED_PRECONDITION, "no test set");
-	rc = eval_run(w->net, l->params, w->data.test, NULL, 0, &score, err);
-	if (!rc)
-		*accuracy = (double)score.correct / (double)score.n;
-	return rc;
+	if (eval_run(w->net, l->params, w->data.test, which,
+		     l->tests ? l->tests->n : 0, &score, err))
+		return (int)err->code;
+	*out = (struct learner_score){
+		.examples = (int64_t)score.n,
+		.loss = score.loss / (double)score.n,
+		.accuracy = (double)score.correct / (double)score.n,
+	};
+	return 0;
 }
 
 int learner_adopt(struct learner *l, const struct tensors *ts, const char *what,
@@ -229,9 +236,10 @@ int learner_train(struct learner *l, const struct learner_steps *how,
 	return l->kind->train(l, how, loss, err);
 }
 
-int learner_evaluate(struct learner *l, double *accuracy, struct err *err)
+int learner_evaluate(struct learner *l, struct learner_score *score,
+		     struct err *err)
 {
-	return l->kind->evaluate(l, accuracy, err);
+	return l->kind->evaluate(l, score, err);
 }
 
 void learner_cancel(struct learner *l)

@@ -39,13 +39,21 @@ struct learner_steps {
 			       (correction.h); NULL: none */
 };
 
+/* How good a model is on test data: means over its examples. */
+struct learner_score {
+	int64_t examples; /* 0: not known */
+	double loss;      /* NAN: not known */
+	double accuracy;
+};
+
 struct learner;
 
 /* What a kind of learner does; learner.c calls it. */
 struct learner_kind {
 	int (*train)(struct learner *l, const struct learner_steps *how,
 		     double *loss, struct err *err);
-	int (*evaluate)(struct learner *l, double *accuracy, struct err *err);
+	int (*evaluate)(struct learner *l, struct learner_score *score,
+			struct err *err);
 	void (*cancel)(struct learner *l);  /* NULL: a call is short */
 	void (*release)(struct learner *l); /* what work points to */
 };
@@ -56,8 +64,9 @@ struct learner {
 	float *params;       /* model->len values */
 	float *velocity;     /* momentum, model->n; NULL: it keeps none */
 	struct sampler sampler;
-	int64_t examples; /* of which its training was; 0: not known */
-	void *work;       /* of the kind */
+	int64_t examples;          /* of which its training was; 0: not known */
+	const struct index *tests; /* which of the test set; NULL: all of it */
+	void *work;                /* of the kind */
 };
 
 /* A learner of the model (text or preset), its parameters made from run_seed,
@@ -83,9 +92,8 @@ int learner_shape(struct learner *l, const struct param *params, int n,
 int learner_train(struct learner *l, const struct learner_steps *how,
 		  double *loss, struct err *err) MUST_CHECK;
 
-/* The share of the test set that is classified right. FAILED_PRECONDITION
- * without a test set. */
-int learner_evaluate(struct learner *l, double *accuracy,
+/* Score the model on the test set. FAILED_PRECONDITION without one. */
+int learner_evaluate(struct learner *l, struct learner_score *score,
 		     struct err *err) MUST_CHECK;
 
 /* From another thread: the call under way, if one is and can be ended early,

@@ -85,8 +85,13 @@ static int train(struct sim *s, struct learner *l, struct sim_trainer *t,
 static int evaluate(struct sim *s, struct learner *l, struct sim_trainer *t,
 		    struct err *err)
 {
+	struct learner_score score;
+	int rc = learner_evaluate(l, &score, err);
+
 	(void)s;
-	return learner_evaluate(l, &t->accuracy, err);
+	if (!rc)
+		t->accuracy = score.accuracy;
+	return rc;
 }
 
 static int evaluate_average(struct sim *s, struct learner *l,
@@ -95,7 +100,7 @@ static int evaluate_average(struct sim *s, struct learner *l,
 	if (t != s->trainer)
 		return 0;
 	l->params = s->average;
-	return learner_evaluate(l, &t->accuracy, err);
+	return evaluate(s, l, t, err);
 }
 
 /* ---- what there is to tell ---- */

@@ -53,6 +53,7 @@ static void work(void *arg)
 {
 	struct trainer *t = arg;
 	struct work *w = t->work;
+	struct learner_score score;
 	int64_t from = clock_us();
 	int rc = 0;
 
@@ -63,7 +64,9 @@ static void work(void *arg)
 	w->trained = !rc;
 	w->seconds = (double)(clock_us() - from) / 1e6;
 	if (!rc && w->what & WORK_EVALUATE) {
-		rc = learner_evaluate(w->learner, &w->accuracy, &w->err);
+		rc = learner_evaluate(w->learner, &score, &w->err);
+		if (!rc)
+			w->accuracy = score.accuracy;
 		w->resume.tally.accuracy = w->accuracy;
 	}
 	if (!rc && w->what & WORK_SAVE)

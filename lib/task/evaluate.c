@@ -160,7 +160,8 @@ static int run(struct buf *out, const struct wish *w, const struct sets *s,
 {
 	const struct learner_data data = {
 		s->train, &s->index, s->test ? s->test : s->train, o->threads};
-	double accuracy = 0, loss = 0;
+	struct learner_score score = {0};
+	double loss = 0;
 	struct learner *l;
 	int rc;
 
@@ -169,9 +170,9 @@ static int run(struct buf *out, const struct wish *w, const struct sets *s,
 		return (int)err->code;
 	rc = train(l, s, w, &loss, err);
 	if (!rc)
-		rc = learner_evaluate(l, &accuracy, err);
+		rc = learner_evaluate(l, &score, err);
 	if (!rc)
-		tell(out, l, s, w, accuracy, loss);
+		tell(out, l, s, w, score.accuracy, loss);
 	learner_free(l);
 	return rc;
 }

@@ -55,14 +55,16 @@ static struct learner *make(uint64_t seed)
 TEST(learner_learns)
 {
 	struct learner *l = make(1);
-	double first, loss, accuracy;
+	struct learner_score score;
+	double first, loss;
 	struct err err;
 
 	CHECK(!learner_train(l, &steps, &first, &err));
 	CHECK(!learner_train(l, &steps, &loss, &err));
 	CHECK(loss < first);
-	CHECK(!learner_evaluate(l, &accuracy, &err));
-	CHECK_NEAR(accuracy, 1, 0);
+	CHECK(!learner_evaluate(l, &score, &err));
+	CHECK_NEAR(score.accuracy, 1, 0);
+	CHECK(score.loss > 0 && score.loss < first);
 	learner_free(l);
 }
 
