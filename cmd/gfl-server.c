@@ -1,4 +1,5 @@
 /* gfl-server - rounds of training with a centre: clients train, it mixes. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,25 +132,40 @@ struct app {
  */
 
 static const struct out_col cols[] = {
-	{"round", OUT_INT},      {"activated", OUT_INT},
-	{"admitted", OUT_INT},   {"refused", OUT_INT},
-	{"missing", OUT_TEXT},   {"examples", OUT_INT},
-	{"loss", OUT_REAL},      {"accuracy", OUT_REAL},
-	{"bytes_sent", OUT_INT}, {"bytes_received", OUT_INT},
-	{"seconds", OUT_REAL},   {"at", OUT_TIME},
-	{"staleness", OUT_REAL},
+	{"round", OUT_INT},          {"activated", OUT_INT},
+	{"admitted", OUT_INT},       {"refused", OUT_INT},
+	{"missing", OUT_TEXT},       {"examples", OUT_INT},
+	{"loss", OUT_REAL},          {"accuracy", OUT_REAL},
+	{"bytes_sent", OUT_INT},     {"bytes_received", OUT_INT},
+	{"seconds", OUT_REAL},       {"at", OUT_TIME},
+	{"staleness", OUT_REAL},     {"eval_asked", OUT_INT},
+	{"eval_answered", OUT_INT},  {"eval_missing", OUT_TEXT},
+	{"eval_examples", OUT_INT},  {"eval_loss", OUT_REAL},
+	{"eval_accuracy", OUT_REAL},
 };
+
+static struct out_cell number(bool there, int64_t n)
+{
+	return there ? out_int(n) : out_none();
+}
 
 static void on_round(const struct hub_round *r, void *arg)
 {
 	struct app *app = arg;
+
+	const struct hub_evaluation *e = &r->evaluation;
+	const bool asked = e->round;
 
 	out_row(app->out, out_int(r->round), out_int(r->activated),
 		out_int(r->admitted), out_int(r->refused), out_text(r->missing),
 		out_int(r->examples), out_real(r->loss), out_real(r->accuracy),
 		out_int(r->bytes_sent), out_int(r->bytes_received),
 		out_real(r->seconds), out_time(r->ended_ms),
-		out_real(r->staleness));
+		out_real(r->staleness), number(asked, e->asked),
+		number(asked, e->answered), out_text(asked ? e->missing : NULL),
+		number(asked, e->examples),
+		out_real(asked ? e->loss : (double)NAN),
+		out_real(asked ? e->accuracy : (double)NAN));
 }
 
 static const struct out_col led_cols[] = {

@@ -96,6 +96,7 @@ void hub_end(struct hub *h, const char *why)
 	h->ending_ms = clock_ms();
 	log_info("ending", "round=%lld clients=%lld reason=%s",
 		 (long long)h->round, (long long)h->present, why);
+	hub_scoring_drop(h);
 	HASH_ITER (hh, h->clients, c, next) {
 		c->given.over = true;
 		hub_instruct(c);
@@ -112,7 +113,7 @@ static void look_at_end(struct hub *h, int64_t now_ms)
 		begin_saving(h);
 		return;
 	}
-	if (!h->saved || !h->shut_down || h->ahead ||
+	if (!h->saved || !h->shut_down || h->ahead || h->scoring.writing ||
 	    ((h->present || !hub_let_go(h)) && !waited))
 		return;
 	if (h->present)
@@ -278,6 +279,8 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 	h->ended = ended_fn;
 	h->ended_arg = arg;
 	h->loss = h->accuracy = (double)NAN;
+	h->evaluation = (struct hub_evaluation){
+		.missing = "", .loss = (double)NAN, .accuracy = (double)NAN};
 	h->rand.state = opts->seed;
 	if (open_all(h, err)) {
 		hub_close(h);
@@ -292,6 +295,8 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 	hub_serve_status(h);
 	if (h->opts.term)
 		hub_serve_followers(h);
+	hub_scoring_begin(h, h->evaluation.round < h->round ? h->round : 0);
+	h->scoring.waits = true;
 	hub_set_up(h);
 	timer_every(&h->tick, loop, HUB_TICK_MS, tick, h);
 	*out = h;
@@ -310,6 +315,7 @@ void hub_close(struct hub *h)
 	if (h->worker)
 		worker_close(h->worker);
 	writer_close(h->writer);
+	hub_scoring_drop(h);
 	hub_next_close(h);
 	hub_promises_close(h);
 	hub_followers_close(h);

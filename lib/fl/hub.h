@@ -29,6 +29,18 @@
 
 struct hub;
 
+/* What clients have said of the model of a round, each on test data of its own
+ * (FedLab's EvaluateParams). */
+struct hub_evaluation {
+	int64_t round;           /* 0: there was none */
+	int64_t asked, answered; /* logical clients */
+	int64_t refused;
+	const char *missing; /* ids of clients that were asked, or "" */
+	int64_t examples;
+	double loss, accuracy;      /* means over them; NAN: nobody has said */
+	int64_t began_ms, ended_ms; /* wall clock */
+};
+
 /* What a round has come to. In async a round is a version of the model. */
 struct hub_round {
 	int64_t round;               /* from 1 */
@@ -42,6 +54,7 @@ struct hub_round {
 	int64_t bytes_sent, bytes_received; /* models; updates */
 	int64_t began_ms, ended_ms;         /* wall clock */
 	double seconds;
+	struct hub_evaluation evaluation;
 };
 
 typedef void hub_round_fn(const struct hub_round *r, void *arg);
@@ -56,7 +69,8 @@ typedef void hub_round_fn(const struct hub_round *r, void *arg);
  * round    a candidate a line, as JSON    "CLIENT [LOGICAL]"    logged; as if
  *                                         a line: who takes     nothing was put
  *                                         part                  out
- * receive  an update, as a model's file   another such          refuses it
+ * receive  an update, as a model's file,  another such          refuses it
+ *          or a score, as contract.h says
  * shutdown nothing                        nothing               fails the server
  */
 enum hub_stage {
@@ -87,8 +101,9 @@ struct hub_opts {
 				     seed */
 	uint64_t seed;
 	bool async;
-	int64_t rounds;           /* 0: until it is stopped */
-	double target;            /* accuracy that ends it; NAN: none */
+	int64_t rounds; /* 0: until it is stopped */
+	double target;  /* accuracy that ends it: on test, or without that the
+			  clients' own; NAN: none */
 	int64_t min_participants; /* logical clients; no round has fewer */
 	double fraction;          /* of the activated close a round */
 	double sample;            /* of the present are activated */
@@ -100,8 +115,14 @@ struct hub_opts {
 	int64_t ending_ms; /* at the end, for clients who were not told yet */
 	bool uniform;      /* clients weigh alike, not by their examples */
 	Gfl__V1__FlTraining training;
-	const struct data *test;    /* NULL: does not evaluate; borrowed */
-	int64_t eval_every;         /* rounds */
+	const struct data *test; /* NULL: does not evaluate; borrowed */
+	int64_t eval_every;      /* rounds */
+	/* Clients evaluate too, every so many rounds (0: never) and after the
+	 * last: a sample of those that can and are there, until the deadline.
+	 * In sync the next round waits for them. */
+	int64_t clients_eval_every;
+	double eval_sample;
+	int64_t eval_deadline_ms;
 	const char *db, *model_out; /* model_out NULL: beside db */
 	struct hub_stage_opts stages[HUB_STAGES];
 	int64_t handler_ms; /* for a command; 0: as long as it takes */

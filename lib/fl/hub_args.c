@@ -87,12 +87,15 @@ int hub_args_parse(struct hub_args *a, struct err *err)
 			       "one of --epochs and --steps is above 0");
 	if (check_exec(a, err) || take_hyper(a, err))
 		return (int)err->code;
-	if (a->target > 0 && !a->test)
+	if (a->target > 0 && !a->test && !a->clients_eval_every)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--target-accuracy needs --test");
-	if (!(a->fraction > 0) || !(a->sample > 0) || !(a->lr > 0))
+			       "--target-accuracy needs --test or "
+			       "--clients-eval-every");
+	if (!(a->fraction > 0) || !(a->sample > 0) || !(a->eval_sample > 0) ||
+	    !(a->lr > 0))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--fraction, --sample and --lr are above 0");
+			       "--fraction, --sample, --eval-sample and --lr "
+			       "are above 0");
 	return aggregate_args_parse(&a->aggregate, err);
 }
 
@@ -116,6 +119,9 @@ int hub_args_opts(struct hub_args *a, struct hub_opts *out, struct err *err)
 		.uniform = a->weights,
 		.training = hub_args_training(a),
 		.eval_every = a->eval_every,
+		.clients_eval_every = a->clients_eval_every,
+		.eval_sample = a->eval_sample,
+		.eval_deadline_ms = a->eval_deadline_ms,
 		.handler_ms = a->handler_ms,
 	};
 	static const char *const stages[HUB_STAGES] = {

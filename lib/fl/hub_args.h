@@ -13,9 +13,10 @@ struct hub_args {
 	struct aggregate_args aggregate;
 	int mode, sampler, weights, classes, scheme, dtype, codec;
 	int64_t rounds, min_participants, choices, deadline_ms, eval_every;
+	int64_t clients_eval_every, eval_deadline_ms;
 	int64_t seed, epochs, steps, lr_decay_every, lr_cosine;
 	int batch;
-	double target, fraction, sample;
+	double target, fraction, sample, eval_sample;
 	double lr, momentum, weight_decay, prox, lr_decay, keep;
 	bool nesterov;
 	struct opt_pairs hp;
@@ -39,7 +40,9 @@ struct hub_args {
 		OPT_INT64(0, "rounds", T, m.rounds, "N", "100", 0, INT64_MAX,  \
 			  "end after so many; 0: when it is stopped"),         \
 		OPT_REAL(0, "target-accuracy", T, m.target, "RATIO", NULL, 0,  \
-			 1, "end when this is reached on --test"),             \
+			 1,                                                    \
+			 "end when this is reached on --test, or without "     \
+			 "that by the clients that evaluate"),                 \
 		OPT_INT64(0, "min-participants", T, m.min_participants, "N",   \
 			  "2", 1, 1 << 30,                                     \
 			  "no round begins with fewer clients, or ends with "  \
@@ -112,6 +115,15 @@ struct hub_args {
 			"refuse labels from this on; 0 takes whatever comes"), \
 		OPT_INT64(0, "eval-every", T, m.eval_every, "ROUNDS", "1", 1,  \
 			  INT64_MAX, "evaluate so often, and after the last"), \
+		OPT_INT64(0, "clients-eval-every", T, m.clients_eval_every,    \
+			  "ROUNDS", "0", 0, INT64_MAX,                         \
+			  "have clients evaluate on test data of their own, "  \
+			  "so often and after the last; 0: never"),            \
+		OPT_REAL(0, "eval-sample", T, m.eval_sample, "RATIO", "1", 0,  \
+			 1, "so many of those that can do"),                   \
+		OPT_SECONDS(0, "eval-deadline", T, m.eval_deadline_ms, "60",   \
+			    "who has not answered by then is missing",         \
+			    .min = 1, .max = 86400000),                        \
 		OPT_FILE(                                                      \
 			0, "model-out", T, m.model_out, NULL,                  \
 			"write the last model here, not beside the database"), \

@@ -37,7 +37,7 @@ void hub_async_look(struct hub *h)
 	if (h->state == HUB_WAITING && h->here >= h->opts.min_participants)
 		begin(h);
 	HASH_ITER (hh, h->clients, c, next)
-		hub_async_asked(c);
+		hub_asked(c);
 }
 
 void hub_async_count(struct hub_job *j)

@@ -116,7 +116,6 @@ static void instruction(struct hub_client *c, Gfl__V1__FlInstruction *out,
 	}
 	if (!owes(g))
 		return;
-	out->code = g->code;
 	out->activation = g->id;
 	out->round = g->round;
 	out->version = g->version;
@@ -125,6 +124,8 @@ static void instruction(struct hub_client *c, Gfl__V1__FlInstruction *out,
 		if (g->parts[i].state == HUB_OPEN)
 			(*logical)[out->n_logical++] = g->parts[i].logical;
 	out->logical = *logical;
+	if (out->n_logical)
+		out->code = g->code;
 }
 
 static void answer(struct hub_client *c, struct call *call)
@@ -271,6 +272,18 @@ static int check_set_up(const Gfl__V1__FlSetUpRequest *r, struct err *err)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%zu logical clients, expected 1 to %d",
 			       r->n_examples, HUB_LOGICAL_MAX);
+	if (r->n_test_examples && r->n_test_examples != r->n_examples)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "test data of %zu logical clients, of %zu",
+			       r->n_test_examples, r->n_examples);
+	for (size_t i = 0; i < r->n_test_examples; i++)
+		if (r->test_examples[i] < -1 ||
+		    r->test_examples[i] > HUB_EXAMPLES_MAX)
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				       "logical client %zu has %lld test "
+				       "examples, expected -1 to %lld",
+				       i, (long long)r->test_examples[i],
+				       (long long)HUB_EXAMPLES_MAX);
 	for (size_t i = 0; i < r->n_examples; i++)
 		if (r->examples[i] < 0 || r->examples[i] > HUB_EXAMPLES_MAX)
 			return err_set(err, ERR_INVALID_ARGUMENT,
@@ -328,6 +341,8 @@ static void take_set_up(struct hub_client *c, const Gfl__V1__FlSetUpRequest *r,
 	for (size_t i = 0; i < c->nlogical; i++) {
 		c->logical[i].examples = r->examples[i];
 		c->logical[i].loss = (double)NAN;
+		c->logical[i].tests =
+			r->n_test_examples ? r->test_examples[i] : 0;
 		c->examples += r->examples[i];
 	}
 	c->active = r->active;
@@ -442,6 +457,7 @@ void hub_clients_close(struct hub *h)
 		HASH_DELETE(by_instance, h->by_instance, c);
 		HASH_DELETE(hh, h->clients, c);
 		free(c->given.parts);
+		free(c->to_score);
 		free(c->logical);
 		free(c);
 	}

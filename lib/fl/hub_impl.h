@@ -11,6 +11,7 @@
 #include "fl/aggregate.h"
 #include "fl/hub.h"
 #include "fl/quorum.h"
+#include "fl/scores.h"
 #include "fl/snapshot.h"
 #include "nn/model.h"
 #include "nn/net.h"
@@ -93,7 +94,8 @@ struct hub_activation {
 };
 
 struct hub_logical {
-	int64_t examples; /* 0: not known yet */
+	int64_t examples; /* to train on; 0: not known yet */
+	int64_t tests;    /* to evaluate on; -1: not known, 0: it cannot */
 	double loss;      /* the last told, NAN: none yet */
 };
 
@@ -115,6 +117,8 @@ struct hub_client {
 	int64_t seen_ms;   /* when it last held one, or spoke */
 	bool here;
 	struct hub_activation given;
+	int32_t *to_score; /* logical ones that are to, once it asks */
+	size_t nto_score;
 	int64_t accepted, refused, missed, round;
 	int64_t bytes_sent, bytes_received;
 	UT_hash_handle hh; /* by id */
@@ -141,12 +145,26 @@ struct hub_now {
 	double staleness; /* the sum */
 };
 
+/* The evaluation under way, by clients. */
+struct hub_scoring {
+	int64_t round; /* whose model it is about; 0: there is none */
+	struct hub_model *model;
+	int64_t deadline_ms; /* monotonic */
+	bool waits;   /* after a start: for enough clients, before it is */
+	bool open;    /* clients are asked; before, they are waited for */
+	bool writing; /* what has come of it, into told */
+	int64_t lost, refused; /* of those asked */
+	struct scores scores;
+	struct hub_evaluation told;
+	char *missing;
+};
+
 /* A model on its way from updates to the disk. */
 struct hub_next {
 	struct hub *hub;
 	bool evaluate;
 	struct hub_round row;
-	char *missing;
+	char *missing, *silent;    /* of the row, and its evaluation */
 	struct hub_model *model;   /* NULL: a later one is written instead */
 	struct tensors state;      /* of the rule */
 	struct snapshot *snapshot; /* with a term: as it was written; or NULL */
@@ -164,9 +182,20 @@ struct hub_job {
 	int64_t opening;       /* of its round */
 	int64_t staleness;     /* async */
 	struct hub_next *next; /* async: what it completed, or NULL */
-	bool voids; /* async: the updates together made no model */
+	bool voids;            /* async: the updates together made no model */
 	enum hub_reason why;
 	struct err err; /* code 0: all went well */
+};
+
+/* An update that is looked at: of c, unless that is nobody; for part, unless
+ * that is none of its own. */
+struct hub_look {
+	struct hub *hub;
+	const struct call *call;
+	const Gfl__V1__FlUpdateRequest *update;
+	struct hub_client *client;
+	struct hub_part *part;
+	struct err err;
 };
 
 struct hub {
@@ -203,7 +232,11 @@ struct hub {
 	 * that confirmed to be ours to write */
 	struct hub_next *unsaved, *saving;
 	struct hub_promise *promises;
-	int64_t ahead; /* how many */
+	/* durable, and not told yet: clients evaluate the first one's model */
+	struct hub_next *untold;
+	struct hub_scoring scoring;
+	struct hub_evaluation evaluation; /* the last; missing is "" */
+	int64_t ahead;                    /* how many */
 	bool stopping;
 	loop_fn *alone; /* it rests: see hub_rest(); or NULL */
 	void *alone_arg;
@@ -250,14 +283,36 @@ void hub_instruct(struct hub_client *c);
 
 /* hub_rounds.c */
 void hub_round_look(struct hub *h, int64_t now_ms);
+
+/* hub_given.c */
 void hub_asked(struct hub_client *c); /* it holds a request here */
 /* A client of the round was lost, or is back. */
 void hub_round_lost(struct hub_client *c, bool lost);
 void hub_forget_given(struct hub_client *c);
 /* What was admitted makes no model that is finite. */
 void hub_round_unmade(struct hub *h, const struct hub_next *n);
-/* Ask the client for n logical ones of its own. */
+/* Ask the client for n logical ones of its own to train. */
 void hub_activate(struct hub_client *c, const int32_t *logical, size_t n);
+/* Ask it for them to do this. */
+void hub_give(struct hub_client *c, const struct hub_activation *what,
+	      const int32_t *logical, size_t n);
+/* The part of the client's activation, if that is under way; or NULL. */
+struct hub_part *hub_part_of(struct hub_client *c, int64_t activation,
+			     int32_t logical);
+/* No update of this round is taken any more; who owes one is in *missing. */
+char *hub_end_training(struct hub *h, int64_t *missed);
+
+/* hub_scoring.c: clients evaluate. */
+void hub_scoring_begin(struct hub *h, int64_t round); /* if it is due */
+void hub_scoring_look(struct hub *h, int64_t now_ms);
+void hub_scoring_drop(struct hub *h);
+/* The client has nothing to do: does it now? */
+bool hub_scoring_asked(struct hub_client *c);
+/* So many answers that are owed are lost with it, or expected again. */
+int64_t hub_scoring_owed(const struct hub_client *c);
+
+/* hub_score.c: the score that it was asked for is here. */
+void hub_score_take(struct hub_look *l, struct call *call);
 
 /* hub_stages.c: call the stage's handler; facts are released, in is borrowed
  * for the call. done runs once, perhaps at once; out is NULL with an err. */
@@ -295,10 +350,16 @@ void hub_next_make(struct hub_next *n); /* ABORTED: see aggregate_finish() */
 void hub_next_free(struct hub_next *n);
 void hub_next_made(struct hub_next *n);
 void hub_next_close(struct hub *h);
+void hub_next_tell(struct hub *h); /* rounds whose evaluation is over */
+/* One that was made and not told yet, or NULL. */
+struct hub_next *hub_next_find(struct hub *h, int64_t round);
 
 /* hub_update.c */
 void hub_serve_updates(struct hub *h);
 void hub_update_reply(struct hub *h, struct call *call);
+/* Puts why into l->err, and counts it. The part has failed where what the
+ * client sends can never do. */
+void hub_refused(struct hub_look *l, enum hub_reason why, const char *text);
 const char *hub_reason_name(enum hub_reason r);
 
 /* hub_model.c */
@@ -312,6 +373,7 @@ void hub_model_drop(struct hub_model *m);               /* one user less */
 int hub_store_open(struct hub *h, struct err *err) MUST_CHECK;
 void hub_store_client(struct hub *h, const struct hub_client *c,
 		      writer_done_fn *done, void *arg);
+void hub_store_evaluation(struct hub *h, writer_done_fn *done);
 int hub_store_rounds(struct db *db, struct hub_next *all,
 		     struct err *err) MUST_CHECK;
 int hub_store_model(const struct hub_next *n, const char *path,

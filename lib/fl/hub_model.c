@@ -78,6 +78,18 @@ static void over(void *arg)
 	hub_model_drop(arg);
 }
 
+/* The newest; or the one that it is to evaluate. */
+static struct hub_model *model_for(const struct hub_client *c)
+{
+	const struct hub_activation *g = &c->given;
+	struct hub *h = c->hub;
+
+	if (g->code == GFL__V1__FL_CODE__EVALUATE_PARAMS && !g->over &&
+	    h->scoring.model)
+		return h->scoring.model;
+	return h->given;
+}
+
 static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 {
 	const Gfl__V1__FlPullRequest *r = (const Gfl__V1__FlPullRequest *)in;
@@ -99,7 +111,7 @@ static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 		call_fail(call, &err);
 		return;
 	}
-	m = h->given;
+	m = model_for(c);
 	m->users++;
 	c->bytes_sent += (int64_t)m->info.size;
 	h->now.bytes_sent += (int64_t)m->info.size;

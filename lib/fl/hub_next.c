@@ -54,6 +54,7 @@ void hub_next_free(struct hub_next *n)
 	forget_model(n);
 	snapshot_drop(n->snapshot);
 	free(n->missing);
+	free(n->silent);
 	free(n);
 }
 
@@ -71,11 +72,36 @@ static void log_round(const struct hub_round *r)
 		 r->seconds, r->staleness);
 }
 
-static void tell(struct hub *h, const struct hub_next *n)
+/* In order; that which clients evaluate, and those behind it, later. */
+void hub_next_tell(struct hub *h)
 {
-	log_round(&n->row);
-	if (h->opts.on_round)
-		h->opts.on_round(&n->row, h->opts.on_round_arg);
+	const struct hub_scoring *s = &h->scoring;
+
+	while (h->untold && (!s->round || h->untold->row.round < s->round)) {
+		struct hub_next *n = h->untold;
+
+		DL_DELETE(h->untold, n);
+		log_round(&n->row);
+		if (h->opts.on_round)
+			h->opts.on_round(&n->row, h->opts.on_round_arg);
+		hub_next_free(n);
+	}
+}
+
+static struct hub_next *find(struct hub_next *all, int64_t round)
+{
+	struct hub_next *n;
+
+	DL_SEARCH_SCALAR(all, n, row.round, round);
+	return n;
+}
+
+struct hub_next *hub_next_find(struct hub *h, int64_t round)
+{
+	struct hub_next *n = find(h->untold, round);
+
+	n = n ? n : find(h->saving, round);
+	return n ? n : find(h->unsaved, round);
 }
 
 static void written(const struct err *err, void *arg)
@@ -89,15 +115,19 @@ static void written(const struct err *err, void *arg)
 	{
 		DL_DELETE(h->saving, n);
 		h->ahead--;
-		if (!err)
-			tell(h, n);
-		if (!err && n->snapshot) {
+		if (err) {
+			hub_next_free(n);
+			continue;
+		}
+		if (n->snapshot) {
 			snapshot_drop(h->snapshot);
 			h->snapshot = n->snapshot;
 			n->snapshot = NULL;
 		}
-		hub_next_free(n);
+		forget_model(n);
+		DL_APPEND(h->untold, n);
 	}
+	hub_next_tell(h);
 	write_next(h);
 	hub_follow_look(h);
 	hub_look(h);
@@ -157,6 +187,7 @@ void hub_next_made(struct hub_next *n)
 		forget_model(h->unsaved->prev); /* the last one */
 	DL_APPEND(h->unsaved, n);
 	h->ahead++;
+	hub_scoring_begin(h, h->round);
 	write_next(h);
 }
 
@@ -166,7 +197,8 @@ void hub_next_close(struct hub *h)
 	struct hub_next *n, *after;
 
 	DL_CONCAT(h->saving, h->unsaved);
-	h->unsaved = NULL;
+	DL_CONCAT(h->saving, h->untold);
+	h->unsaved = h->untold = NULL;
 	DL_FOREACH_SAFE(h->saving, n, after)
 	{
 		DL_DELETE(h->saving, n);

@@ -12,52 +12,6 @@
 #include "base/mem.h"
 #include "fl/hub_impl.h"
 
-/* --- activations -----------------------------------------------------------
- */
-
-void hub_asked(struct hub_client *c)
-{
-	if (c->hub->opts.async)
-		hub_async_asked(c);
-}
-
-void hub_round_lost(struct hub_client *c, bool lost)
-{
-	const struct hub_activation *g = &c->given;
-	int64_t open = (int64_t)g->open;
-
-	if (g->id && !g->over && g->code == GFL__V1__FL_CODE__ACTIVATION)
-		c->hub->now.lost += lost ? open : -open;
-}
-
-void hub_forget_given(struct hub_client *c)
-{
-	if (c->here)
-		hub_round_lost(c, true);
-	c->given.over = true;
-}
-
-void hub_activate(struct hub_client *c, const int32_t *logical, size_t n)
-{
-	struct hub *h = c->hub;
-	struct hub_activation *g = &c->given;
-
-	free(g->parts);
-	*g = (struct hub_activation){
-		.id = ++h->last_activation,
-		.code = GFL__V1__FL_CODE__ACTIVATION,
-		.round = h->now.round,
-		.version = h->version,
-		.parts = mem_zero(n, sizeof(*g->parts)),
-		.n = n,
-		.open = n,
-	};
-	for (size_t i = 0; i < n; i++)
-		g->parts[i].logical = logical[i];
-	h->now.activated += (int64_t)n;
-	hub_instruct(c);
-}
-
 /* --- opening ---------------------------------------------------------------
  */
 
@@ -245,31 +199,6 @@ static void choose(struct hub *h)
 /* --- closing ---------------------------------------------------------------
  */
 
-/* No update of this round is taken any more; who owes one is in *missing. */
-static char *end_activations(struct hub *h, int64_t *missed)
-{
-	struct buf ids = BUF_INIT(0);
-	struct hub_client *c, *next;
-
-	buf_puts(&ids, "");
-	HASH_ITER (hh, h->clients, c, next) {
-		struct hub_activation *g = &c->given;
-		int64_t left = 0;
-
-		if (!g->id || g->over ||
-		    g->code != GFL__V1__FL_CODE__ACTIVATION)
-			continue;
-		for (size_t i = 0; i < g->n; i++)
-			left += g->parts[i].state != HUB_ADMITTED;
-		g->over = true;
-		c->missed += left;
-		*missed += left;
-		if (left)
-			buf_putf(&ids, "%s%" PRId64, ids.len ? "," : "", c->id);
-	}
-	return buf_take(&ids);
-}
-
 /* On the worker's thread. */
 static void make(void *arg)
 {
@@ -307,7 +236,7 @@ static void close_round(struct hub *h, int64_t now_ms)
 		.ended_ms = clock_wall_ms(),
 		.seconds = (double)(now_ms - n->began_ms) / 1e3,
 	};
-	j->missing = end_activations(h, &j->row.missed);
+	j->missing = hub_end_training(h, &j->row.missed);
 	j->row.missing = j->missing;
 	h->state = HUB_CLOSING;
 	if (worker_submit(h->worker, make, made, j, &j->err))
@@ -317,7 +246,7 @@ static void close_round(struct hub *h, int64_t now_ms)
 static void void_round(struct hub *h)
 {
 	int64_t missed = 0;
-	char *missing = end_activations(h, &missed);
+	char *missing = hub_end_training(h, &missed);
 
 	log_warn("round_void",
 		 "round=%lld activated=%lld admitted=%lld needed=%lld "
@@ -373,15 +302,34 @@ static const char *is_done(const struct hub *h)
 {
 	if (h->opts.rounds && h->round >= h->opts.rounds)
 		return "all rounds are done";
-	if (h->accuracy >= h->opts.target)
+	if (*(h->opts.test ? &h->accuracy : &h->evaluation.accuracy) >=
+	    h->opts.target)
 		return "the target accuracy is reached";
 	return NULL;
+}
+
+/* In sync nothing else goes on while clients evaluate; nor does it after the
+ * last round. */
+static bool waits_for_scores(struct hub *h, const char *done)
+{
+	if (!h->scoring.round || (h->opts.async && !done))
+		return false;
+	if (h->opts.async && h->state == HUB_TRAINING) {
+		int64_t missed = 0;
+
+		free(hub_end_training(h, &missed));
+		h->state = HUB_WAITING;
+	}
+	return true;
 }
 
 void hub_round_look(struct hub *h, int64_t now_ms)
 {
 	const char *done = is_done(h);
 
+	hub_scoring_look(h, now_ms);
+	if (waits_for_scores(h, done))
+		return;
 	if (done && (h->state == HUB_WAITING || h->opts.async)) {
 		if (!h->opts.term || !h->ahead) /* it may yet be another's */
 			hub_end(h, done);

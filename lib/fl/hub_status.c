@@ -19,6 +19,8 @@ static const char *state_of(const struct hub_client *c)
 
 	if (!c->here)
 		return "gone";
+	if (hub_scoring_owed(c))
+		return "evaluating";
 	return g->id && !g->over && g->open ? "training" : "idle";
 }
 
@@ -58,11 +60,42 @@ static void fill_client(const struct hub_client *c, Gfl__V1__FlClient *out)
 	out->address = text(c->address);
 }
 
-static void fill(const struct hub *h, Gfl__V1__FlStatus *out)
+static const char *state(const struct hub *h)
+{
+	return h->scoring.open && h->state == HUB_WAITING ? "evaluating"
+							  : states[h->state];
+}
+
+static Gfl__V1__FlEvaluation *evaluation(const struct hub *h,
+					 Gfl__V1__FlEvaluation *out)
+{
+	const struct hub_evaluation *e = &h->evaluation;
+
+	gfl__v1__fl_evaluation__init(out);
+	out->round = e->round;
+	out->asked = e->asked;
+	out->answered = e->answered;
+	out->examples = e->examples;
+	out->ended_ms = e->ended_ms;
+	if (!isnan(e->loss)) {
+		out->_loss_case = GFL__V1__FL_EVALUATION___LOSS_LOSS;
+		out->loss = e->loss;
+	}
+	if (!isnan(e->accuracy)) {
+		out->_accuracy_case =
+			GFL__V1__FL_EVALUATION___ACCURACY_ACCURACY;
+		out->accuracy = e->accuracy;
+	}
+	return e->round ? out : NULL;
+}
+
+static void fill(const struct hub *h, Gfl__V1__FlStatus *out,
+		 Gfl__V1__FlEvaluation *e)
 {
 	gfl__v1__fl_status__init(out);
 	out->mode = text(h->opts.async ? "async" : "sync");
-	out->state = text(states[h->state]);
+	out->state = text(state(h));
+	out->evaluation = evaluation(h, e);
 	out->round = h->round;
 	out->rounds = h->opts.rounds;
 	out->version = h->version;
@@ -81,11 +114,12 @@ static void serve_status(struct call *call, const ProtobufCMessage *in,
 	size_t n = HASH_COUNT(h->clients);
 	Gfl__V1__FlClient *rows = mem_zero(n + 1, sizeof(*rows));
 	Gfl__V1__FlClient **at = mem_zero(n + 1, sizeof(*at));
+	Gfl__V1__FlEvaluation e;
 	Gfl__V1__FlStatus out;
 	struct hub_client *c;
 
 	(void)in;
-	fill(h, &out);
+	fill(h, &out, &e);
 	for (c = h->clients; c; c = c->hh.next) {
 		fill_client(c, &rows[out.n_clients]);
 		at[out.n_clients] = &rows[out.n_clients];
@@ -127,6 +161,12 @@ static void metrics(struct buf *b, void *arg)
 		buf_putf(b, "gfl_server_loss %.6f\n", h->loss);
 	if (!isnan(h->accuracy))
 		buf_putf(b, "gfl_server_accuracy_ratio %.6f\n", h->accuracy);
+	if (!isnan(h->evaluation.loss))
+		buf_putf(b, "gfl_server_clients_loss %.6f\n",
+			 h->evaluation.loss);
+	if (!isnan(h->evaluation.accuracy))
+		buf_putf(b, "gfl_server_clients_accuracy_ratio %.6f\n",
+			 h->evaluation.accuracy);
 }
 
 void hub_serve_status(struct hub *h)

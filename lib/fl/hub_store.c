@@ -141,6 +141,38 @@ int hub_store_rounds(struct db *db, struct hub_next *all, struct err *err)
 	return rc;
 }
 
+static int write_evaluation(struct db *db, void *arg, struct err *err)
+{
+	const struct hub_evaluation *e = &((struct hub *)arg)->scoring.told;
+	sqlite3_stmt *s;
+	int rc = db_stmt(db, &s,
+			 "INSERT OR REPLACE INTO evaluation VALUES"
+			 " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			 err);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(s, 1, e->round);
+	sqlite3_bind_int64(s, 2, e->asked);
+	sqlite3_bind_int64(s, 3, e->answered);
+	sqlite3_bind_int64(s, 4, e->refused);
+	sqlite3_bind_text(s, 5, e->missing, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(s, 6, e->examples);
+	bind_real(s, 7, e->loss);
+	bind_real(s, 8, e->accuracy);
+	sqlite3_bind_int64(s, 9, e->began_ms);
+	sqlite3_bind_int64(s, 10, e->ended_ms);
+	return db_run(db, s, err);
+}
+
+void hub_store_evaluation(struct hub *h, writer_done_fn *done)
+{
+	struct err err;
+
+	if (writer_post(h->writer, write_evaluation, done, h, &err))
+		done(&err, h);
+}
+
 struct client_row {
 	int64_t id;
 	char instance_id[STR_ID];
@@ -273,6 +305,41 @@ static int load_accuracy(struct hub *h, struct err *err)
 	return 0;
 }
 
+static double real_at(sqlite3_stmt *s, int at)
+{
+	return sqlite3_column_type(s, at) == SQLITE_NULL
+		       ? (double)NAN
+		       : sqlite3_column_double(s, at);
+}
+
+static int load_evaluation(struct hub *h, struct err *err)
+{
+	sqlite3_stmt *s;
+	bool row;
+	int rc = db_stmt(h->db, &s,
+			 "SELECT round, asked, answered, examples, loss,"
+			 " accuracy, ended_ms FROM evaluation"
+			 " ORDER BY round DESC LIMIT 1",
+			 err);
+
+	if (!rc)
+		rc = db_next(h->db, s, &row, err);
+	if (rc || !row)
+		return rc;
+	h->evaluation = (struct hub_evaluation){
+		.round = sqlite3_column_int64(s, 0),
+		.asked = sqlite3_column_int64(s, 1),
+		.answered = sqlite3_column_int64(s, 2),
+		.examples = sqlite3_column_int64(s, 3),
+		.loss = real_at(s, 4),
+		.accuracy = real_at(s, 5),
+		.ended_ms = sqlite3_column_int64(s, 6),
+		.missing = "",
+	};
+	db_done(s);
+	return 0;
+}
+
 static int load_model(struct hub *h, struct err *err)
 {
 	struct buf b = BUF_INIT(0);
@@ -310,7 +377,7 @@ static int load(struct hub *h, struct err *err)
 {
 	int rc = check_server(h, err) || insert_server(h, err) ||
 		 load_clients(h, err) || load_round(h, err) ||
-		 load_accuracy(h, err);
+		 load_accuracy(h, err) || load_evaluation(h, err);
 
 	if (!rc && h->round) {
 		rc = load_model(h, err);

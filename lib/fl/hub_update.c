@@ -30,19 +30,8 @@ const char *hub_reason_name(enum hub_reason r)
 /* --- refusing --------------------------------------------------------------
  */
 
-/* An update that is looked at: of c, unless that is nobody; for part, unless
- * that is none of its own. */
-struct look {
-	struct hub *hub;
-	const struct call *call;
-	const Gfl__V1__FlUpdateRequest *update;
-	struct hub_client *client;
-	struct hub_part *part;
-	struct err err;
-};
-
-static bool refuse(struct look *l, enum hub_reason why, const char *fmt, ...)
-	PRINTF(3, 4);
+static bool refuse(struct hub_look *l, enum hub_reason why, const char *fmt,
+		   ...) PRINTF(3, 4);
 
 /* What the client sends can never do. */
 static bool ends_part(enum hub_reason why)
@@ -51,49 +40,57 @@ static bool ends_part(enum hub_reason why)
 	       why == HUB_HANDLER || why == HUB_UNTRAINED;
 }
 
-static bool refuse(struct look *l, enum hub_reason why, const char *fmt, ...)
+static bool refuse(struct hub_look *l, enum hub_reason why, const char *fmt,
+		   ...)
 {
-	struct hub *h = l->hub;
 	char text[256];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	hub_refused(l, why, text);
+	return false;
+}
+
+static bool is_score(const struct hub_look *l)
+{
+	return l->client && !l->client->given.over &&
+	       l->client->given.code == GFL__V1__FL_CODE__EVALUATE_PARAMS;
+}
+
+static void part_failed(struct hub_look *l)
+{
+	struct hub *h = l->hub;
+
+	l->part->state = HUB_FAILED;
+	l->client->given.open--;
+	if (l->client->here) /* else it is lost already */
+		++*(is_score(l) ? &h->scoring.lost : &h->now.lost);
+}
+
+void hub_refused(struct hub_look *l, enum hub_reason why, const char *text)
+{
+	struct hub *h = l->hub;
+
 	err_set(&l->err, reasons[why].code, "%s: %s", reasons[why].name, text);
 	if (why == HUB_FULL)
 		err_full(&l->err, "%s: %s", reasons[why].name, text);
 	h->refused[why]++;
-	h->now.refused++;
+	++*(is_score(l) ? &h->scoring.refused : &h->now.refused);
 	if (l->client)
 		l->client->refused++;
-	if (l->part && ends_part(why)) {
-		l->part->state = HUB_FAILED;
-		l->client->given.open--;
-		if (l->client->here) /* else it is lost already */
-			h->now.lost++;
-	}
+	if (l->part && ends_part(why))
+		part_failed(l);
 	log_warn("update_refused", "client=%lld round=%lld reason=%s error=%s",
 		 (long long)l->update->client_id, (long long)l->update->round,
 		 reasons[why].name, text);
-	return false;
 }
 
 /* --- looking ---------------------------------------------------------------
  */
 
-static struct hub_part *part_of(struct hub_client *c, int64_t activation,
-				int32_t logical)
-{
-	struct hub_activation *g = &c->given;
-
-	for (size_t i = 0; g->id == activation && !g->over && i < g->n; i++)
-		if (g->parts[i].logical == logical)
-			return &g->parts[i];
-	return NULL;
-}
-
-static bool is_expected(struct look *l)
+static bool is_expected(struct hub_look *l)
 {
 	const Gfl__V1__FlUpdateRequest *u = l->update;
 	const struct hub_activation *g;
@@ -118,7 +115,7 @@ static bool is_expected(struct look *l)
 	if (u->activation != g->id || g->over)
 		return refuse(l, HUB_LATE, "round %lld is over for client %lld",
 			      (long long)u->round, (long long)u->client_id);
-	l->part = part_of(l->client, u->activation, u->logical);
+	l->part = hub_part_of(l->client, u->activation, u->logical);
 	if (!l->part)
 		return refuse(l, HUB_FOREIGN,
 			      "logical client %d of client %lld was not asked",
@@ -126,7 +123,7 @@ static bool is_expected(struct look *l)
 	return true;
 }
 
-static bool is_first(struct look *l)
+static bool is_first(struct hub_look *l)
 {
 	if (l->part->state == HUB_OPEN)
 		return true;
@@ -137,14 +134,14 @@ static bool is_first(struct look *l)
 		      (long long)l->update->round);
 }
 
-static bool is_trained(struct look *l)
+static bool is_trained(struct hub_look *l)
 {
 	return !*l->update->failure ||
 	       refuse(l, HUB_UNTRAINED, "client %lld could not train: %s",
 		      (long long)l->update->client_id, l->update->failure);
 }
 
-static bool fits(struct look *l)
+static bool fits(struct hub_look *l)
 {
 	const Gfl__V1__FlUpdateRequest *u = l->update;
 	const struct hub *h = l->hub;
@@ -175,7 +172,7 @@ static bool fits(struct look *l)
 	return true;
 }
 
-static bool has_sense(struct look *l)
+static bool has_sense(struct hub_look *l)
 {
 	const Gfl__V1__FlUpdateRequest *u = l->update;
 	int64_t own = l->client->logical[u->logical].examples;
@@ -310,10 +307,12 @@ static void admitted(void *arg)
 {
 	struct hub_job *j = arg;
 	struct hub *h = j->hub;
-	struct look l = {.hub = h, .update = j->update, .client = j->client};
+	struct hub_look l = {
+		.hub = h, .update = j->update, .client = j->client};
 
 	h->admitting--;
-	l.part = part_of(j->client, j->update->activation, j->update->logical);
+	l.part = hub_part_of(j->client, j->update->activation,
+			     j->update->logical);
 	if (j->err.code) {
 		refuse(&l, j->why, "%s", j->err.msg);
 		call_fail(j->call, &l.err);
@@ -391,7 +390,7 @@ static void receive(struct hub_job *j)
 	free(room);
 }
 
-static void take(struct look *l, struct call *call)
+static void take(struct hub_look *l, struct call *call)
 {
 	struct hub_job *j = mem_zero(1, sizeof(*j));
 	struct hub *h = l->hub;
@@ -418,12 +417,14 @@ static void take(struct look *l, struct call *call)
 static void serve_update(struct call *call, const ProtobufCMessage *in,
 			 void *arg)
 {
-	struct look l = {.hub = arg,
-			 .call = call,
-			 .update = (const Gfl__V1__FlUpdateRequest *)in};
+	struct hub_look l = {.hub = arg,
+			     .call = call,
+			     .update = (const Gfl__V1__FlUpdateRequest *)in};
 
 	if (!is_expected(&l)) {
 		call_fail(call, &l.err);
+	} else if (is_score(&l)) {
+		hub_score_take(&l, call);
 	} else if (l.part->state == HUB_ADMITTED &&
 		   l.part->crc == l.update->crc32c) {
 		/* asked again for a lost answer */

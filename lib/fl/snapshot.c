@@ -25,6 +25,12 @@ static const char *const steps[] = {
 	" began_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE model (piece INTEGER PRIMARY KEY,"
 	" bytes BLOB NOT NULL) STRICT;",
+	/* 2: clients evaluate */
+	"CREATE TABLE evaluation (round INTEGER PRIMARY KEY,"
+	" asked INTEGER NOT NULL, answered INTEGER NOT NULL,"
+	" refused INTEGER NOT NULL, missing TEXT NOT NULL,"
+	" examples INTEGER NOT NULL, loss REAL, accuracy REAL,"
+	" began_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL) STRICT;",
 };
 
 int snapshot_schema(struct db *db, struct err *err)

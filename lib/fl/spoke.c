@@ -182,24 +182,37 @@ static void set_up_done(const struct err *err, const ProtobufCMessage *out,
 	spoke_ask(s);
 }
 
+int64_t spoke_tests(const struct spoke *s, int logical)
+{
+	if (s->exec)
+		return exec_tests(s->exec) ? -1 : 0;
+	return s->data.test && !logical ? (int64_t)s->data.test->count : 0;
+}
+
 void spoke_set_up(struct spoke *s)
 {
 	const struct rpc_opts opts = {
 		.timeout_ms = spoke_has_others(s) ? ASK_SOON_MS : SET_UP_MS};
 	int64_t *examples = mem_zero((size_t)s->opts.nclients, 8);
+	int64_t *tests = mem_zero((size_t)s->opts.nclients, 8);
 	Gfl__V1__FlSetUpRequest in;
 
 	spoke_task_close(s); /* it was another start's */
-	for (int i = 0; i < s->opts.nclients; i++)
+	for (int i = 0; i < s->opts.nclients; i++) {
 		examples[i] = (int64_t)s->opts.indexes[i].n;
+		tests[i] = spoke_tests(s, i);
+	}
 	gfl__v1__fl_set_up_request__init(&in);
 	in.instance_id = (char *)(uintptr_t)history_me(s->history)->instance_id;
 	in.examples = examples;
 	in.n_examples = (size_t)s->opts.nclients;
+	in.test_examples = tests;
+	in.n_test_examples = (size_t)s->opts.nclients;
 	in.active = s->opts.active;
 	s->asking = client_call(s->client, spoke_url(s), RPC_FL_SET_UP,
 				&in.base, &opts, set_up_done, s);
 	free(examples);
+	free(tests);
 }
 
 /* --- asking ----------------------------------------------------------------
@@ -332,6 +345,7 @@ static void metrics(struct buf *b, void *arg)
 	const struct spoke *s = arg;
 
 	buf_putf(b, "gfl_trainer_updates_total %" PRId64 "\n", s->rounds);
+	buf_putf(b, "gfl_trainer_evaluations_total %" PRId64 "\n", s->scores);
 	buf_putf(b, "gfl_trainer_updates_refused_total %" PRId64 "\n",
 		 s->refused);
 	buf_putf(b, "gfl_trainer_sent_bytes_total %" PRId64 "\n",

@@ -106,7 +106,7 @@ int spoke_exec_learner(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
 	return (int)err->code;
 }
 
-/* --- a round --------------------------------------------------------------- */
+/* --- a round, or evaluation --------------------------------------------------------------- */
 
 /* The server weighs an update by this, unless it weighs all alike. */
 static void take_examples(struct spoke_work *w)
@@ -122,17 +122,30 @@ static void take_examples(struct spoke_work *w)
 			     ((w->examples + how->batch - 1) / how->batch);
 }
 
-enum spoke_exec_next spoke_exec_trained(struct spoke *s, struct spoke_work *w)
+/* So is a score. */
+static void check_score(struct spoke_work *w)
+{
+	if (w->score.examples < 1)
+		err_set(&w->err, ERR_INVALID_ARGUMENT,
+			"its result of eval has no num_examples, which a "
+			"server wants");
+}
+
+enum spoke_exec_next spoke_exec_worked(struct spoke *s, struct spoke_work *w)
 {
 	char what[40];
 
-	if (!w->err.code)
+	if (!w->err.code && w->scores)
+		check_score(w);
+	else if (!w->err.code)
 		take_examples(w);
 	if (!w->err.code) {
 		s->vain = 0;
 		return SPOKE_EXEC_SEND;
 	}
-	snprintf(what, sizeof(what), "round %lld", (long long)s->task.round);
+	snprintf(what, sizeof(what), "%s %lld",
+		 w->scores ? "evaluation of round" : "round",
+		 (long long)s->task.round);
 	w->failure = exec_reason(s->exec, what, &w->err, REASON_MAX);
 	log_warn("round_failed", "error=%s", w->failure);
 	if (w->err.code == ERR_UNAVAILABLE)

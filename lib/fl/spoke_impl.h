@@ -33,6 +33,8 @@ struct spoke_work {
 	char *base; /* the model as it came, and SCAFFOLD's c */
 	float *shift, *control, *own; /* spoke_own.c; NULL: none */
 	struct buf values;            /* as they go */
+	bool scores;                  /* it evaluates instead */
+	struct learner_score score;
 	uint32_t crc;
 	struct err err; /* code 0: all went well */
 	char *failure;  /* for the server: why it could not train; or NULL */
@@ -72,7 +74,7 @@ struct spoke {
 	struct rpc *sending;
 	struct timer resend;
 
-	int64_t rounds, refused, bytes_sent, bytes_received;
+	int64_t rounds, scores, refused, bytes_sent, bytes_received;
 	double loss;
 	bool leaving, over;
 	struct rpc *farewell;
@@ -91,6 +93,10 @@ void spoke_lost(struct spoke *s, const struct err *err);
 void spoke_ask(struct spoke *s); /* what to do, unless that is asked already */
 void spoke_leave(struct spoke *s, const char *why);
 
+/* How many examples a logical client has to evaluate on: -1 is not known. What
+ * all share is the first one's. */
+int64_t spoke_tests(const struct spoke *s, int logical);
+
 /* spoke_own.c: on the worker's thread, before and after the steps; on the loop's,
  * once the server has the update, or will not get it. */
 void spoke_own_begin(struct spoke_work *w);
@@ -108,22 +114,22 @@ int spoke_values(struct spoke_work *w, struct err *err) MUST_CHECK;
 int spoke_exec_open(struct spoke *s, struct err *err) MUST_CHECK;
 int spoke_exec_learner(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
 		       struct err *err) MUST_CHECK;
-/* What came of training. */
+/* What came of the work. */
 enum spoke_exec_next {
-	SPOKE_EXEC_SEND,  /* the update, or w->failure */
-	SPOKE_EXEC_AGAIN, /* train again, later */
+	SPOKE_EXEC_SEND,  /* the update, score or w->failure */
+	SPOKE_EXEC_AGAIN, /* do it again, later */
 };
-enum spoke_exec_next spoke_exec_trained(struct spoke *s, struct spoke_work *w);
+enum spoke_exec_next spoke_exec_worked(struct spoke *s, struct spoke_work *w);
 /* After a failure: there is no use in another round. */
 bool spoke_exec_hopeless(const struct spoke_work *w);
 
 /* spoke_task.c */
 void spoke_begin(struct spoke *s, const Gfl__V1__FlInstruction *in);
 void spoke_task_drop(struct spoke *s, const char *why);
-void spoke_task_sent(struct spoke *s); /* the update of the client at turn */
+void spoke_task_sent(struct spoke *s); /* by the client at turn */
 void spoke_task_close(struct spoke *s);
 
-/* spoke_send.c: the update of s->work */
+/* spoke_send.c: the update, or score, of s->work */
 void spoke_send(struct spoke *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* An update goes back to the server, until it is taken or refused. */
+/* An update, or score, goes back to the server, until it is taken or refused. */
 #include <math.h>
 
 #include "base/log.h"
@@ -12,6 +12,29 @@ enum {
 static void resend(void *arg)
 {
 	spoke_send(arg);
+}
+
+static void told_update(struct spoke *s, struct spoke_work *w)
+{
+	s->rounds++;
+	spoke_own_keep(w);
+	s->loss = w->loss;
+	s->bytes_sent += (int64_t)w->values.len;
+	log_info("sent",
+		 "round=%lld logical=%d loss=%.6f seconds=%.3f bytes=%zu",
+		 (long long)s->task.round, w->logical, w->loss, w->seconds,
+		 w->values.len);
+}
+
+static void told_score(struct spoke *s, const struct spoke_work *w)
+{
+	s->scores++;
+	log_info("evaluated",
+		 "round=%lld logical=%d examples=%lld loss=%.6f "
+		 "accuracy=%.4f seconds=%.3f",
+		 (long long)s->task.round, w->logical,
+		 (long long)w->score.examples, w->score.loss, w->score.accuracy,
+		 w->seconds);
 }
 
 static void refused(struct spoke *s, const struct err *err)
@@ -52,15 +75,25 @@ static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
 		refused(s, err);
 		return;
 	}
-	s->rounds++;
-	spoke_own_keep(w);
-	s->loss = w->loss;
-	s->bytes_sent += (int64_t)w->values.len;
-	log_info("sent",
-		 "round=%lld logical=%d loss=%.6f seconds=%.3f bytes=%zu",
-		 (long long)s->task.round, w->logical, w->loss, w->seconds,
-		 w->values.len);
+	if (w->scores)
+		told_score(s, w);
+	else
+		told_update(s, w);
 	spoke_task_sent(s);
+}
+
+static Gfl__V1__FlScore *fill_score(const struct spoke_work *w,
+				    Gfl__V1__FlScore *out)
+{
+	gfl__v1__fl_score__init(out);
+	out->examples = w->score.examples;
+	if (isfinite(w->score.loss)) {
+		out->_loss_case = GFL__V1__FL_SCORE___LOSS_LOSS;
+		out->loss = w->score.loss;
+	}
+	out->_accuracy_case = GFL__V1__FL_SCORE___ACCURACY_ACCURACY;
+	out->accuracy = w->score.accuracy;
+	return out;
 }
 
 void spoke_send(struct spoke *s)
@@ -71,11 +104,12 @@ void spoke_send(struct spoke *s)
 				      .retry = !others};
 	const struct spoke_work *w = s->work;
 	Gfl__V1__FlUpdateRequest in;
+	Gfl__V1__FlScore score;
 
 	if (s->leaving)
 		return;
 	gfl__v1__fl_update_request__init(&in);
-	in.code = s->training.code;
+	in.code = w->scores ? s->task.code : s->training.code;
 	in.client_id = s->id;
 	in.session = s->session;
 	in.failure = w->failure ? w->failure : "";
@@ -96,6 +130,8 @@ void spoke_send(struct spoke *s)
 	in.values.data = (uint8_t *)w->values.p;
 	in.values.len = w->values.len;
 	in.seconds = w->seconds;
+	if (w->scores && !w->failure)
+		in.score = fill_score(w, &score);
 	s->sending = client_call(s->client, spoke_url(s), RPC_FL_UPDATE,
 				 &in.base, &opts, sent, s);
 }

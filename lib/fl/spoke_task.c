@@ -19,7 +19,7 @@ enum {
 };
 
 static void pull(struct spoke *s);
-static void begin_training(struct spoke *s);
+static void begin_work(struct spoke *s);
 
 static void free_task(struct spoke_task *t)
 {
@@ -67,12 +67,13 @@ void spoke_task_drop(struct spoke *s, const char *why)
 
 static bool makes_sense(const struct spoke *s, const Gfl__V1__FlInstruction *in)
 {
+	const bool scores = in->code == GFL__V1__FL_CODE__EVALUATE_PARAMS;
 	bool ok = in->activation > 0 && in->n_logical &&
-		  in->code == GFL__V1__FL_CODE__ACTIVATION;
+		  (scores || in->code == GFL__V1__FL_CODE__ACTIVATION);
 
-	for (size_t i = 0; i < in->n_logical; i++)
-		ok = ok && in->logical[i] >= 0 &&
-		     in->logical[i] < s->opts.nclients;
+	for (size_t i = 0; ok && i < in->n_logical; i++)
+		ok = in->logical[i] >= 0 && in->logical[i] < s->opts.nclients &&
+		     (!scores || spoke_tests(s, in->logical[i]));
 	if (!ok)
 		log_warn("not_understood", "code=%d activation=%lld",
 			 (int)in->code, (long long)in->activation);
@@ -151,7 +152,7 @@ static const ProtobufCMessage *pull_ask(uint64_t offset, const char *sha256,
 	return &in->base;
 }
 
-/* --- training --------------------------------------------------------------
+/* --- the work --------------------------------------------------------------
  */
 
 /* The order of a logical client's examples in a round is its own, and the same
@@ -164,38 +165,49 @@ static void use_examples(struct learner *l, const struct spoke_work *w)
 	sampler_init(&l->sampler, ix->i, ix->n, w->seed);
 }
 
-/* On the worker's thread. Each round begins without momentum. */
-static void train(void *arg)
+/* Each round begins without momentum. */
+static int train(struct spoke_work *w, struct err *err)
+{
+	struct learner *l = w->spoke->learner;
+
+	if (!w->spoke->exec)
+		use_examples(l, w);
+	if (l->velocity)
+		memset(l->velocity, 0, l->model->n * sizeof(*l->velocity));
+	spoke_own_begin(w);
+	if (learner_train(l, &w->steps, &w->loss, err) ||
+	    spoke_own_end(w, err) || spoke_values(w, err))
+		return (int)err->code;
+	w->crc = crc32c_of(0, w->values.p, w->values.len);
+	return 0;
+}
+
+/* On the worker's thread. */
+static void work(void *arg)
 {
 	struct spoke_work *w = arg;
 	struct learner *l = w->spoke->learner;
 	int64_t from = clock_us();
 
-	if (!w->spoke->exec)
-		use_examples(l, w);
 	floats_unpack(l->params, w->base, l->model->len);
-	if (l->velocity)
-		memset(l->velocity, 0, l->model->n * sizeof(*l->velocity));
-	spoke_own_begin(w);
-	if (learner_train(l, &w->steps, &w->loss, &w->err) ||
-	    spoke_own_end(w, &w->err) || spoke_values(w, &w->err))
+	if (w->scores ? learner_evaluate(l, &w->score, &w->err)
+		      : train(w, &w->err))
 		return;
-	w->crc = crc32c_of(0, w->values.p, w->values.len);
 	w->seconds = (double)(clock_us() - from) / 1e6;
 	w->err.code = ERR_OK;
 }
 
-static void train_again(void *arg)
+static void work_again(void *arg)
 {
-	begin_training(arg);
+	begin_work(arg);
 }
 
 /* A failure is told to the server, which waits for no update then. */
-static void trained_outside(struct spoke_work *w)
+static void worked_outside(struct spoke_work *w)
 {
 	struct spoke *s = w->spoke;
 
-	if (spoke_exec_trained(s, w) == SPOKE_EXEC_SEND) {
+	if (spoke_exec_worked(s, w) == SPOKE_EXEC_SEND) {
 		spoke_send(s);
 		return;
 	}
@@ -203,12 +215,12 @@ static void trained_outside(struct spoke_work *w)
 	w->base = NULL;
 	forget_work(s);
 	timer_set(&s->resend, s->loop, backoff_next(&s->busy_pause, &s->rand),
-		  train_again, s);
+		  work_again, s);
 }
 
 /* A model that cannot be trained from is of others' updates: the server is told
  * so, and may send a better one. */
-static void trained(void *arg)
+static void worked(void *arg)
 {
 	struct spoke_work *w = arg;
 	struct spoke *s = w->spoke;
@@ -218,7 +230,7 @@ static void trained(void *arg)
 	if (s->work != w) { /* the task is no more */
 		free_work(w);
 	} else if (s->exec) {
-		trained_outside(w);
+		worked_outside(w);
 	} else if (err.code == ERR_ABORTED) {
 		log_warn("not_trained", "logical=%d error=%s", w->logical,
 			 err.msg);
@@ -253,7 +265,7 @@ static struct learner_steps steps_of(const struct spoke *s, int64_t n)
 }
 
 /* The logical client whose turn it is, from the base that is there. */
-static void begin_training(struct spoke *s)
+static void begin_work(struct spoke *s)
 {
 	struct spoke_work *w = mem_zero(1, sizeof(*w));
 	int32_t logical = s->task.logical[s->task.at];
@@ -264,6 +276,7 @@ static void begin_training(struct spoke *s)
 	s->base = NULL;
 	w->logical = logical;
 	w->activation = s->task.id;
+	w->scores = s->task.code == GFL__V1__FL_CODE__EVALUATE_PARAMS;
 	w->seed = rand_mix(s->seed ^ rand_mix((uint64_t)s->id)) ^
 		  rand_mix((uint64_t)s->task.round << 16 ^ (uint64_t)logical);
 	w->steps = steps_of(s, n);
@@ -272,8 +285,8 @@ static void begin_training(struct spoke *s)
 			      : n;
 	s->work = w;
 	s->working = true;
-	if (worker_submit(s->worker, train, trained, w, &w->err))
-		trained(w);
+	if (worker_submit(s->worker, work, worked, w, &w->err))
+		worked(w);
 }
 
 static void pulled(const struct err *err, void *arg)
@@ -286,7 +299,7 @@ static void pulled(const struct err *err, void *arg)
 		return;
 	}
 	s->bytes_received += (int64_t)spoke_model_size(s);
-	begin_training(s);
+	begin_work(s);
 }
 
 static void pull(struct spoke *s)
@@ -309,7 +322,7 @@ void spoke_task_sent(struct spoke *s)
 	s->work->base = NULL;
 	forget_work(s);
 	if (++s->task.at < s->task.n) {
-		begin_training(s);
+		begin_work(s);
 		return;
 	}
 	finish(s);

@@ -35,11 +35,12 @@ ends() { # NAME...
 
 tiny='input 1 2 2; dense 2'
 
-# set_up N [EXAMPLES [ACTIVE]] - client N: its id and secret, $id_N, $session_N
+# set_up N [EXAMPLES [ACTIVE [TESTS]]] - client N, with so many examples to train
+# and to evaluate on: its id and secret, $id_N, $session_N
 set_up() {
 	local -n id_=id_$1 session_=session_$1
 	call "$srv_url" $service/SetUp \
-		"{\"instanceId\":\"$(printf %032d "$1")\",\"examples\":[${2:-10}],\"active\":${3:-true}}"
+		"{\"instanceId\":\"$(printf %032d "$1")\",\"examples\":[${2:-10}],\"active\":${3:-true},\"testExamples\":[${4:-0}]}"
 	[ "$code" = 200 ]
 	id_=$(jq -r .clientId <<<"$answer")
 	session_=$(jq -r .session <<<"$answer")
@@ -83,6 +84,31 @@ update() {
 		steps: \"1\", loss: 0.5, crc32c: $ones_crc, values: \$ones
 		} | ${2:-.}" <<<"$given")
 	call "$srv_url" $service/Update "$request"
+}
+
+# score N JQ - send what client N says of the model in $given.
+score() {
+	local -n id_=id_$1 session_=session_$1
+	local request
+	request=$(jq -c --arg id "$id_" --arg session "$session_" "{
+		code: \"EVALUATE_PARAMS\", clientId: \$id, session: \$session,
+		activation, round, baseVersion: .version,
+		score: {examples: \"10\", loss: 0.5, accuracy: 0.75}
+		} | ${2:-.}" <<<"$given")
+	call "$srv_url" $service/Update "$request"
+}
+
+# Clients 1 to COUNT, active ones, are asked for an update, and send it.
+round() { # COUNT
+	local n
+	values 1 10
+	for n in $(seq "$1"); do
+		told "$n"
+		given=$answer
+		is '.code == "ACTIVATION"'
+		update "$n"
+		[ "$code" = 200 ]
+	done
 }
 
 values() { # VALUE COUNT - $ones and $ones_crc are of these
