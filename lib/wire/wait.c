@@ -47,18 +47,34 @@ void wait_shed(struct server *s)
 	}
 }
 
+static bool is_over(const struct wait_list *w, int64_t now)
+{
+	const struct stream *st = TAILQ_FIRST(&w->streams);
+
+	return st && st->since_ms + w->after_ms <= now;
+}
+
+/* We may have been stopped, or starved, while they did what we wait for: before
+ * anybody's time is over the loop turns once more, and reads what is there. */
 static void on_timer(uv_timer_t *t)
 {
 	struct wait_list *w = t->data;
-	int64_t now = (int64_t)uv_now(t->loop);
-	struct stream *st;
+	int64_t now = (int64_t)uv_now(t->loop), left_ms = 1;
+	const struct stream *st;
 
-	while ((st = TAILQ_FIRST(&w->streams)) &&
-	       st->since_ms + w->after_ms <= now)
-		expire(st);
+	if (!w->due_ms && is_over(w, now)) {
+		w->due_ms = now;
+		uv_timer_start(t, on_timer, 1, 0);
+		return;
+	}
+	while (is_over(w, w->due_ms))
+		expire(TAILQ_FIRST(&w->streams));
+	w->due_ms = 0;
+	st = TAILQ_FIRST(&w->streams);
+	if (st && !is_over(w, now))
+		left_ms = st->since_ms + w->after_ms - now;
 	if (st)
-		uv_timer_start(t, on_timer,
-			       (uint64_t)(st->since_ms + w->after_ms - now), 0);
+		uv_timer_start(t, on_timer, (uint64_t)left_ms, 0);
 }
 
 /* A list's timer is set when the list gets its first stream, and then only

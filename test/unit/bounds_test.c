@@ -195,6 +195,23 @@ TEST(server_closes_what_is_idle)
 	world_close(&w);
 }
 
+/* Idle is who says nothing, not whom we did not listen to. */
+TEST(server_that_was_stopped_reads_before_it_closes_what_is_idle)
+{
+	struct world w;
+	int fd;
+
+	open_plain(&w, (struct server_opts){.idle_ms = 200});
+	fd = dial(&w);
+	get(&w, fd, "/healthz");
+	hear_part(&w, fd, "ok");
+	get(&w, fd, "/healthz");
+	poll(NULL, 0, 300); /* the loop does not turn */
+	hear_part(&w, fd, "ok");
+	close(fd);
+	world_close(&w);
+}
+
 static void answer_much(struct call *call, const ProtobufCMessage *in,
 			void *arg)
 {
