@@ -3,6 +3,7 @@
 know nothing but the fields of ParticipantManager, beside gfl-server and
 gfl-worker in BIN: a line is fitted by numpy, each participant on its own
 points. TAP on stdout."""
+import contextlib
 import io
 import os
 import queue
@@ -138,23 +139,29 @@ def tls():
             CERTS + "/ca.pem"] if CERTS else []
 
 
+def start(tmp, participants):
+    """A server that leads so many, its host and port, and what it was told."""
+    lead, log = Path(tmp) / "lead", Path(tmp) / "log"
+    lead.write_text(LEAD)
+    lead.chmod(0o700)
+    ready, theirs = os.pipe()
+    server = subprocess.Popen(
+        [BIN / "gfl-server", "--listen", "127.0.0.1:0", "--config", "none",
+         "--db", tmp + "/server.db", "--min-participants", str(participants),
+         "--on-participants", "%s %s" % (lead, log), "--ready-fd",
+         str(theirs), "--port-file", tmp + "/port", "--log-level",
+         "warn"] + tls(),
+        pass_fds=[theirs], stdout=subprocess.DEVNULL)
+    os.close(theirs)
+    os.read(ready, 1)
+    port = (Path(tmp) / "port").read_text().strip()
+    return server, "127.0.0.1:" + port, log
+
+
 @tap.case("participants: three and one that is ignorant fit a line")
 def _():
     with tempfile.TemporaryDirectory() as tmp:
-        lead, log = Path(tmp) / "lead", Path(tmp) / "log"
-        lead.write_text(LEAD)
-        lead.chmod(0o700)
-        ready, theirs = os.pipe()
-        server = subprocess.Popen(
-            [BIN / "gfl-server", "--listen", "127.0.0.1:0", "--config", "none",
-             "--db", tmp + "/server.db", "--min-participants", "4",
-             "--on-participants", "%s %s" % (lead, log), "--ready-fd",
-             str(theirs), "--port-file", tmp + "/port", "--log-level",
-             "warn"] + tls(),
-            pass_fds=[theirs], stdout=subprocess.DEVNULL)
-        os.close(theirs)
-        os.read(ready, 1)
-        host = "127.0.0.1:" + (Path(tmp) / "port").read_text().strip()
+        server, host, log = start(tmp, 4)
         all = [Participant(host, i) for i in range(3)] + [Ignorant(host, 9)]
         for p in all:
             p.start()
@@ -169,6 +176,27 @@ def _():
         said = log.read_text().split()
         assert said.count("ok") == 24, said
         assert said.count("unimplemented") == 8, said
+
+
+@tap.case("participants: a server that stops says when to come back")
+def _():
+    with tempfile.TemporaryDirectory() as tmp, \
+            contextlib.ExitStack() as stack:
+        server, host, _ = start(tmp, 3)
+        streams = []
+        for _ in range(2):
+            say = queue.Queue()
+            say.put(PB.ParticipantMessage())
+            channel = stack.enter_context(peer.channel(host))
+            streams.append(connect(channel, iter(say.get, None)))
+            streams[-1].initial_metadata()  # it is there
+        server.terminate()
+        for s in streams:
+            told = list(s)  # and its end is in order
+            assert [m.WhichOneof("message") for m in told] == [
+                "reconnect_in"], told
+            assert told[0].reconnect_in == 5, told
+        assert server.wait(30) == 0
 
 
 class Coordinator(grpc.GenericRpcHandler):
