@@ -1,39 +1,40 @@
 #include "fl/director.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/process.h"
+#include "fl/answers.h"
 #include "fl/theta.h"
 #include "wire/utf8.h"
 
 enum { GRACE_MS = 5000, BACK_IN_S = 5 };
 
+struct led {
+	int64_t run;
+	bool ended;
+};
+
 struct director {
 	struct loop *loop;
 	struct director_opts opts;
-	char *dir;
+	struct answers answers;
 	struct participants *ps;
 	director_fn *over;
 	struct process *process;
 	struct instruction *next; /* until there are enough participants */
 	struct buf lines;         /* of JSON, on the round that has ended */
 	struct timer soon; /* what does not happen within a director_...() */
-	int64_t *runs;     /* 0: ended */
-	size_t n_runs, cap_runs, open, answered, failed, enough;
-	size_t n_files; /* of answers, of this round or before */
+	struct led *led;   /* of the round, by ascending number */
+	size_t n_led, cap_led, open, failed, enough;
 	int64_t round, began_ms;
 	bool stopped, done;
 	struct err err; /* code 0: none */
@@ -59,75 +60,19 @@ static void fail(struct director *d)
 	end(d);
 }
 
-/* ---- files of answers ---- */
-
-static void remove_files(const struct director *d)
-{
-	DIR *dir = opendir(d->dir);
-	struct dirent *e;
-
-	while (dir && (e = readdir(dir)))
-		if (strstr(e->d_name, ".npz"))
-			unlinkat(dirfd(dir), e->d_name, 0);
-	if (dir)
-		closedir(dir);
-}
-
-static char *path_of(const struct director *d, size_t i)
-{
-	return mem_fmt("%s/%zu.npz", d->dir, i);
-}
-
-/* Those that no answer of this round has overwritten. Files are used again, as
- * ext4 takes its time to give away what was just deleted. */
-static void remove_old(struct director *d)
-{
-	char *path;
-
-	for (; d->n_files > d->answered; d->n_files--) {
-		path = path_of(d, d->n_files);
-		unlink(path);
-		free(path);
-	}
-}
-
-/* Not synced: after a crash nobody asks for them. Cut off at the end, since ext4
- * would write what is truncated first to the disk at once. */
-static int write_file(const char *path, const struct buf *b, struct err *err)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	size_t at = 0;
-	ssize_t n = 0;
-
-	while (fd >= 0 && at < b->len && n >= 0) {
-		n = write(fd, b->p + at, b->len - at);
-		at += n > 0 ? (size_t)n : 0;
-	}
-	if (fd >= 0 && n >= 0)
-		n = ftruncate(fd, (off_t)b->len);
-	if (fd < 0 || n < 0)
-		err_sys(err, "write %s", path);
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 || n < 0 ? (int)err->code : 0;
-}
+/* ---- what the command reads ---- */
 
 static int keep_answer(struct director *d, const TrainResult *r, json_t *row,
 		       struct err *err)
 {
-	struct buf npz = BUF_INIT(0);
-	char *path = path_of(d, d->answered + 1);
-	int rc = theta_pack(&npz, r->theta, r->n_theta, err);
+	char *path;
 
-	if (!rc)
-		rc = write_file(path, &npz, err);
-	if (d->n_files < d->answered + 1)
-		d->n_files = d->answered + 1;
+	if (answers_keep(&d->answers, r, &path, err))
+		return (int)err->code;
 	json_object_set_new(row, "arrays", json_integer((int)r->n_theta));
 	json_object_set_new(row, "file", json_string(path));
-	buf_release(&npz);
 	free(path);
-	return rc;
+	return 0;
 }
 
 static void add_line(struct director *d, json_t *row)
@@ -147,10 +92,10 @@ static void ask_command(struct director *d);
 
 static void withdraw_rest(struct director *d)
 {
-	for (size_t i = 0; i < d->n_runs; i++)
-		if (d->runs[i])
-			participants_withdraw(d->ps, d->runs[i]);
-	d->n_runs = d->open = 0;
+	for (size_t i = 0; i < d->n_led; i++)
+		if (!d->led[i].ended)
+			participants_withdraw(d->ps, d->led[i].run);
+	d->n_led = d->open = 0;
 }
 
 static void next_round(void *arg)
@@ -158,25 +103,36 @@ static void next_round(void *arg)
 	struct director *d = arg;
 	const struct director_round r = {
 		.round = d->round,
-		.instructed = (int64_t)d->n_runs,
-		.answered = (int64_t)d->answered,
+		.instructed = (int64_t)d->n_led,
+		.answered = (int64_t)d->answers.n,
 		.failed = (int64_t)d->failed,
 		.seconds = (double)(clock_ms() - d->began_ms) / 1000,
 	};
 
 	withdraw_rest(d);
-	remove_old(d);
+	answers_trim(&d->answers);
 	if (d->opts.on_round)
 		d->opts.on_round(&r, d->opts.arg);
 	d->done = d->round == d->opts.rounds;
 	ask_command(d);
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const int64_t x = ((const struct led *)a)->run,
+		      y = ((const struct led *)b)->run;
+
+	return (x > y) - (x < y);
+}
+
 static void forget_run(struct director *d, int64_t run)
 {
-	for (size_t i = 0; i < d->n_runs; i++)
-		if (d->runs[i] == run)
-			d->runs[i] = 0;
+	const struct led key = {.run = run};
+	struct led *led =
+		bsearch(&key, d->led, d->n_led, sizeof(key), by_number);
+
+	assert(led);
+	led->ended = true;
 	d->open--;
 }
 
@@ -208,13 +164,11 @@ static void on_answer(const struct err *err, const struct run_answer *a,
 		d->failed++;
 	} else if (keep_answer(d, a->msg->train_result, row, &d->err)) {
 		fail(d);
-	} else {
-		d->answered++;
 	}
 	add_line(d, row);
 	json_decref(row);
 	forget_run(d, a->run);
-	if (!d->err.code && (!d->open || d->answered == d->enough))
+	if (!d->err.code && (!d->open || d->answers.n == d->enough))
 		timer_set(&d->soon, d->loop, 0, next_round, d);
 }
 
@@ -233,12 +187,15 @@ static int instruct(struct director *d, struct err *err)
 
 	if (n < (size_t)d->opts.min_participants)
 		n = (size_t)d->opts.min_participants;
-	d->runs = mem_grow(d->runs, &d->cap_runs, n, sizeof(*d->runs));
-	d->n_runs = 0;
-	for (; d->n_runs < n; d->n_runs++)
+	d->led = mem_grow(d->led, &d->cap_led, n, sizeof(*d->led));
+	for (d->n_led = 0; d->n_led < n; d->n_led++) {
+		struct led *led = &d->led[d->n_led];
+
+		led->ended = false;
 		if (participants_run(d->ps, d->next, &opts, on_answer, d,
-				     &d->runs[d->n_runs], err))
+				     &led->run, err))
 			return (int)err->code;
+	}
 	d->open = n;
 	d->enough = share(d->opts.fraction, n);
 	d->began_ms = clock_ms();
@@ -287,7 +244,8 @@ static void on_said(const struct err *err, const char *out, size_t len,
 
 	d->process = NULL;
 	buf_reset(&d->lines);
-	d->answered = d->failed = 0;
+	answers_reset(&d->answers);
+	d->failed = 0;
 	if (d->stopped) {
 		end(d);
 	} else if (err) {
@@ -305,9 +263,9 @@ static void say_facts(const struct director *d, struct facts *f)
 {
 	facts_add(f, "GFL_ROUND", "%" PRId64, d->round);
 	facts_add(f, "GFL_PARTICIPANTS", "%zu", participants_count(d->ps));
-	facts_add(f, "GFL_ANSWERED", "%zu", d->answered);
+	facts_add(f, "GFL_ANSWERED", "%zu", d->answers.n);
 	facts_add(f, "GFL_FAILED", "%zu", d->failed);
-	facts_add(f, "GFL_DIR", "%s", d->dir);
+	facts_add(f, "GFL_DIR", "%s", d->answers.dir);
 	if (d->done)
 		facts_add(f, "GFL_LAST", "1");
 }
@@ -348,14 +306,15 @@ int director_open(struct director **out, struct loop *loop, struct server *s,
 {
 	struct director *d;
 
-	if (file_make_dirs(opts->dir, err))
+	struct answers answers;
+
+	if (answers_open(&answers, opts->dir, err))
 		return (int)err->code;
 	d = mem_zero(1, sizeof(*d));
+	d->answers = answers;
 	d->loop = loop;
 	d->opts = *opts;
-	d->dir = mem_str(opts->dir);
 	d->over = over;
-	remove_files(d); /* of an earlier life */
 	participants_open(&d->ps, loop, s, &(struct participants_opts){0});
 	participants_get(d->ps, (size_t)opts->min_participants, begin, d);
 	*out = d;
@@ -386,10 +345,8 @@ void director_close(struct director *d)
 	process_drop(d->process);
 	participants_close(d->ps, d->done && !d->err.code ? -1 : BACK_IN_S);
 	instruction_free(d->next);
-	remove_files(d);
-	rmdir(d->dir);
+	answers_close(&d->answers);
 	buf_release(&d->lines);
-	free(d->runs);
-	free(d->dir);
+	free(d->led);
 	free(d);
 }
