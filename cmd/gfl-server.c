@@ -74,9 +74,10 @@ static const struct prog prog = {
 		 "vanishes or fails leaves its instruction to another one, at "
 		 "most twice; of one that works by requests, and does not say "
 		 "so by another one, nothing tells before --round-deadline "
-		 "that it has vanished. --min-participants, --sample, --fraction, "
+		 "that it has vanished. --min-participants, --sample, "
+		 "--fraction, "
 		 "--round-deadline and --rounds count as ever; the options of "
-		 "training do not.\n\n"
+		 "training do not, or are refused.\n\n"
 		 "With --on-leader a server runs beside each node of a "
 		 "cluster, all with the same options. The one whose node leads "
 		 "is active; the others send clients away, naming it, and pull "
@@ -391,6 +392,11 @@ static int check(const struct config *cfg, struct err *err)
 	if (cfg->on_leader && cfg->on_participants)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--on-leader is not for --on-participants");
+	if (cfg->on_participants && hub_args_trains(&cfg->hub))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s is for training, and not for "
+			       "--on-participants",
+			       hub_args_trains(&cfg->hub));
 	return 0;
 }
 

@@ -199,8 +199,20 @@ static int instruct(struct director *d, struct err *err)
 	d->open = n;
 	d->enough = share(d->opts.fraction, n);
 	d->began_ms = clock_ms();
-	log_info("round", "round=%" PRId64 " instructed=%zu", d->round, n);
+	log_info("round",
+		 "round=%" PRId64 " instructed=%zu enough=%zu deadline_s=%g",
+		 d->round, n, d->enough, (double)d->opts.deadline_ms / 1000);
 	return 0;
+}
+
+static void wait_for_enough(struct director *d, participants_fn *then)
+{
+	size_t here = participants_count(d->ps);
+
+	if (here < (size_t)d->opts.min_participants)
+		log_info("waiting", "for_participants=%" PRId64 " there=%zu",
+			 d->opts.min_participants, here);
+	participants_get(d->ps, (size_t)d->opts.min_participants, then, d);
 }
 
 static void on_enough(void *arg)
@@ -233,7 +245,7 @@ static int obey(struct director *d, const char *out, size_t len,
 	train.theta = theta.at;
 	d->next = instruction_new(&m);
 	theta_release(&theta);
-	participants_get(d->ps, (size_t)d->opts.min_participants, on_enough, d);
+	wait_for_enough(d, on_enough);
 	return 0;
 }
 
@@ -298,6 +310,31 @@ static void begin(void *arg)
 		ask_command(d);
 }
 
+/* ---- who comes for something else ---- */
+
+static void serve_trainer(struct call *call, const ProtobufCMessage *in,
+			  void *arg)
+{
+	struct err err;
+
+	(void)in;
+	(void)arg;
+	err_set(&err, ERR_FAILED_PRECONDITION,
+		"this server leads participants, and has no model to train");
+	err_hint(&err, "gfl-list participants shows them");
+	call_fail(call, &err);
+}
+
+static void serve_trainers(struct director *d, struct server *s)
+{
+	static const enum rpc_name of_trainers[] = {
+		RPC_FL_SET_UP, RPC_FL_AWAIT, RPC_FL_PULL_MODEL,
+		RPC_FL_UPDATE, RPC_FL_LEAVE, RPC_FL_GET_STATUS};
+
+	for (size_t i = 0; i < sizeof(of_trainers) / sizeof(*of_trainers); i++)
+		server_handle(s, of_trainers[i], serve_trainer, d);
+}
+
 /* ---- for the daemon ---- */
 
 int director_open(struct director **out, struct loop *loop, struct server *s,
@@ -316,7 +353,8 @@ int director_open(struct director **out, struct loop *loop, struct server *s,
 	d->opts = *opts;
 	d->over = over;
 	participants_open(&d->ps, loop, s, &(struct participants_opts){0});
-	participants_get(d->ps, (size_t)opts->min_participants, begin, d);
+	serve_trainers(d, s);
+	wait_for_enough(d, begin);
 	*out = d;
 	return 0;
 }

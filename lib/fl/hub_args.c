@@ -99,6 +99,29 @@ int hub_args_parse(struct hub_args *a, struct err *err)
 	return aggregate_args_parse(&a->aggregate, err);
 }
 
+const char *hub_args_trains(const struct hub_args *a)
+{
+	const struct {
+		bool given;
+		const char *name;
+	} all[] = {
+		{a->mode != 0, "--mode"},
+		{strcmp(a->model, "mlp") != 0, "--model"},
+		{a->init != NULL, "--init"},
+		{a->test != NULL, "--test"},
+		{strcmp(a->aggregate.rule, "fedavg") != 0, "--aggregate"},
+		{a->on[HUB_ON_SETUP] != NULL, "--on-setup"},
+		{a->on[HUB_ON_ROUND] != NULL, "--on-round"},
+		{a->on[HUB_ON_RECEIVE] != NULL, "--on-receive"},
+		{a->on[HUB_ON_SHUTDOWN] != NULL, "--on-shutdown"},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (all[i].given)
+			return all[i].name;
+	return NULL;
+}
+
 int hub_args_opts(struct hub_args *a, struct hub_opts *out, struct err *err)
 {
 	*out = (struct hub_opts){

@@ -148,6 +148,9 @@ struct hub_args {
 /* That they go together; completes what are texts in the options. */
 int hub_args_parse(struct hub_args *a, struct err *err) MUST_CHECK;
 
+/* An option that says how to train, and is not as usual: "--mode"; or NULL. */
+const char *hub_args_trains(const struct hub_args *a);
+
 Gfl__V1__FlTraining hub_args_training(const struct hub_args *a);
 
 /* All of *out that they say; commands are borrowed by it until

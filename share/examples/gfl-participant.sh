@@ -4,10 +4,10 @@
 #
 #   gfl-participant.sh URL CMD [ARG]...
 #
-# Each instruction runs CMD, with its arrays on standard input, .npy files one
-# after the other; it prints one such file. While it runs a second request says
-# so. That one and CMD end with us, even by kill -9, and the server gives the
-# instruction to another one at once. Needs curl and jq.
+# Each instruction runs CMD, with its arrays on standard input, each a line: the
+# base64 of a .npy file; what it prints, the same, is the answer. While it runs a
+# second request says so. That one and CMD end with us, even by kill -9, and the
+# server gives the instruction to another one at once. Needs curl and jq.
 set -euo pipefail
 url=$1/gfl.v1.ParticipantService/Ask
 shift
@@ -25,8 +25,7 @@ say_it_works() {
 work() { # CMD [ARG]... - leaves the answer in the file answer
 	local first status=0
 	jq -c '{participant, instruction, working: true}' got >works
-	jq -r '.message.trainConfig.theta[]?.ndarray' got |
-		while read -r array; do base64 -d <<<"$array"; done >in
+	jq -r '.message.trainConfig.theta[]?.ndarray' got >in
 	say_it_works &
 	local says=$!
 	setpriv --pdeathsig TERM gfl-guard -- "$@" <in >out &
@@ -37,7 +36,7 @@ work() { # CMD [ARG]... - leaves the answer in the file answer
 		wait "$works" || :
 		echo null >answer
 	elif [ "$status" = 0 ]; then
-		base64 -w 0 out | jq -Rc '{trainResult: {theta: [{ndarray: .}]}}' \
+		jq -Rnc '{trainResult: {theta: [inputs | {ndarray: .}]}}' out \
 			>answer
 	else
 		jq -nc "{failed: \"$1 exited with status $status\"}" >answer

@@ -123,6 +123,9 @@ are_there() { # N [FILTER]
 	[ "$(gfl-list participants -F id,status,answered,via,address)" = \
 		$'1\tidle\t0\trequests\t127.0.0.1' ]
 	curl -sf "$srv_url/metrics" | grep -x 'gfl_participants 1'
+	grep 'event=waiting for_participants=2 there=0' srv.log
+	fails 5 gfl-list clients
+	[[ $said == *'this server leads participants, and has no model to train'* ]]
 	kill "${running[one]}"
 	reap one || true
 	are_there 0
@@ -169,6 +172,9 @@ are_there() { # N [FILTER]
 }
 
 @test "a command that cannot lead ends the work with its last words" {
+	fails 2 gfl-server --on-participants true --mode async
+	[[ $said == *'--mode is for training, and not for --on-participants' ]]
+	fails 2 gfl-server --on-participants true --aggregate median
 	fails 1 gfl-server --on-participants ./none --db srv.db
 	[[ $said == *'--on-participants: ./none: No such file'* ]]
 	script lead <<-'END'
@@ -268,6 +274,7 @@ participant() {
 
 @test "a participant by requests says why it failed, and ends with the work" {
 	array 1 >a.npy
+	array 1 3 >>a.npy
 	script lead <<-'END'
 		cat >lines.$GFL_ROUND
 		[ "$GFL_ROUND" -le 2 ] && exec cat a.npy
@@ -284,7 +291,7 @@ participant() {
 	reap one
 	jq -e '.code == "aborted" and (.error |
 		test("^participant 1 failed: .*/once exited with status 3$"))' lines.2
-	jq -e '.state == "answered"' lines.3
+	jq -e '.state == "answered" and .arrays == 2' lines.3
 }
 
 # --- by streams: gfl-worker --------------------------------------------------
