@@ -6,11 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
-#include "base/str.h"
-#include "base/timer.h"
-#include "fl/snapshot.h"
-#include "proto/server.pb-c.h"
-#include "store/writer.h"
+#include "fl/standby_impl.h"
 
 enum {
 	JOBS = 8,
@@ -18,59 +14,14 @@ enum {
 	FOLLOW_MS = 6000, /* the active one holds it for 2 s */
 	SURVEY_MS = 2000,
 	UNLED_MS = 2000, /* and up to half of that by chance */
-	PULL_MS = 600000,
-	PULL_PATIENCE_MS = 4000,
 };
-
-struct peer_watch {
-	struct standby *standby;
-	const char *url;
-	struct rpc *asking;
-	struct timer again;
-	bool answered;         /* the survey; or it cannot be reached */
-	int64_t term, version; /* of its state */
-	int64_t leads, knows;
-	bool leaves;
-};
-
-struct standby {
-	struct client *client;
-	struct server *server;
-	struct standby_opts opts;
-	char id[STR_ID];
-	struct db *db;
-	struct writer *writer;
-	struct snapshot *newest; /* ours, durable; NULL: none */
-	struct snapshot *next;   /* being written */
-	int64_t lead;            /* the highest term of an active one */
-	const char *active;      /* its URL, or NULL */
-
-	struct peer_watch peers[OPT_LIST_MAX];
-	size_t npeers;
-	struct peer_watch *from; /* whose state comes */
-	struct tensor_pull *pull;
-	Gfl__V1__FlStateRequest pull_ask;
-	struct tensor_info info;
-	char *bytes;
-
-	loop_fn *surveyed; /* NULL: it follows */
-	void *surveyed_arg;
-	int64_t term; /* for which it surveys */
-	struct timer soon;
-	bool unled; /* as far as we know nobody leads, … */
-	struct timer patience;
-	struct err failure; /* code 0: none */
-};
-
-static void ask(void *arg);
-static void survey_look(struct standby *s);
 
 const struct err *standby_failed(const struct standby *s)
 {
 	return s->failure.code ? &s->failure : NULL;
 }
 
-static void fail(struct standby *s, const struct err *err)
+void standby_fail(struct standby *s, const struct err *err)
 {
 	if (s->failure.code)
 		return;
@@ -78,335 +29,145 @@ static void fail(struct standby *s, const struct err *err)
 	s->opts.failed(s->opts.arg);
 }
 
-/* --- a state comes ---------------------------------------------------------
+/* --- asking ----------------------------------------------------------------
  */
 
-static void go_on(struct standby *s)
+static struct succession_word word_of(const Gfl__V1__FlFollowResponse *r)
 {
-	struct peer_watch *w = s->from;
-
-	s->from = NULL;
-	if (s->surveyed)
-		survey_look(s);
-	else if (w)
-		ask(w);
-}
-
-static void given_up(struct standby *s, const struct err *err)
-{
-	struct peer_watch *w = s->from;
-
-	log_warn("state_not_taken", "server=%s error=%s", w->url, err->msg);
-	w->term = w->version = 0;
-	s->from = NULL;
-	if (s->surveyed)
-		survey_look(s);
-	else
-		timer_set(&w->again, client_loop(s->client), AGAIN_MS, ask, w);
-}
-
-static int write_state(struct db *db, void *arg, struct err *err)
-{
-	return snapshot_write(db, ((struct standby *)arg)->next, err);
-}
-
-static void state_written(const struct err *err, void *arg)
-{
-	struct standby *s = arg;
-
-	if (err) {
-		snapshot_drop(s->next);
-		s->next = NULL;
-		fail(s, err);
-		return;
-	}
-	snapshot_drop(s->newest);
-	s->newest = s->next;
-	s->next = NULL;
-	log_info("state", "term=%lld round=%lld server=%s",
-		 (long long)s->newest->term, (long long)s->newest->version,
-		 s->from ? s->from->url : "");
-	go_on(s);
-}
-
-static int pull_begin(const struct tensor_info *info, void *arg,
-		      struct err *err)
-{
-	struct standby *s = arg;
-
-	if (strcmp(info->layout, s->opts.layout) != 0)
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			       "it is of another model");
-	if (info->size > s->opts.max_bytes)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			       "%llu bytes, expected %zu at most",
-			       (unsigned long long)info->size,
-			       s->opts.max_bytes);
-	if (!s->bytes)
-		s->bytes = mem_zero(1, info->size + 1);
-	s->info = *info;
-	return 0;
-}
-
-static int pull_bytes(uint64_t offset, const void *p, size_t len, void *arg,
-		      struct err *err)
-{
-	(void)err;
-	memcpy(((struct standby *)arg)->bytes + offset, p, len);
-	return 0;
-}
-
-static const ProtobufCMessage *pull_ask(uint64_t offset, const char *sha256,
-					void *arg)
-{
-	struct standby *s = arg;
-	Gfl__V1__FlStateRequest *in = &s->pull_ask;
-
-	gfl__v1__fl_state_request__init(in);
-	in->follower = s->id;
-	in->offset = offset;
-	in->sha256 = (char *)(uintptr_t)sha256;
-	return &in->base;
-}
-
-static struct snapshot *take_bytes(struct standby *s)
-{
-	struct snapshot *n = mem_zero(1, sizeof(*n));
-
-	n->users = 1;
-	n->info = s->info;
-	n->bytes = s->bytes;
-	s->bytes = NULL;
-	return n;
-}
-
-static void pulled(const struct err *err, void *arg)
-{
-	struct standby *s = arg;
-	struct snapshot *n;
-	struct err why;
-
-	s->pull = NULL;
-	if (err) {
-		free(s->bytes);
-		s->bytes = NULL;
-		given_up(s, err);
-		return;
-	}
-	n = take_bytes(s);
-	if (snapshot_check(n, s->from->url, &why)) {
-		snapshot_drop(n);
-		given_up(s, &why);
-		return;
-	}
-	s->next = n;
-	if (writer_post(s->writer, write_state, state_written, s, &why))
-		state_written(&why, s);
-}
-
-static void pull(struct peer_watch *w)
-{
-	static const struct tensor_sink sink = {pull_begin, pull_bytes};
-	const struct rpc_opts opts = {.timeout_ms = PULL_MS,
-				      .try_ms = PULL_PATIENCE_MS};
-	struct standby *s = w->standby;
-
-	s->from = w;
-	s->pull =
-		tensor_pull(s->client, w->url, &rpc_methods[RPC_FL_PULL_STATE],
-			    &opts, pull_ask, &sink, pulled, s);
-}
-
-/* --- peers -----------------------------------------------------------------
- */
-
-/* What the active one has is right, also where it is an older one: a round
- * that nobody had when it took over is lost. */
-static bool is_wanted(const struct peer_watch *w)
-{
-	const struct standby *s = w->standby;
-
-	if (!w->version)
-		return false;
-	if (w->leads && w->leads == s->lead && !s->surveyed)
-		return !snapshot_is(s->newest, w->term, w->version);
-	return s->surveyed && snapshot_older(s->newest, w->term, w->version);
-}
-
-static void note_active(struct peer_watch *w)
-{
-	struct standby *s = w->standby;
-
-	if (w->leads && w->leads >= s->lead) {
-		if (s->active != w->url)
-			log_info("follows", "server=%s term=%lld", w->url,
-				 (long long)w->leads);
-		s->lead = w->leads;
-		s->active = w->url;
-	} else if (s->active == w->url) {
-		s->active = NULL;
-	}
-}
-
-/* Directly, or as a peer has it directly: never by way of two. */
-static bool is_led(const struct standby *s)
-{
-	bool led = s->active || s->surveyed || s->from;
-
-	for (size_t i = 0; i < s->npeers; i++)
-		led = led || s->peers[i].knows;
-	return led;
-}
-
-static void be_patient(struct standby *s);
-
-static void patience_ends(void *arg)
-{
-	struct standby *s = arg;
-
-	be_patient(s);
-	s->opts.unled(s->opts.arg);
-}
-
-static void be_patient(struct standby *s)
-{
-	timer_set(&s->patience, client_loop(s->client),
-		  UNLED_MS + (int64_t)(rand_id() % (UNLED_MS / 2)),
-		  patience_ends, s);
-}
-
-static void look_for_lead(struct standby *s)
-{
-	bool unled = !is_led(s);
-
-	if (unled == s->unled)
-		return;
-	s->unled = unled;
-	if (unled)
-		be_patient(s);
-	else
-		timer_stop(&s->patience);
-}
-
-static void followed(struct peer_watch *w)
-{
-	struct standby *s = w->standby;
-
-	if (is_wanted(w) && !s->from && !s->next)
-		pull(w);
-	else if (w->leads && w->leads == s->lead && !is_wanted(w) && !w->leaves)
-		ask(w); /* which it holds */
-	else
-		timer_set(&w->again, client_loop(s->client), AGAIN_MS, ask, w);
+	return (struct succession_word){
+		.term = r->term,
+		.version = r->version,
+		.leads = r->leads,
+		.knows = r->knows,
+		.over = r->over,
+		.leaves = r->leaves,
+	};
 }
 
 static void answered(const struct err *err, const ProtobufCMessage *out,
 		     void *arg)
 {
-	const Gfl__V1__FlFollowResponse *r =
-		(const Gfl__V1__FlFollowResponse *)out;
-	struct peer_watch *w = arg;
-	struct standby *s = w->standby;
+	struct standby_peer *p = arg;
+	struct standby *s = p->standby;
+	struct succession_word word = {0};
 
-	w->asking = NULL;
-	w->answered = true;
-	w->term = err ? 0 : r->term;
-	w->version = err ? 0 : r->version;
-	w->leads = err ? 0 : r->leads;
-	w->knows = err ? 0 : r->knows;
-	w->leaves = !err && r->leaves;
-	note_active(w);
-	look_for_lead(s);
-	if (s->surveyed)
-		survey_look(s);
-	else if (!err && r->over && w->leads == s->lead)
-		s->opts.over(s->opts.arg);
-	else
-		followed(w);
-	if (w->leaves && w->leads == s->lead && !s->surveyed)
-		s->opts.left(s->opts.arg);
+	p->asking = NULL;
+	if (!err)
+		word = word_of((const Gfl__V1__FlFollowResponse *)out);
+	succession_answered(&s->next, (int)(p - s->peers), &word);
+	if (s->next.led && s->next.lead != s->lead) {
+		s->lead = s->next.lead;
+		log_info("follows", "server=%s term=%lld",
+			 s->peers[s->next.active].url, (long long)s->lead);
+	}
+	standby_act(s);
 }
 
-static void ask(void *arg)
+static void ask(struct standby_peer *p, bool hold)
 {
-	struct peer_watch *w = arg;
-	struct standby *s = w->standby;
-	const struct rpc_opts opts = {.timeout_ms = s->surveyed ? SURVEY_MS
-								: FOLLOW_MS};
+	struct standby *s = p->standby;
+	const struct rpc_opts opts = {
+		.timeout_ms = s->next.surveys ? SURVEY_MS : FOLLOW_MS};
 	Gfl__V1__FlFollowRequest in;
 
+	client_cancel(p->asking);
+	timer_stop(&p->again);
 	gfl__v1__fl_follow_request__init(&in);
 	in.follower = s->id;
-	in.term = s->newest ? s->newest->term : 0;
-	in.version = s->newest ? s->newest->version : 0;
-	in.hold = !s->surveyed && w->leads; /* first of all: who are you? */
-	w->asking = client_call(s->client, w->url, RPC_FL_FOLLOW, &in.base,
-				&opts, answered, w);
+	in.term = s->next.term;
+	in.version = s->next.version;
+	in.hold = hold;
+	p->asking = client_call(s->client, p->url, RPC_FL_FOLLOW, &in.base,
+				&opts, answered, p);
 }
 
-static void ask_all(struct standby *s)
+static void waited(void *arg)
 {
-	for (size_t i = 0; i < s->npeers; i++) {
-		struct peer_watch *w = &s->peers[i];
+	struct standby_peer *p = arg;
 
-		client_cancel(w->asking);
-		timer_stop(&w->again);
-		w->answered = false;
-		w->asking = NULL;
-		if (w != s->from || s->surveyed)
-			ask(w);
-	}
+	succession_waited(&p->standby->next, (int)(p - p->standby->peers));
+	standby_act(p->standby);
 }
 
-/* --- the survey ------------------------------------------------------------
+/* --- what is to be done ----------------------------------------------------
  */
 
-static void survey_done(void *arg)
+static void ready(void *arg)
 {
 	struct standby *s = arg;
 
-	if (s->surveyed)
+	if (s->next.surveys)
 		s->surveyed(s->surveyed_arg);
 }
 
-static void survey_look(struct standby *s)
+static void patience_ends(void *arg)
 {
-	struct peer_watch *best = NULL;
+	struct standby *s = arg;
 
-	for (size_t i = 0; i < s->npeers; i++) {
-		struct peer_watch *w = &s->peers[i];
+	timer_set(&s->patience, client_loop(s->client), UNLED_MS, patience_ends,
+		  s);
+	s->opts.unled(s->opts.arg);
+}
 
-		if (!w->answered)
-			return;
-		if (is_wanted(w) &&
-		    (!best || w->term > best->term ||
-		     (w->term == best->term && w->version > best->version)))
-			best = w;
+static void act(struct standby *s, const struct succession_act *a)
+{
+	struct standby_peer *p = &s->peers[a->peer];
+	struct loop *loop = client_loop(s->client);
+
+	switch (a->what) {
+	case SUCCESSION_ASK:
+	case SUCCESSION_HOLD:
+		ask(p, a->what == SUCCESSION_HOLD);
+		break;
+	case SUCCESSION_LATER:
+		timer_set(&p->again, loop, AGAIN_MS, waited, p);
+		break;
+	case SUCCESSION_TAKE:
+		standby_take(s, p->url);
+		break;
+	case SUCCESSION_READY:
+		timer_set(&s->soon, loop, 0, ready, s);
+		break;
+	case SUCCESSION_OVER:
+		s->opts.over(s->opts.arg);
+		break;
+	case SUCCESSION_CLAIM:
+		s->opts.left(s->opts.arg);
+		break;
+	case SUCCESSION_UNLED:
+		timer_set(&s->patience, loop,
+			  UNLED_MS + (int64_t)(rand_id() % (UNLED_MS / 2)),
+			  patience_ends, s);
+		break;
+	case SUCCESSION_LED:
+		timer_stop(&s->patience);
+		break;
+	case SUCCESSION_NOTHING:
+		break;
 	}
-	if (s->from || s->next)
-		return; /* looks again after that */
-	if (best)
-		pull(best);
-	else
-		timer_set(&s->soon, client_loop(s->client), 0, survey_done, s);
+}
+
+void standby_act(struct standby *s)
+{
+	struct succession_act a;
+
+	while ((a = succession_next(&s->next)).what)
+		act(s, &a);
 }
 
 void standby_survey(struct standby *s, int64_t term, loop_fn *done, void *arg)
 {
 	s->surveyed = done;
 	s->surveyed_arg = arg;
-	s->term = term;
-	look_for_lead(s);
-	ask_all(s);
-	survey_look(s);
+	succession_survey(&s->next, term);
+	standby_act(s);
 }
 
 void standby_follow(struct standby *s)
 {
-	s->surveyed = NULL;
 	timer_stop(&s->soon);
-	look_for_lead(s);
-	ask_all(s);
+	succession_follow(&s->next);
+	standby_act(s);
 }
 
 /* --- who asks us ----------------------------------------------------------- */
@@ -418,10 +179,10 @@ static void serve_client(struct call *call, const ProtobufCMessage *in,
 	struct err err;
 
 	(void)in;
-	if (s->active)
+	if (s->next.led)
 		err_set(&err, ERR_FAILED_PRECONDITION,
 			"this server stands by, the active one is %s",
-			s->active);
+			s->peers[s->next.active].url);
 	else
 		err_set(&err, ERR_FAILED_PRECONDITION,
 			"this server stands by, and knows of no active one");
@@ -436,9 +197,9 @@ static void serve_follow(struct call *call, const ProtobufCMessage *in,
 
 	(void)in;
 	gfl__v1__fl_follow_response__init(&out);
-	out.term = s->newest ? s->newest->term : 0;
-	out.version = s->newest ? s->newest->version : 0;
-	out.knows = s->surveyed ? s->term : s->active ? s->lead : 0;
+	out.term = s->next.term;
+	out.version = s->next.version;
+	out.knows = succession_knows(&s->next);
 	call_reply(call, &out.base);
 }
 
@@ -480,6 +241,10 @@ static int open_file(struct standby *s, struct err *err)
 		rc = snapshot_schema(s->db, err);
 	if (!rc)
 		rc = snapshot_read(&s->newest, s->db, s->opts.layout, err);
+	if (!rc && s->newest) {
+		s->next.term = s->newest->term;
+		s->next.version = s->newest->version;
+	}
 	if (!rc)
 		rc = writer_open(&s->writer, client_loop(s->client), s->db,
 				 JOBS, err);
@@ -498,7 +263,7 @@ int standby_open(struct standby **out, struct client *client,
 	str_new_id(s->id);
 	for (size_t i = 0; i < opts->peers->n; i++)
 		if (strcmp(opts->peers->at[i], server_url(srv)) != 0)
-			s->peers[s->npeers++] = (struct peer_watch){
+			s->peers[s->next.n++] = (struct standby_peer){
 				.standby = s, .url = opts->peers->at[i]};
 	if (open_file(s, err)) {
 		standby_close(s);
@@ -514,18 +279,14 @@ void standby_close(struct standby *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->npeers; i++) {
+	for (int i = 0; i < s->next.n; i++) {
 		client_cancel(s->peers[i].asking);
 		timer_stop(&s->peers[i].again);
 	}
 	timer_stop(&s->soon);
 	timer_stop(&s->patience);
-	tensor_pull_cancel(s->pull);
-	s->from = NULL;
-	s->surveyed = NULL;
-	writer_close(s->writer);
+	standby_take_close(s);
 	db_close(s->db);
 	snapshot_drop(s->newest);
-	free(s->bytes);
 	free(s);
 }

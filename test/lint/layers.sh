@@ -37,6 +37,7 @@ lib/fl/topk.*
 lib/fl/pace.*
 lib/fl/cohort.*
 lib/fl/quorum.*
+lib/fl/succession.*
 lib/fl/floats.*
 lib/fl/aggregate*
 lib/fl/staleness.*
