@@ -1,5 +1,6 @@
 /* gfl-list - print what the cluster has, one a line: nodes, trainers, runs,
  * clusters below, the topology, the bandwidth; a server's participants. */
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -316,11 +317,23 @@ static const struct out_col client_cols[] = {
 	{"refused", OUT_INT},    {"missed", OUT_INT},
 	{"bytes_sent", OUT_INT}, {"bytes_received", OUT_INT},
 	{"loss", OUT_REAL},      {"address", OUT_TEXT},
+	{"refused_for", OUT_TEXT},
 };
+
+/* "late 2, values 1" */
+static void put_reasons(struct buf *b, const Gfl__V1__FlClient *c)
+{
+	buf_reset(b);
+	buf_puts(b, "");
+	for (size_t i = 0; i < c->n_refused_for; i++)
+		buf_putf(b, "%s%s %" PRId64, i ? ", " : "",
+			 c->refused_for[i]->reason, c->refused_for[i]->updates);
+}
 
 static int print_clients(const struct config *cfg, struct err *err)
 {
 	Gfl__V1__FlStatusRequest in = GFL__V1__FL_STATUS_REQUEST__INIT;
+	struct buf reasons = BUF_INIT(0);
 	Gfl__V1__FlStatus *all;
 	struct out *o;
 
@@ -328,21 +341,23 @@ static int print_clients(const struct config *cfg, struct err *err)
 		       &in.base, cfg->client.timeout_ms,
 		       (ProtobufCMessage **)&all, err))
 		return unreached(err);
-	if (out_begin(&o, &cfg->out, client_cols, 12, false, err)) {
+	if (out_begin(&o, &cfg->out, client_cols, 13, false, err)) {
 		rpc_free(&all->base);
 		return (int)err->code;
 	}
 	for (size_t i = 0; i < all->n_clients; i++) {
 		const Gfl__V1__FlClient *c = all->clients[i];
 
+		put_reasons(&reasons, c);
 		out_row(o, out_int(c->client_id), out_text(c->state),
 			out_int(c->logical), out_int(c->examples),
 			out_int(c->round), out_int(c->accepted),
 			out_int(c->refused), out_int(c->missed),
 			out_int(c->bytes_sent), out_int(c->bytes_received),
 			c->accepted ? out_real(c->loss) : out_none(),
-			out_text(c->address));
+			out_text(c->address), out_text(reasons.p));
 	}
+	buf_release(&reasons);
 	rpc_free(&all->base);
 	return out_end(o, err);
 }

@@ -150,6 +150,7 @@ static void tick(void *arg)
 	struct hub *h = arg;
 
 	hub_clients_tick(h, clock_ms());
+	hub_rows_tick(h, clock_ms());
 	hub_follow_look(h);
 	hub_look(h);
 }
@@ -314,6 +315,8 @@ void hub_close(struct hub *h)
 	hub_stages_close(h);
 	if (h->worker)
 		worker_close(h->worker);
+	if (h->writer)
+		hub_rows_post(h);
 	writer_close(h->writer);
 	hub_scoring_drop(h);
 	hub_next_close(h);

@@ -104,6 +104,7 @@ struct hub_opts {
 	int64_t rounds; /* 0: until it is stopped */
 	double target;  /* accuracy that ends it: on test, or without that the
 			  clients' own; NAN: none */
+	int64_t max_clients;      /* that are known */
 	int64_t min_participants; /* logical clients; no round has fewer */
 	double fraction;          /* of the activated close a round */
 	double sample;            /* of the present are activated */

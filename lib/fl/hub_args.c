@@ -131,6 +131,7 @@ int hub_args_opts(struct hub_args *a, struct hub_opts *out, struct err *err)
 		.async = a->mode,
 		.rounds = a->rounds,
 		.target = a->target > 0 ? a->target : (double)NAN,
+		.max_clients = a->max_clients,
 		.min_participants = a->min_participants,
 		.fraction = a->fraction,
 		.sample = a->sample,

@@ -13,7 +13,7 @@ struct hub_args {
 	struct aggregate_args aggregate;
 	int mode, sampler, weights, classes, scheme, dtype, codec;
 	int64_t rounds, min_participants, choices, deadline_ms, eval_every;
-	int64_t clients_eval_every, eval_deadline_ms;
+	int64_t clients_eval_every, eval_deadline_ms, max_clients;
 	int64_t seed, epochs, steps, lr_decay_every, lr_cosine;
 	int batch;
 	double target, fraction, sample, eval_sample;
@@ -48,6 +48,10 @@ struct hub_args {
 			  "no round begins with fewer clients, or ends with "  \
 			  "fewer "                                             \
 			  "updates"),                                          \
+		OPT_INT64(0, "max-clients", T, m.max_clients, "N", "10000", 1, \
+			  1000000,                                             \
+			  "no more are known; whoever has sent no update "     \
+			  "makes way for others"),                             \
 		OPT_REAL(0, "sample", T, m.sample, "RATIO", "1", 0, 1,         \
 			 "so many of the clients take part in a round"),       \
 		OPT_CHOICE(0, "sampler", T, m.sampler, COHORT_RULES,           \

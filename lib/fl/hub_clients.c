@@ -3,72 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "fl/hub_impl.h"
 
-/* --- the table -------------------------------------------------------------
- */
-
-static struct hub_client *by_instance(struct hub *h, const char *instance_id)
-{
-	struct hub_client *c;
-
-	HASH_FIND(by_instance, h->by_instance, instance_id, STR_ID - 1, c);
-	return c;
-}
-
-struct hub_client *hub_client_add(struct hub *h, int64_t id,
-				  const char *instance_id)
-{
-	struct hub_client *c = mem_zero(1, sizeof(*c));
-
-	c->hub = h;
-	c->id = id;
-	str_copy(c->instance_id, STR_ID, instance_id);
-	if (id > h->last_client)
-		h->last_client = id;
-	HASH_ADD(hh, h->clients, id, sizeof(c->id), c);
-	HASH_ADD(by_instance, h->by_instance, instance_id, STR_ID - 1, c);
-	return c;
-}
-
-/* In a time that tells nothing of where they differ. */
-static bool is_session(const struct hub_client *c, const char *session)
-{
-	return strlen(session) == STR_ID - 1 &&
-	       !CRYPTO_memcmp(session, c->session, STR_ID - 1);
-}
-
-struct hub_client *hub_client_of(struct hub *h, const struct call *call,
-				 int64_t id, const char *session,
-				 struct err *err)
-{
-	struct hub_client *c;
-
-	HASH_FIND(hh, h->clients, &id, sizeof(id), c);
-	if (!c || !c->nlogical) {
-		err_set(err, ERR_NOT_FOUND,
-			"client %lld is not known to this start of the server: "
-			"set up first",
-			(long long)id);
-		return NULL;
-	}
-	if (is_session(c, session))
-		return c;
-	h->strangers++;
-	log_warn("session_refused", "client=%lld address=%s", (long long)id,
-		 call_peer(call)->addr);
-	err_set(err, ERR_UNAUTHENTICATED,
-		"this is not the session of client %lld: set up first",
-		(long long)id);
-	return NULL;
-}
-
-static void set_here(struct hub_client *c, bool here, const char *why)
+void hub_client_here(struct hub_client *c, bool here, const char *why)
 {
 	struct hub *h = c->hub;
 
@@ -86,7 +26,7 @@ static void set_here(struct hub_client *c, bool here, const char *why)
 void hub_client_heard(struct hub_client *c)
 {
 	c->seen_ms = clock_ms();
-	set_here(c, true, "heard");
+	hub_client_here(c, true, "heard");
 }
 
 /* --- instructions ----------------------------------------------------------
@@ -201,11 +141,6 @@ static void serve_await(struct call *call, const ProtobufCMessage *in,
 /* --- set-up ----------------------------------------------------------------
  */
 
-struct set_up {
-	struct hub_client *client;
-	struct call *call;
-};
-
 /* Of a model that only clients compute, all that they have to know of it. The
  * caller frees out->tensors, and what is returned. */
 static Gfl__V1__FlTensor *describe(const struct model *m,
@@ -250,19 +185,6 @@ static void reply_set_up(struct hub_client *c, struct call *call)
 	hub_look(h);
 }
 
-static void stored(const struct err *err, void *arg)
-{
-	struct set_up s = *(struct set_up *)arg;
-
-	free(arg);
-	if (err) {
-		hub_fail(s.client->hub, err);
-		call_fail(s.call, err);
-		return;
-	}
-	reply_set_up(s.client, s.call);
-}
-
 static int check_set_up(const Gfl__V1__FlSetUpRequest *r, struct err *err)
 {
 	if (!str_is_id(r->instance_id))
@@ -294,49 +216,14 @@ static int check_set_up(const Gfl__V1__FlSetUpRequest *r, struct err *err)
 	return 0;
 }
 
-/* An instance is of the certificate that it has shown first. */
-static int check_owner(const struct hub_client *c, const struct peer *peer,
-		       struct err *err)
-{
-	char owner[PEER_NAME];
-
-	peer_name(owner, peer);
-	if (!c || !*c->owner || !strcmp(c->owner, owner))
-		return 0;
-	return err_set(err, ERR_PERMISSION_DENIED,
-		       "this instance is that of %s, not of %s", c->owner,
-		       *owner ? owner : "whoever shows no certificate");
-}
-
-/* Of a client that is known, or NULL. */
-static int check_room(const struct hub *h, const struct hub_client *c, size_t n,
-		      struct err *err)
-{
-	const size_t others = h->hosted - (c ? c->nlogical : 0);
-
-	if (!c && HASH_COUNT(h->clients) >= HUB_CLIENTS_MAX)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			       "%d clients are known, more are not taken",
-			       HUB_CLIENTS_MAX);
-	if (others + n > HUB_HOSTED_MAX)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			       "%zu logical clients, where others host %zu and "
-			       "%d in all are taken",
-			       n, others, HUB_HOSTED_MAX);
-	return 0;
-}
-
 /* One that has started again may host others than before. */
 static void take_set_up(struct hub_client *c, const Gfl__V1__FlSetUpRequest *r,
 			const struct peer *peer)
 {
-	set_here(c, false, "sets_up");
+	hub_client_here(c, false, "sets_up");
 	if (c->nlogical != r->n_examples)
 		hub_forget_given(c);
-	free(c->logical);
-	c->hub->hosted += r->n_examples - c->nlogical;
-	c->logical = mem_zero(r->n_examples, sizeof(*c->logical));
-	c->nlogical = r->n_examples;
+	hub_table_host(c, r->n_examples, peer);
 	c->examples = 0;
 	for (size_t i = 0; i < c->nlogical; i++) {
 		c->logical[i].examples = r->examples[i];
@@ -347,35 +234,24 @@ static void take_set_up(struct hub_client *c, const Gfl__V1__FlSetUpRequest *r,
 	}
 	c->active = r->active;
 	str_new_id(c->session);
-	peer_name(c->owner, peer);
-	str_copy(c->address, sizeof(c->address), peer->addr);
 }
 
 static void serve_set_up(struct call *call, const ProtobufCMessage *in,
 			 void *arg)
 {
 	const Gfl__V1__FlSetUpRequest *r = (const Gfl__V1__FlSetUpRequest *)in;
+	const struct peer *peer = call_peer(call);
+	struct hub_client *c;
 	struct hub *h = arg;
-	struct set_up *s;
 	struct err err;
-	int rc = check_set_up(r, &err);
-	struct hub_client *c = rc ? NULL : by_instance(h, r->instance_id);
 
-	if (rc || check_owner(c, call_peer(call), &err) ||
-	    check_room(h, c, r->n_examples, &err)) {
+	if (check_set_up(r, &err) ||
+	    hub_table_admit(h, &c, r->instance_id, r->n_examples, peer, &err)) {
 		call_fail(call, &err);
 		return;
 	}
-	if (c) {
-		take_set_up(c, r, call_peer(call));
-		reply_set_up(c, call);
-		return;
-	}
-	c = hub_client_add(h, h->last_client + 1, r->instance_id);
-	take_set_up(c, r, call_peer(call));
-	s = mem_zero(1, sizeof(*s));
-	*s = (struct set_up){c, call};
-	hub_store_client(h, c, stored, s);
+	take_set_up(c, r, peer);
+	reply_set_up(c, call);
 }
 
 /* --- going -----------------------------------------------------------------
@@ -399,7 +275,7 @@ static void serve_leave(struct call *call, const ProtobufCMessage *in,
 	if (c->held)
 		answer(c, take_held(c));
 	hub_forget_given(c);
-	set_here(c, false, r->reason);
+	hub_client_here(c, false, r->reason);
 	call_reply(call, &out.base);
 	hub_look(h);
 }
@@ -423,7 +299,9 @@ void hub_clients_tick(struct hub *h, int64_t now_ms)
 		if (c->held && now_ms - c->held_ms >= c->hold_ms)
 			answer(c, take_held(c));
 		if (is_away(c, now_ms))
-			set_here(c, false, "not_heard");
+			hub_client_here(c, false, "not_heard");
+		if (hub_table_expired(c, now_ms))
+			hub_table_drop(c, "never sent an update");
 	}
 }
 
@@ -447,18 +325,18 @@ static void let_go(struct hub_client *c)
 	call_fail(take_held(c), &err);
 }
 
+void hub_client_dismiss(struct hub_client *c, const struct err *err)
+{
+	if (c->held)
+		call_fail(take_held(c), err);
+}
+
 void hub_clients_close(struct hub *h)
 {
 	struct hub_client *c, *next;
 
-	HASH_ITER (hh, h->clients, c, next) {
+	HASH_ITER (hh, h->clients, c, next)
 		if (c->held)
 			let_go(c);
-		HASH_DELETE(by_instance, h->by_instance, c);
-		HASH_DELETE(hh, h->clients, c);
-		free(c->given.parts);
-		free(c->to_score);
-		free(c->logical);
-		free(c);
-	}
+	hub_table_close(h);
 }

@@ -86,6 +86,7 @@ char *hub_end_training(struct hub *h, int64_t *missed)
 			left += g->parts[i].state != HUB_ADMITTED;
 		g->over = true;
 		c->missed += left;
+		hub_changed(h, c);
 		*missed += left;
 		if (left)
 			buf_putf(&ids, "%s%" PRId64, ids.len ? "," : "", c->id);

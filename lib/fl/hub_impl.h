@@ -20,12 +20,12 @@
 #include "wire/tensor.h"
 
 enum {
-	HUB_CLIENTS_MAX = 100000,
 	HUB_LOGICAL_MAX = 4096,   /* that one client hosts, … */
 	HUB_HOSTED_MAX = 1 << 20, /* … and all of them */
 	HUB_ADMITTING_MAX = 16,   /* updates that wait to be admitted */
 	HUB_ASK_AGAIN_MS = 20000,
-	HUB_AWAY_MS = 2000, /* without a request held here: it is gone */
+	HUB_AWAY_MS = 2000,    /* without a request held here: it is gone */
+	HUB_GUEST_MS = 600000, /* gone, and no update of it taken: forgotten */
 	HUB_TICK_MS = 100,
 	HUB_AHEAD = 8, /* rounds that may be made and not durable yet */
 };
@@ -99,6 +99,13 @@ struct hub_logical {
 	double loss;      /* the last told, NAN: none yet */
 };
 
+/* The guests of hub_table.c who come from one address. */
+struct hub_source {
+	char at[PEER_ADDR];
+	size_t logical; /* that they host */
+	UT_hash_handle hh;
+};
+
 struct hub_client {
 	struct hub *hub;
 	int64_t id;
@@ -119,8 +126,14 @@ struct hub_client {
 	struct hub_activation given;
 	int32_t *to_score; /* logical ones that are to, once it asks */
 	size_t nto_score;
-	int64_t accepted, refused, missed, round;
+	bool known;   /* an update of it was taken, so it has a row */
+	bool silent;  /* a guest who has asked for nothing; in the hub's list */
+	int64_t jobs; /* updates of it that are being admitted */
+	struct hub_source *source; /* of a guest */
+	struct hub_client *prev, *next;
+	int64_t refused[HUB_REASON_COUNT], accepted, missed, round;
 	int64_t bytes_sent, bytes_received;
+	bool changed;      /* since its row was taken */
 	UT_hash_handle hh; /* by id */
 	UT_hash_handle by_instance;
 };
@@ -168,7 +181,8 @@ struct hub_next {
 	struct hub_model *model;   /* NULL: a later one is written instead */
 	struct tensors state;      /* of the rule */
 	struct snapshot *snapshot; /* with a term: as it was written; or NULL */
-	struct err err;            /* code 0: all went well */
+	struct hub_rows *rows;
+	struct err err; /* code 0: all went well */
 	struct hub_next *prev, *next;
 };
 
@@ -241,12 +255,18 @@ struct hub {
 	loop_fn *alone; /* it rests: see hub_rest(); or NULL */
 	void *alone_arg;
 	struct hub_client *clients, *by_instance;
+	struct hub_client *silent;  /* guests, the oldest first */
+	struct hub_source *sources; /* of guests */
+	int64_t sweep_ms;           /* not before */
+	int64_t forgotten;
 	int64_t last_client, last_activation;
 	int64_t opening;       /* rounds opened, void ones too */
 	int64_t admitting;     /* updates at the worker */
 	int64_t present, here; /* clients that are here; logical ones */
 	size_t hosted;         /* logical ones of all that have set up */
 	int64_t refused[HUB_REASON_COUNT], accepted, missed, voided;
+	bool changed; /* refused, or a client, since rows were taken, at … */
+	int64_t rows_ms;   /* … that time */
 	int64_t strangers; /* calls with another session than the client's */
 	const char *why_ended;
 	int64_t ending_ms;
@@ -270,16 +290,31 @@ const char *hub_why_ended(const struct hub *h);
 void hub_serve_clients(struct hub *h);
 void hub_clients_tick(struct hub *h, int64_t now_ms);
 void hub_clients_close(struct hub *h);
+void hub_client_heard(struct hub_client *c);
+void hub_client_here(struct hub_client *c, bool here, const char *why);
+/* Its held request, if there is one, fails. */
+void hub_client_dismiss(struct hub_client *c, const struct err *err);
+/* Answer its held request, if there is one, with what there is for it. */
+void hub_instruct(struct hub_client *c);
+
+/* hub_table.c */
+struct hub_client *hub_client_add(struct hub *h, int64_t id,
+				  const char *instance_id);
 /* The client of a request, or NULL: NOT_FOUND, or UNAUTHENTICATED where the
  * session is not its own. */
 struct hub_client *hub_client_of(struct hub *h, const struct call *call,
 				 int64_t id, const char *session,
 				 struct err *err);
-void hub_client_heard(struct hub_client *c);
-struct hub_client *hub_client_add(struct hub *h, int64_t id,
-				  const char *instance_id);
-/* Answer its held request, if there is one, with what there is for it. */
-void hub_instruct(struct hub_client *c);
+/* The client of a set-up, which may be a new one, in the place of a guest; it
+ * is about to host n logical ones. PERMISSION_DENIED, RESOURCE_EXHAUSTED. */
+int hub_table_admit(struct hub *h, struct hub_client **out,
+		    const char *instance_id, size_t n, const struct peer *peer,
+		    struct err *err) MUST_CHECK;
+void hub_table_host(struct hub_client *c, size_t n, const struct peer *peer);
+void hub_table_know(struct hub_client *c); /* no guest any more */
+bool hub_table_expired(const struct hub_client *c, int64_t now_ms);
+void hub_table_drop(struct hub_client *c, const char *why); /* a guest */
+void hub_table_close(struct hub *h);
 
 /* hub_rounds.c */
 void hub_round_look(struct hub *h, int64_t now_ms);
@@ -371,13 +406,21 @@ void hub_model_drop(struct hub_model *m);               /* one user less */
 
 /* hub_store.c */
 int hub_store_open(struct hub *h, struct err *err) MUST_CHECK;
-void hub_store_client(struct hub *h, const struct hub_client *c,
-		      writer_done_fn *done, void *arg);
 void hub_store_evaluation(struct hub *h, writer_done_fn *done);
 int hub_store_rounds(struct db *db, struct hub_next *all,
 		     struct err *err) MUST_CHECK;
 int hub_store_model(const struct hub_next *n, const char *path,
 		    struct err *err) MUST_CHECK;
+
+/* hub_rows.c: what is durable of clients; c may be NULL. */
+void hub_changed(struct hub *h, struct hub_client *c);
+struct hub_rows *hub_rows_take(struct hub *h);
+int hub_rows_write(struct db *db, const struct hub_rows *r,
+		   struct err *err) MUST_CHECK;
+void hub_rows_free(struct hub_rows *r);
+void hub_rows_post(struct hub *h); /* what has changed, to the writer */
+void hub_rows_tick(struct hub *h, int64_t now_ms);
+int hub_rows_load(struct hub *h, struct err *err) MUST_CHECK;
 
 /* hub_follow.c: servers that would take over. */
 void hub_serve_followers(struct hub *h);

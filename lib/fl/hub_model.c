@@ -114,6 +114,7 @@ static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 	m = model_for(c);
 	m->users++;
 	c->bytes_sent += (int64_t)m->info.size;
+	hub_changed(h, c);
 	h->now.bytes_sent += (int64_t)m->info.size;
 	tensor_give(call, &m->info, &(struct tensor_bytes){.p = m->bytes},
 		    strcmp(r->sha256, m->info.sha256) ? 0 : r->offset, over, m);

@@ -53,6 +53,7 @@ void hub_next_free(struct hub_next *n)
 {
 	forget_model(n);
 	snapshot_drop(n->snapshot);
+	hub_rows_free(n->rows);
 	free(n->missing);
 	free(n->silent);
 	free(n);
@@ -185,6 +186,7 @@ void hub_next_made(struct hub_next *n)
 	hub_model_use(h, n->model);
 	if (h->unsaved)
 		forget_model(h->unsaved->prev); /* the last one */
+	n->rows = hub_rows_take(h);
 	DL_APPEND(h->unsaved, n);
 	h->ahead++;
 	hub_scoring_begin(h, h->round);

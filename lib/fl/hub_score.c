@@ -50,6 +50,7 @@ static void count(struct hub *h, const struct answer *a, struct hub_part *part)
 	if (!isnan(a->score.loss))
 		c->logical[part->logical].loss = a->score.loss;
 	c->accepted++;
+	hub_changed(h, c);
 }
 
 /* It may have been over while a handler looked. */
@@ -59,6 +60,7 @@ static void admit(struct answer *a, const struct err *why)
 	const Gfl__V1__FlUpdateRequest *u = a->update;
 	struct hub_look l = {.hub = h, .update = u, .client = a->client};
 
+	a->client->jobs--;
 	l.part = hub_part_of(a->client, u->activation, u->logical);
 	if (!l.part)
 		hub_refused(&l, HUB_LATE, "the evaluation is over");
@@ -230,6 +232,7 @@ void hub_score_take(struct hub_look *l, struct call *call)
 	*a = (struct answer){h, l->client, call, NULL, s, crc};
 	a->update = (Gfl__V1__FlUpdateRequest *)call_take(call);
 	l->part->state = HUB_ADMITTING;
+	l->client->jobs++;
 	if (hub_stage_has(h, HUB_ON_RECEIVE))
 		receive(a);
 	else

@@ -43,7 +43,32 @@ static char *text(const char *s)
 	return (char *)(uintptr_t)s; /* borrowed: only to be packed */
 }
 
-static void fill_client(const struct hub_client *c, Gfl__V1__FlClient *out)
+/* Room for the reasons of one client, or of all. */
+struct reasons {
+	Gfl__V1__FlRefused of[HUB_REASON_COUNT], *at[HUB_REASON_COUNT];
+	size_t n;
+};
+
+static int64_t fill_reasons(struct reasons *r, const int64_t *refused)
+{
+	int64_t sum = 0;
+
+	for (enum hub_reason why = 0; why < HUB_REASON_COUNT; why++) {
+		Gfl__V1__FlRefused *one = &r->of[r->n];
+
+		if (!refused[why])
+			continue;
+		gfl__v1__fl_refused__init(one);
+		one->reason = text(hub_reason_name(why));
+		one->updates = refused[why];
+		r->at[r->n++] = one;
+		sum += refused[why];
+	}
+	return sum;
+}
+
+static void fill_client(const struct hub_client *c, struct reasons *r,
+			Gfl__V1__FlClient *out)
 {
 	gfl__v1__fl_client__init(out);
 	out->client_id = c->id;
@@ -51,7 +76,9 @@ static void fill_client(const struct hub_client *c, Gfl__V1__FlClient *out)
 	out->logical = (int32_t)c->nlogical;
 	out->examples = c->examples;
 	out->accepted = c->accepted;
-	out->refused = c->refused;
+	out->refused = fill_reasons(r, c->refused);
+	out->refused_for = r->at;
+	out->n_refused_for = r->n;
 	out->missed = c->missed;
 	out->bytes_sent = c->bytes_sent;
 	out->bytes_received = c->bytes_received;
@@ -114,6 +141,7 @@ static void serve_status(struct call *call, const ProtobufCMessage *in,
 	size_t n = HASH_COUNT(h->clients);
 	Gfl__V1__FlClient *rows = mem_zero(n + 1, sizeof(*rows));
 	Gfl__V1__FlClient **at = mem_zero(n + 1, sizeof(*at));
+	struct reasons *reasons = mem_zero(n + 1, sizeof(*reasons));
 	Gfl__V1__FlEvaluation e;
 	Gfl__V1__FlStatus out;
 	struct hub_client *c;
@@ -121,14 +149,41 @@ static void serve_status(struct call *call, const ProtobufCMessage *in,
 	(void)in;
 	fill(h, &out, &e);
 	for (c = h->clients; c; c = c->hh.next) {
-		fill_client(c, &rows[out.n_clients]);
+		fill_client(c, &reasons[out.n_clients], &rows[out.n_clients]);
 		at[out.n_clients] = &rows[out.n_clients];
 		out.n_clients++;
 	}
 	out.clients = at;
+	fill_reasons(&reasons[n], h->refused);
+	out.refused_for = reasons[n].at;
+	out.n_refused_for = reasons[n].n;
 	call_reply(call, &out.base);
+	free(reasons);
 	free(at);
 	free(rows);
+}
+
+/* Of those who are known: guests come and go as they like. */
+static void refused_metrics(struct buf *b, const struct hub *h)
+{
+	const struct hub_client *c;
+
+	buf_putf(b, "# TYPE gfl_server_updates_refused_total counter\n");
+	for (enum hub_reason r = 0; r < HUB_REASON_COUNT; r++)
+		buf_putf(b,
+			 "gfl_server_updates_refused_total{reason=\"%s\"} "
+			 "%" PRId64 "\n",
+			 hub_reason_name(r), h->refused[r]);
+	buf_putf(b, "# TYPE gfl_server_client_refused_total counter\n");
+	for (c = h->clients; c; c = c->hh.next)
+		for (enum hub_reason r = 0; r < HUB_REASON_COUNT; r++)
+			if (c->known && c->refused[r])
+				buf_putf(b,
+					 "gfl_server_client_refused_total{"
+					 "client=\"%" PRId64
+					 "\",reason=\"%s\"} %" PRId64 "\n",
+					 c->id, hub_reason_name(r),
+					 c->refused[r]);
 }
 
 static void metrics(struct buf *b, void *arg)
@@ -139,6 +194,11 @@ static void metrics(struct buf *b, void *arg)
 	buf_putf(b, "gfl_server_clients %" PRId64 "\n", h->present);
 	buf_putf(b, "# TYPE gfl_server_logical_clients gauge\n");
 	buf_putf(b, "gfl_server_logical_clients %" PRId64 "\n", h->here);
+	buf_putf(b, "# TYPE gfl_server_known_clients gauge\n");
+	buf_putf(b, "gfl_server_known_clients %u\n", HASH_COUNT(h->clients));
+	buf_putf(b, "# TYPE gfl_server_forgotten_clients_total counter\n");
+	buf_putf(b, "gfl_server_forgotten_clients_total %" PRId64 "\n",
+		 h->forgotten);
 	buf_putf(b, "# TYPE gfl_server_rounds_total counter\n");
 	buf_putf(b, "gfl_server_rounds_total %" PRId64 "\n", h->round);
 	buf_putf(b, "# TYPE gfl_server_rounds_void_total counter\n");
@@ -148,12 +208,7 @@ static void metrics(struct buf *b, void *arg)
 		 h->accepted);
 	buf_putf(b, "# TYPE gfl_server_updates_missed_total counter\n");
 	buf_putf(b, "gfl_server_updates_missed_total %" PRId64 "\n", h->missed);
-	buf_putf(b, "# TYPE gfl_server_updates_refused_total counter\n");
-	for (enum hub_reason r = 0; r < HUB_REASON_COUNT; r++)
-		buf_putf(b,
-			 "gfl_server_updates_refused_total{reason=\"%s\"} "
-			 "%" PRId64 "\n",
-			 hub_reason_name(r), h->refused[r]);
+	refused_metrics(b, h);
 	buf_putf(b, "# TYPE gfl_server_sessions_refused_total counter\n");
 	buf_putf(b, "gfl_server_sessions_refused_total %" PRId64 "\n",
 		 h->strangers);

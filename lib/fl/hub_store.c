@@ -1,6 +1,6 @@
-/* What a server knows after its death: its clients, each round, and the newest
- * model, as the bytes of a safetensors file, in one SQLite file. A round and
- * its model commit together. */
+/* What a server knows after its death: each round, and the newest model, as the
+ * bytes of a safetensors file, in one SQLite file. A round and its model commit
+ * together, and with them what has changed of clients. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -137,6 +137,8 @@ int hub_store_rounds(struct db *db, struct hub_next *all, struct err *err)
 		rc = rc ? rc : write_round(db, &n->row, err);
 		if (!rc && n->model)
 			rc = write_model(db, n, err);
+		if (!rc && n->rows)
+			rc = hub_rows_write(db, n->rows, err);
 	}
 	return rc;
 }
@@ -171,48 +173,6 @@ void hub_store_evaluation(struct hub *h, writer_done_fn *done)
 
 	if (writer_post(h->writer, write_evaluation, done, h, &err))
 		done(&err, h);
-}
-
-struct client_row {
-	int64_t id;
-	char instance_id[STR_ID];
-	writer_done_fn *done;
-	void *arg;
-};
-
-static int write_client(struct db *db, void *arg, struct err *err)
-{
-	const struct client_row *r = arg;
-	sqlite3_stmt *s;
-	int rc = db_stmt(db, &s, "INSERT INTO client VALUES (?, ?)", err);
-
-	if (rc)
-		return rc;
-	sqlite3_bind_int64(s, 1, r->id);
-	sqlite3_bind_text(s, 2, r->instance_id, -1, SQLITE_STATIC);
-	return db_run(db, s, err);
-}
-
-static void client_written(const struct err *err, void *arg)
-{
-	struct client_row r = *(struct client_row *)arg;
-
-	free(arg);
-	r.done(err, r.arg);
-}
-
-void hub_store_client(struct hub *h, const struct hub_client *c,
-		      writer_done_fn *done, void *arg)
-{
-	struct client_row *r = mem_zero(1, sizeof(*r));
-	struct err err;
-
-	r->id = c->id;
-	str_copy(r->instance_id, STR_ID, c->instance_id);
-	r->done = done;
-	r->arg = arg;
-	if (writer_post(h->writer, write_client, client_written, r, &err))
-		client_written(&err, r);
 }
 
 /* --- reading ---------------------------------------------------------------
@@ -253,18 +213,6 @@ static int insert_server(struct hub *h, struct err *err)
 	sqlite3_bind_text(s, 2, h->layout, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(s, 3, (int64_t)h->opts.seed);
 	return db_run(h->db, s, err);
-}
-
-static int load_clients(struct hub *h, struct err *err)
-{
-	sqlite3_stmt *s;
-	bool row = true;
-	int rc = db_stmt(h->db, &s, "SELECT id, instance_id FROM client", err);
-
-	while (!rc && !(rc = db_next(h->db, s, &row, err)) && row)
-		hub_client_add(h, sqlite3_column_int64(s, 0),
-			       (const char *)sqlite3_column_text(s, 1));
-	return rc;
 }
 
 static int load_round(struct hub *h, struct err *err)
@@ -376,7 +324,7 @@ static void tell_resumed(const struct hub *h)
 static int load(struct hub *h, struct err *err)
 {
 	int rc = check_server(h, err) || insert_server(h, err) ||
-		 load_clients(h, err) || load_round(h, err) ||
+		 hub_rows_load(h, err) || load_round(h, err) ||
 		 load_accuracy(h, err) || load_evaluation(h, err);
 
 	if (!rc && h->round) {

@@ -79,7 +79,8 @@ void hub_refused(struct hub_look *l, enum hub_reason why, const char *text)
 	h->refused[why]++;
 	++*(is_score(l) ? &h->scoring.refused : &h->now.refused);
 	if (l->client)
-		l->client->refused++;
+		l->client->refused[why]++;
+	hub_changed(h, l->client);
 	if (l->part && ends_part(why))
 		part_failed(l);
 	log_warn("update_refused", "client=%lld round=%lld reason=%s error=%s",
@@ -291,6 +292,9 @@ static void count(struct hub *h, const struct hub_job *j, struct hub_part *part)
 	}
 	if (!part || !c->here)
 		n->lost--;
+	if (!c->known)
+		hub_table_know(c);
+	hub_changed(h, c);
 	c->accepted++;
 	c->round = u->round;
 	h->accepted++;
@@ -311,6 +315,7 @@ static void admitted(void *arg)
 		.hub = h, .update = j->update, .client = j->client};
 
 	h->admitting--;
+	j->client->jobs--;
 	l.part = hub_part_of(j->client, j->update->activation,
 			     j->update->logical);
 	if (j->err.code) {
@@ -402,6 +407,7 @@ static void take(struct hub_look *l, struct call *call)
 	h->now.bytes_received += (int64_t)bytes;
 	j->hub = h;
 	j->client = l->client;
+	j->client->jobs++;
 	j->call = call;
 	j->update = (Gfl__V1__FlUpdateRequest *)call_take(call);
 	j->weight = h->opts.uniform ? 1 : (double)j->update->examples;

@@ -31,6 +31,17 @@ static const char *const steps[] = {
 	" refused INTEGER NOT NULL, missing TEXT NOT NULL,"
 	" examples INTEGER NOT NULL, loss REAL, accuracy REAL,"
 	" began_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL) STRICT;",
+	/* 3: what is known of clients */
+	"ALTER TABLE client ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE client ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE client ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE client ADD COLUMN round INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE client ADD COLUMN bytes_sent INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE client ADD COLUMN bytes_received INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"CREATE TABLE refused (client INTEGER, reason TEXT,"
+	" updates INTEGER NOT NULL, PRIMARY KEY (client, reason))"
+	" STRICT, WITHOUT ROWID;",
 };
 
 int snapshot_schema(struct db *db, struct err *err)

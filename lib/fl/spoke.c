@@ -146,8 +146,7 @@ static int take_set_up(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
 static bool is_final(enum err_code code)
 {
 	return code == ERR_INVALID_ARGUMENT || code == ERR_UNIMPLEMENTED ||
-	       code == ERR_PERMISSION_DENIED || code == ERR_UNAUTHENTICATED ||
-	       code == ERR_RESOURCE_EXHAUSTED;
+	       code == ERR_PERMISSION_DENIED || code == ERR_UNAUTHENTICATED;
 }
 
 static void set_up_done(const struct err *err, const ProtobufCMessage *out,

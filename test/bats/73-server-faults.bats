@@ -176,38 +176,134 @@ handler() { # NAME - from standard input
 }
 
 @test "strangers fill neither the memory nor the place of who is known" {
-	server --model "$tiny" --min-participants 1000000000
+	server --model "$tiny" --min-participants 1 --sample 1 --rounds 0
 	set_up 1
+	told 1
+	given=$answer
+	values 1 10
+	update 1
+	[ "$code" = 200 ]
+	logged 'event=round round=1 ' >/dev/null
 	python3 - "$srv_url/$service/SetUp" <<-'END'
 		import json, sys, urllib.error, urllib.request
 		def set_up(n):
 		    body = {'instanceId': '%032d' % n, 'examples': [1] * 4096}
 		    head = {'content-type': 'application/json'}
 		    with urllib.request.urlopen(urllib.request.Request(
-		            sys.argv[1], json.dumps(body).encode(), head)):
-		        pass
-		for n in range(2, 257):
+		            sys.argv[1], json.dumps(body).encode(), head)) as r:
+		        return json.load(r)
+		for n in range(2, 300):
 		    set_up(n)
-		try:
-		    set_up(257)
-		    sys.exit('more than 2^20 logical clients are taken')
-		except urllib.error.HTTPError as e:
-		    assert e.code == 429, e.read()
-		    assert b'logical clients' in e.read()
-		set_up(256) # as often as it likes
 		END
-	set_up 1
-	crash srv
-	sqlite3 srv.db 'WITH RECURSIVE n (i) AS (SELECT 300
-		UNION ALL SELECT i + 1 FROM n WHERE i < 100043)
-		INSERT INTO client SELECT i, printf("%032d", i) FROM n'
-	again srv
-	set_up 1
-	call "$srv_url" $service/SetUp \
-		'{"instanceId":"00000000000000000000000000000299","examples":[1]}'
-	[ "$code" = 429 ]
+	curl -sS "$srv_url/metrics" | grep -q 'known_clients 256'
+	curl -sS "$srv_url/metrics" | grep -q 'forgotten_clients_total 43'
+	told 1
+	is '.code != "EXIT"'
+	[ "$(gfl-list clients --server "$srv_url" -o tsv -F id,accepted |
+		head -n 1)" = $'1\t1' ]
+	# nobody of them is on the disk
+	[ "$(sqlite3 srv.db 'SELECT id FROM client')" = 1 ]
 	kill -TERM "$srv_pid"
 	leave 1
+}
+
+# n instances set up, and ask if told so.
+invent() { # FROM TO [ASK]
+	python3 - "$srv_url/$service" "$@" <<-'END'
+		import http.client, json, sys
+		from urllib.parse import urlparse
+		url = urlparse(sys.argv[1])
+		link = http.client.HTTPConnection(url.netloc)
+		counts = {}
+		def call(method, **body):
+		    link.request('POST', url.path + '/' + method,
+		                 json.dumps(body),
+		                 {'content-type': 'application/json'})
+		    r = link.getresponse()
+		    counts[r.status] = counts.get(r.status, 0) + 1
+		    return r.status, json.load(r)
+		for n in range(int(sys.argv[2]), int(sys.argv[3])):
+		    code, a = call('SetUp', instanceId='%032d' % n,
+		                   examples=[1])
+		    if code == 200 and len(sys.argv) > 4:
+		        call('Await', clientId=a['clientId'],
+		             session=a['session'], holdMs=1)
+		print(*('%d:%d' % x for x in sorted(counts.items())))
+		END
+}
+
+@test "thousands of invented clients drive out none who has sent anything" {
+	server --model "$tiny" --mode async --min-participants 1 --rounds 0 \
+		--max-clients 300
+	for i in 1 2; do
+		set_up $i
+		told $i
+		given=$answer
+		values 1 10
+		update $i
+		[ "$code" = 200 ]
+	done
+	[ "$(invent 1000 2500)" = 200:1500 ] # silent: each for the next one
+	curl -sS "$srv_url/metrics" | grep -q 'known_clients 300'
+	set_up 3
+	told 3 # in the place of one of them
+	is '.code == "ACTIVATION"'
+	given=$answer
+	update 3
+	[ "$code" = 200 ]
+	# who asks too stays as long as it does, and others are told to wait
+	invent 20000 20400 ask >counts
+	grep -q 429: counts
+	call "$srv_url" $service/SetUp \
+		"{\"instanceId\":\"$(printf %032d 77)\",\"examples\":[1]}"
+	[[ $code == 200 || $answer == *max-clients*300* ]]
+	until call "$srv_url" $service/SetUp \
+		"{\"instanceId\":\"$(printf %032d 77)\",\"examples\":[1]}" &&
+		[ "$code" = 200 ]; do :; done
+	for i in 1 2 3; do
+		told $i
+		is '.code == "ACTIVATION"'
+		given=$answer
+		update $i
+		[ "$code" = 200 ]
+	done
+	[ "$(sqlite3 srv.db 'SELECT group_concat(id) FROM client
+		WHERE accepted > 0')" = "$id_1,$id_2,$id_3" ]
+	kill -TERM "$srv_pid"
+	leave 1 2 3
+}
+
+@test "what was refused of whom and why is seen, and outlives the server" {
+	server --model "$tiny" --min-participants 1 --rounds 0 --sample 1
+	set_up 1
+	values 1 10
+	for how in . '.examples = "11"' '.crc32c = 1' .; do
+		told 1
+		given=$answer
+		update 1 "$how"
+	done
+	update 1 '.session = "0"'
+	logged 'event=round round=2 ' >/dev/null
+	crash srv
+	again srv
+	reasons() {
+		gfl-list clients --server "$srv_url" -o tsv \
+			-F id,accepted,refused,refused_for
+	}
+	[ "$(reasons)" = $'1\t2\t2\tmalformed 1, damaged 1' ]
+	set_up 1
+	[ "$id_1" = 1 ]
+	told 1
+	given=$answer
+	update 1 '.steps = "0"'
+	[ "$(reasons)" = $'1\t2\t3\tmalformed 2, damaged 1' ]
+	curl -sS "$srv_url/metrics" >metrics
+	grep -qF 'updates_refused_total{reason="malformed"} 2' metrics
+	grep -qF 'client_refused_total{client="1",reason="malformed"} 2' metrics
+	kill -TERM "$srv_pid" # no round has ended since
+	leave 1
+	[ "$(sqlite3 srv.db "SELECT updates FROM refused
+		WHERE client = 1 AND reason = 'malformed'")" = 2 ]
 }
 
 # The server goes on with the model that it has.
