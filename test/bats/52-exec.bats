@@ -376,8 +376,8 @@ example() {
 		--stuck-after 0.1
 	start t2 gfl-trainer --db t2.db --node "$n1_url" --data $data
 	gfl-wait trainers 2 -t 20
-	# a batch of all there is takes seconds
-	gfl-run start --model cnn --rounds 1000 --steps 1 --batch 60000
+	# a batch of 2000 takes half a second, at best
+	gfl-run start --model cnn --rounds 1000 --steps 1 --batch 2000
 	reap t1 || [ $? = 134 ]
 	grep -q 'event=stuck worker=learner' t1.log
 }
