@@ -7,6 +7,7 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "registry/check.h"
+#include "task/reach.h"
 
 struct config {
 	struct check_opts check;
@@ -15,6 +16,7 @@ struct config {
 
 static const struct opt opts[] = {
 	OPT_CLIENT(struct config, check.client),
+	OPT_MASTER(struct config, check.masters),
 	OPT_REAL('w', "warn", struct config, check.warn, "N", NULL, 0, 1e9,
 		 "WARNING past this"),
 	OPT_REAL('c', "critical", struct config, check.crit, "N", NULL, 0, 1e9,
@@ -28,7 +30,7 @@ static const struct opt opts[] = {
 
 static const struct prog prog = {
 	.name = "gfl-check",
-	.args = "[nodes|leader|gateway|cluster]",
+	.args = "[nodes|leader|gateway|cluster|master]",
 	.brief = "one look at the cluster, for cron and monitoring",
 	.about =
 		"nodes: how many members answer; fewer than -w (by default, "
@@ -40,7 +42,12 @@ static const struct prog prog = {
 		"several that do not are a WARNING, all of them CRITICAL. "
 		"cluster, if nothing is named: all three, with -w and -c as "
 		"for nodes; no gateway is a WARNING as long as the members "
-		"know each other. Whoever cannot be reached is CRITICAL. "
+		"know each other. master: does the master of tasks answer, "
+		"with workers, and how long has the task that goes next "
+		"waited; more than -w seconds (600) is WARNING, more than -c "
+		"(3600) CRITICAL; a worker that was dead within the last hour "
+		"is a WARNING, tasks and no worker CRITICAL. Whoever cannot be "
+		"reached is CRITICAL. "
 		"--timeout bounds each question. Prints one line with the "
 		"figures behind a bar; -o prom writes Prometheus' text format, "
 		"with --out for the textfile collector of node_exporter.",

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "proto/node.pb-c.h"
+#include "proto/task.pb-c.h"
 #include "registry/directory.h"
 #include "registry/hedge.h"
 #include "registry/survey.h"
@@ -221,15 +222,63 @@ static void probe_cluster(const struct check_opts *o, struct probe *p)
 	probe_gateway(o, p);
 }
 
+static void say_of_crew(struct probe *p, const Gfl__V1__MasterStatus *m)
+{
+	if (!m->workers && m->ready)
+		probe_say(p, PROBE_CRITICAL, "no worker is there");
+	else
+		probe_say(p, PROBE_OK, "%d worker%s alive", m->workers,
+			  m->workers == 1 ? "" : "s");
+	if (m->dead)
+		probe_say(p, PROBE_WARNING, "%d dead", m->dead);
+}
+
+static void probe_master(const struct check_opts *o, struct probe *p)
+{
+	Gfl__V1__MasterStatusRequest in = GFL__V1__MASTER_STATUS_REQUEST__INIT;
+	struct probe_figure f = {
+		.name = "next_task_age",
+		.help = "Since the task that goes next was submitted.",
+		.unit = PROBE_SECONDS,
+		.warn = 600,
+		.crit = 3600,
+	};
+	Gfl__V1__MasterStatus *m;
+	struct err err;
+
+	if (client_now(&o->client.tls, o->masters.at[0], RPC_TASK_GET_STATUS,
+		       &in.base, o->client.timeout_ms, (ProtobufCMessage **)&m,
+		       &err)) {
+		probe_fail(p, PROBE_CRITICAL, &err);
+		return;
+	}
+	bounds(o, &f);
+	if (m->next_ms && m->now_ms > m->next_ms)
+		f.value = (double)(m->now_ms - m->next_ms) / 1000;
+	say_of_crew(p, m);
+	if (m->ready)
+		probe_say(p, probe_most(f.value, f.warn, f.crit),
+			  "%" PRId64 " task%s ready, the next one for %.0f s",
+			  m->ready, m->ready == 1 ? "" : "s", f.value);
+	probe_add(p, &f);
+	add(p, "workers", "Workers that are alive.", m->workers);
+	add(p, "dead_workers", "Workers that fell silent within the last hour.",
+	    m->dead);
+	add(p, "ready", "Tasks that wait for a worker.", (double)m->ready);
+	add(p, "waiting", "Tasks that wait for others, or for another try.",
+	    (double)m->waiting);
+	add(p, "running", "Tasks that a worker has.", (double)m->running);
+	rpc_free(&m->base);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(const struct check_opts *o, struct probe *p);
 	bool least; /* what is fewer than -w is bad, not what is more */
 } probes[] = {
-	{"nodes", probe_nodes, true},
-	{"leader", probe_leader, false},
-	{"gateway", probe_gateway, false},
-	{"cluster", probe_cluster, true},
+	{"nodes", probe_nodes, true},      {"leader", probe_leader, false},
+	{"gateway", probe_gateway, false}, {"cluster", probe_cluster, true},
+	{"master", probe_master, false},
 };
 
 static int find(const struct check_opts *o, const char *name, size_t *i,
@@ -241,8 +290,8 @@ static int find(const struct check_opts *o, const char *name, size_t *i,
 		;
 	if (*i == all)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "cannot check \"%s\": nodes, leader, gateway or "
-			       "cluster",
+			       "cannot check \"%s\": nodes, leader, gateway, "
+			       "cluster or master",
 			       name);
 	if (o->warn >= 0 && o->crit >= 0 &&
 	    (probes[*i].least ? o->crit > o->warn : o->crit < o->warn))
@@ -256,15 +305,17 @@ static int find(const struct check_opts *o, const char *name, size_t *i,
 int check_run(struct probe *out, const char *name, const struct check_opts *o,
 	      struct err *err)
 {
+	const struct opt_list *whose;
 	size_t i;
 
 	*out = (struct probe){0};
 	if (find(o, name, &i, err))
 		return (int)err->code;
 	out->name = probes[i].name;
-	for (size_t k = 0; k < o->client.gateways.n; k++)
-		buf_putf(&out->gateways, "%s%s", k ? "," : "",
-			 o->client.gateways.at[k]);
+	out->of_master = probes[i].fn == probe_master;
+	whose = out->of_master ? &o->masters : &o->client.gateways;
+	for (size_t k = 0; k < (out->of_master ? 1 : whose->n); k++)
+		buf_putf(&out->urls, "%s%s", k ? "," : "", whose->at[k]);
 	probes[i].fn(o, out);
 	return 0;
 }

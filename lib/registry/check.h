@@ -1,5 +1,5 @@
 /* check.h - is the cluster well? Its nodes, leader, gateways, or all of them,
- * looked at once. */
+ * looked at once; or a master of tasks, its workers and its queue. */
 #ifndef REGISTRY_CHECK_H
 #define REGISTRY_CHECK_H
 
@@ -8,10 +8,11 @@
 
 struct check_opts {
 	struct client_opts client; /* its timeout bounds each question */
+	struct opt_list masters;   /* the first of them is asked */
 	double warn, crit;         /* below 0: what is usual for the check */
 };
 
-/* Check "nodes", "leader", "gateway" or "cluster". Whatever is wrong with
+/* Check "nodes", "leader", "gateway", "cluster" or "master". Whatever is wrong with
  * those is in *out, which the caller releases; another name, or bounds that
  * leave no room for a warning, are INVALID_ARGUMENT. */
 int check_run(struct probe *out, const char *name, const struct check_opts *o,

@@ -16,7 +16,7 @@ const char *probe_word(enum probe_status status)
 void probe_release(struct probe *p)
 {
 	buf_release(&p->text);
-	buf_release(&p->gateways);
+	buf_release(&p->urls);
 }
 
 static enum probe_status worse(enum probe_status a, enum probe_status b)
@@ -96,9 +96,10 @@ static void put_sample(struct buf *out, const struct probe *p, const char *name,
 {
 	buf_putf(out,
 		 "# HELP gfl_check_%s %s\n# TYPE gfl_check_%s gauge\n"
-		 "gfl_check_%s{probe=\"%s\",gateways=\"",
-		 name, help, name, name, p->name);
-	for (const char *s = p->gateways.p; s && *s; s++) {
+		 "gfl_check_%s{probe=\"%s\",%s=\"",
+		 name, help, name, name, p->name,
+		 p->of_master ? "master" : "gateways");
+	for (const char *s = p->urls.p; s && *s; s++) {
 		if (*s == '"' || *s == '\\')
 			buf_putc(out, '\\');
 		buf_putc(out, *s);

@@ -28,8 +28,9 @@ enum { PROBE_FIGURES_MAX = 16 };
 /* All zero is one that has found nothing yet, and is OK. The name and the
  * strings of figures are borrowed. */
 struct probe {
-	const char *name;    /* what was probed: "nodes" */
-	struct buf gateways; /* their URLs: whose cluster it is */
+	const char *name; /* what was probed: "nodes" */
+	bool of_master;   /* of tasks; else of a cluster */
+	struct buf urls;  /* of the master, or of the gateways */
 	enum probe_status status;
 	struct buf text;
 	struct probe_figure figures[PROBE_FIGURES_MAX];

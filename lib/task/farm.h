@@ -86,6 +86,9 @@ struct task *farm_find(const struct farm *f, int64_t id);
 void farm_forget(struct farm *f, int64_t id); /* it has ended */
 size_t farm_unfinished(const struct farm *f);
 
+/* The ready task that goes next, or NULL. */
+struct task *farm_next(const struct farm *f);
+
 /* End a task that has not ended; false if it had, or there is none. */
 bool farm_cancel(struct farm *f, int64_t id, const char *why,
 		 struct instant now);

@@ -33,18 +33,26 @@ static void look(struct farm *f, const struct heap *h, struct instant now,
 	}
 }
 
+struct task *farm_next(const struct farm *f)
+{
+	struct task *plain = f->ready.n ? f->ready.at[0] : NULL;
+	struct task *gpu = f->ready_gpu.n ? f->ready_gpu.at[0] : NULL;
+
+	if (!plain || !gpu)
+		return plain ? plain : gpu;
+	return f->ready.less(gpu, plain) ? gpu : plain;
+}
+
 /* Of the two kinds of tasks the one that is first, if there is a worker for
  * it. */
 static struct match choose(struct farm *f, struct instant now)
 {
-	struct heap *first = &f->ready, *second = &f->ready_gpu;
+	const struct task *next = farm_next(f);
+	bool gpu = next && next->gpu;
+	struct heap *first = gpu ? &f->ready_gpu : &f->ready;
+	struct heap *second = gpu ? &f->ready : &f->ready_gpu;
 	struct match best = {.cost = INFINITY};
 
-	if (!first->n ||
-	    (second->n && first->less(second->at[0], first->at[0]))) {
-		first = &f->ready_gpu;
-		second = &f->ready;
-	}
 	look(f, first, now, &best);
 	if (!best.t)
 		look(f, second, now, &best);

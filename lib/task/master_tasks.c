@@ -315,9 +315,40 @@ static void on_cancel(struct call *call, const ProtobufCMessage *msg, void *arg)
 	master_step(m);
 }
 
+/* ---- how it is ---- */
+
+static void count_crew(const struct master *m, Gfl__V1__MasterStatus *out)
+{
+	for (const struct crew *c = m->farm.crew; c; c = c->hh.next) {
+		out->workers += !c->dead && !c->left;
+		out->dead += c->dead;
+	}
+}
+
+static void on_status(struct call *call, const ProtobufCMessage *msg, void *arg)
+{
+	Gfl__V1__MasterStatus out = GFL__V1__MASTER_STATUS__INIT;
+	struct master *m = arg;
+	const size_t *n = m->farm.count;
+	const struct task *next = farm_next(&m->farm);
+	struct err err;
+
+	(void)msg;
+	out.waiting = (int64_t)(n[TASK_WAITING] + n[TASK_DELAYED]);
+	out.ready = (int64_t)n[TASK_READY];
+	out.running = (int64_t)n[TASK_RUNNING];
+	out.now_ms = clock_wall_ms();
+	count_crew(m, &out);
+	if (next && queue_submitted(m->reader, next->id, &out.next_ms, &err))
+		call_fail(call, &err);
+	else
+		call_reply(call, &out.base);
+}
+
 void master_serve_tasks(struct master *m)
 {
 	server_handle(m->server, RPC_TASK_SUBMIT, on_submit, m);
+	server_handle(m->server, RPC_TASK_GET_STATUS, on_status, m);
 	server_handle(m->server, RPC_TASK_LIST, on_list, m);
 	server_handle(m->server, RPC_TASK_CANCEL, on_cancel, m);
 }

@@ -91,6 +91,10 @@ int queue_results(struct db *db, const char *token, int64_t after, int max,
 int queue_list(struct db *db, int64_t after, unsigned states, int max,
 	       struct queue_rows *out, struct err *err) MUST_CHECK;
 
+/* When it was submitted; none is NOT_FOUND. */
+int queue_submitted(struct db *db, int64_t id, int64_t *ms,
+		    struct err *err) MUST_CHECK;
+
 /* One task; none is NOT_FOUND. */
 int queue_get(struct db *db, int64_t id, struct queue_rows *out,
 	      struct err *err) MUST_CHECK;

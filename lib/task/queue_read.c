@@ -360,3 +360,21 @@ int queue_get(struct db *db, int64_t id, struct queue_rows *out,
 			       id);
 	return 0;
 }
+
+int queue_submitted(struct db *db, int64_t id, int64_t *ms, struct err *err)
+{
+	sqlite3_stmt *s;
+	bool row;
+
+	if (db_stmt(db, &s, "SELECT submitted_ms FROM task WHERE id = ?", err))
+		return (int)err->code;
+	sqlite3_bind_int64(s, 1, id);
+	if (db_next(db, s, &row, err))
+		return (int)err->code;
+	if (!row)
+		return err_set(err, ERR_NOT_FOUND, "there is no task %" PRId64,
+			       id);
+	*ms = sqlite3_column_int64(s, 0);
+	db_done(s);
+	return 0;
+}

@@ -272,6 +272,9 @@ struct rpc_method {
 	X(TASK_LIST_WORKERS, "/gfl.v1.TaskService/ListWorkers",               \
 	  gfl__v1__list_workers_request, gfl__v1__list_workers_response,      \
 	  UNARY, CONTROL, true, OPEN)                                         \
+	X(TASK_GET_STATUS, "/gfl.v1.TaskService/GetStatus",                   \
+	  gfl__v1__master_status_request, gfl__v1__master_status, UNARY,      \
+	  CONTROL, true, OPEN)                                                \
 	X(TASK_LEAVE, "/gfl.v1.TaskService/LeaveMaster",                      \
 	  gfl__v1__leave_master_request, gfl__v1__leave_master_response,      \
 	  UNARY, CONTROL, true, GUARDED)

@@ -241,3 +241,31 @@ EOS
 	[[ $(rows 'SELECT state, tries, error FROM state WHERE id = 2') == \
 		'5|1|its result has 32000'??' bytes, at most 3145728' ]]
 }
+
+@test "gfl-check master: workers that are dead, and how long the next task waits" {
+	local status
+	check() { # STATUS PATTERN OPTION...
+		status=0
+		gfl-check master "${@:3}" >line || status=$?
+		cat line
+		[ "$status" = "$1" ] && [[ $(<line) == $2 ]]
+	}
+	check 2 'CRITICAL - cannot reach *' -m http://127.0.0.1:1
+	master --silence 0.5
+	check 0 'OK - 0 workers alive |*'
+	gfl-submit <<<'{}'
+	check 2 'CRITICAL - no worker is there, 1 task ready, *'
+	script evaluate <<<'until [ -e go ]; do sleep 0.02; done'
+	worker w1
+	until_row 'SELECT count(*) FROM state WHERE state = 3' 1
+	check 0 'OK - 1 worker alive |*running=1*'
+	gfl-submit <<<'{}'
+	check 1 'WARNING - 1 worker alive, 1 task ready, the next one for *' -w 0
+	check 2 'CRITICAL - 1 worker alive, 1 task ready, *' -w 0 -c 0
+	worker w2 --slots 2
+	crash w1
+	until_row "SELECT count(*) FROM state WHERE worker = 'w2'" 2
+	check 1 'WARNING - 1 worker alive, 1 dead *'
+	gfl-check master -o prom >figures || true
+	grep -qx "gfl_check_dead_workers{probe=\"master\",master=\"$master_url\"} 1" figures
+}

@@ -8,7 +8,7 @@ static struct probe nodes(double alive)
 {
 	struct probe p = {.name = "nodes"};
 
-	buf_puts(&p.gateways, "http://a:1");
+	buf_puts(&p.urls, "http://a:1");
 	probe_say(&p, probe_least(alive, 3, 2), "%g nodes alive", alive);
 	probe_add(&p, &(struct probe_figure){.name = "nodes",
 					     .help = "Members that answer.",
@@ -93,7 +93,7 @@ TEST(prometheus_gets_help_type_and_sample_of_each_figure)
 	struct probe p = nodes(1);
 	struct buf b = BUF_INIT(0);
 
-	buf_puts(&p.gateways, "\"\\");
+	buf_puts(&p.urls, "\"\\");
 	probe_prom(&p, 1500, &b);
 	CHECK_HAS(b.p, "# HELP gfl_check_nodes Members that answer.\n"
 		       "# TYPE gfl_check_nodes gauge\n"
