@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "task/spec.h"
+#include "task/task_json.h"
 
 enum {
 	QUEUED_MAX = 10000,
@@ -52,9 +52,10 @@ static void answer_call(struct agent *a, struct job *j)
 	out.duration = j->duration_s;
 	out.error = j->error ? j->error : (char *)"";
 	out.output = j->output ? j->output : (char *)"";
-	spec_numbers(out.output, (spec_metric ***)&out.metrics, &out.n_metrics);
+	task_json_numbers(out.output, (task_json_metric ***)&out.metrics,
+			  &out.n_metrics);
 	call_reply(call, &out.base);
-	spec_free_numbers((spec_metric **)out.metrics, out.n_metrics);
+	task_json_free_numbers((task_json_metric **)out.metrics, out.n_metrics);
 	agent_drop_job(a, j);
 }
 

@@ -1,5 +1,6 @@
 /* agent_impl.h - what the parts of the agent share: its jobs in agent.c, its
- * calls of the master in agent_master.c, WorkerService in agent_serve.c. */
+ * calls of the master in agent_master.c and, with results, agent_bring.c,
+ * WorkerService in agent_serve.c. */
 #ifndef TASK_AGENT_IMPL_H
 #define TASK_AGENT_IMPL_H
 
@@ -63,6 +64,12 @@ const char *agent_status(const struct agent *a);  /* idle, busy, error */
 const char *agent_current(const struct agent *a); /* id of a task, or "" */
 void agent_metrics(const struct agent *a,
 		   Morphml__Distributed__WorkerMetrics *out);
+
+/* Call the master that it is with, or comes to. */
+enum { AGENT_CALL_MS = 10000 };
+struct remote *agent_call(struct agent *a, enum rpc_name name,
+			  const ProtobufCMessage *in, int64_t timeout_ms,
+			  rpc_done_fn *done, void *arg);
 
 /* The calls of the master: come to it; ask, if there is room; bring results, if
  * there are; beat. */

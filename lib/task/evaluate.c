@@ -9,7 +9,7 @@
 #include "fl/learner.h"
 #include "nn/eval.h"
 #include "task/layers.h"
-#include "task/spec.h"
+#include "task/task_json.h"
 
 /* What a task asks for. */
 struct wish {
@@ -185,7 +185,7 @@ int evaluate_run(struct buf *out, const char *task, size_t len,
 	json_t *all;
 	int rc;
 
-	if (spec_object(task, len, &all, err))
+	if (task_json_object(task, len, &all, err))
 		return err_wrap(err, "the task");
 	rc = parse(&w, all, err) || open_sets(&s, &w, o, err) ||
 	     run(out, &w, &s, o, err);

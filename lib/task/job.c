@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "task/spec.h"
+#include "task/task_json.h"
 #include "task/task.h"
 #include "wire/utf8.h"
 
@@ -22,7 +22,7 @@ int job_new(struct job **out, const Morphml__Distributed__EvaluateRequest *in,
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "task_id has %zu bytes, not 1 to %d",
 			       strlen(in->task_id), TASK_NAME_MAX);
-	if (spec_text(in, &text, err))
+	if (task_json_text(in, &text, err))
 		return (int)err->code;
 	j = mem_zero(1, sizeof(*j));
 	j->task_id = mem_str(in->task_id);
@@ -100,7 +100,7 @@ static void ended(const struct err *err, const char *out, size_t len, void *arg)
 		fail(j, err, process_said(j->process));
 		j->final = err->code == ERR_RESOURCE_EXHAUSTED; /* it printed
 								   too much */
-	} else if (spec_printed(out, len, &j->output, &bad)) {
+	} else if (task_json_printed(out, len, &j->output, &bad)) {
 		err_wrap(&bad, "the result");
 		fail(j, &bad, process_said(j->process));
 	}

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "task/spec.h"
+#include "task/task_json.h"
 #include "wire/rpc.h"
 
 struct parser {
@@ -176,7 +176,7 @@ int line_parse(Gfl__V1__TaskSpec **out, const char *text, size_t len,
 {
 	struct parser p = {.spec = new_spec(o), .named = named, .arg = arg};
 	json_t *all = NULL, *gfl;
-	int rc = spec_object(text, len, &all, err);
+	int rc = task_json_object(text, len, &all, err);
 
 	if (!rc && len > TASK_TEXT_MAX)
 		rc = err_set(err, ERR_INVALID_ARGUMENT,

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "task/master_impl.h"
-#include "task/spec.h"
+#include "task/task_json.h"
 
 enum {
 	HOLD_MAX_MS = 25000,
@@ -38,7 +38,7 @@ static void add_task(Morphml__Distributed__TaskResponse *out, struct reply *r,
 {
 	out->tasks = mem_grow(out->tasks, cap, out->n_tasks + 1,
 			      sizeof(*out->tasks));
-	out->tasks[out->n_tasks++] = spec_request(t);
+	out->tasks[out->n_tasks++] = task_json_request(t);
 	t->deliver = false;
 	if (r->unsure)
 		r->unsure[r->n_unsure++] = (struct farm_given){t->id, t->given};

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "task/master_impl.h"
-#include "task/spec.h"
+#include "task/task_json.h"
 
 enum {
 	ANSWER_MS = 10000, /* beyond the time that a task may take, if it is the
@@ -36,7 +36,7 @@ static void add_push(struct master *m, struct crew *c, struct task *t)
 	p->worker = mem_str(c->id);
 	p->url = mem_str(c->url);
 	p->gfl = c->gfl;
-	p->msg = spec_request(t);
+	p->msg = task_json_request(t);
 	p->msg->brief = c->gfl;
 	t->deliver = false;
 	STAILQ_INSERT_TAIL(&m->pushes, p, next);
@@ -103,8 +103,8 @@ static void not_answered(struct push *p, const struct err *err)
 static void take(struct push *p,
 		 const Morphml__Distributed__EvaluateResponse *out)
 {
-	char *numbers = spec_metrics((spec_metric *const *)out->metrics,
-				     out->n_metrics);
+	char *numbers = task_json_metrics(
+		(task_json_metric *const *)out->metrics, out->n_metrics);
 	char id[24];
 	struct farm_result r = {
 		.worker = p->worker,
@@ -126,7 +126,8 @@ static void take(struct push *p,
 		morphml__distributed__evaluate_response__get_packed_size(out),
 		why);
 	if (*out->output)
-		rc = spec_object(out->output, strlen(out->output), NULL, &err);
+		rc = task_json_object(out->output, strlen(out->output), NULL,
+				      &err);
 	if (rc || farm_result(&p->m->farm, &r, master_now(), &err))
 		log_info("result_refused", "worker=%s reason=%s", p->worker,
 			 err.msg);

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "task/master_impl.h"
-#include "task/spec.h"
+#include "task/task_json.h"
 
 enum { RESULTS_MAX = 10000 }; /* in one request */
 
@@ -60,8 +60,8 @@ static Morphml__Distributed__ResultResponse *
 take_result(struct master *m, const Morphml__Distributed__ResultRequest *in,
 	    const char *worker)
 {
-	char *numbers =
-		spec_metrics((spec_metric *const *)in->metrics, in->n_metrics);
+	char *numbers = task_json_metrics(
+		(task_json_metric *const *)in->metrics, in->n_metrics);
 	struct farm_result r = {
 		.worker = worker,
 		.task = in->task_id,
@@ -96,7 +96,7 @@ static int check_result(const Morphml__Distributed__ResultRequest *in,
 			struct err *err)
 {
 	if (*in->output &&
-	    spec_object(in->output, strlen(in->output), NULL, err))
+	    task_json_object(in->output, strlen(in->output), NULL, err))
 		return err_wrap(err, "output of task %.40s", in->task_id);
 	return 0;
 }

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "task/master_impl.h"
-#include "task/spec.h"
+#include "task/task_json.h"
 
 enum {
 	SUBMIT_MAX = 10000, /* in one request */
@@ -63,7 +63,8 @@ static int check_spec(Gfl__V1__TaskSpec *t, size_t i, struct err *err)
 	if (t->timeout_ms < 1 || t->timeout_ms > 365LL * DAY_MS)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "timeout_ms is not 1 ms to a year");
-	return spec_object(t->task, len, NULL, err) || check_after(t, i, err)
+	return task_json_object(t->task, len, NULL, err) ||
+			       check_after(t, i, err)
 		       ? (int)err->code
 		       : 0;
 }

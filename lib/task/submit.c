@@ -7,38 +7,19 @@
 #include <uthash.h>
 
 #include "base/clock.h"
-#include "base/input.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/worker.h"
+#include "task/lines.h"
 #include "task/task.h"
 #include "wire/backoff.h"
 
 enum {
-	BATCH = 1000,
-	BATCH_BYTES = 4 << 20,
 	TEXT_MAX = TASK_TEXT_MAX + (64 << 10),
 	HOLD_MS = 20000,
 	ANSWER_MS = 5000,
 	PAUSE_MS = 50,
 	PAUSE_MAX_MS = 1000,
-};
-
-/* A line that was read, or cannot be. */
-struct read_line {
-	char *text; /* NULL: bad says why */
-	size_t len;
-	struct err *bad;
-};
-
-/* What one turn of the reading thread gives: at least a line, or the end. */
-struct reading {
-	struct submit *s;
-	struct read_line *lines;
-	size_t n, cap;
-	bool end;
-	struct err error; /* code 0: none */
 };
 
 struct name {
@@ -52,19 +33,14 @@ struct submit {
 	const struct submit_hooks *hooks;
 	struct loop *loop;
 	struct client *client;
-	struct worker *reader;
-	struct input *input;
+	struct lines *lines;
 	char token[STR_ID];
 	const char *used; /* token */
-
-	struct reading *read; /* not yet sent */
-	size_t next;          /* of its lines */
-	bool reading, end;
 
 	Gfl__V1__SubmitTasksRequest batch; /* under way, or to be tried again */
 	size_t cap_batch;
 	bool sending, asking, known; /* known: of the token the master knows */
-	int64_t lines;               /* read so far */
+	int64_t nlines;              /* read so far */
 	int64_t *ids; /* by line; 0: none; below 0: it has ended */
 	size_t cap_ids;
 	int64_t open; /* sent, and not ended */
@@ -119,82 +95,6 @@ static void there(struct submit *s)
 	s->pause.now_ms = 0;
 }
 
-/* ---- reading ---- */
-
-static void add_line(struct reading *r, char *text, size_t len,
-		     const struct err *bad)
-{
-	r->lines = mem_grow(r->lines, &r->cap, r->n + 1, sizeof(*r->lines));
-	r->lines[r->n++] = (struct read_line){
-		text, len, bad ? mem_dup(bad, sizeof(*bad)) : NULL};
-}
-
-static void read_some(void *arg)
-{
-	struct reading *r = arg;
-	struct buf line = BUF_INIT(TEXT_MAX);
-	size_t bytes = 0;
-	bool more = true;
-
-	do {
-		struct err bad;
-
-		if (input_line(r->s->input, &line, &more, &bad)) {
-			add_line(r, NULL, 0, &bad);
-			continue;
-		}
-		if (!more)
-			break;
-		add_line(r, mem_dup(line.p ? line.p : "", line.len), line.len,
-			 NULL);
-		bytes += line.len;
-	} while (more && r->n < BATCH && bytes < BATCH_BYTES &&
-		 input_ready(r->s->input));
-	r->end = !more;
-	buf_release(&line);
-}
-
-static void reading_free(struct reading *r)
-{
-	if (!r)
-		return;
-	for (size_t i = 0; i < r->n; i++) {
-		free(r->lines[i].text);
-		free(r->lines[i].bad);
-	}
-	free(r->lines);
-	free(r);
-}
-
-static void have_read(void *arg)
-{
-	struct reading *r = arg;
-	struct submit *s = r->s;
-
-	s->reading = false;
-	s->read = r;
-	s->next = 0;
-	s->end = r->end;
-	go_on(s);
-}
-
-static void read_on(struct submit *s)
-{
-	struct reading *r;
-	struct err err;
-
-	if (s->end || s->reading || s->read)
-		return;
-	r = mem_zero(1, sizeof(*r));
-	r->s = s;
-	if (worker_submit(s->reader, read_some, have_read, r, &err)) {
-		fail(s, &err);
-		reading_free(r);
-		return;
-	}
-	s->reading = true;
-}
-
 /* ---- a batch ---- */
 
 static int64_t *id_of(struct submit *s, int64_t line)
@@ -239,18 +139,18 @@ static void remember(struct submit *s, const char *name, int64_t line)
 	HASH_ADD_KEYPTR(hh, s->names, n->name, strlen(n->name), n);
 }
 
-static bool blank(const struct read_line *l)
+static bool blank(const struct lines_one *l)
 {
 	return l->text && strspn(l->text, " \t\r") == l->len;
 }
 
-static void add_task(struct submit *s, struct read_line *l)
+static void add_task(struct submit *s, const struct lines_one *l)
 {
 	Gfl__V1__TaskSpec *spec;
 	struct err err;
 	int rc = 0;
 
-	s->lines++;
+	s->nlines++;
 	if (blank(l))
 		return;
 	if (l->bad)
@@ -259,12 +159,12 @@ static void add_task(struct submit *s, struct read_line *l)
 				 find_named, s, &err))
 		rc = (int)err.code;
 	if (rc) {
-		err_wrap(&err, "line %" PRId64, s->lines);
+		err_wrap(&err, "line %" PRId64, s->nlines);
 		s->hooks->bad(&err, s->hooks->arg);
 		return;
 	}
-	spec->line = s->lines;
-	remember(s, spec->name, s->lines);
+	spec->line = s->nlines;
+	remember(s, spec->name, s->nlines);
 	s->batch.tasks =
 		mem_grow(s->batch.tasks, &s->cap_batch, s->batch.n_tasks + 1,
 			 sizeof(*s->batch.tasks));
@@ -274,14 +174,11 @@ static void add_task(struct submit *s, struct read_line *l)
 static void fill(struct submit *s)
 {
 	int64_t max = s->o->max_inflight;
+	struct lines_one one;
 
-	while (s->read && s->next < s->read->n &&
-	       (!max || s->open + (int64_t)s->batch.n_tasks < max))
-		add_task(s, &s->read->lines[s->next++]);
-	if (s->read && s->next == s->read->n) {
-		reading_free(s->read);
-		s->read = NULL;
-	}
+	while ((!max || s->open + (int64_t)s->batch.n_tasks < max) &&
+	       lines_next(s->lines, &one))
+		add_task(s, &one);
 }
 
 static void drop_batch(struct submit *s)
@@ -337,7 +234,7 @@ static void send_batch(void *arg)
 /* Of this token there may be lines of an earlier time. */
 static bool is_ours(struct submit *s, const Gfl__V1__Task *t)
 {
-	return t->line >= 1 && t->line <= s->lines && *id_of(s, t->line) >= 0;
+	return t->line >= 1 && t->line <= s->nlines && *id_of(s, t->line) >= 0;
 }
 
 static void ask(void *arg);
@@ -390,25 +287,33 @@ static void go_on(struct submit *s)
 	bool watches = s->o->wait || s->o->max_inflight;
 
 	if (!s->sending) {
+		struct err err;
+
 		fill(s);
-		read_on(s);
+		if (lines_read_on(s->lines, &err))
+			fail(s, &err);
 		s->open += (int64_t)s->batch.n_tasks;
 		if (s->batch.n_tasks)
 			send_batch(s);
 	}
 	if (watches && s->open && s->known && !s->asking)
 		ask(s);
-	if (s->end && !s->read && !s->sending && (!s->o->wait || !s->open))
+	if (lines_ended(s->lines) && !s->sending && (!s->o->wait || !s->open))
 		loop_stop(s->loop);
 }
 
 /* ---- the whole ---- */
 
+static void came_lines(void *arg)
+{
+	go_on(arg);
+}
+
 static int open_all(struct submit *s, struct err *err)
 {
-	if (input_open(&s->input, s->o->path, err) ||
-	    loop_open(&s->loop, err) ||
-	    worker_open(&s->reader, s->loop, "reader", 1, err) ||
+	if (loop_open(&s->loop, err) ||
+	    lines_open(&s->lines, s->loop, s->o->path, TEXT_MAX, came_lines, s,
+		       err) ||
 	    client_open_files(&s->client, s->loop, &s->o->reach->tls, err))
 		return (int)err->code;
 	return 0;
@@ -419,17 +324,13 @@ static void close_all(struct submit *s)
 {
 	struct name *n, *next;
 
-	if (s->reading)
+	if (!lines_close(s->lines))
 		return;
 	timer_stop(&s->again);
 	timer_stop(&s->ask_again);
 	client_close(s->client);
-	if (s->reader)
-		worker_close(s->reader);
 	if (s->loop)
 		loop_close(s->loop);
-	input_close(s->input);
-	reading_free(s->read);
 	drop_batch(s);
 	free(s->batch.tasks);
 	free(s->ids);

@@ -9,7 +9,7 @@
 #include "task/layers.h"
 #include "task/line.h"
 #include "task/machine.h"
-#include "task/spec.h"
+#include "task/task_json.h"
 #include "wire/rpc.h"
 
 static bool named(const char *name, int64_t *id, int32_t *item, void *arg)
@@ -36,14 +36,14 @@ static void line(const char *text, size_t len)
 		FUZZ_CHECK(err.code == ERR_INVALID_ARGUMENT);
 		return;
 	}
-	FUZZ_CHECK(!spec_object(spec->task, strlen(spec->task), &all, &err));
+	FUZZ_CHECK(!task_json_object(spec->task, strlen(spec->task), &all, &err));
 	FUZZ_CHECK(!json_object_get(all, "gfl"));
 	FUZZ_CHECK(spec->tries >= 1 && spec->timeout_ms >= 1);
 	json_decref(all);
 	t = task_new(1, spec->task, spec->name, spec->affinity);
-	m = spec_request(t);
-	if (!spec_text(m, &back, &err)) {
-		FUZZ_CHECK(!spec_object(back, strlen(back), NULL, &err));
+	m = task_json_request(t);
+	if (!task_json_text(m, &back, &err)) {
+		FUZZ_CHECK(!task_json_object(back, strlen(back), NULL, &err));
 		free(back);
 	}
 	rpc_free(&m->base);
@@ -53,20 +53,20 @@ static void line(const char *text, size_t len)
 
 static void printed(const char *text, size_t len)
 {
-	spec_metric **all;
+	task_json_metric **all;
 	struct err err;
 	char *out, *again;
 	size_t n;
 
-	if (spec_printed(text, len, &out, &err)) {
+	if (task_json_printed(text, len, &out, &err)) {
 		FUZZ_CHECK(err.code == ERR_INVALID_ARGUMENT && !out);
 		return;
 	}
-	spec_numbers(out ? out : "", &all, &n);
-	again = spec_metrics(all, n);
-	FUZZ_CHECK(!spec_object(again, strlen(again), NULL, &err));
+	task_json_numbers(out ? out : "", &all, &n);
+	again = task_json_metrics(all, n);
+	FUZZ_CHECK(!task_json_object(again, strlen(again), NULL, &err));
 	free(again);
-	spec_free_numbers(all, n);
+	task_json_free_numbers(all, n);
 	free(out);
 }
 
@@ -78,7 +78,7 @@ static void layers(const char *text, size_t len)
 	struct err err;
 	json_t *all = NULL;
 
-	if (!spec_object(text, len, &all, &err) && !layers_text(&b, all, &err) &&
+	if (!task_json_object(text, len, &all, &err) && !layers_text(&b, all, &err) &&
 	    b.p && !model_open(&m, b.p, &err))
 		model_free(m);
 	json_decref(all);

@@ -50,7 +50,7 @@ lib/task/crew.*
 lib/task/breaker.*
 lib/task/schedule.*
 lib/task/farm*
-lib/task/spec.*
+lib/task/task_json.*
 lib/task/line.*
 lib/task/layers.*
 lib/wire/http1*

@@ -8,7 +8,7 @@
 #include "task/layers.h"
 #include "task/line.h"
 #include "task/machine.h"
-#include "task/spec.h"
+#include "task/task_json.h"
 #include "wire/rpc.h"
 
 static struct err err;
@@ -130,9 +130,9 @@ static const char *printed(const char *text)
 
 	free(out);
 	out = NULL;
-	return spec_printed(text, strlen(text), &out, &err) ? "refused"
-	       : out                                        ? out
-							    : "nothing";
+	return task_json_printed(text, strlen(text), &out, &err) ? "refused"
+	       : out                                             ? out
+								 : "nothing";
 }
 
 TEST(the_last_line_that_a_command_printed_is_its_result)
@@ -148,18 +148,19 @@ TEST(the_last_line_that_a_command_printed_is_its_result)
 
 TEST(the_numbers_of_a_result)
 {
-	spec_metric **all;
+	task_json_metric **all;
 	size_t n;
 
-	spec_numbers("{\"a\":1,\"b\":\"x\",\"c\":0.5,\"d\":true}", &all, &n);
+	task_json_numbers("{\"a\":1,\"b\":\"x\",\"c\":0.5,\"d\":true}", &all,
+			  &n);
 	CHECK_INT(n, 2);
 	CHECK_STR(all[1]->key, "c");
 	CHECK_NEAR(all[1]->value, 0.5, 0);
-	spec_free_numbers(all, n);
-	spec_numbers("{\"a\":1,\"metrics\":{\"loss\":2}}", &all, &n);
+	task_json_free_numbers(all, n);
+	task_json_numbers("{\"a\":1,\"metrics\":{\"loss\":2}}", &all, &n);
 	CHECK_INT(n, 1);
 	CHECK_STR(all[0]->key, "loss");
-	spec_free_numbers(all, n);
+	task_json_free_numbers(all, n);
 }
 
 /* ---- architectures ---- */
@@ -253,7 +254,7 @@ TEST(a_number_that_no_configuration_holds_goes_beside_it)
 {
 	struct task *t =
 		task_new(1, "{\"epochs\":1e300,\"batch\":-3}", NULL, NULL);
-	Morphml__Distributed__EvaluateRequest *in = spec_request(t);
+	Morphml__Distributed__EvaluateRequest *in = task_json_request(t);
 
 	CHECK_INT(in->config->num_epochs, 0);
 	CHECK_INT(in->config->batch_size, -3);

@@ -1,4 +1,4 @@
-#include "task/spec.h"
+#include "task/task_json.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -13,7 +13,8 @@ typedef Morphml__Distributed__EvaluateRequest request;
 typedef Morphml__Distributed__EvaluationConfig config;
 typedef Morphml__Distributed__EvaluationConfig__ExtraEntry extra;
 
-int spec_object(const char *text, size_t len, json_t **out, struct err *err)
+int task_json_object(const char *text, size_t len, json_t **out,
+		     struct err *err)
 {
 	struct buf exact = BUF_INIT(0);
 	json_error_t why;
@@ -112,7 +113,7 @@ static void describe(request *out, const char *text)
 	json_decref(all);
 }
 
-request *spec_request(const struct task *t)
+request *task_json_request(const struct task *t)
 {
 	request *out = mem_zero(1, sizeof(*out));
 
@@ -187,12 +188,12 @@ static json_t *architecture(const char *text)
 	return all;
 }
 
-int spec_text(const request *in, char **out, struct err *err)
+int task_json_text(const request *in, char **out, struct err *err)
 {
 	json_t *all;
 
 	if (*in->task) {
-		if (spec_object(in->task, strlen(in->task), NULL, err))
+		if (task_json_object(in->task, strlen(in->task), NULL, err))
 			return (int)err->code;
 		*out = mem_str(in->task);
 		return 0;
@@ -210,7 +211,7 @@ int spec_text(const request *in, char **out, struct err *err)
 
 /* ---- what came of it ---- */
 
-char *spec_metrics(spec_metric *const *all, size_t n)
+char *task_json_metrics(task_json_metric *const *all, size_t n)
 {
 	json_t *o = json_object();
 	char *out;
@@ -229,7 +230,7 @@ char *spec_metrics(spec_metric *const *all, size_t n)
 	return out;
 }
 
-int spec_printed(const char *text, size_t len, char **out, struct err *err)
+int task_json_printed(const char *text, size_t len, char **out, struct err *err)
 {
 	const char *line;
 
@@ -241,7 +242,7 @@ int spec_printed(const char *text, size_t len, char **out, struct err *err)
 	line = memrchr(text, '\n', len);
 	line = line ? line + 1 : text;
 	len -= (size_t)(line - text);
-	if (spec_object(line, len, NULL, err)) {
+	if (task_json_object(line, len, NULL, err)) {
 		err_wrap(err, "its last line \"%.*s\"",
 			 len < 60 ? (int)len : 60, line);
 		return err->code = ERR_INVALID_ARGUMENT;
@@ -250,7 +251,7 @@ int spec_printed(const char *text, size_t len, char **out, struct err *err)
 	return 0;
 }
 
-void spec_numbers(const char *json, spec_metric ***all, size_t *n)
+void task_json_numbers(const char *json, task_json_metric ***all, size_t *n)
 {
 	json_t *o = json_loads(json, 0, NULL), *v;
 	json_t *in = json_object_get(o, "metrics");
@@ -261,7 +262,7 @@ void spec_numbers(const char *json, spec_metric ***all, size_t *n)
 	*all = mem_zero(json_object_size(in) + 1, sizeof(**all));
 	json_object_foreach(in, key, v)
 	{
-		spec_metric *m;
+		task_json_metric *m;
 
 		if (!json_is_number(v))
 			continue;
@@ -274,7 +275,7 @@ void spec_numbers(const char *json, spec_metric ***all, size_t *n)
 	json_decref(o);
 }
 
-void spec_free_numbers(spec_metric **all, size_t n)
+void task_json_free_numbers(task_json_metric **all, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		free(all[i]->key);
