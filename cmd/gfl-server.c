@@ -74,8 +74,10 @@ static const struct prog prog = {
 		 "vanishes or fails leaves its instruction to another one, at "
 		 "most twice; of one that works by requests, and does not say "
 		 "so by another one, nothing tells before --round-deadline "
-		 "that it has vanished. --min-participants, --sample, "
-		 "--fraction, "
+		 "that it has vanished. A server that was killed or stopped "
+		 "goes on with the number of the round that was under way (a "
+		 "file beside --db has it); what was answered in it is lost. "
+		 "--min-participants, --sample, --fraction, "
 		 "--round-deadline and --rounds count as ever; the options of "
 		 "training do not, or are refused.\n\n"
 		 "With --on-leader a server runs beside each node of a "
@@ -257,8 +259,10 @@ static int open_director(struct app *app, const struct config *cfg,
 			 struct err *err)
 {
 	char *dir = mem_fmt("%s.answers", app->db);
+	char *reached = mem_fmt("%s.rounds", app->db);
 	struct director_opts how = {
 		.dir = dir,
+		.reached = reached,
 		.min_participants = cfg->hub.min_participants,
 		.sample = cfg->hub.sample,
 		.fraction = cfg->hub.fraction,
@@ -275,6 +279,7 @@ static int open_director(struct app *app, const struct config *cfg,
 	rc = rc ? err_wrap(err, "--on-participants")
 		: director_open(&app->director, app->loop, app->server, &how,
 				on_end, err);
+	free(reached);
 	free(dir);
 	return rc;
 }

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/process.h"
 #include "fl/answers.h"
+#include "fl/reached.h"
 #include "fl/theta.h"
 #include "wire/utf8.h"
 
@@ -27,6 +28,7 @@ struct director {
 	struct loop *loop;
 	struct director_opts opts;
 	struct answers answers;
+	char *reached;
 	struct participants *ps;
 	director_fn *over;
 	struct process *process;
@@ -111,9 +113,12 @@ static void next_round(void *arg)
 
 	withdraw_rest(d);
 	answers_trim(&d->answers);
+	if (reached_write(d->reached, d->round, &d->err)) {
+		fail(d);
+		return;
+	}
 	if (d->opts.on_round)
 		d->opts.on_round(&r, d->opts.arg);
-	d->done = d->round == d->opts.rounds;
 	ask_command(d);
 }
 
@@ -294,6 +299,7 @@ static void ask_command(struct director *d)
 		.out_max = d->opts.max_bytes,
 	};
 
+	d->done = d->opts.rounds && d->round >= d->opts.rounds;
 	d->round++;
 	say_facts(d, &facts);
 	if (process_start(&d->process, d->loop, d->opts.command, &opts, on_said,
@@ -342,13 +348,16 @@ int director_open(struct director **out, struct loop *loop, struct server *s,
 		  struct err *err)
 {
 	struct director *d;
-
 	struct answers answers;
+	int64_t round;
 
-	if (answers_open(&answers, opts->dir, err))
+	if (reached_read(opts->reached, &round, err) ||
+	    answers_open(&answers, opts->dir, err))
 		return (int)err->code;
 	d = mem_zero(1, sizeof(*d));
 	d->answers = answers;
+	d->round = round;
+	d->reached = mem_str(opts->reached);
 	d->loop = loop;
 	d->opts = *opts;
 	d->over = over;
@@ -384,7 +393,10 @@ void director_close(struct director *d)
 	participants_close(d->ps, d->done && !d->err.code ? -1 : BACK_IN_S);
 	instruction_free(d->next);
 	answers_close(&d->answers);
+	if (d->done && !d->err.code)
+		unlink(d->reached);
 	buf_release(&d->lines);
 	free(d->led);
+	free(d->reached);
 	free(d);
 }

@@ -10,7 +10,7 @@
  *	{"participant":5,"state":"failed","seconds":1.5,"tries":3,
  *	 "code":"aborted","error":"participant 5 failed: no data"}
  * of which the file is there until it exits; and in its environment GFL_ROUND
- * (from 1), GFL_PARTICIPANTS (there now), GFL_ANSWERED, GFL_FAILED, GFL_DIR
+ * (from 1, and on from where a director was that was killed or stopped), GFL_PARTICIPANTS (there now), GFL_ANSWERED, GFL_FAILED, GFL_DIR
  * (where the files are), and GFL_LAST=1 when no round follows, so that what it
  * prints is of no use. */
 #ifndef FL_DIRECTOR_H
@@ -35,6 +35,8 @@ typedef void director_round_fn(const struct director_round *r, void *arg);
 struct director_opts {
 	const struct command *command; /* borrowed */
 	const char *dir;          /* of answers, for us alone; made; copied */
+	const char *reached;      /* file of the rounds that have ended, there
+				     until the work is done; copied */
 	int64_t min_participants; /* no round begins with fewer, and the
 				     command is first run when so many came */
 	double sample;   /* so many of those there are instructed, 0..1 */

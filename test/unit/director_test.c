@@ -102,6 +102,7 @@ static void bed_open(struct bed *b, struct director_opts opts)
 	CHECK(!command_open(&b->command, "./lead", NULL));
 	opts.command = b->command;
 	opts.dir = "answers";
+	opts.reached = "rounds";
 	opts.min_participants =
 		opts.min_participants ? opts.min_participants : 1;
 	opts.sample = opts.sample > 0 ? opts.sample : 1;
@@ -187,6 +188,27 @@ TEST(rounds_may_be_so_many)
 	UNTIL(&b.w, b.over);
 	CHECK_STR(contents("facts"), "1 0 \n2 1 \n3 1 1\n");
 	bed_close(&b);
+}
+
+/* Who asks for GFL_ROUND = 1 to begin is not asked so twice. */
+TEST(rounds_go_on_where_a_director_was_stopped)
+{
+	struct bed b;
+
+	write_script("lead", "echo \"$GFL_ROUND $GFL_ANSWERED\" >>facts\n"
+			     "cat one.npz");
+	bed_open(&b, (struct director_opts){0});
+	join(&b, 0, "cat");
+	UNTIL(&b.w, b.rounds == 3);
+	director_stop(b.d);
+	bed_close(&b);
+	CHECK(!unlink("facts"));
+	bed_open(&b, (struct director_opts){.rounds = 4});
+	join(&b, 0, "cat");
+	UNTIL(&b.w, b.over);
+	CHECK(!strncmp(contents("facts"), "4 0\n5 1\n", 8));
+	bed_close(&b);
+	CHECK(access("rounds", F_OK)); /* the next work is another one */
 }
 
 TEST(who_fails_is_in_the_lines_with_the_reason)
