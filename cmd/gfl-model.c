@@ -33,7 +33,7 @@ struct config {
 	const char *exec;
 	struct opt_pairs hyper;
 	const char *data, *part, *label, *index, *model; /* eval, convert */
-	const char *rule;                                /* average */
+	const char *rule, *names;                        /* average */
 	struct aggregate_opts centre;
 	bool differ;               /* what diff found */
 	struct client_opts client; /* pull */
@@ -64,6 +64,9 @@ static const struct opt average_opts[] = {
 		 0.499, "trimmed: what is cut off at either end"),
 	OPT_INT(0, "byzantine", struct config, centre.byzantine, "N", "1", 0,
 		1000000, "krum, multikrum: models that may be false"),
+	OPT_FILE(0, "names", struct config, names, NULL,
+		 "call the tensors as this model does, which has the same, one "
+		 "after another"),
 	OPT_END};
 
 static const struct opt sparsify_opts[] = {
@@ -189,6 +192,18 @@ static int run_diff(struct config *cfg, char **paths, int n, struct err *err)
 	return diff_files(&cfg->out, paths[0], paths[1], &cfg->differ, err);
 }
 
+static int name_as(struct tensors *ts, const char *path, struct err *err)
+{
+	struct tensors like;
+	int rc = convert_read(&like, path, NULL, err);
+
+	if (rc)
+		return rc;
+	rc = tensors_name_as(ts, &like, "the mean", err);
+	tensors_release(&like);
+	return rc ? err_wrap(err, "--names %s", path) : 0;
+}
+
 static int run_average(struct config *cfg, char **paths, int n, struct err *err)
 {
 	struct tensors ts = {0};
@@ -199,6 +214,8 @@ static int run_average(struct config *cfg, char **paths, int n, struct err *err)
 	how.byzantine = cfg->centre.byzantine;
 	how.bytes_max = SIZE_MAX / 2; /* the user names the files */
 	rc = centre_files(&ts, cfg->rule, &how, paths, n, err);
+	if (!rc && cfg->names)
+		rc = name_as(&ts, cfg->names, err);
 	if (!rc)
 		rc = convert_write(&ts, cfg->file, err);
 	tensors_release(&ts);

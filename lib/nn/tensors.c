@@ -77,6 +77,26 @@ bool tensor_alike(const struct tensor *a, const struct tensor *b)
 	return true;
 }
 
+int tensors_name_as(struct tensors *ts, const struct tensors *like,
+		    const char *what, struct err *err)
+{
+	if (ts->n != like->n)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s has %zu tensors, expected %zu", what, ts->n,
+			       like->n);
+	for (size_t i = 0; i < ts->n; i++)
+		if (!tensor_alike(&ts->t[i], &like->t[i]))
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				       "%s, tensor %zu: not of the shape of "
+				       "\"%s\"",
+				       what, i + 1, like->t[i].name);
+	for (size_t i = 0; i < ts->n; i++) {
+		free(ts->t[i].name);
+		ts->t[i].name = mem_str(like->t[i].name);
+	}
+	return 0;
+}
+
 static struct tensors_meta *find_meta(const struct tensors *ts, const char *key)
 {
 	for (size_t i = 0; i < ts->n_meta; i++)

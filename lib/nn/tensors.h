@@ -56,6 +56,11 @@ const struct tensor *tensors_find(const struct tensors *ts, const char *name);
 /* The values of a float32 tensor, NULL of any other type. */
 const float *tensor_f32(const struct tensor *t);
 
+/* Give ts, called what in messages, the names of like, one after another.
+ * INVALID_ARGUMENT unless there are as many, each alike. */
+int tensors_name_as(struct tensors *ts, const struct tensors *like,
+		    const char *what, struct err *err) MUST_CHECK;
+
 /* True if type, dimensions and sizes are the same. */
 bool tensor_alike(const struct tensor *a, const struct tensor *b);
 

@@ -4,12 +4,13 @@
 #
 #   gfl-server --on-participants 'gfl-lead.sh MODEL.npz' --rounds 10
 #
-# MODEL.npz is where they begin, and has the newest mean after each round: a
-# server that is started again goes on from there. Needs jq.
+# MODEL.npz is where they begin, and has the newest mean after each round, by the
+# names that its arrays had (which do not travel): a server that is started again
+# goes on from there. Needs jq.
 set -eu
 model=$(realpath "$1")
 cd "$GFL_DIR"
 files=$(jq -r 'select(.state == "answered").file | split("/")[-1]')
 # shellcheck disable=SC2086 # each is a number and .npz
-[ -z "$files" ] || gfl-model average --out "$model" $files
+[ -z "$files" ] || gfl-model average --names "$model" --out "$model" $files
 cat "$model"

@@ -94,6 +94,8 @@ are_there() { # N [FILTER]
 
 	array 1 >a.npy
 	gfl-model convert a.npy --out m.npz
+	names=$(gfl-model info m.npz -F tensor)
+	[ "$names" != arr_0 ]
 	start srv gfl-server --db srv.db --min-participants 1 --rounds 1 \
 		--on-participants "$examples/gfl-lead.sh $PWD/m.npz"
 	array 3 | base64 -w 0 >b64
@@ -102,6 +104,7 @@ are_there() { # N [FILTER]
 	reap one || true
 	gfl-model convert m.npz --out m.st
 	[ "$(gfl-model info m.st -F min,max)" = $'3\t3' ]
+	[ "$(gfl-model info m.npz -F tensor)" = "$names" ]
 	again srv
 	begin one '{failed: "at once"}' # the mean of nothing is the last one
 	reap srv
