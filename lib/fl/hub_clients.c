@@ -281,14 +281,15 @@ static void serve_leave(struct call *call, const ProtobufCMessage *in,
 }
 
 /* An active client asks when it has done what it was given, and is not heard
- * before. */
+ * before; at the end, too, of what nobody wants any more. */
 static bool is_away(const struct hub_client *c, int64_t now_ms)
 {
 	const struct hub_activation *g = &c->given;
 
 	if (c->held || !c->here || now_ms - c->seen_ms < HUB_AWAY_MS)
 		return false;
-	return !c->active || !g->id || g->over || !g->open;
+	return !c->active || !g->id || !g->open ||
+	       (g->over && c->hub->state < HUB_ENDING);
 }
 
 void hub_clients_tick(struct hub *h, int64_t now_ms)

@@ -116,6 +116,24 @@ load server
 	[ "$(sqlite3 srv.db 'SELECT count(*), max(round) FROM round')" = '30|30' ]
 }
 
+@test "who still trains when the last round is done is told the end" {
+	server --model "$tiny" --mode async --rounds 1 --min-participants 1 \
+		--shutdown-timeout 120
+	set_up 1 10 true
+	set_up 2 10 false
+	told 1
+	is '.code == "ACTIVATION"'
+	told 2
+	given=$answer
+	values 1 10
+	update 2
+	[ "$code" = 200 ]
+	logged 'event=client_gone client=2.*not_heard' >/dev/null
+	told 1 # which was heard before the other one
+	is '.code == "EXIT"'
+	leave 1
+}
+
 @test "a client that is killed is not waited for without rounds" {
 	split 2
 	server --model mlp --mode async --rounds 8 --shutdown-timeout 2
