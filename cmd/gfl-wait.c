@@ -33,7 +33,7 @@ static const struct opt opts[] = {
 static const struct prog prog = {
 	.name = "gfl-wait",
 	.args = "leader|ready|nodes|voters|trainers|round|run|task|"
-		"participants [N]",
+		"participants|clients [N]",
 	.brief = "wait until a condition of the cluster holds",
 	.about = "leader: somebody leads. ready: the node asked and its peers "
 		 "reach each other, --client-num of them. nodes N: N members "
@@ -44,7 +44,9 @@ static const struct prog prog = {
 		 "ID: the run has ended; exit 1 unless it finished. task ID: "
 		 "the task of --master has ended; exit 1 unless it is done. "
 		 "participants N: N of them wait for the instructions of "
-		 "--server, or work on them. Says on "
+		 "--server, or work on them. clients N: N clients of --server "
+		 "are there, and it may be so many that few trainers host "
+		 "them. Says on "
 		 "standard error what it waits for; exits 4 when --timeout "
 		 "comes first (-t 0 waits for ever).",
 	.example = "gfl-wait nodes 4 -t 30\n"
@@ -136,7 +138,7 @@ static int parse(const char *name, const char *number,
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "cannot wait for \"%s\": leader, ready, "
 			       "nodes N, voters N, trainers N, round N, run "
-			       "ID, task ID or participants N",
+			       "ID, task ID, participants N or clients N",
 			       name);
 	*n = number ? strtoll(number, &end, 10) : 0;
 	if ((*c)->number && (!number || !*number || *end || *n < 0))

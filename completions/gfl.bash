@@ -224,6 +224,7 @@ _gfl_model()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--rule) mapfile -t COMPREPLY < <(compgen -W 'mean median trimmed krum multikrum' -- "$cur");;
+	--names) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--base) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--data) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--part) mapfile -t COMPREPLY < <(compgen -W 'train test' -- "$cur");;
@@ -233,7 +234,7 @@ _gfl_model()
 	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --rule --trim --byzantine --keep --base --model --data --part --label --index --seed --exec --hp --exec-timeout --gateway --node --timeout --tls-cert --tls-key --tls-ca --trainer' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --meta --out --rule --trim --byzantine --names --keep --base --model --data --part --label --index --seed --exec --hp --exec-timeout --gateway --node --timeout --tls-cert --tls-key --tls-ca --trainer' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'info diff average sparsify convert eval init pull' -- "$cur");;
 		esac;;
 	esac
@@ -570,7 +571,7 @@ _gfl_wait()
 	*)
 		case $cur in
 		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --master --not --server --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W 'leader ready nodes voters trainers round run task participants' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'leader ready nodes voters trainers round run task participants clients' -- "$cur");;
 		esac;;
 	esac
 }

@@ -5,6 +5,7 @@
 
 #include "proto/node.pb-c.h"
 #include "proto/participation.pb-c.h"
+#include "proto/server.pb-c.h"
 #include "registry/directory.h"
 #include "registry/runs.h"
 
@@ -155,6 +156,32 @@ static int look_participants(struct look *l, bool *holds, struct err *err)
 	return 0;
 }
 
+/* Logical ones count: a process may host many. */
+static int look_clients(struct look *l, bool *holds, struct err *err)
+{
+	Gfl__V1__FlStatusRequest in = GFL__V1__FL_STATUS_REQUEST__INIT;
+	Gfl__V1__FlStatus *s;
+	int64_t ids[IDS_MAX] = {0}, here = 0;
+	size_t n = 0;
+
+	if (client_now(&l->client.tls, l->server, RPC_FL_GET_STATUS, &in.base,
+		       l->client.timeout_ms, (ProtobufCMessage **)&s, err))
+		return (int)err->code;
+	for (size_t i = 0; i < s->n_clients; i++) {
+		if (!strcmp(s->clients[i]->state, "gone"))
+			continue;
+		here += s->clients[i]->logical;
+		if (n < IDS_MAX)
+			ids[n++] = s->clients[i]->client_id;
+	}
+	note_joined(l, "clients", ids, n);
+	if (here > (int64_t)n)
+		buf_putf(&l->note, ", who host %" PRId64, here);
+	*holds = here >= l->n;
+	rpc_free(&s->base);
+	return 0;
+}
+
 static int look_round(struct look *l, bool *holds, struct err *err)
 {
 	struct runs_progress p;
@@ -198,6 +225,7 @@ static const struct condition conditions[] = {
 	{"ready", look_ready, false},
 	{"voters", look_voters, true},
 	{"participants", look_participants, true},
+	{"clients", look_clients, true},
 };
 
 const struct condition *condition_find(const char *name)

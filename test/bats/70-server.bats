@@ -239,6 +239,19 @@ load server
 	grep -q 'event=client_gone.*reason=stopped' srv.log
 }
 
+@test "clients are waited for, those that a trainer hosts too" {
+	server --model "$tiny" --min-participants 9
+	set_up 1
+	hold 1
+	! gfl-wait clients 2 --server "$srv_url" -t 0.3 2>err
+	grep 'waited 0.3 s for 2 clients: 1 joined (1)' err
+	call "$srv_url" $service/SetUp "{\"instanceId\":\"$(printf %032d 2)\",
+		\"examples\":[1,2,3]}"
+	gfl-wait clients 4 --server "$srv_url" -t 60
+	! gfl-wait clients 1 --server http://127.0.0.1:1 -t 0.3 2>err
+	grep 'cannot reach http://127.0.0.1:1' err
+}
+
 @test "the target accuracy ends it" {
 	split 2
 	server --model mlp --rounds 100 --target-accuracy 0.5 --test $data
