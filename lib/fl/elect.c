@@ -102,6 +102,7 @@ static void take_over(void *arg)
 {
 	struct elect *e = arg;
 
+	e->how.followers = standby_peers_there(e->standby);
 	standby_close(e->standby);
 	e->standby = NULL;
 	e->how.term = e->term;

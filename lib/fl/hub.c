@@ -277,6 +277,7 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 	h->loop = loop;
 	h->server = s;
 	h->opts = *opts;
+	h->opened_ms = clock_ms();
 	h->ended = ended_fn;
 	h->ended_arg = arg;
 	h->loss = h->accuracy = (double)NAN;

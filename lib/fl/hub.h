@@ -130,6 +130,7 @@ struct hub_opts {
 	/* beside a Raft node (elect.h): the term in which it leads, and what
 	 * asks whether it still does before a round is told. 0: there is none */
 	int64_t term;
+	int followers; /* servers that are there, and will follow soon */
 	hub_confirm_fn *confirm;
 	void *confirm_arg;
 	hub_round_fn *on_round; /* each, once it is durable; or NULL */

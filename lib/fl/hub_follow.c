@@ -215,16 +215,21 @@ void hub_follow_look(struct hub *h)
 	hub_promises_look(h);
 }
 
+/* Whoever was there when we took over is waited for, as if it had asked. */
 bool hub_followed(const struct hub *h)
 {
 	const struct hub_follower *f;
+	int n = 0;
 
 	if (h->opts.term && h->ahead)
 		return false;
-	DL_FOREACH (h->followers, f)
+	DL_FOREACH (h->followers, f) {
 		if (counts(f) && !has_newest(f))
 			return false;
-	return true;
+		n += counts(f);
+	}
+	return n >= h->opts.followers ||
+	       clock_ms() - h->opened_ms >= SILENT_MS;
 }
 
 int64_t hub_safe_version(const struct hub *h)

@@ -242,6 +242,7 @@ struct hub {
 	struct hub_now now;
 	struct snapshot *snapshot; /* with a term: the newest durable one */
 	struct hub_follower *followers;
+	int64_t opened_ms;
 	/* made, and not durable yet: to be written; being written, or before
 	 * that confirmed to be ours to write */
 	struct hub_next *unsaved, *saving;

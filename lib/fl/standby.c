@@ -12,7 +12,7 @@ enum {
 	JOBS = 8,
 	AGAIN_MS = 200,
 	FOLLOW_MS = 6000, /* the active one holds it for 2 s */
-	SURVEY_MS = 2000,
+	SURVEY_MS = 1000,
 	UNLED_MS = 2000, /* and up to half of that by chance */
 };
 
@@ -35,6 +35,7 @@ void standby_fail(struct standby *s, const struct err *err)
 static struct succession_word word_of(const Gfl__V1__FlFollowResponse *r)
 {
 	return (struct succession_word){
+		.there = true,
 		.term = r->term,
 		.version = r->version,
 		.leads = r->leads,
@@ -161,6 +162,11 @@ void standby_survey(struct standby *s, int64_t term, loop_fn *done, void *arg)
 	s->surveyed_arg = arg;
 	succession_survey(&s->next, term);
 	standby_act(s);
+}
+
+int standby_peers_there(const struct standby *s)
+{
+	return succession_there(&s->next);
 }
 
 void standby_follow(struct standby *s)

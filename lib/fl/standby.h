@@ -39,6 +39,7 @@ const struct err *standby_failed(const struct standby *s); /* or NULL */
  * meanwhile hears that somebody is to be active in term. */
 void standby_survey(struct standby *s, int64_t term, loop_fn *done, void *arg);
 void standby_follow(struct standby *s); /* instead of that */
+int standby_peers_there(const struct standby *s); /* that answer */
 void standby_close(struct standby *s);  /* NULL is nothing */
 
 #endif

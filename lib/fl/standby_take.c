@@ -97,6 +97,15 @@ static struct snapshot *take_bytes(struct standby *s)
 	return n;
 }
 
+static int check(struct standby *s, struct snapshot *n, struct err *err)
+{
+	if (snapshot_check(n, s->from, err))
+		return (int)err->code;
+	if (succession_takes(&s->next, n->term, n->version))
+		return 0;
+	return err_set(err, ERR_FAILED_PRECONDITION, "ours is newer by now");
+}
+
 static void pulled(const struct err *err, void *arg)
 {
 	struct standby *s = arg;
@@ -111,7 +120,7 @@ static void pulled(const struct err *err, void *arg)
 		return;
 	}
 	n = take_bytes(s);
-	if (snapshot_check(n, s->from, &why)) {
+	if (check(s, n, &why)) {
 		snapshot_drop(n);
 		given_up(s, &why);
 		return;

@@ -26,6 +26,13 @@ static bool is_newer(const struct succession *s,
 	       (w->term == s->term && w->version > s->version);
 }
 
+bool succession_takes(const struct succession *s, int64_t term, int64_t version)
+{
+	const struct succession_word w = {.term = term, .version = version};
+
+	return !s->surveys || is_newer(s, &w);
+}
+
 static bool is_wanted(const struct succession *s,
 		      const struct succession_word *w)
 {
@@ -61,7 +68,7 @@ static void note_active(struct succession *s, int peer)
 {
 	int64_t leads = s->peer[peer].word.leads;
 
-	if (leads && leads >= s->lead) {
+	if (leads && leads >= s->lead && leads >= s->term) {
 		s->lead = leads;
 		s->led = true;
 		s->active = peer;
@@ -80,6 +87,15 @@ static void look_for_lead(struct succession *s)
 		return;
 	s->unled = !led;
 	act(s, led ? SUCCESSION_LED : SUCCESSION_UNLED, 0);
+}
+
+int succession_there(const struct succession *s)
+{
+	int n = 0;
+
+	for (int i = 0; i < s->n; i++)
+		n += s->peer[i].word.there;
+	return n;
 }
 
 int64_t succession_knows(const struct succession *s)
@@ -134,6 +150,7 @@ static void ask_all(struct succession *s)
 {
 	for (int i = 0; i < s->n; i++) {
 		s->peer[i].answered = false;
+		s->peer[i].tries = 0;
 		if (s->surveys || !s->taking || i != s->from)
 			ask(s, i);
 	}
@@ -154,20 +171,30 @@ void succession_survey(struct succession *s, int64_t term)
 	look_around(s);
 }
 
+/* Its time may have been over since we slept, and what did not come may have
+ * been asked for before the survey. */
+static void ask_once_more(struct succession *s, int peer)
+{
+	s->peer[peer].answered = false;
+	ask(s, peer);
+}
+
 void succession_answered(struct succession *s, int peer,
 			 const struct succession_word *word)
 {
 	struct succession_peer *p = &s->peer[peer];
 
 	p->asked = false;
-	p->answered = true;
 	p->word = *word;
+	p->answered = word->there || ++p->tries >= SUCCESSION_TRIES;
 	note_active(s, peer);
 	look_for_lead(s);
-	if (s->surveys)
+	if (!s->surveys)
+		follow(s, peer);
+	else if (p->answered)
 		look_around(s);
 	else
-		follow(s, peer);
+		ask_once_more(s, peer);
 }
 
 void succession_waited(struct succession *s, int peer)
@@ -176,22 +203,30 @@ void succession_waited(struct succession *s, int peer)
 		ask(s, peer);
 }
 
+static void follow_on(struct succession *s, int peer, bool taken)
+{
+	if (taken)
+		ask(s, peer);
+	else
+		act(s, SUCCESSION_LATER, peer);
+}
+
 void succession_taken(struct succession *s, int64_t term, int64_t version)
 {
-	int peer = s->from;
+	struct succession_peer *p = &s->peer[s->from];
 
 	s->taking = false;
 	if (version) {
 		s->term = term;
 		s->version = version;
-	} else {
-		s->peer[peer].word.term = s->peer[peer].word.version = 0;
 	}
+	p->word.term = term; /* it may be another one than we asked for */
+	p->word.version = version;
 	look_for_lead(s);
-	if (s->surveys)
+	if (!s->surveys)
+		follow_on(s, s->from, version);
+	else if (version || !p->answered || ++p->tries >= SUCCESSION_TRIES)
 		look_around(s);
-	else if (version)
-		ask(s, peer);
 	else
-		act(s, SUCCESSION_LATER, peer);
+		ask_once_more(s, s->from);
 }

@@ -6,7 +6,8 @@
  * snapshot.h). While it follows, what the active server has is right, also
  * where that is less than ours: a round that nobody had when it took over is
  * lost. Once it is to be active it looks at all peers, and what is newest is
- * right. That there is an active one counts only from itself, or from a peer
+ * right. One that leads in a lower term than that of our state does so no more.
+ * That there is an active one counts only from itself, or from a peer
  * that has it from itself: by way of two a dead one would live on. */
 #ifndef FL_SUCCESSION_H
 #define FL_SUCCESSION_H
@@ -14,10 +15,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SUCCESSION_PEERS = 64 };
+enum {
+	SUCCESSION_PEERS = 64,
+	SUCCESSION_TRIES = 2, /* in a survey, before a peer is not there: who
+				 wakes finds that its time is over, though
+				 answers are there as well */
+};
 
 /* What a peer answers; all zero: it did not. */
 struct succession_word {
+	bool there;
 	int64_t term, version; /* of its state; 0 and 0: it has none */
 	int64_t leads;         /* the term in which it is active, or 0 */
 	int64_t knows;         /* … or is to be, or hears who is */
@@ -47,6 +54,7 @@ struct succession_act {
 
 struct succession_peer {
 	bool asked, answered;
+	int tries;
 	struct succession_word word;
 };
 
@@ -69,6 +77,9 @@ void succession_survey(struct succession *s, int64_t term);
 void succession_answered(struct succession *s, int peer,
 			 const struct succession_word *word);
 void succession_waited(struct succession *s, int peer);
+/* Whether what has come is to be written: it may be another state by now. */
+bool succession_takes(const struct succession *s, int64_t term,
+		      int64_t version);
 /* What was to be taken is durable, under these names; 0 and 0: it did not come,
  * or was none. */
 void succession_taken(struct succession *s, int64_t term, int64_t version);
@@ -77,6 +88,7 @@ void succession_taken(struct succession *s, int64_t term, int64_t version);
  * event. */
 struct succession_act succession_next(struct succession *s);
 
+int succession_there(const struct succession *s);     /* peers that answer */
 int64_t succession_knows(const struct succession *s); /* for our own answers */
 
 #endif
