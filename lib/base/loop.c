@@ -4,11 +4,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/notify.h"
 
 enum { ON_INT, ON_TERM, ON_HUP, SIGNALS };
+enum { TOGETHER_MS = 100 };
 
 struct loop {
 	uv_loop_t uv;
@@ -38,8 +40,26 @@ uv_loop_t *loop_uv(struct loop *l)
 	return &l->uv;
 }
 
-/* libuv restores a signal's usual effect with its last watcher, so from here
- * on INT and TERM kill. */
+/* When on_stop() was called. */
+static struct timespec stopping;
+
+/* What sends a signal to a process often sends it to its group as well, as
+ * timeout(1) and launchers do: within TOGETHER_MS it is the same one. A handler
+ * and no watcher, as a loop that hangs has to obey. */
+static void on_signal_again(int number)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if ((now.tv_sec - stopping.tv_sec) * 1000 +
+		    (now.tv_nsec - stopping.tv_nsec) / 1000000 <
+	    TOGETHER_MS)
+		return;
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+/* With the last watcher libuv gives up a signal, which is ours then. */
 static void on_end(uv_signal_t *h, int number)
 {
 	struct loop *l = h->loop->data;
@@ -50,6 +70,9 @@ static void on_end(uv_signal_t *h, int number)
 	}
 	uv_signal_stop(&l->signals[ON_INT]);
 	uv_signal_stop(&l->signals[ON_TERM]);
+	clock_gettime(CLOCK_MONOTONIC, &stopping);
+	signal(SIGINT, on_signal_again);
+	signal(SIGTERM, on_signal_again);
 	l->on_stop(l->arg);
 }
 

@@ -20,8 +20,9 @@ int loop_open(struct loop **out, struct err *err) MUST_CHECK;
 /* libuv's loop, for handles of one's own. Its data pointer is taken. */
 uv_loop_t *loop_uv(struct loop *l);
 
-/* Call on_stop(arg) at the first INT or TERM; the second ends the process at
- * once by that signal (128+n). on_hup(arg), unless NULL, at every HUP. Without
+/* Call on_stop(arg) at the first INT or TERM; the second, unless it comes
+ * together with the first, ends the process at once by that signal (128+n).
+ * on_hup(arg), unless NULL, at every HUP. Without
  * this call the signals keep their usual effect. */
 void loop_signals(struct loop *l, loop_fn *on_stop, loop_fn *on_hup, void *arg);
 

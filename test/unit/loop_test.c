@@ -133,29 +133,45 @@ TEST(signals_reach_the_loop)
 static void signal_again(void *arg)
 {
 	(void)arg;
-	raise(SIGINT);
 	for (;;)
-		pause();
+		raise(SIGINT);
 }
 
-static int stop_twice(void *arg)
+static struct loop *stopped;
+
+static void signal_together(void *arg)
+{
+	(void)arg;
+	raise(SIGTERM);
+	raise(SIGINT);
+	loop_stop(stopped);
+}
+
+static int stop_with(void *on_stop)
 {
 	struct timer t = {0};
-	struct loop *loop;
 
-	(void)arg;
-	if (loop_open(&loop, NULL))
+	if (loop_open(&stopped, NULL))
 		return 99;
-	loop_signals(loop, signal_again, NULL, NULL);
-	timer_every(&t, loop, 3600000, idle, NULL);
+	loop_signals(stopped, *(loop_fn **)on_stop, NULL, NULL);
+	timer_every(&t, stopped, 3600000, idle, NULL);
 	raise(SIGTERM);
-	loop_run(loop);
+	loop_run(stopped);
 	return 98;
 }
 
 TEST(the_second_signal_ends_the_process_at_once)
 {
-	CHECK_INT(capture_run(stop_twice, NULL).status, 128 + SIGINT);
+	loop_fn *on_stop = signal_again;
+
+	CHECK_INT(capture_run(stop_with, &on_stop).status, 128 + SIGINT);
+}
+
+TEST(two_signals_together_are_one)
+{
+	loop_fn *on_stop = signal_together;
+
+	CHECK_INT(capture_run(stop_with, &on_stop).status, 98);
 }
 
 static int leave_open(void *arg)
