@@ -405,6 +405,45 @@ def tasks():
     seed("task", "memory", b'\x03MemTotal: 100 kB\nMemAvailable: 40 kB\n')
 
 
-for write in (contract, tasks, http1, frames, messages, plans, tensors, chunks, data, arrays,
-              exchange, payload, state, raft, model, server, links):
+def hub():
+    """Requests to a server of rounds, of ten values: see fuzz/hub.c."""
+    (set_up, await_, pull, update, leave, status, follow, state) = range(8)
+    right = 15  # session, task, form and checksum are put right
+
+    def ask(method, fixes=0, body=b""):
+        return bytes([method, fixes]) + struct.pack("<H", len(body)) + body
+
+    def sent(values, **more):
+        return ask(update, right, message(
+            f11=10, f12=1, f13=0.5, f15=values, f16=0.1, **more))
+
+    ten = struct.pack("<10f", *range(10))
+    score = message(f1=5, f2=0.25, f3=0.5)
+    plain = struct.pack("<4B", 0, 1, 1, 1) + b"\x01" + \
+        struct.pack("<f", 0.01) + b"\x01\x7f\x81\x00\x05"
+    packed = bytes.fromhex("28b52ffd20") + bytes([len(plain)]) + \
+        struct.pack("<I", len(plain) << 3 | 1)[:3] + plain
+    forms = (ten, ten * 2, ten, packed, b"\x80\x3f" * 5, ten, ten)
+    for i, values in enumerate(forms):
+        seed("hub", "round-%d" % i, bytes([i]) + ask(await_, 1) +
+             ask(pull, 1) + sent(values) + ask(await_, 1) + sent(values) +
+             ask(status) + ask(leave, 1, field(3, b"done")))
+    many = message(f1=b"%032x" % 2, f2=[3] * 5, f5=[1] * 5)
+    seed("hub", "others", b"\0" + ask(set_up, 0, many) + ask(await_, 65) +
+         ask(set_up, 0, message(f1=b"%032x" % 3, f2=0, f4=1)) +
+         ask(await_, 129, field(4, 1)))
+    seed("hub", "evaluate", b"\0" + ask(await_, 1) + sent(ten) * 2 +
+         ask(await_, 1) + ask(update, 3, field(18, score)) * 2)
+    seed("hub", "refused", b"\5" + ask(await_, 1) + ask(
+        update, 7, message(f11=10, f12=1, f13=1e31, f15=ten)) + ask(
+        update, 1, message(f4=99)) + ask(update, 3, field(17, b"no")))
+    seed("hub", "huge", b"\6" + ask(await_, 1) +
+         sent(struct.pack("<10f", *[3e38] * 10)))
+    seed("hub", "follow", b"\6" + ask(follow, 0, message(
+        f1=b"%032x" % 9, f2=1, f3=1)) + ask(state, 0, field(2, 4)))
+
+
+for write in (contract, tasks, hub, http1, frames, messages, plans, tensors,
+              chunks, data, arrays, exchange, payload, state, raft, model,
+              server, links):
     write()
