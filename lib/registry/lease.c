@@ -308,6 +308,13 @@ int lease_confirm(struct lease *l, int64_t id, const char *instance,
 	return 0;
 }
 
+/* Who has lost the lead may be dead, and never say so itself. */
+static void demote(struct member *old)
+{
+	if (old && !strcmp(old->role, "leader"))
+		str_copy(old->role, sizeof(old->role), "voter");
+}
+
 int lease_lead(struct lease *l, int64_t id, int64_t term)
 {
 	if (id && !lease_find(l, id))
@@ -317,6 +324,8 @@ int lease_lead(struct lease *l, int64_t id, int64_t term)
 		return 0;
 	if (l->leader != id || l->term != term)
 		l->version++;
+	if (l->leader != id)
+		demote(lease_find(l, l->leader));
 	l->leader = id;
 	l->term = term;
 	return 1;

@@ -182,6 +182,7 @@ TEST(lease_takes_no_leader_of_a_lower_term)
 {
 	struct lease_admission a;
 	struct lease l;
+	bool changed;
 
 	lease_init(&l, &config);
 	CHECK(!put(&l, 1, one, "", 0, &a) && !put(&l, 2, two, "", 0, &a));
@@ -190,8 +191,12 @@ TEST(lease_takes_no_leader_of_a_lower_term)
 	CHECK(lease_lead(&l, 1, 5) == 1);
 	CHECK(lease_lead(&l, 2, 4) == 0 && lease_lead(&l, 2, 5) == 0);
 	CHECK(l.leader == 1 && l.term == 5);
+	CHECK(beat(&l, 1, one, "leader", 1, 1, &changed));
+	CHECK(lease_lead(&l, 2, 6) == 1);
+	CHECK_STR(lease_find(&l, 1)->role, "voter");
+	CHECK(lease_lead(&l, 1, 7) == 1);
 	CHECK(!lease_remove(&l, 1, two) && lease_remove(&l, 1, one));
-	CHECK(l.leader == 0 && l.term == 5);
+	CHECK(l.leader == 0 && l.term == 7);
 	lease_release(&l);
 }
 
