@@ -122,7 +122,11 @@ static const struct prog prog = {
 	.example = "gfl-trainer --node http://127.0.0.1:8901 --data "
 		   "/usr/share/datasets/fashion-mnist --test "
 		   "/usr/share/datasets/fashion-mnist --index part-1.idx --db "
-		   "trainer1.db",
+		   "trainer1.db\n"
+		   "gfl-trainer --server http://127.0.0.1:8700 --data "
+		   "/usr/share/datasets/fashion-mnist --index part-1.idx\n"
+		   "gfl-trainer --exec-serve 'python3 mine.py' --data mine.npz "
+		   "--node http://127.0.0.1:8901",
 	.opts = opts,
 	.daemon = true,
 };

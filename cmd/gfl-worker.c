@@ -114,6 +114,7 @@ static const struct prog prog = {
 		"coordinator says that the work is done.",
 	.example =
 		"gfl-worker --exec ./evaluate --slots 4\n"
+		"gfl-worker --data /usr/share/datasets/fashion-mnist\n"
 		"gfl-worker -m http://10.0.0.5:50051 --exec 'python3 nas.py'\n"
 		"gfl-worker --stream --server http://10.0.0.5:8700 --exec "
 		"./train",
@@ -391,6 +392,11 @@ int main(int argc, char **argv)
 	struct err err;
 
 	opt_parse(&prog, &cfg, argc, argv);
+	if (cfg.evaluate && cfg.exec) {
+		err_set(&err, ERR_INVALID_ARGUMENT,
+			"--evaluate is by the built-in trainer, not by --exec");
+		return err_report(&prog, &err);
+	}
 	if (!cfg.evaluate)
 		return run(&cfg, &err) ? err_report(&prog, &err) : 0;
 	if (threads_begin(cfg.threads, argv, &err) || evaluate(&cfg, &err))

@@ -135,6 +135,8 @@ EOS
 	fails 1 gfl-worker --dataset mine=./nothing
 	run gfl-wait task 1 -t 2.5 -m http://127.0.0.1:1
 	[[ $status == 3 && $output == *"waiting for task: cannot reach"* ]]
+	fails 2 gfl-worker --evaluate --exec true </dev/null
+	[[ $said == *'not by --exec'* ]]
 }
 
 @test "gfl-list tasks and workers, gfl-wait task ID" {
