@@ -43,7 +43,9 @@ char **facts_env(const struct facts *f, command_allow_fn *allow);
 
 /* Run it with len bytes at input on its stdin, with our environment and the
  * facts, our stdout and stderr, and wait. A status that is not 0, or a signal,
- * is ABORTED: "PROGRAM exited with status 3". process.h does not wait. */
+ * is ABORTED: "PROGRAM exited with status 3". It is in our session and group, so
+ * that a terminal's signals reach both, and is left alone by whoever kills us
+ * alone. process.h does not wait. */
 int command_run(const struct command *c, const struct facts *facts,
 		const void *input, size_t len, struct err *err) MUST_CHECK;
 

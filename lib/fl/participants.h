@@ -3,11 +3,11 @@
  * answer comes back by a callback.
  *
  * They come by streams (participant.proto) or by requests that are held
- * (participation.proto). Whoever vanishes is noticed when its connection ends;
- * between two requests, when it does not ask again within the lease. At work by
- * requests that is so of who says that it works; of others nothing tells but
- * the instruction's deadline. What is decided is in pool.h. All on the loop's
- * thread. */
+ * (participation.proto). Whoever vanishes is noticed when its connection ends, a
+ * machine that falls silent within 70 s, and between two requests who does not
+ * ask again within the lease. At work by requests that is so of who says that it
+ * works; of others nothing tells but the instruction's deadline. What is decided
+ * is in pool.h. All on the loop's thread. */
 #ifndef FL_PARTICIPANTS_H
 #define FL_PARTICIPANTS_H
 
