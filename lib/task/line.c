@@ -1,6 +1,7 @@
 #include "task/line.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -161,13 +162,71 @@ static Gfl__V1__TaskSpec *new_spec(const struct line_opts *o)
 	return s;
 }
 
-/* What the worker is to get: as it was written, unless "gfl" was in it. */
+/* ---- what the worker is to get ---- */
+
+/* These are of valid JSON, which ends with a brace. */
+static const char *past_space(const char *p)
+{
+	return p + strspn(p, " \t\r\n");
+}
+
+static const char *past_string(const char *p)
+{
+	for (p++; *p != '"'; p++)
+		p += *p == '\\';
+	return p + 1;
+}
+
+static const char *past_value(const char *p)
+{
+	int depth = 0;
+
+	do {
+		depth += *p == '{' || *p == '[';
+		depth -= *p == '}' || *p == ']';
+		p = *p == '"' ? past_string(p) : p + 1;
+	} while (depth || !strchr(",}] \t\r\n", *p));
+	return p;
+}
+
+/* The member "gfl" of an object, with one of the commas beside it; false: its
+ * name is written otherwise. */
+static bool find_gfl(const char *text, const char **from, const char **to)
+{
+	const char *before = strchr(text, '{') + 1, *p = past_space(before);
+
+	while (*p == '"') {
+		const char *name = p, *end = past_string(p);
+
+		p = past_space(past_value(past_space(past_space(end) + 1)));
+		if (end - name == 5 && !strncmp(name, "\"gfl\"", 5)) {
+			bool last = *p != ',';
+
+			*from = last ? before : name;
+			*to = last ? p : past_space(p + 1);
+			return true;
+		}
+		before = p;
+		p = *p == ',' ? past_space(p + 1) : p;
+	}
+	return false;
+}
+
+/* As it was written, but for "gfl". */
 static char *rest(json_t *all, const char *text, size_t len)
 {
+	const char *from, *to;
+	char *whole, *out;
+
 	if (!json_object_get(all, "gfl"))
 		return mem_dup(text, len);
 	json_object_del(all, "gfl");
-	return json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(17));
+	whole = mem_dup(text, len);
+	out = find_gfl(whole, &from, &to)
+		      ? mem_fmt("%.*s%s", (int)(from - whole), whole, to)
+		      : json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(17));
+	free(whole);
+	return out;
 }
 
 int line_parse(Gfl__V1__TaskSpec **out, const char *text, size_t len,

@@ -22,6 +22,9 @@ int task_json_object(const char *text, size_t len, json_t **out,
 	int rc = json_scan(text, len, &exact, err);
 
 	buf_release(&exact);
+	/* jansson takes a NUL behind a word for a space */
+	if (!rc && len && memchr(text, '\0', len))
+		rc = err_set(err, ERR_INVALID_ARGUMENT, "no JSON: a NUL");
 	if (!rc && !(v = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why)))
 		rc = err_set(err, ERR_INVALID_ARGUMENT,
 			     "no JSON: column %d: %s", why.column, why.text);

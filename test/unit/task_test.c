@@ -87,7 +87,7 @@ TEST(what_is_for_the_queue_stays_there)
 		"\"priority\":-2,\"retries\":0,\"timeout_s\":0.25,\"gpu\":true,"
 		"\"affinity\":\"d\"},\"y\":0.1}");
 
-	CHECK_STR(s->task, "{\"z\":1,\"y\":0.10000000000000001}");
+	CHECK_STR(s->task, "{\"z\":1,\"y\":0.1}");
 	CHECK_STR(s->name, "n");
 	CHECK_STR(s->affinity, "d");
 	CHECK(s->n_after == 2 && s->after[0] == 7 && s->after[1] == 9);
@@ -95,6 +95,28 @@ TEST(what_is_for_the_queue_stays_there)
 	CHECK(s->priority == -2 && s->tries == 1 && s->timeout_ms == 250);
 	CHECK(s->gpu);
 	rpc_free(&s->base);
+}
+
+TEST(without_what_is_for_the_queue_a_line_is_as_it_was_written)
+{
+	static const char *const rows[][2] = {
+		{"{\"gfl\":{}}", "{}"},
+		{" { \"gfl\" : {} } ", " {} "},
+		{"{\"gfl\":{\"name\":\"}\\\"\"}, \"lr\": 0.10}",
+		 "{\"lr\": 0.10}"},
+		{"{\"a\":\"\\\\\", \"gfl\":{\"after\":[9]} }",
+		 "{\"a\":\"\\\\\"}"},
+		{"{\"x\":{\"gfl\":1},\"gfl\":{},\"y\":[\"gfl\",1e3]}",
+		 "{\"x\":{\"gfl\":1},\"y\":[\"gfl\",1e3]}"},
+		{"{\"g\\u0066l\":{},\"y\": 0.5}", "{\"y\":0.5}"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		Gfl__V1__TaskSpec *s = line(rows[i][0]);
+
+		CHECK_STR(s->task, rows[i][1]);
+		rpc_free(&s->base);
+	}
 }
 
 TEST(a_line_that_is_no_task_is_refused_with_the_reason)
@@ -120,6 +142,8 @@ TEST(a_line_that_is_no_task_is_refused_with_the_reason)
 		CHECK_INT(err.code, ERR_INVALID_ARGUMENT);
 		CHECK_HAS(err.msg, rows[i][1]);
 	}
+	CHECK(task_json_object("{\"a\":null\0}", 11, NULL, &err) ==
+	      ERR_INVALID_ARGUMENT);
 }
 
 /* ---- results ---- */
