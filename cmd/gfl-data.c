@@ -40,7 +40,8 @@ static const struct opt opts[] = {
 		   "file of labels of a .npy"),
 	OPT_INT(0, "classes", struct config, classes, "N", "10", 0, CLASSES_MAX,
 		"refuse labels from this on; 0 takes whatever comes"),
-	OPT_OUT(struct config, out, OUT_FORMATS), OPT_END};
+	OPT_OUT(struct config, out, OUT_FORMATS),
+	OPT_END};
 
 static const struct opt info_opts[] = {
 	OPT_FILE(0, "index", struct config, index, NULL,
@@ -69,19 +70,20 @@ static const struct prog prog = {
 	.brief = "look at a data set, and divide it among trainers",
 	.about = "info prints one line: the number of examples, their shape, "
 		 "the classes and how many examples each has. split writes "
-		 "index files, part-1.idx and so on, that give each example "
-		 "to one part, and prints a line for each: its number, its "
-		 "file, its examples, and how many of each class (c0, c1, "
-		 "...). An index file is text, a number from 0 a line. Ways to "
-		 "divide: iid, evenly by chance; dirichlet:ALPHA, each class "
-		 "in random shares that are the more unequal the smaller ALPHA "
-		 "is; shards:K, sorted by label and cut, K pieces to each; "
-		 "lognormal:SIGMA, by chance, in sizes whose logarithms have "
-		 "that deviation. A set is IDX as MNIST's (images-idx3 in its "
-		 "name, labels-idx1 beside it), two .npy files (x.npy and "
-		 "y.npy), one .npz with x and y or x_train and so on, CSV, or "
-		 "LIBSVM; all but plain IDX is unpacked once into the folder "
-		 "gfl of $XDG_CACHE_HOME. No network.",
+		 "index files, part-1.idx and so on, that give each example to "
+		 "one part, and prints a line for each: its number, its file, "
+		 "its examples, and how many of each class (c0, c1, ...). An "
+		 "index file is text, a number from 0 a line.\n\n"
+		 "Ways to divide: iid, evenly by chance; dirichlet:ALPHA, each "
+		 "class in random shares that are the more unequal the smaller "
+		 "ALPHA is; shards:K, sorted by label and cut, K pieces to "
+		 "each; lognormal:SIGMA, by chance, in sizes whose logarithms "
+		 "have that deviation.\n\n"
+		 "A set is IDX as MNIST's (images-idx3 in its name, "
+		 "labels-idx1 beside it), two .npy files (x.npy and y.npy), "
+		 "one .npz with x and y or x_train and so on, CSV, or LIBSVM; "
+		 "all but plain IDX is unpacked once into the folder gfl of "
+		 "$XDG_CACHE_HOME. No network.",
 	.example = "gfl-data info --data /usr/share/datasets/fashion-mnist\n"
 		   "gfl-data split --data train-images-idx3-ubyte.gz --parts 4 "
 		   "--by dirichlet:0.5 --out parts",

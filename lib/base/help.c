@@ -84,6 +84,22 @@ static void put_args(FILE *f, const char *args, int col)
 	}
 }
 
+/* The first paragraph. */
+static void put_about(FILE *f, const struct prog *prog)
+{
+	const char *more = strstr(prog->about, "\n\n");
+	struct buf text = BUF_INIT(0);
+
+	buf_put(&text, prog->about,
+		more ? (size_t)(more - prog->about) : strlen(prog->about));
+	if (more)
+		buf_putf(&text, " More is in the manual: man" NBSP "%s.",
+			 prog->name);
+	fputc('\n', f);
+	put_wrapped(f, text.p, 0, 0);
+	buf_release(&text);
+}
+
 static void put_usage(FILE *f, const struct prog *prog,
 		      const struct opt_cmd *cmd)
 {
@@ -102,10 +118,8 @@ static void put_usage(FILE *f, const struct prog *prog,
 	}
 	fputc('\n', f);
 	put_wrapped(f, cmd ? cmd->brief : prog->brief, 0, 0);
-	if (!cmd && prog->about) {
-		fputc('\n', f);
-		put_wrapped(f, prog->about, 0, 0);
-	}
+	if (!cmd && prog->about)
+		put_about(f, prog);
 }
 
 static void put_commands(FILE *f, const struct prog *prog)

@@ -198,7 +198,8 @@ struct opt_cmd {
  * in brackets may be left out, dots allow more; their number is checked. */
 struct prog {
 	const char *name, *args, *brief;
-	const char *about;   /* sentences for -h; wrapped when printed */
+	const char *about;   /* sentences, wrapped when printed; of paragraphs,
+				parted by "\n\n", -h has the first */
 	const char *example; /* lines for the man page, or NULL */
 	const char *exits;   /* instead of the common exit statuses, or NULL */
 	int failure; /* every failure's status instead of theirs, or 0 */

@@ -45,7 +45,7 @@ static const struct prog prog = {
 	.args = "[WHAT]",
 	.opts = opts,
 	.brief = "try the options",
-	.about = "Prints what it was given.",
+	.about = "Prints what it was given.\n\nAnd nothing else.",
 };
 
 static const struct opt start_opts[] = {
@@ -259,8 +259,13 @@ TEST(help_fits_in_80_columns_and_goes_to_stdout)
 	CHECK_HAS(c.out, "OMPI_COMM_WORLD_RANK");
 	CHECK_HAS(c.out, "4   timed out");
 	CHECK(!strstr(c.out, "--gateway-host=") && !strstr(c.out, "gfl-docs"));
+	CHECK_HAS(c.out, "Prints what it was given. More is in the manual: "
+			 "man gfl-try.\n");
+	CHECK(!strstr(c.out, "And nothing else"));
 	while ((line = strsep(&rest, "\n")))
 		CHECK(strlen(line) <= 80);
+	c = RUN("--gfl-docs=man");
+	CHECK_HAS(c.out, "Prints what it was given.\n\nAnd nothing else.\n");
 }
 
 TEST(show_config_tells_where_each_value_came_from)
