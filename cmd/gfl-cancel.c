@@ -8,6 +8,7 @@
 #include "base/out.h"
 #include "proto/task.pb-c.h"
 #include "task/reach.h"
+#include "task/task.h"
 
 struct config {
 	struct reach reach;
@@ -45,10 +46,9 @@ static int parse_ids(char **words, Gfl__V1__CancelTasksRequest *in,
 	size_t cap = 0;
 
 	for (; *words; words++) {
-		char *end;
-		int64_t id = strtoll(*words, &end, 10);
+		int64_t id;
 
-		if (*end || id < 1)
+		if (!task_parse_id(*words, &id))
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				       "'%s' is no id of a task", *words);
 		in->ids = mem_grow(in->ids, &cap, in->n_ids + 1,

@@ -6,6 +6,7 @@
 #include "base/out.h"
 #include "task/rows.h"
 #include "task/submit.h"
+#include "task/task.h"
 
 struct config {
 	struct reach reach;
@@ -110,23 +111,19 @@ static int on_ended(const Gfl__V1__Task *t, void *arg, struct err *err)
 
 static int parse_after(const struct config *cfg, int64_t *ids, struct err *err)
 {
-	for (size_t i = 0; i < cfg->after.n; i++) {
-		char *end;
-
-		ids[i] = strtoll(cfg->after.at[i], &end, 10);
-		if (*end || ids[i] < 1)
+	for (size_t i = 0; i < cfg->after.n; i++)
+		if (!task_parse_id(cfg->after.at[i], &ids[i]))
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				       "--after: '%s' is no id of a task",
 				       cfg->after.at[i]);
-	}
 	return 0;
 }
 
-static int submit(struct job *j, const char *path, struct err *err)
+static int submit(struct job *j, const char *path, const int64_t *after,
+		  struct err *err)
 {
 	const struct config *cfg = j->cfg;
 	const struct submit_hooks hooks = {on_bad, on_queued, on_ended, j};
-	int64_t after[OPT_LIST_MAX];
 	const struct submit_opts o = {
 		.reach = &cfg->reach,
 		.line = {cfg->priority, cfg->retries, cfg->task_timeout_ms,
@@ -136,18 +133,20 @@ static int submit(struct job *j, const char *path, struct err *err)
 		.max_inflight = cfg->max_inflight,
 		.path = path,
 	};
+	int rc = submit_run(&o, &hooks, err);
 
-	if (parse_after(cfg, after, err))
-		return (int)err->code;
-	return submit_run(&o, &hooks, err);
+	return rc ? err_wrap(err, "submit to %s", reach_url(&cfg->reach)) : 0;
 }
 
 static int run(struct job *j, const char *path, struct err *err)
 {
 	const struct config *cfg = j->cfg;
+	int64_t after[OPT_LIST_MAX];
 	struct err later;
 	int rc;
 
+	if (parse_after(cfg, after, err))
+		return (int)err->code;
 	if (cfg->wait)
 		rc = out_begin(&j->out, &cfg->out, rows_result, ROWS_RESULT,
 			       true, err);
@@ -155,9 +154,7 @@ static int run(struct job *j, const char *path, struct err *err)
 		rc = out_begin(&j->out, &cfg->out, id_cols, 1, false, err);
 	if (rc)
 		return rc;
-	rc = submit(j, path, err);
-	if (rc)
-		err_wrap(err, "submit to %s", reach_url(&cfg->reach));
+	rc = submit(j, path, after, err);
 	return out_end(j->out, rc ? &later : err) && !rc ? (int)err->code : rc;
 }
 

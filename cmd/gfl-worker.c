@@ -1,6 +1,7 @@
 /* gfl-worker - evaluate the tasks of a master. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/daemon.h"
@@ -14,6 +15,7 @@
 #include "fl/participant_exec.h"
 #include "nn/threads.h"
 #include "task/agent.h"
+#include "task/crew.h"
 #include "task/evaluate.h"
 #include "task/task.h"
 #include "wire/tls.h"
@@ -182,51 +184,19 @@ static int look_at_data(const struct config *cfg, struct err *err)
 	return 0;
 }
 
-/* The trainer is this program once more: what it takes ends with it, and it is
- * stopped as any command. */
-static int open_trainer(struct app *app, const struct config *cfg,
-			struct err *err)
-{
-	enum { WORDS_MAX = 10 + 2 * OPT_PAIRS_MAX };
-	const char *words[WORDS_MAX] = {"/proc/self/exe", "--evaluate",
-					"--config", "none", "--threads"};
-	char threads[16], self[4096], *pairs[OPT_PAIRS_MAX];
-	ssize_t len = readlink(words[0], self, sizeof(self) - 1);
-	size_t n = 6;
-	int rc;
-
-	if (len < 0)
-		return err_sys(err, "find out where this program is");
-	self[len] = '\0';
-	words[0] = self;
-	snprintf(threads, sizeof(threads), "%d", cfg->threads);
-	words[5] = threads;
-	if (cfg->data) {
-		words[n++] = "--data";
-		words[n++] = cfg->data;
-	}
-	for (size_t i = 0; i < cfg->datasets.n; i++) {
-		pairs[i] = mem_fmt("%s=%s", cfg->datasets.at[i].name,
-				   cfg->datasets.at[i].text);
-		words[n++] = "--dataset";
-		words[n++] = pairs[i];
-	}
-	rc = command_of(&app->command, words, n, err);
-	if (!rc)
-		rc = guard_command(app->command, err);
-	for (size_t i = 0; i < cfg->datasets.n; i++)
-		free(pairs[i]);
-	return rc;
-}
-
 static int open_command(struct app *app, const struct config *cfg,
 			struct err *err)
 {
+	const struct evaluate_opts trainer = {cfg->data, &cfg->datasets,
+					      cfg->threads};
+
 	if (cfg->exec)
 		return guard_open(&app->command, cfg->exec, err)
 			       ? err_wrap(err, "--exec")
 			       : 0;
-	return look_at_data(cfg, err) || open_trainer(app, cfg, err)
+	return look_at_data(cfg, err) ||
+			       evaluate_command(&app->command, &trainer, err) ||
+			       guard_command(app->command, err)
 		       ? (int)err->code
 		       : 0;
 }
@@ -343,6 +313,10 @@ static int serve(struct app *app, struct err *err)
 
 static int check(const struct config *cfg, struct err *err)
 {
+	if (cfg->id && (!*cfg->id || strlen(cfg->id) > CREW_ID_MAX))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "--worker-id has %zu bytes, not 1 to %d",
+			       strlen(cfg->id), CREW_ID_MAX);
 	if (cfg->push + cfg->pull + cfg->stream > 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--pull, --push or --stream, not two of them");

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -57,11 +58,19 @@ int input_open(struct input **out, const char *path, struct err *err)
 {
 	struct input *in;
 	int fd = STDIN_FILENO;
+	struct stat st;
 
 	if (strcmp(path, "-"))
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, "open %s", path);
+	if (!fstat(fd, &st) && S_ISDIR(st.st_mode)) {
+		if (fd != STDIN_FILENO)
+			close(fd);
+		errno = EISDIR;
+		return err_sys(err, "read %s",
+			       strcmp(path, "-") ? path : "standard input");
+	}
 	in = mem_zero(1, sizeof(*in));
 	in->fd = fd;
 	*out = in;

@@ -2,8 +2,10 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "fl/learner.h"
@@ -195,4 +197,37 @@ int evaluate_run(struct buf *out, const char *task, size_t len,
 	buf_release(&w.model);
 	json_decref(all);
 	return rc ? (int)err->code : 0;
+}
+
+int evaluate_command(struct command **out, const struct evaluate_opts *o,
+		     struct err *err)
+{
+	enum { WORDS_MAX = 10 + 2 * OPT_PAIRS_MAX };
+	const char *words[WORDS_MAX] = {"/proc/self/exe", "--evaluate",
+					"--config", "none", "--threads"};
+	char threads[16], self[4096], *pairs[OPT_PAIRS_MAX];
+	ssize_t len = readlink(words[0], self, sizeof(self) - 1);
+	size_t n = 6;
+	int rc;
+
+	if (len < 0)
+		return err_sys(err, "find out where this program is");
+	self[len] = '\0';
+	words[0] = self;
+	snprintf(threads, sizeof(threads), "%d", o->threads);
+	words[5] = threads;
+	if (o->data) {
+		words[n++] = "--data";
+		words[n++] = o->data;
+	}
+	for (size_t i = 0; i < o->named->n; i++) {
+		pairs[i] = mem_fmt("%s=%s", o->named->at[i].name,
+				   o->named->at[i].text);
+		words[n++] = "--dataset";
+		words[n++] = pairs[i];
+	}
+	rc = command_of(out, words, n, err);
+	for (size_t i = 0; i < o->named->n; i++)
+		free(pairs[i]);
+	return rc;
 }

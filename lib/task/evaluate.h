@@ -4,6 +4,7 @@
 #define TASK_EVALUATE_H
 
 #include "base/buf.h"
+#include "base/command.h"
 #include "base/opt.h"
 
 struct evaluate_opts {
@@ -21,5 +22,11 @@ struct evaluate_opts {
  * epoch), parameters, examples, epochs. INVALID_ARGUMENT says what is wrong. */
 int evaluate_run(struct buf *out, const char *task, size_t len,
 		 const struct evaluate_opts *o, struct err *err) MUST_CHECK;
+
+/* The command that does so with a task on its standard input: this program once
+ * more, as gfl-worker --evaluate. What it takes ends with it, and it is stopped
+ * as any command. */
+int evaluate_command(struct command **out, const struct evaluate_opts *o,
+		     struct err *err) MUST_CHECK;
 
 #endif

@@ -216,9 +216,8 @@ static void succeed(struct farm *f, struct task *t, const struct farm_result *r,
 int farm_result(struct farm *f, const struct farm_result *r, struct instant now,
 		struct err *err)
 {
-	char *end;
-	int64_t id = strtoll(r->task, &end, 10);
-	struct task *t = *end ? NULL : farm_find(f, id);
+	int64_t id;
+	struct task *t = task_parse_id(r->task, &id) ? farm_find(f, id) : NULL;
 	bool here = t && t->worker && !strcmp(t->worker, r->worker);
 	bool mine = here && t->state == TASK_RUNNING &&
 		    (!r->try || r->try == t->tries);

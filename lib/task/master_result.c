@@ -18,9 +18,11 @@ static bool known_end(struct master *m, const struct farm_result *r,
 	struct queue_rows rows = {0};
 	const Gfl__V1__Task *t;
 	struct err none;
+	int64_t id;
 	bool same;
 
-	if (queue_get(m->reader, strtoll(r->task, NULL, 10), &rows, &none)) {
+	if (!task_parse_id(r->task, &id) ||
+	    queue_get(m->reader, id, &rows, &none)) {
 		queue_rows_release(&rows);
 		return false;
 	}

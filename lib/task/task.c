@@ -1,5 +1,6 @@
 #include "task/task.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,15 @@ bool task_state_parse(const char *name, enum task_state *state)
 bool task_ended(enum task_state state)
 {
 	return state >= TASK_DONE;
+}
+
+bool task_parse_id(const char *text, int64_t *id)
+{
+	char *end;
+
+	errno = 0;
+	*id = strtoll(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && !errno && *id > 0;
 }
 
 struct task *task_new(int64_t id, const char *text, const char *name,

@@ -9,6 +9,8 @@
 
 #include <uthash.h>
 
+#include "base/err.h"
+
 /* In this order in the database: those that have ended come last. */
 enum task_state {
 	TASK_WAITING, /* for other tasks */
@@ -68,6 +70,9 @@ struct task {
 const char *task_state_name(enum task_state state);
 bool task_state_parse(const char *name, enum task_state *state);
 bool task_ended(enum task_state state);
+
+/* The text is an id, a number from 1 up, and nothing else. */
+bool task_parse_id(const char *text, int64_t *id) MUST_CHECK;
 
 /* A task with copies of these texts (NULL: ""); task_free() it. */
 struct task *task_new(int64_t id, const char *text, const char *name,

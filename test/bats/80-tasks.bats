@@ -128,6 +128,13 @@ EOS
 	[[ $said == *"Connection refused"* ]]
 	fails 2 gfl-cancel x
 	fails 2 gfl-cancel
+	fails 2 gfl-cancel 99999999999999999999
+	[[ $said == *"'99999999999999999999' is no id of a task" ]]
+	fails 2 gfl-submit --after 1,x /dev/null
+	[[ $said == "gfl-submit: --after: 'x' is no id of a task" ]]
+	fails 7 gfl-submit .
+	[[ $said == *"read .: Is a directory" ]]
+	fails 2 gfl-worker --exec true --worker-id ''
 	fails 2 gfl-worker --exec true --pull --push
 	fails 1 gfl-worker --exec ./nothing
 	fails 1 gfl-worker --data ./nothing
