@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/command.h"
@@ -247,6 +248,7 @@ static int open_hub(struct app *app, struct config *cfg, struct err *err)
 	how.model_out = app->model_out;
 	how.on_round = on_round;
 	how.on_round_arg = app;
+	how.shown = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
 	if (cfg->on_leader)
 		return elect_open(&app->elect, app->loop, app->server, &how,
 				  &elect, on_end, app, err);

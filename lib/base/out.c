@@ -141,6 +141,32 @@ static void put_stream_row(struct out *o, const struct out_cell *cells)
 	buf_putc(&o->line, '\n');
 }
 
+static size_t terminal_width(void)
+{
+	struct libscols_table *t = scols_new_table();
+	size_t width = t ? scols_table_get_termwidth(t) : 80;
+
+	scols_unref_table(t);
+	return width;
+}
+
+/* Leave out columns from the last back, but for words, until a row is a line of
+ * the terminal. */
+static void fit_stream(struct out *o)
+{
+	struct outfields *fs = &o->fields;
+	size_t room = terminal_width() + 1, total = 0;
+
+	for (size_t i = 0; i < fs->n; i++)
+		total += (size_t)stream_width(&fs->f[i]) + 1;
+	for (size_t i = fs->n; i-- > 1 && total > room;) {
+		if (fs->f[i].type == OUT_WORDS)
+			continue;
+		total -= (size_t)stream_width(&fs->f[i]) + 1;
+		outfields_drop(fs, i);
+	}
+}
+
 int out_begin(struct out **out, const struct out_opts *opts,
 	      const struct out_col *cols, size_t ncols, bool stream,
 	      struct err *err)
@@ -160,6 +186,8 @@ int out_begin(struct out **out, const struct out_opts *opts,
 	o->fit = !opts->format && !opts->fields && isatty(STDOUT_FILENO);
 	if (o->format == TABLE && !stream)
 		begin_table(o, out_color(opts));
+	if (o->format == TABLE && stream && o->fit)
+		fit_stream(o);
 	if (o->format == JSON)
 		put(o, "[", 1);
 	*out = o;

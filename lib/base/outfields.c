@@ -76,6 +76,13 @@ int outfields_choose(struct outfields *fs, const struct out_col *cols,
 	return 0;
 }
 
+void outfields_drop(struct outfields *fs, size_t i)
+{
+	free(fs->f[i].key);
+	fs->n--;
+	memmove(&fs->f[i], &fs->f[i + 1], (fs->n - i) * sizeof(*fs->f));
+}
+
 /* ---- a record ---- */
 
 static void forget(struct outfields *fs)

@@ -34,6 +34,7 @@ int outfields_choose(struct outfields *fs, const struct out_col *cols,
 		     size_t ncols, const char *fields,
 		     struct err *err) MUST_CHECK;
 void outfields_release(struct outfields *fs);
+void outfields_drop(struct outfields *fs, size_t i); /* f[i] is not written */
 
 /* The n cells of a record that are written; until the next call. */
 const struct out_cell *outfields_pick(struct outfields *fs,

@@ -135,6 +135,7 @@ struct hub_opts {
 	void *confirm_arg;
 	hub_round_fn *on_round; /* each, once it is durable; or NULL */
 	void *on_round_arg;
+	bool shown; /* by on_round(), where the log is read as well */
 };
 
 /* The model of a server: text or preset; or EXEC_MODEL (exec.h), which only its

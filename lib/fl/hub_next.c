@@ -59,18 +59,18 @@ void hub_next_free(struct hub_next *n)
 	free(n);
 }
 
-static void log_round(const struct hub_round *r)
+static void log_round(const struct hub *h, const struct hub_round *r)
 {
-	log_info("round",
-		 "round=%lld activated=%lld admitted=%lld missed=%lld "
-		 "missing=%s examples=%lld loss=%.6f accuracy=%.4f "
-		 "bytes_sent=%lld bytes_received=%lld seconds=%.4f "
-		 "staleness=%.2f",
-		 (long long)r->round, (long long)r->activated,
-		 (long long)r->admitted, (long long)r->missed, r->missing,
-		 (long long)r->examples, r->loss, r->accuracy,
-		 (long long)r->bytes_sent, (long long)r->bytes_received,
-		 r->seconds, r->staleness);
+	log_write(h->opts.shown ? LEVEL_DEBUG : LEVEL_INFO, "round",
+		  " round=%lld activated=%lld admitted=%lld missed=%lld "
+		  "missing=%s examples=%lld loss=%.6f accuracy=%.4f "
+		  "bytes_sent=%lld bytes_received=%lld seconds=%.4f "
+		  "staleness=%.2f",
+		  (long long)r->round, (long long)r->activated,
+		  (long long)r->admitted, (long long)r->missed, r->missing,
+		  (long long)r->examples, r->loss, r->accuracy,
+		  (long long)r->bytes_sent, (long long)r->bytes_received,
+		  r->seconds, r->staleness);
 }
 
 /* In order; that which clients evaluate, and those behind it, later. */
@@ -82,7 +82,7 @@ void hub_next_tell(struct hub *h)
 		struct hub_next *n = h->untold;
 
 		DL_DELETE(h->untold, n);
-		log_round(&n->row);
+		log_round(h, &n->row);
 		if (h->opts.on_round)
 			h->opts.on_round(&n->row, h->opts.on_round_arg);
 		hub_next_free(n);

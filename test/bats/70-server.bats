@@ -24,6 +24,22 @@ load server
 		again.log
 }
 
+@test "on a terminal each round is one line of it" {
+	seq 0 99 >few.idx
+	cat >steps <<-'end'
+		< event=serving
+		$ gfl-trainer --server http://127.0.0.1:$(cat port) --db t1.db --data $data --index few.idx >t1.log 2>&1 &
+		< ROUND ACTIVATED
+	end
+	data=$data TERM=xterm "$BATS_TEST_DIRNAME/terminal.py" steps gfl-server \
+		--db srv.db --model softmax --rounds 2 --steps 1 \
+		--min-participants 1 --listen 127.0.0.1:0 --port-file port >screen
+	[ "$(grep -ac '^ *[12]  *1  *1  *0 ' screen)" = 2 ]
+	! grep -a event=round screen
+	! grep -av '^time=' screen | tr -d '\r' | grep -E '.{81}'
+	grep -av '^time=' screen | grep -q 'ACCURACY.$'
+}
+
 @test "a round is the mean of its updates by examples" {
 	server --model "$tiny" --rounds 1
 	set_up 1
