@@ -377,7 +377,8 @@ int spoke_open(struct spoke **out, struct loop *loop, struct server *server,
 	s->data = *data;
 	s->opts = *opts;
 	s->data.index = &opts->indexes[0];
-	s->residue = mem_zero((size_t)opts->nclients, sizeof(*s->residue));
+	s->read = mem_zero((size_t)opts->nclients, sizeof(*s->read));
+	s->left = mem_zero((size_t)opts->nclients, sizeof(*s->left));
 	s->own = mem_zero((size_t)opts->nclients, sizeof(*s->own));
 	s->ended = ended;
 	s->ended_arg = arg;
@@ -411,10 +412,11 @@ void spoke_close(struct spoke *s)
 	learner_free(s->learner);
 	exec_close(s->exec);
 	for (int i = 0; i < s->opts.nclients; i++) {
-		free(s->residue[i]);
+		free(s->left[i]);
 		free(s->own[i]);
 	}
-	free(s->residue);
+	free(s->left);
+	free(s->read);
 	free(s->own);
 	history_close(s->history);
 	free(s);

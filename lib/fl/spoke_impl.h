@@ -24,16 +24,17 @@ struct spoke_task {
 /* What the worker does: train, and make the update's bytes. */
 struct spoke_work {
 	struct spoke *spoke;
-	int logical; /* whose data, and residue */
+	int logical; /* whose data, and what it remembers */
 	int64_t activation;
 	uint64_t seed; /* of the order of examples */
 	struct learner_steps steps;
 	double loss, seconds;
 	int64_t examples;
-	char *base; /* the model as it came, and SCAFFOLD's c */
-	float *shift, *control, *own; /* spoke_own.c; NULL: none */
-	struct buf values;            /* as they go */
-	bool scores;                  /* it evaluates instead */
+	char *base;             /* the model as it came, and SCAFFOLD's c */
+	float *shift, *control; /* spoke_own.c; NULL: none */
+	float *own, *left;      /* to be kept, once it is sent */
+	struct buf values;      /* as they go */
+	bool scores;            /* it evaluates instead */
 	struct learner_score score;
 	uint32_t crc;
 	struct err err; /* code 0: all went well */
@@ -59,9 +60,10 @@ struct spoke {
 	struct learner *learner;
 	struct exec *exec; /* whose it is, or NULL */
 	int vain;          /* rounds in a row that failed there */
-	float **residue; /* of each logical client: what has not travelled yet;
-			    NULL: nothing. The worker's */
-	float **own;     /* of each: spoke_own.c; NULL: not read yet */
+	/* of each logical client, spoke_own.c: whether its file was read, its
+	 * vector, and what has not travelled; NULL: nothing */
+	bool *read;
+	float **own, **left;
 
 	struct rpc *asking; /* set-up, or what to do */
 	struct timer again; /* to ask */
@@ -100,7 +102,9 @@ int64_t spoke_tests(const struct spoke *s, int logical);
 /* spoke_own.c: on the worker's thread, before and after the steps; on the loop's,
  * once the server has the update, or will not get it. */
 void spoke_own_begin(struct spoke_work *w);
-int spoke_own_end(struct spoke_work *w, struct err *err) MUST_CHECK;
+void spoke_own_end(struct spoke_work *w);
+void spoke_own_left(struct spoke_work *w, float *left); /* takes it */
+int spoke_own_write(const struct spoke_work *w, struct err *err) MUST_CHECK;
 void spoke_own_keep(struct spoke_work *w);
 void spoke_own_release(struct spoke_work *w);
 

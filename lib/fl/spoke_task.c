@@ -175,8 +175,10 @@ static int train(struct spoke_work *w, struct err *err)
 	if (l->velocity)
 		memset(l->velocity, 0, l->model->n * sizeof(*l->velocity));
 	spoke_own_begin(w);
-	if (learner_train(l, &w->steps, &w->loss, err) ||
-	    spoke_own_end(w, err) || spoke_values(w, err))
+	if (learner_train(l, &w->steps, &w->loss, err))
+		return (int)err->code;
+	spoke_own_end(w);
+	if (spoke_values(w, err) || spoke_own_write(w, err))
 		return (int)err->code;
 	w->crc = crc32c_of(0, w->values.p, w->values.len);
 	return 0;

@@ -16,7 +16,7 @@
 static float *difference(const struct spoke_work *w)
 {
 	const struct learner *l = w->spoke->learner;
-	const float *left = w->spoke->residue[w->logical];
+	const float *left = w->spoke->left[w->logical];
 	float *d = mem_zero(l->model->len, sizeof(*d));
 
 	floats_unpack(d, w->base, l->model->len);
@@ -77,7 +77,7 @@ int spoke_values(struct spoke_work *w, struct err *err)
 {
 	struct spoke *s = w->spoke;
 	const struct learner *l = s->learner;
-	float **residue = &s->residue[w->logical], *d;
+	float *d;
 	int rc;
 
 	if (s->training.code == GFL__V1__FL_CODE__PARAMETER_UPDATE) {
@@ -94,13 +94,11 @@ int spoke_values(struct spoke_work *w, struct err *err)
 	rc = aggregate_fits(d, l->model->len)
 		     ? encode(w, d, err)
 		     : err_set(err, ERR_ABORTED,
-			       "a value is not finite, or "
-			       "too large");
-	if (rc) { /* what is left over stays as it was */
+			       "a value is not finite, or too large");
+	if (rc) {
 		free(d);
 		return rc;
 	}
-	free(*residue);
-	*residue = d;
+	spoke_own_left(w, d);
 	return 0;
 }

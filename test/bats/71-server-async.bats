@@ -179,6 +179,31 @@ load server
 		END
 }
 
+# Rounds up to that of one trainer, whose updates are small parts of it.
+little() { # ROUNDS
+	server --model softmax --rounds "$1" --min-participants 1 --steps 5 \
+		--scheme topk --keep 0.01 --dtype bf16 --server-lr 1
+	trainer 1
+	ends srv t1
+}
+
+@test "what has not travelled yet outlives the trainer" {
+	split 1
+	little 6
+	mkdir whole lost
+	mv srv.safetensors whole
+	rm srv.* t1.*
+	little 3
+	cp srv.db t1.db t1.own-1.safetensors lost
+	little 6
+	cmp srv.safetensors whole/srv.safetensors
+	! grep own_lost t1.log || return 1
+	cp lost/* . # and without it, it would be another model
+	rm t1.own-1.safetensors
+	little 6
+	! cmp srv.safetensors whole/srv.safetensors || return 1
+}
+
 @test "a rule that does not fit the mode is refused" {
 	fails 2 gfl-server --db a.db --mode async --aggregate median \
 		--listen 127.0.0.1:0
