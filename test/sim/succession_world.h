@@ -343,7 +343,9 @@ static inline void be_active(struct server *s)
 	for (int i = 0; i < SERVERS; i++) {
 		const struct state *d = &s->were[i];
 
-		if (is_well(&w->server[i]) && w->well_since[i] <= s->surveyed &&
+		/* our own may be replaced by what a last active one had */
+		if (i != s->id && is_well(&w->server[i]) &&
+		    w->well_since[i] <= s->surveyed &&
 		    w->cut_until[s->id][i] <= s->surveyed &&
 		    (d->term > s->disk.term ||
 		     (d->term == s->disk.term && d->version > s->disk.version)))
