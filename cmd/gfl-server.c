@@ -104,7 +104,8 @@ static const struct prog prog = {
 		 "--mode async an update is answered once its version is "
 		 "durable at all servers that follow, so that none that was "
 		 "answered is lost (of fedbuff those may be that wait to be "
-		 "mixed).",
+		 "mixed); one that was not is sent to the next active server, "
+		 "where it counts once (not with --scheme strat).",
 	.example = "gfl-server --model mlp --rounds 20 --min-participants 3 "
 		   "--test /usr/share/datasets/fashion-mnist --db server.db\n"
 		   "gfl-trainer --server http://127.0.0.1:8700 --data "

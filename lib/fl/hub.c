@@ -278,6 +278,8 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 	h->server = s;
 	h->opts = *opts;
 	h->opened_ms = clock_ms();
+	if (opts->term && opts->async)
+		h->counted = mem_zero(1, sizeof(*h->counted));
 	h->ended = ended_fn;
 	h->ended_arg = arg;
 	h->loss = h->accuracy = (double)NAN;
@@ -289,7 +291,7 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 		return (int)err->code;
 	}
 	h->last_activation = h->round << 20;
-	h->made = h->version;
+	h->made = h->resumed = h->version;
 	hub_model_use(h, hub_model_make(h, h->version));
 	hub_serve_clients(h);
 	hub_serve_updates(h);
@@ -333,6 +335,7 @@ void hub_close(struct hub *h)
 	free(h->values);
 	free(h->some);
 	free(h->index);
+	free(h->counted);
 	model_free(h->model);
 	free(h);
 }

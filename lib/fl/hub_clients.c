@@ -173,6 +173,7 @@ static void reply_set_up(struct hub_client *c, struct call *call)
 	out.code = GFL__V1__FL_CODE__SET_UP;
 	out.client_id = c->id;
 	out.session = c->session;
+	out.term = h->counted ? h->opts.term : 0;
 	out.model = (char *)(uintptr_t)hub_model_name(h);
 	out.layout_hash = h->layout;
 	out.seed = h->opts.seed;

@@ -9,6 +9,7 @@
 #include "base/timer.h"
 #include "base/worker.h"
 #include "fl/aggregate.h"
+#include "fl/counted.h"
 #include "fl/hub.h"
 #include "fl/quorum.h"
 #include "fl/scores.h"
@@ -197,6 +198,7 @@ struct hub_job {
 	int64_t staleness;     /* async */
 	struct hub_next *next; /* async: what it completed, or NULL */
 	bool voids;            /* async: the updates together made no model */
+	bool again;            /* it counts already */
 	enum hub_reason why;
 	struct err err; /* code 0: all went well */
 };
@@ -227,8 +229,9 @@ struct hub {
 	struct model *model;
 	float *params;
 	struct aggregate *rule;
-	unsigned needs;       /* of the rule */
-	int64_t made;         /* the version of params */
+	unsigned needs;          /* of the rule */
+	int64_t made;            /* the version of params */
+	struct counted *counted; /* async, with a term; or NULL */
 	int64_t begun;        /* the opening of the round that the rule is in */
 	int64_t buffered;     /* async: updates admitted since */
 	float *values, *some; /* of the update being admitted; with control */
@@ -242,7 +245,7 @@ struct hub {
 	struct hub_now now;
 	struct snapshot *snapshot; /* with a term: the newest durable one */
 	struct hub_follower *followers;
-	int64_t opened_ms;
+	int64_t opened_ms, resumed; /* resumed: the version then */
 	/* made, and not durable yet: to be written; being written, or before
 	 * that confirmed to be ours to write */
 	struct hub_next *unsaved, *saving;
@@ -434,6 +437,10 @@ int64_t hub_safe_version(const struct hub *h);
 bool hub_let_go(const struct hub *h);
 void hub_rest_look(struct hub *h); /* whether there is nobody to go on */
 void hub_followers_close(struct hub *h);
+
+/* hub_carried.c: an update without activation, of a client that has set up,
+ * gets one; or is refused. */
+bool hub_carried(struct hub_look *l);
 
 /* hub_promise.c: answer an update once this version is safe. */
 void hub_promise(struct hub *h, struct call *call, int64_t version);

@@ -31,6 +31,8 @@ void hub_next_make(struct hub_next *n)
 		n->row.accuracy = (double)score.correct / (double)score.n;
 	}
 	aggregate_save(h->rule, &n->state);
+	if (h->counted)
+		counted_save(h->counted, &n->state);
 	h->made = n->row.round;
 	n->model = hub_model_make(h, h->made);
 	n->err.code = ERR_OK;

@@ -301,6 +301,8 @@ static int load_model(struct hub *h, struct err *err)
 				    err);
 	if (!rc)
 		rc = aggregate_restore(h->rule, &ts, h->opts.db, err);
+	if (!rc && h->counted)
+		rc = counted_restore(h->counted, &ts, h->opts.db, err);
 	if (rc) /* not the user's file: ours, and damaged */
 		err->code = ERR_DATA_LOSS;
 	tensors_release(&ts);

@@ -109,6 +109,8 @@ static bool is_expected(struct hub_look *l)
 	}
 	hub_client_heard(l->client);
 	g = &l->client->given;
+	if (!u->activation && h->counted)
+		return hub_carried(l);
 	if (u->activation < 1 || u->activation > h->last_activation)
 		return refuse(l, HUB_FOREIGN,
 			      "nobody was given activation %lld",
@@ -229,6 +231,11 @@ static void admit(void *arg)
 	struct hub_job *j = arg;
 	struct hub *h = j->hub;
 
+	j->again = h->counted && counted_has(h->counted, j->update->update_id);
+	if (j->again) {
+		j->err.code = ERR_OK;
+		return;
+	}
 	j->why = HUB_LATE;
 	if (h->opts.rounds && h->made >= h->opts.rounds) {
 		err_set(&j->err, ERR_FAILED_PRECONDITION,
@@ -238,6 +245,8 @@ static void admit(void *arg)
 	if (admit_to_rule(j, &j->err))
 		return;
 	j->err.code = ERR_OK;
+	if (h->counted && j->update->update_id)
+		counted_add(h->counted, j->update->update_id);
 	if (h->opts.async)
 		hub_async_count(j);
 }
@@ -323,6 +332,12 @@ static void admitted(void *arg)
 		call_fail(j->call, &l.err);
 		if (j->voids)
 			hub_async_void(j);
+	} else if (j->again) {
+		if (l.part) {
+			l.part->state = HUB_ADMITTED;
+			j->client->given.open--;
+		}
+		reply(h, j->call, h->version);
 	} else {
 		const int64_t version = j->next ? j->next->row.round : 0;
 
@@ -410,6 +425,7 @@ static void take(struct hub_look *l, struct call *call)
 	j->client->jobs++;
 	j->call = call;
 	j->update = (Gfl__V1__FlUpdateRequest *)call_take(call);
+	j->update->activation = l->client->given.id; /* also of one carried */
 	j->weight = h->opts.uniform ? 1 : (double)j->update->examples;
 	j->opening = h->opening;
 	l->part->state = HUB_ADMITTING;

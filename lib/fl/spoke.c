@@ -137,6 +137,7 @@ static int take_set_up(struct spoke *s, const Gfl__V1__FlSetUpResponse *r,
 			"the server has the model \"%s\", we have \"%s\"",
 			r->model, model_name(s));
 	s->id = r->client_id;
+	s->term = r->term;
 	s->seed = r->seed;
 	str_copy(s->session, sizeof(s->session), r->session);
 	return 0;
@@ -178,6 +179,8 @@ static void set_up_done(const struct err *err, const ProtobufCMessage *out,
 	log_info("set_up", "server=%s client=%lld model=%s", spoke_url(s),
 		 (long long)s->id, model_name(s));
 	server_ready(s->server, true);
+	s->adrift = false;
+	spoke_task_arrive(s);
 	spoke_ask(s);
 }
 
@@ -196,7 +199,8 @@ void spoke_set_up(struct spoke *s)
 	int64_t *tests = mem_zero((size_t)s->opts.nclients, 8);
 	Gfl__V1__FlSetUpRequest in;
 
-	spoke_task_close(s); /* it was another start's */
+	s->adrift = true;
+	spoke_task_part(s);
 	for (int i = 0; i < s->opts.nclients; i++) {
 		examples[i] = (int64_t)s->opts.indexes[i].n;
 		tests[i] = spoke_tests(s, i);
@@ -221,6 +225,7 @@ void spoke_lost(struct spoke *s, const struct err *err)
 {
 	client_cancel(s->asking);
 	s->asking = NULL;
+	s->adrift = spoke_has_others(s);
 	if (!s->pause.now_ms)
 		log_warn("server_away", "server=%s error=%s", spoke_url(s),
 			 err->msg);

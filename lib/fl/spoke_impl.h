@@ -14,8 +14,10 @@
 
 /* What the server has asked for. */
 struct spoke_task {
-	int64_t id; /* of the activation; 0: nothing */
+	int64_t id; /* of the activation; 0: nothing; below: of another start,
+			and its update goes to this one */
 	Gfl__V1__FlCode code;
+	int64_t term; /* of who gave it, if another server may take it; or 0 */
 	int64_t round, version;
 	int32_t *logical;
 	size_t n, at; /* logical[at] is under way */
@@ -26,6 +28,7 @@ struct spoke_work {
 	struct spoke *spoke;
 	int logical; /* whose data, and what it remembers */
 	int64_t activation;
+	uint64_t update_id;
 	uint64_t seed; /* of the order of examples */
 	struct learner_steps steps;
 	double loss, seconds;
@@ -53,7 +56,9 @@ struct spoke {
 	struct rand rand;
 	struct backoff pause, busy_pause;
 
-	int64_t id; /* 0: not set up yet */
+	int64_t id;   /* 0: not set up yet */
+	bool adrift;  /* not set up at the server that we ask now */
+	int64_t term; /* see task.term */
 	uint64_t seed;
 	char session[STR_ID], layout[17];
 	Gfl__V1__FlTraining training;
@@ -132,6 +137,10 @@ void spoke_begin(struct spoke *s, const Gfl__V1__FlInstruction *in);
 void spoke_task_drop(struct spoke *s, const char *why);
 void spoke_task_sent(struct spoke *s); /* by the client at turn */
 void spoke_task_close(struct spoke *s);
+/* From the server that gave the task; at another one, or another start: its
+ * update goes there, if that takes it. */
+void spoke_task_part(struct spoke *s);
+void spoke_task_arrive(struct spoke *s);
 
 /* spoke_send.c: the update, or score, of s->work */
 void spoke_send(struct spoke *s);

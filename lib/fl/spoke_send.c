@@ -51,6 +51,14 @@ static void refused(struct spoke *s, const struct err *err)
 	spoke_task_drop(s, err->msg);
 }
 
+/* The server, rather than the update. */
+static bool is_lost(const struct spoke *s, enum err_code code)
+{
+	if (code == ERR_NOT_FOUND || code == ERR_UNAUTHENTICATED)
+		return s->task.term; /* started again: the update goes on */
+	return code == ERR_UNAVAILABLE || code == ERR_DEADLINE_EXCEEDED;
+}
+
 static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
 {
 	struct spoke *s = arg;
@@ -65,9 +73,7 @@ static void sent(const struct err *err, const ProtobufCMessage *out, void *arg)
 		return;
 	}
 	s->busy_pause.now_ms = 0;
-	if (err && spoke_has_others(s) &&
-	    (err->code == ERR_UNAVAILABLE ||
-	     err->code == ERR_DEADLINE_EXCEEDED)) {
+	if (err && spoke_has_others(s) && is_lost(s, err->code)) {
 		spoke_lost(s, err);
 		return;
 	}
@@ -106,14 +112,19 @@ void spoke_send(struct spoke *s)
 	Gfl__V1__FlUpdateRequest in;
 	Gfl__V1__FlScore score;
 
-	if (s->leaving)
+	if (s->leaving || s->adrift)
 		return;
+	if (s->task.id < 0)
+		log_info("carried", "server=%s round=%lld", spoke_url(s),
+			 (long long)s->task.round);
 	gfl__v1__fl_update_request__init(&in);
 	in.code = w->scores ? s->task.code : s->training.code;
 	in.client_id = s->id;
 	in.session = s->session;
 	in.failure = w->failure ? w->failure : "";
-	in.activation = s->task.id;
+	in.activation = s->task.id < 0 ? 0 : s->task.id;
+	in.update_id = s->task.term ? w->update_id : 0;
+	in.base_term = s->task.term;
 	in.logical = w->logical;
 	in.round = s->task.round;
 	in.base_version = s->task.version;

@@ -91,6 +91,7 @@ void spoke_begin(struct spoke *s, const Gfl__V1__FlInstruction *in)
 	free_task(t);
 	*t = (struct spoke_task){
 		.id = in->activation,
+		.term = s->term,
 		.code = in->code,
 		.round = in->round,
 		.version = in->version,
@@ -278,6 +279,7 @@ static void begin_work(struct spoke *s)
 	s->base = NULL;
 	w->logical = logical;
 	w->activation = s->task.id;
+	w->update_id = rand_id();
 	w->scores = s->task.code == GFL__V1__FL_CODE__EVALUATE_PARAMS;
 	w->seed = rand_mix(s->seed ^ rand_mix((uint64_t)s->id)) ^
 		  rand_mix((uint64_t)s->task.round << 16 ^ (uint64_t)logical);
@@ -323,7 +325,7 @@ void spoke_task_sent(struct spoke *s)
 	s->base = s->work->base;
 	s->work->base = NULL;
 	forget_work(s);
-	if (++s->task.at < s->task.n) {
+	if (s->task.id > 0 && ++s->task.at < s->task.n) {
 		begin_work(s);
 		return;
 	}
@@ -345,4 +347,36 @@ void spoke_task_close(struct spoke *s)
 	free_task(&s->next);
 	free(s->base);
 	s->base = NULL;
+}
+
+/* A mask that only its activation tells of stays behind. */
+static bool is_carried(const struct spoke *s)
+{
+	const struct spoke_work *w = s->work;
+
+	return w && s->task.term && !w->failure && !w->scores &&
+	       s->training.scheme != GFL__V1__SCHEME__STRAT;
+}
+
+void spoke_task_part(struct spoke *s)
+{
+	if (!is_carried(s)) {
+		spoke_task_close(s);
+		return;
+	}
+	client_cancel(s->sending);
+	s->sending = NULL;
+	timer_stop(&s->resend);
+	free_task(&s->next);
+	s->task.id = -1;
+}
+
+void spoke_task_arrive(struct spoke *s)
+{
+	if (s->task.id >= 0)
+		return;
+	if (!s->term)
+		spoke_task_close(s);
+	else if (!s->working)
+		spoke_send(s);
 }

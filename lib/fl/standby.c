@@ -195,6 +195,18 @@ static void serve_client(struct call *call, const ProtobufCMessage *in,
 	call_fail(call, &err);
 }
 
+/* Its sender may have it taken by another one, so this is not about it. */
+static void serve_update(struct call *call, const ProtobufCMessage *in,
+			 void *arg)
+{
+	struct err err;
+
+	(void)in;
+	(void)arg;
+	err_set(&err, ERR_UNAVAILABLE, "this server stands by");
+	call_fail(call, &err);
+}
+
 static void serve_follow(struct call *call, const ProtobufCMessage *in,
 			 void *arg)
 {
@@ -227,11 +239,12 @@ static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 static void serve(struct standby *s)
 {
 	static const enum rpc_name of_clients[] = {
-		RPC_FL_SET_UP, RPC_FL_AWAIT, RPC_FL_PULL_MODEL,
-		RPC_FL_UPDATE, RPC_FL_LEAVE, RPC_FL_GET_STATUS};
+		RPC_FL_SET_UP, RPC_FL_AWAIT, RPC_FL_PULL_MODEL, RPC_FL_LEAVE,
+		RPC_FL_GET_STATUS};
 
 	for (size_t i = 0; i < sizeof(of_clients) / sizeof(*of_clients); i++)
 		server_handle(s->server, of_clients[i], serve_client, s);
+	server_handle(s->server, RPC_FL_UPDATE, serve_update, s);
 	server_handle(s->server, RPC_FL_FOLLOW, serve_follow, s);
 	server_handle(s->server, RPC_FL_PULL_STATE, serve_pull, s);
 }

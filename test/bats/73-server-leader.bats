@@ -193,7 +193,46 @@ known() { # NUMBER
 	[ "$(rounds '.accuracy > 0.6' | tail -n 1)" = true ]
 	for id in "${rest[@]}"; do [ "$(known "${id#s}")" = 40 ]; done
 	# what a trainer was told of is in the model, in one version
-	[ "$(cat t?.log | grep -c event=sent)" -le 40 ]
+	[ "$(cat t?.log | grep -c event=sent)" = 40 ]
+	grep -q event=carried t?.log
+}
+
+@test "an update that comes again, to the next active server, counts once" {
+	local lead next term
+	cluster 3
+	servers --model "$tiny" --mode async --rounds 9 --min-participants 1
+	lead=$(gfl-leader)
+	srv_url=s${lead}_url
+	srv_url=${!srv_url}
+	until set_up 1; do :; done
+	term=$(jq -r .term <<<"$answer")
+	told 1
+	given=$answer
+	values 3 10
+	update 1 '.updateId = "7"'
+	is '.version == "1"'
+	stop "s$lead"
+	next=$(gfl-leader)
+	[ "$next" != "$lead" ]
+	srv_url=s${next}_url
+	srv_url=${!srv_url}
+	until set_up 1; do :; done
+	[ "$(jq -r .term <<<"$answer")" -gt "$term" ]
+	carried=".activation = \"0\" | .baseTerm = \"$term\""
+	update 1 "$carried | .updateId = \"7\"" # its answer could be lost
+	[ "$code" = 200 ]
+	is '.version == "1"'
+	update 1 "$carried | .updateId = \"8\""
+	is '.version == "2"'
+	update 1 "$carried | .updateId = \"8\""
+	is '.version == "2"'
+	# of a version that the next server does not have, and without an id
+	update 1 "$carried | .updateId = \"9\" | .baseVersion = \"2\""
+	is '.message | startswith("base: ")'
+	update 1 "$carried"
+	is '.message | startswith("malformed: ")'
+	told 1
+	is '.code == "ACTIVATION" and .version == "2"'
 }
 
 @test "a server beside a node says what it needs" {
