@@ -39,9 +39,9 @@ static const struct opt opts[] = {
 	OPT_END,
 };
 
-#define OPT_EVERY                                                    \
-	OPT_SECONDS(0, "every", struct config, every_ms, "1",        \
-		    "time between two lines of progress", .min = 10, \
+#define OPT_EVERY                                                      \
+	OPT_SECONDS(0, "every", struct config, every_ms, "1",          \
+		    "look so often, and print what is new", .min = 10, \
 		    .max = 60000)
 
 static const struct opt start_opts[] = {
@@ -105,7 +105,7 @@ static const struct opt start_opts[] = {
 	OPT_SECONDS(0, "give-up", struct config, give_up_ms, "300",
 		    "fail after so long with fewer than two trainers"),
 	OPT_BOOL('f', "follow", struct config, follow,
-		 "print lines of progress until the end"),
+		 "print a line at each progress until the end"),
 	OPT_EVERY,
 	OPT_BOOL('w', "wait", struct config, wait,
 		 "wait for the end; exit 1 unless it finished"),
@@ -122,7 +122,7 @@ static const struct opt show_opts[] = {
 	OPT_BOOL(0, "history", struct config, history,
 		 "every round of every trainer, from the trainers"),
 	OPT_BOOL('f', "follow", struct config, follow,
-		 "print lines of progress until the end"),
+		 "print a line at each progress until the end"),
 	OPT_EVERY,
 	OPT_END,
 };

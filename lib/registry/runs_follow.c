@@ -1,6 +1,7 @@
 /* The progress of a run until its end, a row at a time, with what went wrong in
  * between. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,18 +54,35 @@ void runs_news(struct buf *b, const Gfl__V1__Run *before,
 	add(b, now->reason);
 }
 
-static void print_progress(const struct runs_follow *f, struct out *o,
-			   const Gfl__V1__Run *before, const Gfl__V1__Run *run)
+static bool is_same(const Gfl__V1__Run *before, const Gfl__V1__Run *now)
 {
-	struct runs_progress p = runs_progress_of(run);
+	const struct runs_progress b = runs_progress_of(before);
+	const struct runs_progress n = runs_progress_of(now);
+
+	return !strcmp(before->state, now->state) && b.round == n.round &&
+	       b.trainers == n.trainers && b.bytes_sent == n.bytes_sent &&
+	       (b.accuracy == n.accuracy ||
+		(isnan(b.accuracy) && isnan(n.accuracy)));
+}
+
+/* A row, if it differs from the one before. */
+static void print_progress(const struct runs_follow *f, struct out *o,
+			   int64_t *leader, const Gfl__V1__Run *before,
+			   const Gfl__V1__Run *run)
+{
+	const struct runs_progress p = runs_progress_of(run);
+	const int64_t was = *leader;
 	struct buf news = BUF_INIT(0);
 
+	*leader = leader_of(&f->client);
 	runs_news(&news, before, run);
-	out_row(o, out_int(run->id), out_text(run->state), out_int(p.round),
-		out_int(run->spec ? run->spec->rounds : 0), out_int(p.trainers),
-		out_real(p.accuracy), out_int(p.bytes_sent),
-		out_int(leader_of(&f->client)),
-		out_text(news.len ? news.p : ""));
+	if (!before || news.len || was != *leader || !is_same(before, run))
+		out_row(o, out_int(run->id), out_text(run->state),
+			out_int(p.round),
+			out_int(run->spec ? run->spec->rounds : 0),
+			out_int(p.trainers), out_real(p.accuracy),
+			out_int(p.bytes_sent), out_int(*leader),
+			out_text(news.len ? news.p : ""));
 	buf_release(&news);
 }
 
@@ -88,7 +106,7 @@ static bool is_lost(const struct runs_follow *f, int64_t heard_ms,
 static int watch(const struct runs_follow *f, struct out *o,
 		 Gfl__V1__Run **last, struct err *err)
 {
-	int64_t heard_ms = clock_ms(), id = f->id;
+	int64_t heard_ms = clock_ms(), id = f->id, leader = 0;
 	Gfl__V1__Run *run;
 	int rc;
 
@@ -101,7 +119,7 @@ static int watch(const struct runs_follow *f, struct out *o,
 		heard_ms = clock_ms();
 		id = run->id;
 		if (o)
-			print_progress(f, o, *last, run);
+			print_progress(f, o, &leader, *last, run);
 		if (*last)
 			rpc_free(&(*last)->base);
 		*last = run;

@@ -221,3 +221,15 @@ load training
 	ready t1
 	gfl-wait trainers 1 -t 20
 }
+
+@test "--follow prints a line when something is new, not again and again" {
+	cluster 1
+	gfl-run start --rounds 5 --follow --every 0.01 -o tsv >lines 3>&- &
+	running[follow]=$!
+	until [ -s lines ]; do :; done
+	for _ in {1..20}; do gfl-leader; done
+	gfl-run stop "$(cut -f 1 lines)"
+	reap follow || true
+	[ -z "$(uniq -d lines)" ]
+	[ "$(cut -f 2 lines | uniq | tail -n 1)" = stopped ]
+}
