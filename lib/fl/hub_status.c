@@ -224,8 +224,25 @@ static void metrics(struct buf *b, void *arg)
 			 h->evaluation.accuracy);
 }
 
+static void serve_participant(struct call *call, const ProtobufCMessage *in,
+			      void *arg)
+{
+	struct err err;
+
+	(void)in;
+	(void)arg;
+	err_set(&err, ERR_FAILED_PRECONDITION,
+		"this server trains a model, and leads no participants");
+	err_hint(&err, "gfl-server --on-participants leads them, gfl-trainer "
+		       "--server trains");
+	call_fail(call, &err);
+}
+
 void hub_serve_status(struct hub *h)
 {
 	server_handle(h->server, RPC_FL_GET_STATUS, serve_status, h);
+	server_handle(h->server, RPC_PARTICIPANT_CONNECT, serve_participant, h);
+	server_handle(h->server, RPC_PARTICIPANT_ASK, serve_participant, h);
+	server_handle(h->server, RPC_PARTICIPANT_LIST, serve_participant, h);
 	server_metrics(h->server, metrics, h);
 }

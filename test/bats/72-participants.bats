@@ -218,6 +218,15 @@ are_there() { # N [FILTER]
 	nobody ./lead
 }
 
+@test "a server that trains leads no participants, and says so" {
+	start srv gfl-server --db srv.db --model softmax
+	export GFL_SERVER=$srv_url
+	for come in 'gfl-worker --stream --exec cat' 'gfl-list participants'; do
+		fails 5 $come
+		[[ $said == *'this server trains a model, and leads no participants'* ]]
+	done
+}
+
 @test "at TERM participants are told to come back" {
 	script lead <<<'cat'
 	lead
