@@ -414,3 +414,16 @@ confirm() { # ID INSTANCE CLUSTER
 	[[ $said == *gw.db*newer* ]]
 	cmp gw.db before
 }
+
+# Whatever ends a test, as that of a whole suite may by a signal.
+@test "a test that is killed leaves no daemon behind" {
+	bash -c 'source "$1"
+		start gw gfl-gateway --db gw.db
+		watch "$gw_url" GatewayService/Watch "{}"
+		echo "$gw_pid ${running[stream]}" >pids
+		kill -KILL $$' bash "$BATS_TEST_DIRNAME/helpers.bash" \
+		3>&- 2>killed.err || [ $? = 137 ]
+	for pid in $(<pids); do
+		while [ -n "$(tr -d '\0' <"/proc/$pid/cmdline")" ]; do :; done
+	done 2>gone.err
+}

@@ -156,7 +156,7 @@ propose() { # NODE SEQ
 @test "gfl-log follow prints entries as they are committed" {
 	cluster 1
 	cmp <(gfl-log list) <(gfl-log)
-	exec {log}< <(exec gfl-log follow --from "$(append)" -o jsonl 3>&-)
+	exec {log}< <(exec $mortal gfl-log follow --from "$(append)" -o jsonl 3>&-)
 	running[follow]=$!
 	read -r -t 20 line <&"$log"
 	jq -e '.kind == "noop"' <<<"$line"

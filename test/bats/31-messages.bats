@@ -20,7 +20,7 @@ from() { # FROM TYPE PAYLOAD
 }
 
 follow() { # OPTION... - lines of gfl-recv are read from $mail
-	exec {mail}< <(exec gfl-recv --node 1 --follow "$@" 2>>follow.err 3>&-)
+	exec {mail}< <(exec $mortal gfl-recv --node 1 --follow "$@" 2>>follow.err 3>&-)
 	running[follow]=$!
 }
 
@@ -84,7 +84,7 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 	head -c 900000 /dev/zero | tr '\0' x >long
 	gfl-send 1 -f long
 	gfl-send 1 behind
-	exec {mail}< <(exec gfl-recv --node 1 3>&-)
+	exec {mail}< <(exec $mortal gfl-recv --node 1 3>&-)
 	running[reader]=$!
 	read -r -N 1 -t 30 <&"$mail"
 	crash reader
@@ -113,7 +113,7 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 
 @test "gfl-recv --follow waits for a node that stopped in order, and says so" {
 	cluster 2
-	exec {mail}< <(exec gfl-recv --node 2 --follow 2>>follow.err 3>&-)
+	exec {mail}< <(exec $mortal gfl-recv --node 2 --follow 2>>follow.err 3>&-)
 	running[follow]=$!
 	gfl-send 2 one
 	line

@@ -19,7 +19,7 @@ queue() { # N - lines for node 2, at node 1
 
 # Lines of gfl-recv are read from $mail.
 follow() { # OPTION...
-	exec {mail}< <(exec gfl-recv --node 2 --follow "$@" 2>>follow.err 3>&-)
+	exec {mail}< <(exec $mortal gfl-recv --node 2 --follow "$@" 2>>follow.err 3>&-)
 	running[follow]=$!
 }
 
@@ -243,7 +243,7 @@ last() { # cursor that is in got
 
 @test "--all --wait: who has not taken it is named, and the status is 6" {
 	cluster 2
-	gfl-recv --node 1 --follow >/dev/null 2>&1 3>&- &
+	$mortal gfl-recv --node 1 --follow >/dev/null 2>&1 3>&- &
 	running[reader]=$!
 	status=0
 	gfl-send --all --wait -t 2 hello -o jsonl >rows 2>err || status=$?

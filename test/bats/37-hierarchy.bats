@@ -65,7 +65,7 @@ succeeded() { # NAME OLD
 # Until NAME has logged such a line.
 logs() { # NAME TEXT
 	local line
-	exec {tail}< <(exec tail -n +1 -f "$1.log" 3>&-)
+	exec {tail}< <(exec $mortal tail -n +1 -f "$1.log" 3>&-)
 	running[tail]=$!
 	while read -r -t 30 -u "$tail" line; do
 		if [[ $line == *"$2"* ]]; then break; fi

@@ -12,10 +12,10 @@ in_namespaces() { # FUNCTION
 	local unshared
 	[[ ${GFL_SKIP-} != *netns* ]] || skip 'GFL_SKIP has netns'
 	export -f $(declare -F | awk '$3 !~ /^bats_/ { print $3 }')
-	export data net
+	export data net mortal
 	for unshared in -Urnm -nm; do
 		if unshare $unshared true 2>>unshare.log; then
-			unshare $unshared --kill-child bash -euc \
+			$mortal unshare $unshared --kill-child bash -euc \
 				"declare -gA running; trap end_daemons EXIT
 				make_network; $1" 3>&-
 			return
@@ -66,8 +66,8 @@ slow_down() { # to 8 Mbit/s
 }
 
 daemon() { # NAME HOST PROGRAM [OPTION...]
-	local within=()
-	[ "$2" = 254 ] || within=(nsenter --net="/run/netns/h$2")
+	local within=($mortal)
+	[ "$2" = 254 ] || within+=(nsenter --net="/run/netns/h$2")
 	rm -f "$1.ready"
 	mkfifo "$1.ready"
 	"${within[@]}" "${@:3}" --listen "$net.$2:0" --port-file "$1.port" \

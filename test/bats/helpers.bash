@@ -7,6 +7,9 @@
 # No test may hang for ever; one that gets here has failed.
 export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-90}
 
+# Ends with the shell that starts it, however that ends.
+mortal='setpriv --pdeathsig KILL'
+
 declare -gA running=() # pid by name, of what this test started
 
 setup() {
@@ -65,7 +68,7 @@ launch() { # NAME - without waiting for it
 
 	rm -f "$1.ready" "$1.port"
 	mkfifo "$1.ready"
-	"${command_[@]}" --listen "127.0.0.1:$port_" --port-file "$1.port" \
+	$mortal "${command_[@]}" --listen "127.0.0.1:$port_" --port-file "$1.port" \
 		--ready-fd 9 9>"$1.ready" </dev/null >>"$1.out" 2>>"$1.log" \
 		3>&- &
 	pid_=$!
@@ -147,7 +150,7 @@ is() { # FILTER [JQ OPTION...]
 watch() {
 	local length
 	printf -v length '\\0\\0\\0\\0\\%03o' "${#3}"
-	exec {stream}< <(printf "$length%s" "$3" | exec curl -sSN --data-binary @- \
+	exec {stream}< <(printf "$length%s" "$3" | exec $mortal curl -sSN --data-binary @- \
 		-H 'content-type: application/connect+json' "$1/$2" 3>&-)
 	running[stream]=$!
 }
@@ -186,7 +189,7 @@ await() { # FILTER
 # monitor [ARGUMENT...] - whose events seen reads
 monitor() {
 	mkfifo events
-	gfl-monitor "$@" >events 2>monitor.log 3>&- &
+	$mortal gfl-monitor "$@" >events 2>monitor.log 3>&- &
 	running[monitor]=$!
 	exec {events}<events
 }
