@@ -1,12 +1,12 @@
 /* A trainer that joins in the middle of a run takes the whole model from one of
  * those who have it. */
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "fl/sparsify.h"
+#include "fl/aggregate.h"
+#include "fl/floats.h"
 #include "fl/trainer_impl.h"
 #include "nn/checkpoint.h"
 
@@ -123,19 +123,17 @@ static int fetch_bytes(uint64_t offset, const void *p, size_t len, void *arg,
 static int use_values(struct trainer *t, struct err *err)
 {
 	const struct fetch *f = &t->fetch;
-	float *x = t->run.learner->params;
+	const size_t n = f->len / sizeof(float);
+	float *values = mem_zero(n, sizeof(*values));
+	int rc = 0;
 
-	if (!sparsify_finite(f->bytes, (uint32_t)(f->len / 4)))
-		return err_set(err, ERR_DATA_LOSS,
-			       "values that are not finite");
-	for (size_t i = 0; i < f->len / 4; i++) {
-		uint32_t bits;
-
-		memcpy(&bits, f->bytes + i * 4, 4);
-		bits = le32toh(bits);
-		memcpy(&x[i], &bits, 4);
-	}
-	return 0;
+	floats_unpack(values, f->bytes, n);
+	if (aggregate_is_finite(values, n))
+		memcpy(t->run.learner->params, values, f->len);
+	else
+		rc = err_set(err, ERR_DATA_LOSS, "values that are not finite");
+	free(values);
+	return rc;
 }
 
 /* Its tensors are ours, or become so. */

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "fl/sparsify.h"
+#include "fl/floats.h"
 #include "fl/trainer_impl.h"
 #include "nn/tensors.h"
 
@@ -38,10 +38,7 @@ static void keep_snapshot(struct trainer *t, bool file, struct snapshot *s)
 static void take_values(const struct trainer *t, struct snapshot *s)
 {
 	const struct learner *l = t->run.learner;
-	uint32_t *all = mem_zero(l->model->len, sizeof(*all));
 
-	for (size_t i = 0; i < l->model->len; i++)
-		all[i] = (uint32_t)i;
 	s->info = (struct tensor_info){
 		.dtype = "F32",
 		.rank = 1,
@@ -51,8 +48,7 @@ static void take_values(const struct trainer *t, struct snapshot *s)
 	};
 	trainer_layout(t, s->info.layout);
 	s->bytes = mem_zero(l->model->len, 4);
-	sparsify_gather(l->params, all, (uint32_t)l->model->len, s->bytes);
-	free(all);
+	floats_pack(s->bytes, l->params, l->model->len);
 }
 
 static void take_file(const struct trainer *t, struct snapshot *s)

@@ -30,7 +30,6 @@ lib/node/phrase.*
 lib/node/screen.*
 lib/node/lane.*
 lib/fl/exchange*
-lib/fl/sparsify.*
 lib/fl/payload.*
 lib/fl/mix.*
 lib/fl/topk.*

@@ -2,7 +2,6 @@
 
 #include "base/rand.h"
 #include "fl/mix.h"
-#include "fl/sparsify.h"
 #include "plan/mask.h"
 #include "plan/topology.h"
 
@@ -77,18 +76,6 @@ TEST(mix_chooses_what_differs_most)
 	CHECK_INT(index[0], 1);
 	CHECK_INT(index[1], 2);
 	CHECK_INT(index[2], 4);
-}
-
-TEST(values_that_are_not_finite_are_seen)
-{
-	float in[3] = {3.4e38f, -3.4e38f, 1e-45f};
-
-	CHECK(sparsify_finite(in, 3));
-	in[2] = NAN;
-	CHECK(!sparsify_finite(in, 3));
-	in[2] = -INFINITY;
-	CHECK(!sparsify_finite(in, 3));
-	CHECK(sparsify_finite(in, 2));
 }
 
 /* --- the contraction of the paper's lemma ------------------------------- */
