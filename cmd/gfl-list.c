@@ -101,12 +101,6 @@ static int print_nodes(const struct config *cfg, struct err *err)
 	return out_end(o, err);
 }
 
-static const struct out_col trainer_cols[] = {
-	{"id", OUT_INT},        {"url", OUT_TEXT},     {"node", OUT_INT},
-	{"status", OUT_TEXT},   {"examples", OUT_INT}, {"no_runs", OUT_BOOL},
-	{"instance", OUT_TEXT}, {"reason", OUT_WORDS},
-};
-
 static int get_state(const struct config *cfg, Gfl__V1__State **out,
 		     struct err *err)
 {
@@ -117,42 +111,9 @@ static int get_state(const struct config *cfg, Gfl__V1__State **out,
 			      (ProtobufCMessage **)out, err);
 }
 
-/* run: the newest, which has what they said last; or NULL */
-static int put_trainers(const struct config *cfg, const Gfl__V1__State *state,
-			const Gfl__V1__Run *run, struct err *err)
-{
-	struct out *o;
-
-	if (out_begin(&o, &cfg->out, trainer_cols, 8, false, err))
-		return (int)err->code;
-	for (size_t i = 0; i < state->n_trainers; i++) {
-		const Gfl__V1__Trainer *t = state->trainers[i];
-		bool live = t->liveness == GFL__V1__LIVENESS__LIVE;
-
-		out_row(o, out_int(t->id), out_text(t->url),
-			out_int(t->node_id), out_text(live ? "live" : "down"),
-			out_int(t->examples), out_bool(t->no_runs),
-			out_text(t->instance_id),
-			out_text(runs_reason(run, t->id)));
-	}
-	return out_end(o, err);
-}
-
 static int print_trainers(const struct config *cfg, struct err *err)
 {
-	Gfl__V1__State *state;
-	Gfl__V1__Run *run = NULL;
-	int rc;
-
-	if (get_state(cfg, &state, err))
-		return (int)err->code;
-	rc = state->n_runs ? runs_get(&cfg->client, 0, &run, err) : 0;
-	if (!rc)
-		rc = put_trainers(cfg, state, run, err);
-	if (run)
-		rpc_free(&run->base);
-	rpc_free(&state->base);
-	return rc;
+	return runs_trainers(&cfg->client, cfg->linearizable, &cfg->out, err);
 }
 
 static const struct out_col cluster_cols[] = {
@@ -311,12 +272,12 @@ static int print_participants(const struct config *cfg, struct err *err)
 }
 
 static const struct out_col client_cols[] = {
-	{"id", OUT_INT},         {"status", OUT_TEXT},
-	{"logical", OUT_INT},    {"examples", OUT_INT},
-	{"round", OUT_INT},      {"accepted", OUT_INT},
-	{"refused", OUT_INT},    {"missed", OUT_INT},
-	{"bytes_sent", OUT_INT}, {"bytes_received", OUT_INT},
-	{"loss", OUT_REAL},      {"address", OUT_TEXT},
+	{"id", OUT_INT},           {"status", OUT_TEXT},
+	{"logical", OUT_INT},      {"examples", OUT_INT},
+	{"round", OUT_INT},        {"accepted", OUT_INT},
+	{"refused", OUT_INT},      {"missed", OUT_INT},
+	{"bytes_sent", OUT_INT},   {"bytes_received", OUT_INT},
+	{"loss", OUT_REAL},        {"address", OUT_TEXT},
 	{"refused_for", OUT_TEXT},
 };
 

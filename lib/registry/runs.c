@@ -139,6 +139,55 @@ int runs_table(const struct out_opts *opts, const Gfl__V1__Run *run,
 	return out_end(o, err);
 }
 
+static const struct out_col trainer_cols[] = {
+	{"id", OUT_INT},        {"url", OUT_TEXT},     {"node", OUT_INT},
+	{"status", OUT_TEXT},   {"examples", OUT_INT}, {"no_runs", OUT_BOOL},
+	{"instance", OUT_TEXT}, {"reason", OUT_WORDS},
+};
+
+/* run: the newest, which has what they said last; or NULL */
+static int put_trainers(const struct out_opts *opts,
+			const Gfl__V1__State *state, const Gfl__V1__Run *run,
+			struct err *err)
+{
+	struct out *o;
+
+	if (out_begin(&o, opts, trainer_cols, 8, false, err))
+		return (int)err->code;
+	for (size_t i = 0; i < state->n_trainers; i++) {
+		const Gfl__V1__Trainer *t = state->trainers[i];
+		bool live = t->liveness == GFL__V1__LIVENESS__LIVE;
+
+		out_row(o, out_int(t->id), out_text(t->url),
+			out_int(t->node_id), out_text(live ? "live" : "down"),
+			out_int(t->examples), out_bool(t->no_runs),
+			out_text(t->instance_id),
+			out_text(runs_reason(run, t->id)));
+	}
+	return out_end(o, err);
+}
+
+int runs_trainers(const struct client_opts *c, bool linearizable,
+		  const struct out_opts *opts, struct err *err)
+{
+	Gfl__V1__GetStateRequest in = GFL__V1__GET_STATE_REQUEST__INIT;
+	Gfl__V1__State *state;
+	Gfl__V1__Run *run = NULL;
+	int rc;
+
+	in.linearizable = linearizable;
+	if (directory_call(c, RPC_NODE_GET_STATE, &in.base,
+			   (ProtobufCMessage **)&state, err))
+		return (int)err->code;
+	rc = state->n_runs ? runs_get(c, 0, &run, err) : 0;
+	if (!rc)
+		rc = put_trainers(opts, state, run, err);
+	if (run)
+		rpc_free(&run->base);
+	rpc_free(&state->base);
+	return rc;
+}
+
 static const struct out_col history_cols[] = {
 	{"trainer", OUT_INT},    {"round", OUT_INT},
 	{"loss", OUT_REAL},      {"accuracy", OUT_REAL},

@@ -22,6 +22,11 @@ int runs_list(const struct client_opts *c, bool linearizable,
 int runs_table(const struct out_opts *o, const Gfl__V1__Run *run,
 	       struct err *err) MUST_CHECK;
 
+/* All trainers, one a row, with the reason of the last failure of each in the
+ * newest run. */
+int runs_trainers(const struct client_opts *c, bool linearizable,
+		  const struct out_opts *o, struct err *err) MUST_CHECK;
+
 /* Every round of every trainer that can be reached, asked from the trainers
  * themselves, by trainer and round. lost(err, arg) runs for each that cannot;
  * fails if none of them answers. */
