@@ -85,29 +85,20 @@ static int open_all(struct app *app, const struct config *cfg, struct err *err)
 		.grant_ms = cfg->grant_ms,
 		.grants = !cfg->no_bootstrap,
 	};
-	struct server_opts serve = {
-		.advertise = cfg->daemon.advertise,
-		.insecure = cfg->daemon.insecure,
-		.cors = &cfg->daemon.cors,
-		.max_message = (size_t)cfg->daemon.max_message,
-		.max_connections = (size_t)cfg->daemon.max_connections,
-		.max_per_source = (size_t)cfg->daemon.per_source,
-	};
-	char *path = NULL, *listen;
+	struct server_opts serve = {0};
+	char *path = NULL;
 	int rc;
 
 	if (tls_open(&app->tls, &cfg->daemon.tls, err) ||
 	    daemon_db(&path, &cfg->daemon, "gateway.db", err))
 		return (int)err->code;
-	listen = opt_addr_text(&cfg->daemon.listen);
-	serve.listen = listen;
 	serve.tls = app->tls;
 	rc = db_open(&app->db, path, DB_GATEWAY, err) ||
 	     loop_open(&app->loop, err) ||
-	     server_open(&app->server, app->loop, &serve, err) ||
+	     server_open_as(&app->server, app->loop, &cfg->daemon, serve,
+			    err) ||
 	     gateway_open(&app->gateway, app->loop, app->server, app->db,
 			  &lease, on_failed, app, err);
-	free(listen);
 	free(path);
 	return rc ? (int)err->code : 0;
 }

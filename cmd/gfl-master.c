@@ -120,34 +120,26 @@ static int open_master(struct app *app, const struct config *cfg,
 
 static int open_all(struct app *app, const struct config *cfg, struct err *err)
 {
-	struct server_opts serve = {
-		.advertise = cfg->daemon.advertise,
-		.insecure = cfg->daemon.insecure,
-		.cors = &cfg->daemon.cors,
-		.max_message = (size_t)cfg->daemon.max_message,
-		.max_connections = (size_t)cfg->daemon.max_connections,
-		.max_per_source = (size_t)cfg->daemon.per_source,
-	};
-	char *path = NULL, *listen;
+	const int64_t max = cfg->daemon.max_message;
+	struct server_opts serve = {0};
+	char *path = NULL;
 	int rc;
 
-	if (serve.max_message && serve.max_message < MASTER_MESSAGE_MIN)
+	if (max && max < MASTER_MESSAGE_MIN)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--max-message: %zu bytes are too few for a "
+			       "--max-message: %lld bytes are too few for a "
 			       "task and its result, at least %d",
-			       serve.max_message, MASTER_MESSAGE_MIN);
+			       (long long)max, MASTER_MESSAGE_MIN);
 	if (tls_open(&app->tls, &cfg->daemon.tls, err) ||
 	    daemon_db(&path, &cfg->daemon, "master.db", err))
 		return (int)err->code;
-	listen = opt_addr_text(&cfg->daemon.listen);
-	serve.listen = listen;
 	serve.tls = app->tls;
 	rc = db_open(&app->db, path, DB_MASTER, err) ||
 	     loop_open(&app->loop, err) ||
-	     server_open(&app->server, app->loop, &serve, err) ||
+	     server_open_as(&app->server, app->loop, &cfg->daemon, serve,
+			    err) ||
 	     client_open(&app->client, app->loop, app->tls, err) ||
 	     open_master(app, cfg, err);
-	free(listen);
 	free(path);
 	return rc ? (int)err->code : 0;
 }

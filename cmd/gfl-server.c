@@ -309,27 +309,17 @@ static int bound_messages(const struct config *cfg, struct server_opts *serve,
 
 static int open_all(struct app *app, struct config *cfg, struct err *err)
 {
-	struct server_opts serve = {
-		.advertise = cfg->daemon.advertise,
-		.insecure = cfg->daemon.insecure,
-		.cors = &cfg->daemon.cors,
-		.max_connections = (size_t)cfg->daemon.max_connections,
-		.max_per_source = (size_t)cfg->daemon.per_source,
-	};
-	char *listen = opt_addr_text(&cfg->daemon.listen);
-	int rc;
+	struct server_opts serve = {0};
+	int rc = tls_open(&app->tls, &cfg->daemon.tls, err);
 
-	serve.listen = listen;
-	rc = tls_open(&app->tls, &cfg->daemon.tls, err);
 	serve.tls = app->tls;
-	serve.max_message = (size_t)cfg->daemon.max_message;
 	if (!rc && !cfg->on_participants)
 		rc = open_test(app, cfg, err) ||
 		     bound_messages(cfg, &serve, err);
 	rc = rc || loop_open(&app->loop, err) ||
-	     server_open(&app->server, app->loop, &serve, err) ||
+	     server_open_as(&app->server, app->loop, &cfg->daemon, serve,
+			    err) ||
 	     begin_output(app, cfg, err) || open_what_leads(app, cfg, err);
-	free(listen);
 	return rc ? (int)err->code : 0;
 }
 

@@ -21,6 +21,7 @@
 #include "base/loop.h"
 #include "wire/rpc.h"
 
+struct daemon_opts;
 struct opt_list;
 struct server;
 struct call; /* one request being served */
@@ -49,6 +50,12 @@ struct server_opts {
  * TLS nor insecure is INVALID_ARGUMENT with a hint. Frees by server_close(). */
 int server_open(struct server **out, struct loop *loop,
 		const struct server_opts *opts, struct err *err) MUST_CHECK;
+
+/* The same where listen, advertise, insecure, cors and the bounds are as a
+ * daemon's options have them; but a max_message of opts stands. */
+int server_open_as(struct server **out, struct loop *loop,
+		   const struct daemon_opts *daemon, struct server_opts opts,
+		   struct err *err) MUST_CHECK;
 
 /* What others call us: "http://127.0.0.1:8090", without a trailing slash. */
 const char *server_url(const struct server *s);
