@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "fl/clients.h"
+#include "fl/local.h"
 #include "fl/spoke.h"
 #include "nn/threads.h"
 #include "wire/tls.h"
@@ -140,9 +141,7 @@ struct app {
 	struct loop *loop;
 	struct tls *tls;
 	struct server *server;
-	struct data *train, *test;
-	struct index *indexes; /* of each client */
-	int nclients;
+	struct local local;
 	struct clients *clients; /* or */
 	struct spoke *spoke;
 };
@@ -168,27 +167,19 @@ static void on_hangup(void *arg)
 	tls_reload(((struct app *)arg)->tls);
 }
 
-/* With --exec data are opened by that. */
 static int open_data(struct app *app, const struct config *cfg, struct err *err)
 {
-	struct data_opts how = {"train", cfg->classes, cfg->label};
-	int rc;
+	const struct local_opts how = {
+		.data = cfg->data,
+		.test = cfg->test,
+		.label = cfg->label,
+		.index = cfg->index,
+		.classes = cfg->classes,
+		.clients = cfg->clients,
+		.elsewhere = cfg->exec || cfg->serve,
+	};
 
-	if (cfg->exec || cfg->serve) {
-		app->indexes =
-			mem_zero((size_t)cfg->clients, sizeof(*app->indexes));
-		app->nclients = cfg->clients;
-		return 0;
-	}
-	rc = data_open_as(&app->train, cfg->data, &how, err);
-	how.part = "test";
-	if (!rc && cfg->test)
-		rc = data_open_as(&app->test, cfg->test, &how, err);
-	if (!rc && clients_indexes(&app->indexes, cfg->index, cfg->clients,
-				   app->train->count, err))
-		return err_wrap(err, "--index");
-	app->nclients = rc ? 0 : cfg->clients;
-	return rc;
+	return local_open(&app->local, &how, err);
 }
 
 static struct exec_opts exec_of(const struct config *cfg)
@@ -209,16 +200,16 @@ static struct exec_opts exec_of(const struct config *cfg)
 static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 		      struct err *err)
 {
-	const struct learner_data data = {.train = app->train,
-					  .index = &app->indexes[0],
-					  .test = app->test,
+	const struct learner_data data = {.train = app->local.train,
+					  .index = &app->local.indexes[0],
+					  .test = app->local.test,
 					  .threads = cfg->threads};
 	const struct spoke_opts how = {
 		.urls = cfg->server.at,
 		.nurls = cfg->server.n,
 		.db = db,
 		.active = cfg->active,
-		.indexes = app->indexes,
+		.indexes = app->local.indexes,
 		.nclients = cfg->clients,
 		.exec = exec_of(cfg),
 		.tls = app->tls,
@@ -231,8 +222,8 @@ static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 static int open_clients(struct app *app, const struct config *cfg,
 			const char *db, struct err *err)
 {
-	const struct learner_data data = {.train = app->train,
-					  .test = app->test};
+	const struct learner_data data = {.train = app->local.train,
+					  .test = app->local.test};
 	const struct clients_opts how = {
 		.each =
 			{
@@ -257,30 +248,20 @@ static int open_clients(struct app *app, const struct config *cfg,
 	if (cfg->server.n)
 		return open_spoke(app, cfg, db, err);
 	return clients_open(&app->clients, app->loop, app->server, &data,
-			    app->indexes, &how, on_end, app, err);
+			    app->local.indexes, &how, on_end, app, err);
 }
 
 static int open_all(struct app *app, const struct config *cfg, const char *db,
 		    struct err *err)
 {
-	struct server_opts serve = {
-		.advertise = cfg->daemon.advertise,
-		.insecure = cfg->daemon.insecure,
-		.cors = &cfg->daemon.cors,
-		.max_message = (size_t)cfg->daemon.max_message,
-		.max_connections = (size_t)cfg->daemon.max_connections,
-		.max_per_source = (size_t)cfg->daemon.per_source,
-	};
-	char *listen = opt_addr_text(&cfg->daemon.listen);
-	int rc;
+	struct server_opts serve = {0};
+	int rc = tls_open(&app->tls, &cfg->daemon.tls, err);
 
-	serve.listen = listen;
-	rc = tls_open(&app->tls, &cfg->daemon.tls, err);
 	serve.tls = app->tls;
 	rc = rc || open_data(app, cfg, err) || loop_open(&app->loop, err) ||
-	     server_open(&app->server, app->loop, &serve, err) ||
+	     server_open_as(&app->server, app->loop, &cfg->daemon, serve,
+			    err) ||
 	     open_clients(app, cfg, db, err);
-	free(listen);
 	return rc ? (int)err->code : 0;
 }
 
@@ -296,11 +277,7 @@ static void close_all(struct app *app)
 	if (app->loop)
 		loop_close(app->loop);
 	tls_close(app->tls);
-	for (int i = 0; i < app->nclients; i++)
-		index_release(&app->indexes[i]);
-	free(app->indexes);
-	data_close(app->test);
-	data_close(app->train);
+	local_release(&app->local);
 }
 
 static const struct err *failure_of(const struct app *app)
@@ -309,22 +286,14 @@ static const struct err *failure_of(const struct app *app)
 			  : clients_failed(app->clients);
 }
 
-static size_t examples(const struct app *app)
-{
-	size_t n = 0;
-
-	for (int i = 0; i < app->nclients; i++)
-		n += app->indexes[i].n;
-	return n;
-}
-
 static int serve(struct app *app, struct err *err)
 {
 	loop_signals(app->loop, on_stop, on_hangup, app);
 	if (daemon_ready(&app->daemon, server_port(app->server), err))
 		return (int)err->code;
 	log_info("serving", "url=%s clients=%d examples=%zu",
-		 server_url(app->server), app->nclients, examples(app));
+		 server_url(app->server), app->local.clients,
+		 local_examples(&app->local));
 	loop_run(app->loop);
 	if (!failure_of(app))
 		return 0;

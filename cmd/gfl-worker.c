@@ -248,27 +248,19 @@ static int open_participant(struct app *app, const struct config *cfg)
 static int open_all(struct app *app, const struct config *cfg, struct err *err)
 {
 	struct server_opts serve = {
-		.advertise = cfg->daemon.advertise,
-		.insecure = cfg->daemon.insecure,
-		.cors = &cfg->daemon.cors,
-		.max_message = (size_t)cfg->daemon.max_message,
-		.max_connections = (size_t)cfg->daemon.max_connections,
-		.max_per_source = (size_t)cfg->daemon.per_source,
 		.hold_ms = 365LL * 86400 * 1000, /* as long as a task takes */
 	};
-	char *listen = opt_addr_text(&cfg->daemon.listen);
 	int rc;
 
 	app->id = own_id(cfg);
-	serve.listen = listen;
 	rc = tls_open(&app->tls, &cfg->daemon.tls, err);
 	serve.tls = app->tls;
 	rc = rc || open_command(app, cfg, err) || loop_open(&app->loop, err) ||
-	     server_open(&app->server, app->loop, &serve, err) ||
+	     server_open_as(&app->server, app->loop, &cfg->daemon, serve,
+			    err) ||
 	     client_open(&app->client, app->loop, app->tls, err) ||
 	     (cfg->stream ? open_participant(app, cfg)
 			  : open_agent(app, cfg, err));
-	free(listen);
 	return rc ? (int)err->code : 0;
 }
 
