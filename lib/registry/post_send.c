@@ -120,6 +120,13 @@ static bool may_wait(const struct route *t, const struct pair *pair,
 	       (!patience_ms || clock_ms() - t->since_ms < patience_ms);
 }
 
+/* A disk may be full as well, which nobody empties by reading. */
+static bool is_inbox_full(const struct err *err)
+{
+	return err->code == ERR_RESOURCE_EXHAUSTED &&
+	       !strncmp(err->msg, "the inbox of node", 17);
+}
+
 /* False: the rest has to wait for room. */
 static bool settle(struct route *t, const Gfl__V1__SendMessagesResponse *out)
 {
@@ -142,7 +149,7 @@ static bool settle(struct route *t, const Gfl__V1__SendMessagesResponse *out)
 			back_to(t, pair);
 			return false;
 		} else {
-			if (t->only && err.code == ERR_RESOURCE_EXHAUSTED)
+			if (t->only && is_inbox_full(&err))
 				err_hint(&err, "read it: gfl-recv --node %s",
 					 pair->to->name);
 			fail(pair->to, &err);

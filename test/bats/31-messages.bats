@@ -321,6 +321,18 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 	[ "$(gfl-recv --node 1)" = more ]
 }
 
+@test "a node whose disk is full says that, and not to read its inbox" {
+	[ "$(id -u)" = 0 ] && as=-m || as=-rm
+	start gw gfl-gateway --db gw.db
+	mkdir disk
+	start n1 unshare $as sh -c 'mount -t tmpfs -o size=1200k none disk &&
+		exec "$@"' sh gfl-node --node-id 1 --db disk/n1.db -g "$gw_url"
+	gfl-wait leader -g "$gw_url" -t 30
+	head -c 1000000 /dev/zero >large
+	fails 7 gfl-send "$n1_url" --file large
+	[[ $said == *'database or disk is full' ]]
+}
+
 # A client that has python3-grpcio and the .proto, and nothing of ours; pickles
 # are bytes to us.
 @test "the comm manager of Python reaches an inbox" {
