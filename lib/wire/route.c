@@ -1,5 +1,6 @@
 #include "wire/engine.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 #include <strings.h>
@@ -114,8 +115,10 @@ static void rpc_request(struct call *call, const char *path)
 			     "content type %.100s is not understood",
 			     type ? type : "(none)");
 	else if (!r->fn)
-		route_refuse(call, 0, ERR_UNIMPLEMENTED, "no method %.200s",
-			     path);
+		/* the name: a port that is another program's is soon typed */
+		route_refuse(call, 0, ERR_UNIMPLEMENTED,
+			     "%s has no method %.200s",
+			     program_invocation_short_name, path);
 	else if (!dialect_serves(call->dialect, r->method->kind)) {
 		call->dialect = NULL;
 		route_refuse(call, 415, ERR_INVALID_ARGUMENT,

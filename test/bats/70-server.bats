@@ -327,6 +327,8 @@ load server
 	fails 1 gfl-server --db a.db --init none.safetensors --model softmax \
 		--listen 127.0.0.1:0
 	server --model softmax
+	fails 1 gfl-list -g "$srv_url"
+	[[ $said == *': gfl-server has no method /GatewayService/GetNodes' ]]
 	fails 7 gfl-server --db srv.db --listen 127.0.0.1:0
 	stop srv
 	fails 5 gfl-server --db srv.db --model mlp --listen 127.0.0.1:0
