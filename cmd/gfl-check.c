@@ -17,6 +17,7 @@ struct config {
 static const struct opt opts[] = {
 	OPT_CLIENT(struct config, check.client),
 	OPT_MASTER(struct config, check.masters),
+	OPT_SERVER(struct config, check.server),
 	OPT_REAL('w', "warn", struct config, check.warn, "N", NULL, 0, 1e9,
 		 "WARNING past this"),
 	OPT_REAL('c', "critical", struct config, check.crit, "N", NULL, 0, 1e9,
@@ -30,7 +31,7 @@ static const struct opt opts[] = {
 
 static const struct prog prog = {
 	.name = "gfl-check",
-	.args = "[nodes|leader|gateway|cluster|master]",
+	.args = "[nodes|leader|gateway|cluster|master|server]",
 	.brief = "one look at the cluster, for cron and monitoring",
 	.about =
 		"nodes: how many members answer; fewer than -w (by default, "
@@ -46,14 +47,19 @@ static const struct prog prog = {
 		"with workers, and how long has the task that goes next "
 		"waited; more than -w seconds (600) is WARNING, more than -c "
 		"(3600) CRITICAL; a worker that was dead within the last hour "
-		"is a WARNING, tasks and no worker CRITICAL. Whoever cannot be "
+		"is a WARNING, tasks and no worker CRITICAL. server: how long "
+		"ago has a round of --server ended; more than -w seconds "
+		"(twice its --round-deadline) is WARNING, more than -c (ten "
+		"times) CRITICAL; a client that is gone is a WARNING, fewer "
+		"than a round needs CRITICAL. Whoever cannot be "
 		"reached is CRITICAL. "
 		"--timeout bounds each question. Prints one line with the "
 		"figures behind a bar; -o prom writes Prometheus' text format, "
 		"with --out for the textfile collector of node_exporter.",
 	.example = "gfl-check nodes -w 3 -c 2\n"
 		   "gfl-check -o prom --out "
-		   "/var/lib/prometheus/node-exporter/gfl.prom",
+		   "/var/lib/prometheus/node-exporter/gfl.prom\n"
+		   "gfl-check server --server http://127.0.0.1:8700 -w 600",
 	.exits = "The monitoring plugins': 0 OK, 1 WARNING, 2 CRITICAL, "
 		 "3 UNKNOWN, which is also how mistakes in usage, a file that "
 		 "cannot be written and all other failures end.",

@@ -41,8 +41,8 @@ _gfl_check()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --master --warn --critical --format --out --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W 'nodes leader gateway cluster master' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --master --server --warn --critical --format --out --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'nodes leader gateway cluster master server' -- "$cur");;
 		esac;;
 	esac
 }

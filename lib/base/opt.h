@@ -180,7 +180,8 @@ struct client_opts {
 
 #define OPT_SERVER(T, m)                                                      \
 	OPT_STRING(0, "server", T, m, "URL", "http://127.0.0.1:8700",         \
-		   "the gfl-server whose participants are meant")
+		   "the gfl-server that is meant, or whose participants or "       \
+		   "clients are")
 
 #define OPT_LINEARIZABLE(T, m)                                            \
 	OPT_BOOL(0, "linearizable", T, m,                                 \

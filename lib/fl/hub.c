@@ -286,6 +286,7 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 	h->evaluation = (struct hub_evaluation){
 		.missing = "", .loss = (double)NAN, .accuracy = (double)NAN};
 	h->rand.state = opts->seed;
+	h->ended_ms = clock_ms();
 	if (open_all(h, err)) {
 		hub_close(h);
 		return (int)err->code;

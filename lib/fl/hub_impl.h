@@ -240,6 +240,7 @@ struct hub {
 
 	enum hub_state state;
 	int64_t round, version;  /* finished so far */
+	int64_t ended_ms;        /* the last of them, or our start */
 	double loss, accuracy;   /* of the last; NAN */
 	struct hub_model *given; /* the newest version */
 	struct hub_now now;

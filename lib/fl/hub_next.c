@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "fl/hub_impl.h"
@@ -180,6 +181,7 @@ void hub_next_made(struct hub_next *n)
 		return;
 	}
 	h->round = h->version = n->row.round;
+	h->ended_ms = clock_ms();
 	h->loss = n->row.loss;
 	if (!isnan(n->row.accuracy))
 		h->accuracy = n->row.accuracy;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "fl/hub_impl.h"
 
@@ -132,6 +133,13 @@ static void fill(const struct hub *h, Gfl__V1__FlStatus *out,
 		out->accuracy = h->accuracy;
 	}
 	out->model = text(hub_model_name(h));
+	out->quiet_ms = clock_ms() - h->ended_ms;
+	out->activated = h->state == HUB_TRAINING ? h->now.activated : 0;
+	out->admitted = h->state == HUB_TRAINING ? h->now.admitted : 0;
+	out->needed = h->opts.min_participants;
+	out->deadline_ms = h->opts.deadline_ms;
+	out->missed = h->missed;
+	out->voided = h->voided;
 }
 
 static void serve_status(struct call *call, const ProtobufCMessage *in,

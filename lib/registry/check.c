@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "proto/node.pb-c.h"
+#include "proto/server.pb-c.h"
 #include "proto/task.pb-c.h"
 #include "registry/directory.h"
 #include "registry/hedge.h"
@@ -271,14 +272,87 @@ static void probe_master(const struct check_opts *o, struct probe *p)
 	rpc_free(&m->base);
 }
 
+/* Logical clients that are there, and processes that were and are gone. */
+static void count_clients(const Gfl__V1__FlStatus *s, int64_t *here,
+			  int64_t *gone)
+{
+	*here = *gone = 0;
+	for (size_t i = 0; i < s->n_clients; i++) {
+		const bool away = !strcmp(s->clients[i]->state, "gone");
+
+		*here += away ? 0 : s->clients[i]->logical;
+		*gone += away;
+	}
+}
+
+static void say_of_clients(struct probe *p, const Gfl__V1__FlStatus *s,
+			   int64_t here, int64_t gone)
+{
+	const bool ends = !strncmp(s->state, "end", 3);
+
+	probe_say(p,
+		  here < s->needed && !ends ? PROBE_CRITICAL
+		  : gone && !ends           ? PROBE_WARNING
+					    : PROBE_OK,
+		  "%" PRId64 " client%s here, %" PRId64 " needed, %" PRId64
+		  " gone",
+		  here, here == 1 ? "" : "s", s->needed, gone);
+	add(p, "clients", "Logical clients that are there.", (double)here);
+	add(p, "gone", "Clients that were there, and are gone.", (double)gone);
+}
+
+/* A round that ends late has its deadline; one that is repeated, some. */
+static void probe_server(const struct check_opts *o, struct probe *p)
+{
+	Gfl__V1__FlStatusRequest in = GFL__V1__FL_STATUS_REQUEST__INIT;
+	struct probe_figure f = {
+		.name = "round_age",
+		.help = "Since a round ended, or since the server was started.",
+		.unit = PROBE_SECONDS,
+	};
+	int64_t here, gone;
+	Gfl__V1__FlStatus *s;
+	struct err err;
+
+	if (client_now(&o->client.tls, o->server, RPC_FL_GET_STATUS, &in.base,
+		       o->client.timeout_ms, (ProtobufCMessage **)&s, &err)) {
+		probe_fail(p, PROBE_CRITICAL, &err);
+		return;
+	}
+	f.value = (double)s->quiet_ms / 1000;
+	f.warn = 2 * (double)s->deadline_ms / 1000;
+	f.crit = 10 * (double)s->deadline_ms / 1000;
+	bounds(o, &f);
+	count_clients(s, &here, &gone);
+	if (s->round)
+		probe_say(p, probe_most(f.value, f.warn, f.crit),
+			  "round %" PRId64 " ended %.0f s ago, %s", s->round,
+			  f.value, s->state);
+	else
+		probe_say(p, probe_most(f.value, f.warn, f.crit),
+			  "no round has ended for %.0f s, %s", f.value,
+			  s->state);
+	say_of_clients(p, s, here, gone);
+	probe_add(p, &f);
+	add(p, "round", "Rounds that have ended.", (double)s->round);
+	add(p, "missed", "Updates that were owed and did not come.",
+	    (double)s->missed);
+	add(p, "void", "Rounds that had to be repeated.", (double)s->voided);
+	rpc_free(&s->base);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(const struct check_opts *o, struct probe *p);
 	bool least; /* what is fewer than -w is bad, not what is more */
+	const char *whose;
 } probes[] = {
-	{"nodes", probe_nodes, true},      {"leader", probe_leader, false},
-	{"gateway", probe_gateway, false}, {"cluster", probe_cluster, true},
-	{"master", probe_master, false},
+	{"nodes", probe_nodes, true, "gateways"},
+	{"leader", probe_leader, false, "gateways"},
+	{"gateway", probe_gateway, false, "gateways"},
+	{"cluster", probe_cluster, true, "gateways"},
+	{"master", probe_master, false, "master"},
+	{"server", probe_server, false, "server"},
 };
 
 static int find(const struct check_opts *o, const char *name, size_t *i,
@@ -291,7 +365,7 @@ static int find(const struct check_opts *o, const char *name, size_t *i,
 	if (*i == all)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "cannot check \"%s\": nodes, leader, gateway, "
-			       "cluster or master",
+			       "cluster, master or server",
 			       name);
 	if (o->warn >= 0 && o->crit >= 0 &&
 	    (probes[*i].least ? o->crit > o->warn : o->crit < o->warn))
@@ -302,20 +376,31 @@ static int find(const struct check_opts *o, const char *name, size_t *i,
 	return 0;
 }
 
+/* Whom the probe is about. */
+static void name_urls(struct probe *p, const struct check_opts *o)
+{
+	const struct opt_list *all = &o->client.gateways;
+
+	if (!strcmp(p->whose, "master"))
+		buf_puts(&p->urls, o->masters.at[0]);
+	else if (!strcmp(p->whose, "server"))
+		buf_puts(&p->urls, o->server);
+	else
+		for (size_t k = 0; k < all->n; k++)
+			buf_putf(&p->urls, "%s%s", k ? "," : "", all->at[k]);
+}
+
 int check_run(struct probe *out, const char *name, const struct check_opts *o,
 	      struct err *err)
 {
-	const struct opt_list *whose;
 	size_t i;
 
 	*out = (struct probe){0};
 	if (find(o, name, &i, err))
 		return (int)err->code;
 	out->name = probes[i].name;
-	out->of_master = probes[i].fn == probe_master;
-	whose = out->of_master ? &o->masters : &o->client.gateways;
-	for (size_t k = 0; k < (out->of_master ? 1 : whose->n); k++)
-		buf_putf(&out->urls, "%s%s", k ? "," : "", whose->at[k]);
+	out->whose = probes[i].whose;
+	name_urls(out, o);
 	probes[i].fn(o, out);
 	return 0;
 }

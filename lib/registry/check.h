@@ -1,5 +1,6 @@
 /* check.h - is the cluster well? Its nodes, leader, gateways, or all of them,
- * looked at once; or a master of tasks, its workers and its queue. */
+ * looked at once; or a master of tasks, its workers and its queue; or a server
+ * of rounds and its clients. */
 #ifndef REGISTRY_CHECK_H
 #define REGISTRY_CHECK_H
 
@@ -9,11 +10,12 @@
 struct check_opts {
 	struct client_opts client; /* its timeout bounds each question */
 	struct opt_list masters;   /* the first of them is asked */
+	const char *server;        /* URL of the server of rounds */
 	double warn, crit;         /* below 0: what is usual for the check */
 };
 
-/* Check "nodes", "leader", "gateway", "cluster" or "master". Whatever is wrong with
- * those is in *out, which the caller releases; another name, or bounds that
+/* Check "nodes", "leader", "gateway", "cluster", "master" or "server". Whatever
+ * is wrong with those is in *out, which the caller releases; another name, or bounds that
  * leave no room for a warning, are INVALID_ARGUMENT. */
 int check_run(struct probe *out, const char *name, const struct check_opts *o,
 	      struct err *err) MUST_CHECK;

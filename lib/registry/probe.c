@@ -98,7 +98,7 @@ static void put_sample(struct buf *out, const struct probe *p, const char *name,
 		 "# HELP gfl_check_%s %s\n# TYPE gfl_check_%s gauge\n"
 		 "gfl_check_%s{probe=\"%s\",%s=\"",
 		 name, help, name, name, p->name,
-		 p->of_master ? "master" : "gateways");
+		 p->whose);
 	for (const char *s = p->urls.p; s && *s; s++) {
 		if (*s == '"' || *s == '\\')
 			buf_putc(out, '\\');

@@ -29,8 +29,8 @@ enum { PROBE_FIGURES_MAX = 16 };
  * strings of figures are borrowed. */
 struct probe {
 	const char *name; /* what was probed: "nodes" */
-	bool of_master;   /* of tasks; else of a cluster */
-	struct buf urls;  /* of the master, or of the gateways */
+	const char *whose; /* urls are, a label: "gateways", "master" */
+	struct buf urls;
 	enum probe_status status;
 	struct buf text;
 	struct probe_figure figures[PROBE_FIGURES_MAX];

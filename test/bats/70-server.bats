@@ -268,6 +268,34 @@ load server
 	grep 'cannot reach http://127.0.0.1:1' err
 }
 
+@test "gfl-check server: when a round ended, and who is gone" {
+	checks() { # STATUS PATTERN [OPTION...]
+		local status=0
+		gfl-check server --server "$srv_url" "${@:3}" >line || status=$?
+		cat line
+		[ "$status" = "$1" ]
+		grep -qE "$2" line
+	}
+	server --model "$tiny" --rounds 2 --round-deadline 3600
+	checks 2 '^CRITICAL - no round has ended for [0-9]+ s, waiting, 0 clients here, 2 needed, 0 gone'
+	set_up 1
+	set_up 2
+	round 2
+	hold 1
+	hold 2
+	held 1 # and are at round 2 now
+	held 2
+	checks 0 '^OK - round 1 ended [0-9]+ s ago, training, 2 clients here'
+	checks 2 'round 1 ended' -w 0 -c 0
+	call "$srv_url" $service/Leave "{\"clientId\":\"$id_2\",
+		\"session\":\"$session_2\"}"
+	checks 2 '1 client here, 2 needed, 1 gone'
+	gfl-check server --server "$srv_url" -o prom >figures || true
+	grep -qx "gfl_check_gone{probe=\"server\",server=\"$srv_url\"} 1" figures
+	stop srv
+	checks 2 '^CRITICAL - cannot reach'
+}
+
 @test "the target accuracy ends it" {
 	split 2
 	server --model mlp --rounds 100 --target-accuracy 0.5 --test $data

@@ -6,7 +6,7 @@
 
 static struct probe nodes(double alive)
 {
-	struct probe p = {.name = "nodes"};
+	struct probe p = {.name = "nodes", .whose = "gateways"};
 
 	buf_puts(&p.urls, "http://a:1");
 	probe_say(&p, probe_least(alive, 3, 2), "%g nodes alive", alive);
@@ -81,7 +81,7 @@ TEST(the_worst_status_counts_and_critical_is_worse_than_unknown)
 
 TEST(what_others_said_stays_in_one_line_with_one_bar)
 {
-	struct probe p = {.name = "nodes"};
+	struct probe p = {.name = "nodes", .whose = "gateways"};
 
 	probe_say(&p, PROBE_OK, "%s", "a|b\nc");
 	CHECK_STR(p.text.p, "a b c");
