@@ -6,9 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "base/file.h"
 #include "base/mem.h"
 #include "fl/theta.h"
+#include "wire/utf8.h"
 
 static void remove_all(const struct answers *a)
 {
@@ -38,12 +41,14 @@ void answers_close(struct answers *a)
 	remove_all(a);
 	rmdir(a->dir);
 	free(a->dir);
+	buf_release(&a->lines);
 	*a = (struct answers){0};
 }
 
 void answers_reset(struct answers *a)
 {
-	a->n = 0;
+	a->n = a->failed = 0;
+	buf_reset(&a->lines);
 }
 
 static char *path_of(const struct answers *a, size_t i)
@@ -85,22 +90,64 @@ static int write_file(const char *path, const struct buf *b, struct err *err)
 	return fd < 0 || n < 0 ? (int)err->code : 0;
 }
 
-int answers_keep(struct answers *a, const TrainResult *r, char **path,
-		 struct err *err)
+static int keep(struct answers *a, const TrainResult *r, json_t *row,
+		struct err *err)
 {
 	struct buf npz = BUF_INIT(0);
+	char *path = path_of(a, a->n + 1);
 	int rc = theta_pack(&npz, r->theta, r->n_theta, err);
 
-	*path = path_of(a, a->n + 1);
 	if (!rc)
-		rc = write_file(*path, &npz, err);
+		rc = write_file(path, &npz, err);
 	if (a->files < a->n + 1)
 		a->files = a->n + 1;
 	a->n += !rc;
+	json_object_set_new(row, "arrays", json_integer((int)r->n_theta));
+	json_object_set_new(row, "file", json_string(path));
 	buf_release(&npz);
+	free(path);
+	return rc;
+}
+
+/* The sentence may have been cut within a character. */
+static void add_error(json_t *row, const struct err *err)
+{
+	struct buf text = BUF_INIT(0);
+
+	utf8_put(&text, err->msg, strlen(err->msg));
+	json_object_set_new(row, "code", json_string(err_name(err->code)));
+	json_object_set_new(row, "error", json_string(text.p));
+	buf_release(&text);
+}
+
+static void add_line(struct answers *a, json_t *row)
+{
+	char *text = json_dumps(row, JSON_COMPACT);
+
+	if (!text)
+		abort();
+	buf_puts(&a->lines, text);
+	buf_putc(&a->lines, '\n');
+	free(text);
+}
+
+int answers_add(struct answers *a, const struct err *why,
+		const struct run_answer *what, struct err *err)
+{
+	json_t *row = json_pack(
+		"{s:I,s:s,s:f,s:i}", "participant", (json_int_t)what->who,
+		"state", why ? "failed" : "answered", "seconds",
+		(double)what->took_ms / 1000, "tries", what->tries);
+	int rc = 0;
+
+	if (why) {
+		add_error(row, why);
+		a->failed++;
+	} else {
+		rc = keep(a, what->msg->train_result, row, err);
+	}
 	if (!rc)
-		return 0;
-	free(*path);
-	*path = NULL;
+		add_line(a, row);
+	json_decref(row);
 	return rc;
 }

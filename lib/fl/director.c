@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <jansson.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -16,7 +14,6 @@
 #include "fl/answers.h"
 #include "fl/reached.h"
 #include "fl/theta.h"
-#include "wire/utf8.h"
 
 enum { GRACE_MS = 5000, BACK_IN_S = 5 };
 
@@ -34,10 +31,9 @@ struct director {
 	director_fn *over;
 	struct process *process;
 	struct instruction *next; /* until there are enough participants */
-	struct buf lines;         /* of JSON, on the round that has ended */
 	struct timer soon; /* what does not happen within a director_...() */
 	struct led *led;   /* of the round, by ascending number */
-	size_t n_led, cap_led, open, failed, enough;
+	size_t n_led, cap_led, open, enough;
 	int64_t round, began_ms;
 	bool stopped, done;
 	struct err err; /* code 0: none */
@@ -63,32 +59,6 @@ static void fail(struct director *d)
 	end(d);
 }
 
-/* ---- what the command reads ---- */
-
-static int keep_answer(struct director *d, const TrainResult *r, json_t *row,
-		       struct err *err)
-{
-	char *path;
-
-	if (answers_keep(&d->answers, r, &path, err))
-		return (int)err->code;
-	json_object_set_new(row, "arrays", json_integer((int)r->n_theta));
-	json_object_set_new(row, "file", json_string(path));
-	free(path);
-	return 0;
-}
-
-static void add_line(struct director *d, json_t *row)
-{
-	char *text = json_dumps(row, JSON_COMPACT);
-
-	if (!text)
-		abort();
-	buf_puts(&d->lines, text);
-	buf_putc(&d->lines, '\n');
-	free(text);
-}
-
 /* ---- a round ---- */
 
 static void ask_command(struct director *d);
@@ -108,7 +78,7 @@ static void next_round(void *arg)
 		.round = d->round,
 		.instructed = (int64_t)d->n_led,
 		.answered = (int64_t)d->answers.n,
-		.failed = (int64_t)d->failed,
+		.failed = (int64_t)d->answers.failed,
 		.seconds = (double)(clock_ms() - d->began_ms) / 1000,
 	};
 
@@ -142,39 +112,17 @@ static void forget_run(struct director *d, int64_t run)
 	d->open--;
 }
 
-/* The sentence may have been cut within a character. */
-static void add_error(json_t *row, const struct err *err)
-{
-	struct buf text = BUF_INIT(0);
-
-	utf8_put(&text, err->msg, strlen(err->msg));
-	json_object_set_new(row, "code", json_string(err_name(err->code)));
-	json_object_set_new(row, "error", json_string(text.p));
-	buf_release(&text);
-}
-
 static void on_answer(const struct err *err, const struct run_answer *a,
 		      void *arg)
 {
 	struct director *d = arg;
-	json_t *row;
 
 	if (d->stopped || d->err.code)
 		return;
-	row = json_pack("{s:I,s:s,s:f,s:i}", "participant", (json_int_t)a->who,
-			"state", err ? "failed" : "answered", "seconds",
-			(double)a->took_ms / 1000, "tries", a->tries);
-
-	if (err) {
-		add_error(row, err);
-		d->failed++;
-	} else if (keep_answer(d, a->msg->train_result, row, &d->err)) {
-		fail(d);
-	}
-	add_line(d, row);
-	json_decref(row);
 	forget_run(d, a->run);
-	if (!d->err.code && (!d->open || d->answers.n == d->enough))
+	if (answers_add(&d->answers, err, a, &d->err))
+		fail(d);
+	else if (!d->open || d->answers.n == d->enough)
 		timer_set(&d->soon, d->loop, 0, next_round, d);
 }
 
@@ -261,9 +209,7 @@ static void on_said(const struct err *err, const char *out, size_t len,
 	struct director *d = arg;
 
 	d->process = NULL;
-	buf_reset(&d->lines);
 	answers_reset(&d->answers);
-	d->failed = 0;
 	if (d->stopped) {
 		end(d);
 	} else if (err) {
@@ -282,7 +228,7 @@ static void say_facts(const struct director *d, struct facts *f)
 	facts_add(f, "GFL_ROUND", "%" PRId64, d->round);
 	facts_add(f, "GFL_PARTICIPANTS", "%zu", participants_count(d->ps));
 	facts_add(f, "GFL_ANSWERED", "%zu", d->answers.n);
-	facts_add(f, "GFL_FAILED", "%zu", d->failed);
+	facts_add(f, "GFL_FAILED", "%zu", d->answers.failed);
 	facts_add(f, "GFL_DIR", "%s", d->answers.dir);
 	if (d->done)
 		facts_add(f, "GFL_LAST", "1");
@@ -293,8 +239,8 @@ static void ask_command(struct director *d)
 	struct facts facts = {0};
 	const struct process_opts opts = {
 		.facts = &facts,
-		.input = d->lines.p,
-		.len = d->lines.len,
+		.input = d->answers.lines.p,
+		.len = d->answers.lines.len,
 		.timeout_ms = d->opts.command_ms,
 		.grace_ms = GRACE_MS,
 		.out_max = d->opts.max_bytes,
@@ -396,7 +342,6 @@ void director_close(struct director *d)
 	answers_close(&d->answers);
 	if (d->done && !d->err.code)
 		unlink(d->reached);
-	buf_release(&d->lines);
 	free(d->led);
 	free(d->reached);
 	free(d);
