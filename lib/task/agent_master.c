@@ -150,6 +150,12 @@ void agent_register(struct agent *a)
 	free(url);
 }
 
+/* Another one may speak for our name by now: it says so once we come again. */
+static bool denied(const struct agent *a, const struct err *err)
+{
+	return a->known && err && err->code == ERR_PERMISSION_DENIED;
+}
+
 /* It does not know us any more: it has lost its memory, or took us for dead. */
 static void forgotten(struct agent *a)
 {
@@ -168,9 +174,9 @@ static void beaten(const struct err *err, const ProtobufCMessage *msg,
 	struct agent *a = arg;
 
 	a->beating = NULL;
-	if (err || a->stopping)
+	if (a->stopping || (err && !denied(a, err)))
 		return; /* the next one may come through */
-	if (!out->acknowledged) {
+	if (err || !out->acknowledged) {
 		if (a->known)
 			forgotten(a);
 		return;
@@ -227,6 +233,10 @@ static void asked(const struct err *err, const ProtobufCMessage *msg, void *arg)
 	bool nothing;
 
 	a->asking = NULL;
+	if (denied(a, err)) {
+		forgotten(a);
+		return;
+	}
 	if (err) {
 		pause_then(a, "request_task", err);
 		return;

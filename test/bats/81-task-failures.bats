@@ -96,8 +96,9 @@ power_loss() {
 @test "power loss: what the master said is so, and each task is done once" {
 	mkdir live shadow
 	head -c 24 /dev/zero >power
-	local at
-	start master env LD_PRELOAD="$(dirname "$(command -v gfl)")/../test/chaos/power.so" \
+	local at power=$(dirname "$(command -v gfl)")/../test/chaos/power.so
+	[ -e "$power" ] || { echo "$power: make check-bats builds it"; return 1; }
+	start master env LD_PRELOAD="$power" \
 		POWER_LIVE="$PWD/live" POWER_SHADOW="$PWD/shadow" \
 		POWER_CONTROL="$PWD/power" gfl-master --db "$PWD/live/node.db"
 	export GFL_MASTER=$master_url

@@ -157,6 +157,23 @@ of() { # ROLE-ID - the options of its certificate
 	[ "$(gfl-list workers -F id,mode -o tsv)" = $'w1\tpull\nw2\tpush\npy\tpush' ]
 }
 
+@test "TLS: a worker whose name another one has by now ends, and says why" {
+	certs
+	master --silence 0.5 $(of master-1)
+	script evaluate <<<'echo {}'
+	worker w $(of worker-1)
+	until_row 'SELECT gone FROM worker' 0
+	kill -STOP "$w_pid"
+	until_row 'SELECT gone FROM worker' 1
+	start other gfl-worker --worker-id w --no-gpu --exec ./evaluate $(of worker-2)
+	until_row 'SELECT gone FROM worker' 0
+	kill -CONT "$w_pid"
+	ends w 5
+	grep -x "gfl-worker: master $master_url refuses worker w: worker w is that of lab/worker/2, not of lab/worker/1" w.log
+	gfl-submit $(of admin-ann) --wait -t 30 -F status -o tsv <<<'{}' >done
+	[ "$(<done)" = done ]
+}
+
 @test "TLS: our worker comes to a master in Python with its certificate" {
 	certs
 	script evaluate <<<'echo "{\"n\":1}"'
