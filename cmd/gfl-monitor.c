@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "fl/gaze.h"
 #include "node/monitor.h"
 #include "node/screen.h"
 
@@ -20,6 +21,7 @@ struct config {
 	struct client_opts client;
 	struct out_opts out;
 	int64_t count;
+	const char *server;
 };
 
 static const struct opt opts[] = {
@@ -27,6 +29,8 @@ static const struct opt opts[] = {
 	OPT_OUT(struct config, out, OUT_FORMATS),
 	OPT_INT64('n', "count", struct config, count, "COUNT", "0", 0,
 		  INT64_MAX, "end after so many events; 0: never"),
+	OPT_STRING(0, "server", struct config, server, "URL", NULL,
+		   "watch this gfl-server instead"),
 	OPT_END,
 };
 
@@ -43,10 +47,16 @@ static const struct prog prog = {
 		 "or failed; connections of the watch itself. A gateway tells, "
 		 "and a node, and another when one of them dies; only at the "
 		 "beginning somebody has to be there within --timeout. It ends "
-		 "by a signal, or after COUNT events.",
+		 "by a signal, or after COUNT events. With --server it is a "
+		 "gfl-server that is watched, asked once a second: its round, "
+		 "who has answered in it, loss and accuracy, and each client "
+		 "with its bytes and refusals; the events are rounds that have "
+		 "ended (of several in a second the last), clients that are "
+		 "here or gone, the server's end, and that of the connection.",
 	.example = "gfl-monitor\n"
 		   "gfl-monitor | jq 'select(.what == \"leader\")'\n"
-		   "gfl-monitor | gfl-plot --x round --y accuracy",
+		   "gfl-monitor | gfl-plot --x round --y accuracy\n"
+		   "gfl-monitor --server http://127.0.0.1:8700",
 	.opts = opts,
 };
 
@@ -63,7 +73,8 @@ enum { COLS = sizeof(cols) / sizeof(cols[0]), SIGNALS = 6 };
 struct viewer {
 	const struct config *cfg;
 	struct loop *loop;
-	struct monitor *monitor;
+	struct monitor *monitor; /* or */
+	struct gaze *gaze;
 	struct out *out; /* NULL: the live view */
 	int64_t seen;    /* events written */
 	int ended_by;    /* signal, or 0 */
@@ -93,6 +104,15 @@ static void write_event(struct viewer *v, const struct view_event *e)
 		run ? out_int(e->bytes_sent) : out_none(),
 		e->role && *e->role ? out_text(e->role) : out_none(),
 		out_text(e->url), out_text(e->text));
+	if (++v->seen == v->cfg->count)
+		loop_stop(v->loop);
+}
+
+static void write_gaze(struct viewer *v, const struct gaze_event *e)
+{
+	if (v->cfg->count && v->seen == v->cfg->count)
+		return; /* the loop is about to stop */
+	gaze_row(v->out, e);
 	if (++v->seen == v->cfg->count)
 		loop_stop(v->loop);
 }
@@ -141,10 +161,8 @@ static void measure(struct screen *s)
 	s->height = known ? w.ws_row - 1U : 23; /* lest the last line scrolls */
 }
 
-/* Over what was there; what is left of that is cleared. */
-static void draw(void *arg)
+static void draw_cluster(struct viewer *v, struct buf *text)
 {
-	struct viewer *v = arg;
 	const struct view *view = monitor_view(v->monitor);
 	struct screen_node *nodes = mem_zero(view->nnodes, sizeof(*nodes));
 	struct screen s = {
@@ -155,12 +173,33 @@ static void draw(void *arg)
 		.asks_gateway = monitor_gateway(v->monitor),
 		.nevents = v->nevents,
 	};
-	struct buf text = BUF_INIT(0), all = BUF_INIT(0);
 
 	measure(&s);
 	ask_nodes(v, nodes);
 	memcpy(s.events, v->events, sizeof(s.events));
-	screen_draw(&text, &s);
+	screen_draw(text, &s);
+	free(nodes);
+}
+
+static void draw_server(const struct viewer *v, struct buf *text)
+{
+	struct screen s;
+
+	measure(&s);
+	gaze_draw(text, v->cfg->server, gaze_status(v->gaze), v->events,
+		  v->nevents, s.width, s.height);
+}
+
+/* Over what was there; what is left of that is cleared. */
+static void draw(void *arg)
+{
+	struct viewer *v = arg;
+	struct buf text = BUF_INIT(0), all = BUF_INIT(0);
+
+	if (v->gaze)
+		draw_server(v, &text);
+	else
+		draw_cluster(v, &text);
 	buf_puts(&all, "\033[H");
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.p[i] == '\n')
@@ -172,33 +211,53 @@ static void draw(void *arg)
 	fflush(stdout);
 	buf_release(&all);
 	buf_release(&text);
-	free(nodes);
 }
 
-static void keep_event(struct viewer *v, const struct view_event *e)
+static void begin_line(struct buf *line)
 {
-	struct buf line = BUF_INIT(0);
 	char at[CLOCK_TEXT];
 
-	buf_putf(&line, "%.8s ", clock_text(clock_wall_ms(), at) + 11);
-	screen_event(&line, e);
+	buf_putf(line, "%.8s ", clock_text(clock_wall_ms(), at) + 11);
+}
+
+/* The line is ours. */
+static void keep_line(struct viewer *v, struct buf *line)
+{
 	if (v->nevents == SCREEN_EVENTS) {
 		free(v->events[0]);
 		memmove(v->events, v->events + 1,
 			--v->nevents * sizeof(*v->events));
 	}
-	v->events[v->nevents++] = buf_take(&line);
+	v->events[v->nevents++] = buf_take(line);
 	timer_set(&v->soon, v->loop, DRAW_MS, draw, v);
 }
 
 static void on_event(const struct view_event *e, void *arg)
 {
+	struct buf line = BUF_INIT(0);
 	struct viewer *v = arg;
 
-	if (v->out)
+	if (v->out) {
 		write_event(v, e);
-	else
-		keep_event(v, e);
+		return;
+	}
+	begin_line(&line);
+	screen_event(&line, e);
+	keep_line(v, &line);
+}
+
+static void on_gaze(const struct gaze_event *e, void *arg)
+{
+	struct buf line = BUF_INIT(0);
+	struct viewer *v = arg;
+
+	if (v->out) {
+		write_gaze(v, e);
+		return;
+	}
+	begin_line(&line);
+	gaze_words(&line, e);
+	keep_line(v, &line);
 }
 
 static void on_every(void *arg)
@@ -256,20 +315,34 @@ static void view(struct viewer *v)
 		free(v->events[i]);
 }
 
+static int open_watched(struct viewer *v, struct err *err)
+{
+	const struct config *cfg = v->cfg;
+	const struct monitor_opts o = {cfg->client, !v->out, on_event, v};
+
+	if (!cfg->server)
+		return monitor_open(&v->monitor, v->loop, &o, err)
+			       ? err_wrap(err, "watch the cluster")
+			       : 0;
+	return gaze_open(&v->gaze, v->loop, cfg->server, &cfg->client, on_gaze,
+			 v, err)
+		       ? err_wrap(err, "watch the server")
+		       : 0;
+}
+
 static int watch(struct viewer *v, struct err *err)
 {
-	struct monitor_opts o = {v->cfg->client, !v->out, on_event, v};
+	int rc = loop_open(&v->loop, err);
 
-	if (loop_open(&v->loop, err))
-		return (int)err->code;
-	if (monitor_open(&v->monitor, v->loop, &o, err)) {
-		loop_close(v->loop);
-		return err_wrap(err, "watch the cluster");
-	}
-	view(v);
+	if (rc)
+		return rc;
+	rc = open_watched(v, err);
+	if (!rc)
+		view(v);
 	monitor_close(v->monitor);
+	gaze_close(v->gaze);
 	loop_close(v->loop);
-	return 0;
+	return rc;
 }
 
 static int run(const struct config *cfg, int *ended_by, struct err *err)
@@ -278,7 +351,8 @@ static int run(const struct config *cfg, int *ended_by, struct err *err)
 	int rc;
 
 	if ((!isatty(STDOUT_FILENO) || cfg->out.format || cfg->count) &&
-	    out_begin(&v.out, &cfg->out, cols, COLS, true, err))
+	    out_begin(&v.out, &cfg->out, cfg->server ? gaze_cols : cols,
+		      cfg->server ? GAZE_COLS : COLS, true, err))
 		return (int)err->code;
 	rc = watch(&v, err);
 	if (v.out && out_end(v.out, rc ? NULL : err) && !rc)

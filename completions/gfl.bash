@@ -257,7 +257,7 @@ _gfl_monitor()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --count --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --count --server --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

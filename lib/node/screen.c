@@ -31,14 +31,7 @@ void screen_event(struct buf *out, const struct view_event *e)
 		buf_putf(out, ": %s", e->text);
 }
 
-/* A screen being filled. */
-struct page {
-	struct buf *out;
-	size_t width, left; /* columns; lines */
-};
-
-/* One line, cut; what is not plain ASCII might move the cursor. */
-static void put_line(struct page *p, struct buf *line)
+void screen_line(struct screen_page *p, struct buf *line)
 {
 	if (p->left) {
 		for (size_t i = 0; i < line->len && i < p->width; i++)
@@ -51,7 +44,8 @@ static void put_line(struct page *p, struct buf *line)
 	buf_reset(line);
 }
 
-static void put_head(struct page *p, const struct screen *s, struct buf *line)
+static void put_head(struct screen_page *p, const struct screen *s,
+		     struct buf *line)
 {
 	if (s->view->leader)
 		buf_putf(line, "node %" PRId64 " leads in term %" PRId64,
@@ -66,8 +60,8 @@ static void put_head(struct page *p, const struct screen *s, struct buf *line)
 		buf_putf(line, " and %s", s->gateway);
 	else if (s->asks_gateway)
 		buf_puts(line, ", no gateway");
-	put_line(p, line);
-	put_line(p, line);
+	screen_line(p, line);
+	screen_line(p, line);
 }
 
 static const char *status_of(const struct view_node *n, bool answers)
@@ -79,7 +73,8 @@ static const char *status_of(const struct view_node *n, bool answers)
 	return answers ? "alive" : "silent";
 }
 
-static void put_nodes(struct page *p, const struct screen *s, struct buf *line)
+static void put_nodes(struct screen_page *p, const struct screen *s,
+		      struct buf *line)
 {
 	int64_t most = 0;
 
@@ -88,7 +83,7 @@ static void put_nodes(struct page *p, const struct screen *s, struct buf *line)
 			most = s->nodes[i].commit;
 	buf_puts(line, "  ID ROLE      STATUS   TERM  COMMIT   LAG TRAINERS "
 		       "URL");
-	put_line(p, line);
+	screen_line(p, line);
 	for (size_t i = 0; i < s->view->nnodes; i++) {
 		const struct view_node *n = &s->view->nodes[i];
 		const struct screen_node *said = &s->nodes[i];
@@ -103,12 +98,13 @@ static void put_nodes(struct page *p, const struct screen *s, struct buf *line)
 			buf_putf(line, "%5s %7s %5s", "-", "-", "-");
 		buf_putf(line, " %8zu %s", view_attached(s->view, n->id),
 			 n->url);
-		put_line(p, line);
+		screen_line(p, line);
 	}
-	put_line(p, line);
+	screen_line(p, line);
 }
 
-static void put_run(struct page *p, const struct screen *s, struct buf *line)
+static void put_run(struct screen_page *p, const struct screen *s,
+		    struct buf *line)
 {
 	const struct view_run *r = view_last_run(s->view);
 
@@ -122,13 +118,13 @@ static void put_run(struct page *p, const struct screen *s, struct buf *line)
 		buf_putf(line, ", sent %.1f MB by %" PRId64 " trainers",
 			 (double)r->bytes_sent / 1e6, r->trainers);
 	}
-	put_line(p, line);
-	put_line(p, line);
+	screen_line(p, line);
+	screen_line(p, line);
 }
 
 void screen_draw(struct buf *out, const struct screen *s)
 {
-	struct page p = {out, s->width, s->height};
+	struct screen_page p = {out, s->width, s->height};
 	struct buf line = BUF_INIT(0);
 	size_t first;
 
@@ -138,7 +134,7 @@ void screen_draw(struct buf *out, const struct screen *s)
 	first = s->nevents > p.left ? s->nevents - p.left : 0;
 	for (size_t i = first; i < s->nevents; i++) {
 		buf_puts(&line, s->events[i]);
-		put_line(&p, &line);
+		screen_line(&p, &line);
 	}
 	buf_release(&line);
 }

@@ -25,6 +25,17 @@ struct screen {
 	size_t width, height; /* of the terminal */
 };
 
+/* A screen being filled: lines of at most width columns, as long as some are
+ * left. */
+struct screen_page {
+	struct buf *out;
+	size_t width, left;
+};
+
+/* Put the line, cut, and empty it. What is not plain ASCII might move the
+ * cursor, and becomes a question mark. */
+void screen_line(struct screen_page *p, struct buf *line);
+
 /* Append at most height lines of at most width columns, ASCII only; the last
  * events have what room is left. */
 void screen_draw(struct buf *out, const struct screen *s);

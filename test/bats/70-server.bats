@@ -296,6 +296,30 @@ load server
 	checks 2 '^CRITICAL - cannot reach'
 }
 
+@test "gfl-monitor --server tells of rounds, of clients, and of the end" {
+	server --model "$tiny" --rounds 2 --round-deadline 3600
+	set_up 1
+	set_up 2
+	gfl-monitor --server "$srv_url" -o jsonl >seen 2>seen.log 3>&- &
+	running[monitor]=$!
+	seen() { timeout 60 tail -n +1 -F seen 2>/dev/null | grep -m 1 -E "$1"; }
+	seen '"what":"server"'
+	round 2
+	seen '"event":"ended","round":1,"rounds":2,"loss":0.5'
+	printf '%s\n' '< round 1/2' '< 2 needed' '< LOSS' '> \x03' >steps
+	! "$BATS_TEST_DIRNAME"/terminal.py steps gfl-monitor \
+		--server "$srv_url" >screen
+	grep -q 'loss 0.5000' screen
+	round 2
+	leave 1 2
+	seen '"what":"watch","event":"lost"'
+	kill "${running[monitor]}"
+	reap monitor || [ $? = 143 ]
+	jq -se '.[0].event == "connected"' seen
+	fails 3 gfl-monitor --server http://127.0.0.1:1 -n 1
+	[[ $said == *'watch the server: cannot reach http://127.0.0.1:1'* ]]
+}
+
 @test "the target accuracy ends it" {
 	split 2
 	server --model mlp --rounds 100 --target-accuracy 0.5 --test $data
