@@ -316,6 +316,7 @@ int hub_table_admit(struct hub *h, struct hub_client **out,
 		    const char *instance_id, size_t n, const struct peer *peer,
 		    struct err *err) MUST_CHECK;
 void hub_table_host(struct hub_client *c, size_t n, const struct peer *peer);
+void hub_table_asked(struct hub_client *c); /* is not silent any more */
 void hub_table_know(struct hub_client *c); /* no guest any more */
 bool hub_table_expired(const struct hub_client *c, int64_t now_ms);
 void hub_table_drop(struct hub_client *c, const char *why); /* a guest */

@@ -96,7 +96,7 @@ struct hub_client *hub_client_add(struct hub *h, int64_t id,
 	return c;
 }
 
-static void has_asked(struct hub_client *c)
+void hub_table_asked(struct hub_client *c)
 {
 	if (c->silent)
 		DL_DELETE(c->hub->silent, c);
@@ -125,7 +125,7 @@ struct hub_client *hub_client_of(struct hub *h, const struct call *call,
 		return NULL;
 	}
 	if (is_session(c, session)) {
-		has_asked(c);
+		hub_table_asked(c);
 		return c;
 	}
 	h->strangers++;
@@ -148,7 +148,7 @@ void hub_table_host(struct hub_client *c, size_t n, const struct peer *peer)
 	struct hub *h = c->hub;
 
 	leave_source(c);
-	has_asked(c);
+	hub_table_asked(c);
 	free(c->logical);
 	c->logical = mem_zero(n, sizeof(*c->logical));
 	h->hosted += n - c->nlogical;
@@ -166,7 +166,7 @@ static void forget(struct hub_client *c)
 {
 	struct hub *h = c->hub;
 
-	has_asked(c);
+	hub_table_asked(c);
 	leave_source(c);
 	h->hosted -= c->nlogical;
 	HASH_DELETE(by_instance, h->by_instance, c);
