@@ -91,7 +91,7 @@ struct wait_list {
 	TAILQ_HEAD(, stream) streams;
 	int64_t after_ms;
 	uv_timer_t timer;
-	int64_t due_ms; /* whose time was over then is looked at once more; 0 */
+	int64_t due_ms; /* or 0: whose time was over then has a last look */
 };
 
 struct plain {
