@@ -15,6 +15,7 @@
 #include "plan/strategies.h"
 #include "plan/topology.h"
 #include "proto/node.pb-c.h"
+#include "proto/server.pb-c.h"
 #include "registry/directory.h"
 #include "registry/runs.h"
 
@@ -30,6 +31,7 @@ struct config {
 	double weight_decay, prox, lr_decay;
 	int64_t lr_every, epochs;
 	struct opt_pairs hyper;
+	struct opt_list server;
 	bool follow, wait, history, nesterov, lr_cosine;
 };
 
@@ -115,6 +117,10 @@ static const struct opt start_opts[] = {
 static const struct opt stop_opts[] = {
 	OPT_STRING(0, "reason", struct config, reason, "TEXT", "asked to stop",
 		   "why, for the log"),
+	OPT_URLS(0, "server", struct config, server, NULL,
+		 "instead of a run, without ID: what this gfl-server leads; "
+		 "of several (--on-leader) the active one, and the others end "
+		 "with it"),
 	OPT_END,
 };
 
@@ -131,7 +137,8 @@ enum command { START, STOP, LIST, SHOW };
 
 static const struct opt_cmd cmds[] = {
 	[START] = {"start", "", "start a run and print its id", start_opts},
-	[STOP] = {"stop", "ID", "stop a run", stop_opts},
+	[STOP] = {"stop", "[ID]", "stop a run, or a server's rounds",
+		  stop_opts},
 	[LIST] = {"list", "", "list the runs", NULL},
 	[SHOW] = {"show", "[ID]",
 		  "a run's trainers; the newest run's without ID", show_opts},
@@ -282,11 +289,33 @@ static int parse_id(const char *text, int64_t *id, struct err *err)
 	return 0;
 }
 
+/* The first of them that is the active one. */
+static int stop_server(const struct config *cfg, struct err *err)
+{
+	Gfl__V1__FlEndRequest in = GFL__V1__FL_END_REQUEST__INIT;
+	ProtobufCMessage *done;
+
+	in.reason = (char *)cfg->reason;
+	for (size_t i = 0; i < cfg->server.n; i++) {
+		if (client_now(&cfg->client.tls, cfg->server.at[i], RPC_FL_END,
+			       &in.base, cfg->client.timeout_ms, &done, err))
+			continue;
+		rpc_free(done);
+		return 0;
+	}
+	return err_wrap(err, "end the rounds");
+}
+
 static int stop(const struct config *cfg, const char *id, struct err *err)
 {
 	Gfl__V1__StopRunRequest in = GFL__V1__STOP_RUN_REQUEST__INIT;
 	ProtobufCMessage *done;
 
+	if (!id == !cfg->server.n)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "the ID of a run, or a server with --server");
+	if (!id)
+		return stop_server(cfg, err);
 	if (parse_id(id, &in.id, err))
 		return (int)err->code;
 	in.reason = (char *)cfg->reason;

@@ -353,7 +353,7 @@ _gfl_run()
 	--policy) mapfile -t COMPREPLY < <(compgen -W 'auto saps age random ring all none' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --epochs --hp --batch --lr --momentum --nesterov --weight-decay --prox --lr-every --lr-decay --lr-cosine --strategy --keep --eta --scheme --dtype --codec --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --bridge-every --give-up --follow --every --wait --reason --history' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --help --version --quiet --verbose --config --show-config --log-level --log-format --model --rounds --steps --epochs --hp --batch --lr --momentum --nesterov --weight-decay --prox --lr-every --lr-decay --lr-cosine --strategy --keep --eta --scheme --dtype --codec --policy --seed --min-trainers --target-accuracy --round-deadline --eval-every --bridge-every --give-up --follow --every --wait --reason --server --history' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W 'start stop list show' -- "$cur");;
 		esac;;
 	esac

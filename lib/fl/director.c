@@ -281,8 +281,8 @@ static void serve_trainer(struct call *call, const ProtobufCMessage *in,
 static void serve_trainers(struct director *d, struct server *s)
 {
 	static const enum rpc_name of_trainers[] = {
-		RPC_FL_SET_UP, RPC_FL_AWAIT, RPC_FL_PULL_MODEL,
-		RPC_FL_UPDATE, RPC_FL_LEAVE, RPC_FL_GET_STATUS};
+		RPC_FL_SET_UP, RPC_FL_AWAIT, RPC_FL_PULL_MODEL, RPC_FL_UPDATE,
+		RPC_FL_LEAVE,  RPC_FL_END,   RPC_FL_GET_STATUS};
 
 	for (size_t i = 0; i < sizeof(of_trainers) / sizeof(*of_trainers); i++)
 		server_handle(s, of_trainers[i], serve_trainer, d);

@@ -127,7 +127,8 @@ void hub_look(struct hub *h)
 	int64_t now_ms = clock_ms();
 
 	if (h->stopping && h->state < HUB_CLOSING)
-		hub_end(h, "the server was stopped");
+		hub_end(h, *h->stop_reason ? h->stop_reason
+					   : "the server was stopped");
 	if (h->state < HUB_ENDING)
 		hub_round_look(h, now_ms);
 	if (h->state == HUB_ENDING)
@@ -298,6 +299,7 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 	hub_serve_updates(h);
 	hub_serve_model(h);
 	hub_serve_status(h);
+	hub_serve_stop(h);
 	if (h->opts.term)
 		hub_serve_followers(h);
 	hub_scoring_begin(h, h->evaluation.round < h->round ? h->round : 0);
@@ -325,6 +327,7 @@ void hub_close(struct hub *h)
 	hub_scoring_drop(h);
 	hub_next_close(h);
 	hub_promises_close(h);
+	hub_stop_close(h);
 	hub_followers_close(h);
 	snapshot_drop(h->snapshot);
 	hub_clients_close(h);

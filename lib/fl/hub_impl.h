@@ -257,6 +257,9 @@ struct hub {
 	struct hub_evaluation evaluation; /* the last; missing is "" */
 	int64_t ahead;                    /* how many */
 	bool stopping;
+	char stop_reason[201]; /* or "" */
+	struct call *ender;    /* who asked for it, while it is not sure who
+				  leads; or NULL */
 	loop_fn *alone; /* it rests: see hub_rest(); or NULL */
 	void *alone_arg;
 	struct hub_client *clients, *by_instance;
@@ -443,6 +446,11 @@ void hub_followers_close(struct hub *h);
 /* hub_carried.c: an update without activation, of a client that has set up,
  * gets one; or is refused. */
 bool hub_carried(struct hub_look *l);
+
+/* hub_stop.c: whoever asks for the end. */
+void hub_serve_stop(struct hub *h);
+void hub_stop_confirmed(struct hub *h); /* we lead */
+void hub_stop_close(struct hub *h);
 
 /* hub_promise.c: answer an update once this version is safe. */
 void hub_promise(struct hub *h, struct call *call, int64_t version);

@@ -166,6 +166,7 @@ void hub_confirmed(struct hub *h)
 {
 	if (h->saving && !h->failure.code)
 		write_saving(h);
+	hub_stop_confirmed(h);
 }
 
 void hub_next_made(struct hub_next *n)

@@ -239,8 +239,8 @@ static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 static void serve(struct standby *s)
 {
 	static const enum rpc_name of_clients[] = {
-		RPC_FL_SET_UP, RPC_FL_AWAIT, RPC_FL_PULL_MODEL, RPC_FL_LEAVE,
-		RPC_FL_GET_STATUS};
+		RPC_FL_SET_UP, RPC_FL_AWAIT, RPC_FL_PULL_MODEL,
+		RPC_FL_LEAVE,  RPC_FL_END,   RPC_FL_GET_STATUS};
 
 	for (size_t i = 0; i < sizeof(of_clients) / sizeof(*of_clients); i++)
 		server_handle(s->server, of_clients[i], serve_client, s);

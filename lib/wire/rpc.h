@@ -212,6 +212,8 @@ struct rpc_method {
 	  gfl__v1__fl_update_response, UNARY, BULK, true, GUARDED)             \
 	X(FL_LEAVE, "/gfl.v1.FlService/Leave", gfl__v1__fl_leave_request,      \
 	  gfl__v1__fl_leave_response, UNARY, CONTROL, true, GUARDED)           \
+	X(FL_END, "/gfl.v1.FlService/End", gfl__v1__fl_end_request,            \
+	  gfl__v1__fl_end_response, UNARY, CONTROL, true, GUARDED)             \
 	X(FL_GET_STATUS, "/gfl.v1.FlService/GetStatus",                        \
 	  gfl__v1__fl_status_request, gfl__v1__fl_status, UNARY, CONTROL,      \
 	  true, OPEN)                                                          \

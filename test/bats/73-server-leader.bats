@@ -235,6 +235,27 @@ known() { # NUMBER
 	is '.code == "ACTIVATION" and .version == "2"'
 }
 
+@test "one word ends the rounds for all servers and clients" {
+	local lead
+	cluster 3
+	servers --model softmax --rounds 0 --steps 50 --min-participants 1
+	lead=$(gfl-leader)
+	local -n standby=s$((lead % 3 + 1))_url
+	fails 5 gfl-run stop --server "$standby"
+	[[ $said == *"this server stands by"* ]]
+	trainers 1
+	logged 'event=round round=2 ' "s$lead.log" >/dev/null
+	gfl-run stop --server "$all" --reason 'it is enough'
+	ends s1 s2 s3 t1
+	grep -q 'event=exit.*it is enough' t1.log
+	[ -s "s$lead.safetensors" ]
+	[ "$(known 1)" = "$(known 2)" ]
+	[ "$(known 1)" = "$(known 3)" ]
+	fails 2 gfl-run stop
+	fails 2 gfl-run stop 1 --server "$all"
+	fails 3 gfl-run stop --server "$all"
+}
+
 @test "a server beside a node says what it needs" {
 	fails 2 gfl-server --db a.db --on-leader --listen 127.0.0.1:0
 	[[ $said == *'--on-leader needs one --node'* ]]
