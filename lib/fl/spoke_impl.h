@@ -12,6 +12,8 @@
 #include "wire/backoff.h"
 #include "wire/tensor.h"
 
+enum { SPOKE_SOON_MS = 6000 }; /* where another server may answer */
+
 /* What the server has asked for. */
 struct spoke_task {
 	int64_t id; /* of the activation; 0: nothing; below: of another start,
@@ -90,9 +92,12 @@ struct spoke {
 	void *ended_arg;
 };
 
+/* spoke_set_up.c */
+void spoke_set_up(struct spoke *s);
+void spoke_set_up_again(void *arg); /* a timer's */
+
 /* spoke.c */
 void spoke_fail(struct spoke *s, const struct err *err);
-void spoke_set_up(struct spoke *s);
 const char *spoke_url(const struct spoke *s); /* of its server */
 bool spoke_has_others(const struct spoke *s); /* which may take its place */
 /* The server is away: look for it, or for another. */
