@@ -140,9 +140,10 @@ struct hub_args {
 			   "CLIENT [LOGICAL] out"),                            \
 		OPT_STRING(0, "on-receive", T, m.on[HUB_ON_RECEIVE], "CMD",    \
 			   NULL,                                               \
-			   "gets each update as a safetensors file; refuses "  \
-			   "it by its "                                        \
-			   "status, or puts another one out"),                 \
+			   "gets each update as a safetensors file, each "     \
+			   "score (GFL_CODE is 3) as a result of gfl(7), "     \
+			   "TRAINERS; refuses it by its status, or puts "      \
+			   "another one out"),                                 \
 		OPT_STRING(0, "on-shutdown", T, m.on[HUB_ON_SHUTDOWN], "CMD",  \
 			   NULL,                                               \
 			   "runs at the end, once the last model is written"), \
