@@ -38,8 +38,8 @@ const struct err *standby_failed(const struct standby *s); /* or NULL */
  * done(arg) runs when ours is as new, in a later turn of the loop. Who asks us
  * meanwhile hears that somebody is to be active in term. */
 void standby_survey(struct standby *s, int64_t term, loop_fn *done, void *arg);
-void standby_follow(struct standby *s); /* instead of that */
-int standby_peers_there(const struct standby *s); /* that answer */
-void standby_close(struct standby *s);  /* NULL is nothing */
+void standby_follow(struct standby *s);           /* instead of that */
+int standby_peers_there(const struct standby *s); /* and will follow */
+void standby_close(struct standby *s);            /* NULL is nothing */
 
 #endif

@@ -94,7 +94,7 @@ int succession_there(const struct succession *s)
 	int n = 0;
 
 	for (int i = 0; i < s->n; i++)
-		n += s->peer[i].word.there;
+		n += s->peer[i].word.there && !s->peer[i].word.leaves;
 	return n;
 }
 

@@ -88,7 +88,9 @@ void succession_taken(struct succession *s, int64_t term, int64_t version);
  * event. */
 struct succession_act succession_next(struct succession *s);
 
-int succession_there(const struct succession *s);     /* peers that answer */
+/* Peers that answer, and are to follow: not one that leaves. */
+int succession_there(const struct succession *s);
+
 int64_t succession_knows(const struct succession *s); /* for our own answers */
 
 #endif

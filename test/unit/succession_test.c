@@ -259,6 +259,21 @@ TEST(succession_claims_from_one_that_leaves_with_its_state_alone)
 	CHECK_STR(answer(&s, 0, w), "later 0, claim 0");
 }
 
+TEST(succession_does_not_expect_one_that_leaves)
+{
+	struct succession s = two();
+	struct succession_word w = leader(1);
+
+	w.leaves = true;
+	s.term = 3;
+	s.version = 1;
+	succession_survey(&s, 4);
+	acts(&s);
+	answer(&s, 1, (struct succession_word){true, 3, 1, 0, 4, 0, 0});
+	CHECK_STR(answer(&s, 0, w), "ready 0");
+	CHECK_INT(succession_there(&s), 1);
+}
+
 TEST(succession_ends_with_the_active_one)
 {
 	struct succession s = two();
