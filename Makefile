@@ -63,7 +63,7 @@ NODE := $(if $(shell command -v npm 2>&1),,nodejs npm)
 PACKAGES_CHECK := $(PACKAGES) bats procps iproute2 nftables util-linux curl \
 	jq sqlite3 protobuf-compiler python3-protobuf openmpi-bin clang-14 libclang-rt-14-dev \
 	python3-grpcio python3-numpy python3-torch python3-sklearn systemd \
-	openssl g++ liblemon-dev $(NODE)
+	openssl g++ liblemon-dev zsh fish $(NODE)
 # The peers of the benches, and what drives them.
 PACKAGES_BENCH := $(PACKAGES) curl iproute2 procps util-linux nghttp2-client \
 	g++ pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc \
@@ -216,6 +216,7 @@ demo: deps
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 \
 		share/man/man7 share/bash-completion/completions \
+		share/zsh/site-functions share/fish/vendor_completions.d \
 		share/gfl/scenario share/gfl/data share/doc/gfl/examples \
 		lib/systemd/system)
 	install -m 755 $(CMD) $(SH) $(DESTDIR)$(PREFIX)/bin
@@ -233,8 +234,15 @@ install: all
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/}; done
 	install -m 644 completions/gfl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/gfl
+	install -m 644 completions/_gfl \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	install -m 644 completions/gfl.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	for p in $(filter gfl-%,$(notdir $(CMD) $(SH))); do ln -sf gfl \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; done
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p && \
+		ln -sf gfl.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish; \
+		done
 
 clean:
 	rm -rf build

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "base/buf.h"
+#include "base/completion.h"
 #include "base/help.h"
 #include "base/parse.h"
 
@@ -171,115 +171,16 @@ static void put_man(FILE *f, const struct prog *prog)
 	}
 }
 
-/* The rows of the program and of all its commands, each name once. */
-static size_t all_rows(const struct prog *prog, const struct opt **rows)
-{
-	size_t n = opt_rows(prog, NULL, rows);
-
-	for (const struct opt_cmd *c = prog->cmds; c && c->name; c++)
-		n = parse_add_rows(rows, n, c->opts);
-	return n;
-}
-
-/* What may stand where no option does: the commands, or the small letters of
- * the operands, as in [nodes|runs]. */
-static void put_operands(FILE *f, const struct prog *prog)
-{
-	const char *args = prog->args ? prog->args : "";
-	const char *blank = "";
-
-	for (const struct opt_cmd *c = prog->cmds; c && c->name; c++) {
-		fprintf(f, "%s%s", blank, c->name);
-		blank = " ";
-	}
-	while (*args) {
-		size_t len = strspn(args, "abcdefghijklmnopqrstuvwxyz");
-
-		if (len)
-			fprintf(f, "%s%.*s", blank, (int)len, args);
-		blank = len ? " " : blank;
-		args += len ? len : 1;
-	}
-}
-
-static void put_long_options(FILE *f, const struct prog *prog)
-{
-	const struct opt *rows[OPT_ROWS];
-	size_t n = all_rows(prog, rows);
-	const char *blank = "";
-
-	for (size_t i = 0; i < n; i++) {
-		if (rows[i]->hidden)
-			continue;
-		fprintf(f, "%s--%s", blank, rows[i]->name);
-		blank = " ";
-	}
-}
-
-/* A case of bash for the values of a row, where they are known. */
-static void put_values(FILE *f, const struct opt *row)
-{
-	const char *list =
-		row->kind == OPT_KIND_CHOICE ? row->arg : row->choices;
-
-	if (row->hidden || (!list && row->kind != OPT_KIND_FILE &&
-			    strcmp(row->name, "config")))
-		return;
-	fprintf(f, "\t--%s", row->name);
-	if (row->letter)
-		fprintf(f, "|-%c", row->letter);
-	if (!list) {
-		fputs(") mapfile -t COMPREPLY < <(compgen -f -- \"$cur\");;\n",
-		      f);
-		return;
-	}
-	fputs(") mapfile -t COMPREPLY < <(compgen -W '", f);
-	for (; *list; list++)
-		fputc(*list == '|' ? ' ' : *list, f);
-	fputs("' -- \"$cur\");;\n", f);
-}
-
-static void put_bash(FILE *f, const struct prog *prog)
-{
-	const struct opt *rows[OPT_ROWS];
-	size_t n = all_rows(prog, rows);
-	struct buf fn = BUF_INIT(0);
-
-	buf_putf(&fn, "_%s", prog->name);
-	for (size_t i = 0; i < fn.len; i++)
-		if (fn.p[i] == '-')
-			fn.p[i] = '_';
-	fprintf(f,
-		"%s()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]}\n"
-		"\tlocal prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-		"\t[ \"$prev\" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
-		"\t[ \"$cur\" = = ] && cur= && prev=${COMP_WORDS["
-		"COMP_CWORD-1]}\n"
-		"\tcase $prev in\n",
-		fn.p);
-	for (size_t i = 0; i < n; i++)
-		put_values(f, rows[i]);
-	fputs("\t*)\n\t\tcase $cur in\n"
-	      "\t\t-*) mapfile -t COMPREPLY < <(compgen -W '",
-	      f);
-	put_long_options(f, prog);
-	fputs("' -- \"$cur\");;\n"
-	      "\t\t*) mapfile -t COMPREPLY < <(compgen -W '",
-	      f);
-	put_operands(f, prog);
-	fprintf(f,
-		"' -- \"$cur\");;\n\t\tesac;;\n\tesac\n}\n"
-		"complete -o default -F %s %s\n",
-		fn.p, prog->name);
-	buf_release(&fn);
-}
-
 bool docs_print(FILE *f, const struct prog *prog, const char *what)
 {
 	if (!strcmp(what, "man"))
 		put_man(f, prog);
 	else if (!strcmp(what, "bash"))
-		put_bash(f, prog);
+		completion_bash(f, prog);
+	else if (!strcmp(what, "zsh"))
+		completion_zsh(f, prog);
+	else if (!strcmp(what, "fish"))
+		completion_fish(f, prog);
 	else if (!strcmp(what, "brief"))
 		fprintf(f, "%s\n", prog->brief);
 	else

@@ -7,8 +7,8 @@
 
 #include "base/opt.h"
 
-/* Print the man page ("man"), the bash completion ("bash") or the one line
- * ("brief") of a program: the same bytes on every machine and day. False when
+/* Print the man page ("man"), the completion ("bash", "zsh", "fish") or the
+ * one line ("brief") of a program: the same bytes on every machine and day. False when
  * what is none of these. */
 bool docs_print(FILE *f, const struct prog *prog, const char *what);
 

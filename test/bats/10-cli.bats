@@ -123,6 +123,42 @@ completed() { # WORD... - the completions of the last
 	[ "$(completed gfl-scenario --data he)" = here ]
 }
 
+@test "completion in fish: the same words, with what they mean" {
+	completions() { # LINE - the words that fish offers
+		fish --no-config -c 'source "$argv[1]"; complete -C "$argv[2]"' \
+			"$BATS_TEST_DIRNAME/../../completions/gfl.fish" "$1"
+	}
+	[ "$(completions 'gfl-run st' | grep -c '^st')" = 2 ]
+	[ "$(completions 'gfl-list tr')" = trainers ]
+	[ "$(completions 'gfl-list -o t' | cut -f 1 | paste -sd ' ')" = 'table tsv' ]
+	[[ "$(completions 'gfl-run start --mod')" = --model$'\t'* ]]
+	[ "$(completions 'gfl wai')" = wait ]
+	[[ "$(completions 'gfl list --fo')" = --format$'\t'* ]]
+	[ "$(completions 'gfl-scenario resi')" = resilience ]
+	touch here
+	[ "$(completions 'gfl-scenario --data he' | cut -f 1)" = here ]
+}
+
+@test "completion in zsh, on a terminal" {
+	cat >steps <<-end
+		> fpath=($BATS_TEST_DIRNAME/../../completions \$fpath)\r
+		> autoload -U compinit; compinit -u -D; PS1=rea''dy%%\r
+		< ready%
+		> gfl-list --form\t
+		< gfl-list --format=
+		> tab\t
+		< table
+		> \x15gfl run sho\t
+		< gfl run show
+		> \x15gfl wor\t
+		< gfl worker
+		> \x15gfl-scenario resi\t
+		< resilience
+		> \x15exit\r
+	end
+	TERM=dumb "$BATS_TEST_DIRNAME/terminal.py" steps zsh -f -i
+}
+
 @test "a reader that leaves ends the writer by SIGPIPE, silently" {
 	run bash -c '"$0" --show-config 2>err | true; echo "${PIPESTATUS[0]}"' \
 		"$bin/gfl-data"
