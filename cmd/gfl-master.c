@@ -58,7 +58,9 @@ static const struct prog prog = {
 		"task ends once. Workers are gfl-worker, or those that speak "
 		"MorphML's MasterService and WorkerService. A task that fails "
 		"is tried again after a while, elsewhere if there is an "
-		"elsewhere; one whose worker is silent goes to another. By TLS "
+		"elsewhere; one whose worker is silent goes to another. What "
+		"has ended is forgotten after --keep, together with what was "
+		"submitted at once with it and its lines of a --token. By TLS "
 		"the name of a worker is that of the certificate that it came "
 		"with, and no other one may speak for it.",
 	.example = "gfl-master --listen 127.0.0.1:50051\n"

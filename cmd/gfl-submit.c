@@ -47,8 +47,9 @@ static const struct prog prog = {
 	.args = "[FILE]",
 	.brief = "give tasks to the master, and print what comes of them",
 	.about =
-		"Reads a JSON object per line, from standard input without "
-		"FILE. Each is a task: a worker gets it as it is. What the "
+		"Reads a JSON object per line, of at most 1 MiB, from standard "
+		"input without FILE. Each is a task: a worker gets it as it "
+		"is. What the "
 		"queue is to know may stand in its \"gfl\", which the worker "
 		"does not see: name, after (ids, or names of earlier lines), "
 		"priority, retries, timeout_s, gpu, affinity. Prints the id of "
