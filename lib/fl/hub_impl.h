@@ -250,6 +250,7 @@ struct hub {
 	/* made, and not durable yet: to be written; being written, or before
 	 * that confirmed to be ours to write */
 	struct hub_next *unsaved, *saving;
+	bool writing; /* saving is with the writer */
 	struct hub_promise *promises;
 	/* durable, and not told yet: clients evaluate the first one's model */
 	struct hub_next *untold;

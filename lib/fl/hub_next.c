@@ -113,6 +113,7 @@ static void written(const struct err *err, void *arg)
 	struct hub *h = arg;
 	struct hub_next *n, *after;
 
+	h->writing = false;
 	if (err)
 		hub_fail(h, err);
 	DL_FOREACH_SAFE(h->saving, n, after)
@@ -146,6 +147,7 @@ static void write_saving(struct hub *h)
 {
 	struct err err;
 
+	h->writing = true;
 	if (writer_post(h->writer, write_all, written, h, &err))
 		written(&err, h);
 }
@@ -164,7 +166,7 @@ static void write_next(struct hub *h)
 
 void hub_confirmed(struct hub *h)
 {
-	if (h->saving && !h->failure.code)
+	if (h->saving && !h->writing && !h->failure.code)
 		write_saving(h);
 	hub_stop_confirmed(h);
 }
