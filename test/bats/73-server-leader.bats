@@ -62,6 +62,13 @@ all_held() { # COUNT ROUND
 
 release() { flock -u "${gate[$1]}"; } # ROUND
 
+# Another server than this one is active, and its node known to lead.
+moved() { # NUMBER
+	timeout 60 tail -q -n +1 -F "s$(($1 % 3 + 1)).log" \
+		"s$((($1 + 1) % 3 + 1)).log" | grep -qm 1 event=active
+	gfl-wait leader --not "$1" -t 20
+}
+
 # The rounds that the file of a server knows of.
 known() { # NUMBER
 	sqlite3 "s$1.db" 'SELECT max(round) FROM round'
@@ -151,8 +158,7 @@ known() { # NUMBER
 	# the active one alone is stopped: its clients are told nothing, and
 	# another one goes on
 	stop "s$lead"
-	timeout 60 tail -q -n +1 -F "s$other.log" "s$((6 - lead - other)).log" |
-		grep -qm 1 event=active
+	moved "$lead"
 	again "s$lead"
 	active=$(gfl-leader)
 	srv_url=s${active}_url
@@ -212,6 +218,7 @@ known() { # NUMBER
 	update 1 '.updateId = "7"'
 	is '.version == "1"'
 	stop "s$lead"
+	moved "$lead"
 	next=$(gfl-leader)
 	[ "$next" != "$lead" ]
 	srv_url=s${next}_url
