@@ -50,7 +50,7 @@ TEST(an_error_is_percent_encoded_in_trailers_alone)
 	r = caller_wait(&b.c, caller_post(&b.c, "/No/Such", GRPC, "\0\0\0\0\0",
 					  5, NULL));
 	CHECK_STR(r->grpc_status, "12");
-	CHECK_HAS(r->message, "h2_test has no method /No/Such");
+	CHECK_HAS(r->message, "_test has no method /No/Such");
 	r = caller_wait(&b.c,
 			caller_post(&b.c, HEARTBEAT, GRPC, "abc", 3, NULL));
 	CHECK_STR(r->grpc_status, "3");

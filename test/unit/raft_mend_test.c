@@ -48,7 +48,7 @@ static struct db *open_six(int others, struct raft_tail *tail)
 		e[i] = (struct raft_entry){.index = i + 1,
 					   .term = 1 + i / 2,
 					   .type = RAFT_NORMAL,
-					   .data = "abcdef" + i,
+					   .data = &"abcdef"[i],
 					   .len = 1};
 	e[0].type = RAFT_CONFIG;
 	e[0].conf_len = raft_conf_encode(&conf, &bytes);
@@ -276,8 +276,8 @@ TEST(what_was_lost_guards_until_it_is_there_again)
 TEST(a_damaged_snapshot_takes_all_with_it)
 {
 	static const char *const damage[] = {
-		"UPDATE snapshot SET data = CAST(substr(data, 1, 33) || 'X' ||"
-		" substr(data, 35) AS BLOB)",
+		("UPDATE snapshot SET data = CAST(substr(data, 1, 33) || 'X' ||"
+		 " substr(data, 35) AS BLOB)"),
 		"UPDATE snapshot SET idx = 2",
 		"UPDATE snapshot SET term = 1",
 		"UPDATE snapshot SET last_hash = last_hash + 1",

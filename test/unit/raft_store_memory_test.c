@@ -84,7 +84,7 @@ static struct db *make(struct raft_tail *tail)
 		e[i] = (struct raft_entry){.index = i + 1,
 					   .term = 1 + i / 2,
 					   .type = RAFT_NORMAL,
-					   .data = "abcdef" + i,
+					   .data = &"abcdef"[i],
 					   .len = 1};
 	*tail = (struct raft_tail){0};
 	fill_image(&image, 4);

@@ -7,7 +7,7 @@
 
 TEST(tsv_gives_back_each_value_exactly)
 {
-	static const float w[] = {0.1F, -3.4e38F, 1e-45F, 16777217, -0.F, 5};
+	static const float w[] = {0.1F, -3.4e38F, 1e-45F, 16777216, -0.F, 5};
 	struct tensors ts = {0}, back = {0};
 	struct buf b = BUF_INIT(0);
 	struct err err;
