@@ -402,6 +402,12 @@ struct hub_next *hub_next_find(struct hub *h, int64_t round);
 /* hub_update.c */
 void hub_serve_updates(struct hub *h);
 void hub_update_reply(struct hub *h, struct call *call);
+
+/* hub_look.c: is an update of who was asked for it; is it of an evaluation; can
+ * it be taken? Else it is refused, with why in l->err. */
+bool hub_look_expected(struct hub_look *l);
+bool hub_look_scores(const struct hub_look *l);
+bool hub_look_sound(struct hub_look *l);
 /* Puts why into l->err, and counts it. The part has failed where what the
  * client sends can never do. */
 void hub_refused(struct hub_look *l, enum hub_reason why, const char *text);
