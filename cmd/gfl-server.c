@@ -10,6 +10,7 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "base/opt.h"
 #include "base/out.h"
 #include "fl/director.h"
@@ -377,16 +378,6 @@ static int serve(struct app *app, struct err *err)
 	return (int)err->code;
 }
 
-/* server.db has the model server.safetensors beside it. */
-static char *beside(const char *db)
-{
-	size_t len = strlen(db);
-
-	if (len > 3 && !strcmp(db + len - 3, ".db"))
-		len -= 3;
-	return mem_fmt("%.*s.safetensors", (int)len, db);
-}
-
 static int check(const struct config *cfg, struct err *err)
 {
 	if (!cfg->on_leader && (cfg->node.n || cfg->peers.n))
@@ -419,7 +410,8 @@ static int run(struct config *cfg, struct err *err)
 	    daemon_db(&app.db, &cfg->daemon, "server.db", err))
 		return (int)err->code;
 	app.model_out = cfg->hub.model_out ? mem_str(cfg->hub.model_out)
-					   : beside(app.db);
+					   : mem_fmt("%.*s.safetensors",
+						     str_stem(app.db), app.db);
 	rc = open_all(&app, cfg, err) || serve(&app, err);
 	close_all(&app);
 	if (app.out && out_end(app.out, rc ? NULL : err))

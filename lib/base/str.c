@@ -41,3 +41,10 @@ bool str_is_id(const char *s)
 	return strlen(s) == STR_ID - 1 &&
 	       strspn(s, "0123456789abcdef") == STR_ID - 1;
 }
+
+int str_stem(const char *db)
+{
+	size_t len = strlen(db);
+
+	return (int)(len > 3 && !strcmp(db + len - 3, ".db") ? len - 3 : len);
+}

@@ -17,4 +17,8 @@ bool str_is_id(const char *s);
 /* len bytes as 2 len lower-case hex digits and a NUL. */
 void str_hex(char *to, const void *p, size_t len);
 
+/* The length of a name without ".db", for those of files beside it: of node.db
+ * mem_fmt("%.*s.upper.db", str_stem(db), db) is node.upper.db. */
+int str_stem(const char *db);
+
 #endif

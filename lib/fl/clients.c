@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "base/worker.h"
 #include "proto/trainer.pb-c.h"
 #include "wire/client.h"
@@ -111,13 +112,8 @@ int clients_indexes(struct index **out, const char *spec, int n, size_t count,
 
 static char *db_of(const char *db, int i, int n)
 {
-	size_t len = strlen(db);
-
-	if (n == 1)
-		return mem_str(db);
-	if (len > 3 && !strcmp(db + len - 3, ".db"))
-		len -= 3;
-	return mem_fmt("%.*s-%d.db", (int)len, db, i);
+	return n == 1 ? mem_str(db)
+		      : mem_fmt("%.*s-%d.db", str_stem(db), db, i);
 }
 
 /* --- requests --------------------------------------------------------------

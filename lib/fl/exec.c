@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 
 /* Threads as --threads says, unless the environment knows better, and none
  * that spin: processors are shared. */
@@ -38,14 +39,9 @@ static int open_dir(struct exec *x, const char *dir, struct err *err)
 
 static int open_beside(struct exec *x, const char *db, struct err *err)
 {
-	size_t len = strlen(db);
-	char *dir;
-	int rc;
+	char *dir = mem_fmt("%.*s.exec", str_stem(db), db);
+	int rc = open_dir(x, dir, err);
 
-	if (len > 3 && !strcmp(db + len - 3, ".db"))
-		len -= 3;
-	dir = mem_fmt("%.*s.exec", (int)len, db);
-	rc = open_dir(x, dir, err);
 	free(dir);
 	return rc;
 }

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "fl/aggregate.h"
 #include "fl/correction.h"
 #include "fl/floats.h"
@@ -30,12 +31,8 @@ static bool compresses(const struct spoke *s)
 
 static char *path_of(const struct spoke *s, int logical, const char *end)
 {
-	size_t len = strlen(s->opts.db);
-
-	if (len > 3 && !strcmp(s->opts.db + len - 3, ".db"))
-		len -= 3;
-	return mem_fmt("%.*s.own-%d.safetensors%s", (int)len, s->opts.db,
-		       logical + 1, end);
+	return mem_fmt("%.*s.own-%d.safetensors%s", str_stem(s->opts.db),
+		       s->opts.db, logical + 1, end);
 }
 
 /* ---- the file ---- */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "fl/trainer_impl.h"
 #include "nn/checkpoint.h"
 #include "nn/tensors.h"
@@ -89,11 +90,8 @@ void trainer_free_work(struct work *w)
 
 char *trainer_beside_db(const struct trainer *t, const char *what)
 {
-	size_t len = strlen(t->opts.db);
-
-	if (len > 3 && !strcmp(t->opts.db + len - 3, ".db"))
-		len -= 3;
-	return mem_fmt("%.*s.%s.safetensors", (int)len, t->opts.db, what);
+	return mem_fmt("%.*s.%s.safetensors", str_stem(t->opts.db), t->opts.db,
+		       what);
 }
 
 char *trainer_model_path(const struct trainer *t)

@@ -132,11 +132,7 @@ static char *upper_listen(const struct host *h)
 /* PATH/node.db has PATH/node.upper.db. */
 static char *upper_db(const char *path)
 {
-	size_t len = strlen(path);
-
-	if (len > 3 && !strcmp(path + len - 3, ".db"))
-		len -= 3;
-	return mem_fmt("%.*s.upper.db", (int)len, path);
+	return mem_fmt("%.*s.upper.db", str_stem(path), path);
 }
 
 /* What a node and the one above have in common. */
