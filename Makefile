@@ -145,7 +145,7 @@ check-sim: $(SIM)
 # BATS = some of the files.
 BATS := test/bats
 check-bats: all $(POWER)
-	@PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" bats --tap $(BATS)
+	@PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" bats --tap --timing $(BATS)
 # Real processes, killed and cut off, on disks that fail.
 check-chaos: all $(CHAOS) $(POWER)
 	@test/chaos/check.sh $(CURDIR)/$(BUILD)

@@ -35,8 +35,8 @@ suite unit-sanitized -j2 SAN=address,undefined check-unit
 suite sim-sanitized -j2 SAN=address,undefined check-sim
 suite fuzz DEV=1 check-fuzz
 suite chaos -j2 DEV=1 check-chaos
-suite bats-1 check-bats BATS='test/bats/[0-4]*.bats' &
-suite bats-2 check-bats BATS='test/bats/[!0-4]*.bats'
+suite bats-1 check-bats BATS='test/bats/[0-4]*.bats test/bats/5[0-2]*.bats' &
+suite bats-2 check-bats BATS='test/bats/5[!0-2]*.bats test/bats/[!0-5]*.bats' &
 wait
 
 passed=$(cat $logs/*.tap | grep -c '^ok ')
