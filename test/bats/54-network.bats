@@ -12,7 +12,7 @@ in_namespaces() { # FUNCTION
 	local unshared
 	[[ ${GFL_SKIP-} != *netns* ]] || skip 'GFL_SKIP has netns'
 	export -f $(declare -F | awk '$3 !~ /^bats_/ { print $3 }')
-	export data net mortal
+	export data net
 	for unshared in -Urnm -nm; do
 		if unshare $unshared true 2>>unshare.log; then
 			$mortal unshare $unshared --kill-child bash -euc \

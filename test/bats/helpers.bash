@@ -8,7 +8,7 @@
 export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-90}
 
 # Ends with the shell that starts it, however that ends.
-mortal='setpriv --pdeathsig KILL'
+export mortal='setpriv --pdeathsig KILL'
 
 declare -gA running=() # pid by name, of what this test started
 

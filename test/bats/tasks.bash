@@ -24,7 +24,8 @@ on_small_disk() { # FUNCTION SIZE
 	[ "$EUID" != 0 ] || user=
 	export -f $(declare -F | awk '$3 !~ /^bats_/ { print $3 }')
 	mkdir disk
-	unshare -m $user --kill-child bash -euc "declare -gA running
+	# which ignores the TERM of a test that takes too long
+	unshare -m $user --kill-child timeout -k 5 80 bash -euc "declare -gA running
 		trap 'kill \${running[@]} 2>/dev/null || true' EXIT
 		mount -t tmpfs -o size=$2 tmpfs disk; $1" 3>&-
 }
