@@ -276,12 +276,19 @@ static void fix(const struct hub *h, enum rpc_name name, ProtobufCMessage *m,
 		FIX_ID(Gfl__V1__FlLeaveRequest, m, c);
 }
 
+/* All but End: the next input needs a server. In the order of corpus.py. */
+static const enum rpc_name asked[] = {
+	RPC_FL_SET_UP, RPC_FL_AWAIT,      RPC_FL_PULL_MODEL, RPC_FL_UPDATE,
+	RPC_FL_LEAVE,  RPC_FL_GET_STATUS, RPC_FL_FOLLOW,     RPC_FL_PULL_STATE,
+};
+
 /* Only the pointers to what is not the message's own are changed in a copy; all
  * of it is packed, and then put back, before it is freed. */
 static int ask_fixed(struct place *p, uint8_t how, uint8_t fixes,
 		     const uint8_t *body, size_t len)
 {
-	const enum rpc_name name = RPC_FL_SET_UP + how % 8;
+	const enum rpc_name name =
+		asked[how % (sizeof(asked) / sizeof(*asked))];
 	const struct rpc_method *method = &rpc_methods[name];
 	ProtobufCMessage *m =
 		protobuf_c_message_unpack(method->in, NULL, len, body);
