@@ -89,7 +89,7 @@ TEST(a_compaction_keeps_what_a_member_that_answers_lacks)
 
 	start_three(&c);
 	write_some(&c, 10);
-	cluster_run(&c, all_caught_up);
+	catch_up(&c);
 	compact(&c);
 	CHECK_INT(told.err.code, 0);
 	CHECK(told.first <= told.index + 1);

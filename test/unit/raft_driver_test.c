@@ -379,8 +379,7 @@ TEST(two_members_become_voters_at_once)
 		must(member_start(&c, id, &err), &err);
 		CHECK_INT(change(&c, id, RAFT_LEARNER).err.code, 0);
 	}
-	while (!all_caught_up(&c))
-		propose(&c, 0, 0, "");
+	catch_up(&c);
 	a = next_answer(&c);
 	must(driver_change_many(c.m[1].driver, to, 2, &p, on_answer, a, &err),
 	     &err);
