@@ -170,8 +170,8 @@ path_that_slows() {
 broken_path() {
 	local i
 	federation
-	id=$(gfl-run start --model softmax --steps 1 --batch 10 --keep 0.1 \
-		--min-trainers 4 --round-deadline 0.5 --rounds 1000)
+	id=$(gfl-run start --model softmax --steps 40 --batch 10 --keep 0.1 \
+		--min-trainers 4 --round-deadline 0.5 --rounds 1500)
 	at_round 20
 	# Trainer 3 hears its node, but neither 1 nor 2, nor they it.
 	for i in 1 2; do
@@ -191,7 +191,7 @@ broken_path() {
 	gfl-wait run "$id" -t 80
 	gfl-run show "$id" -o tsv -F trainer,state,round,exchanges,misses
 	[ "$(gfl-run show "$id" -o tsv -F state,round | sort -u)" = \
-		$'finished\t1000' ]
+		$'finished\t1500' ]
 	gfl-list trainers -o tsv -F id | paste -sd ' ' | grep -qx '1 2 3 4'
 }
 

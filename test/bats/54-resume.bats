@@ -120,7 +120,7 @@ resumed_at() {
 	start t2 gfl-trainer --db t2.db --node "$n1_url" --data $data \
 		--test $data --index five/part-5.idx --eval-every 100000
 	gfl-wait trainers 5 -t 20
-	run_of 400 --min-trainers 5
+	run_of 1500 --min-trainers 5
 	reaches t2 60
 	[ "$(grep -c event=client t1.log)" = 4 ]
 	crash t1
@@ -129,7 +129,7 @@ resumed_at() {
 	grep event=resumed t1.log | cut -d' ' -f 5 | sort >resumed
 	printf 'trainer=%d\n' $(table trainer | head -n 4) | diff - resumed
 	[ "$(table state,round | sort | uniq -c | tr -s ' ')" = \
-		$' 5 finished\t400' ]
+		$' 5 finished\t1500' ]
 	gfl-list trainers -o tsv -F url | sort | uniq -c | tr -s ' ' |
 		grep -qx " 4 $t1_url"
 	gfl-run show "$id" --history -o tsv -F trainer | sort | uniq -c
