@@ -58,7 +58,6 @@ static void take(struct succession *s, int peer)
 {
 	s->taking = true;
 	s->from = peer;
-	s->peer[peer].heard = false;
 	act(s, SUCCESSION_TAKE, peer);
 }
 
@@ -186,7 +185,6 @@ void succession_answered(struct succession *s, int peer,
 	struct succession_peer *p = &s->peer[peer];
 
 	p->asked = false;
-	p->heard = true;
 	p->word = *word;
 	p->answered = word->there || ++p->tries >= SUCCESSION_TRIES;
 	note_active(s, peer);
@@ -222,10 +220,8 @@ void succession_taken(struct succession *s, int64_t term, int64_t version)
 		s->term = term;
 		s->version = version;
 	}
-	if (!p->heard) { /* it may be another one than it said */
-		p->word.term = term;
-		p->word.version = version;
-	}
+	p->word.term = term; /* it may be another one than we asked for */
+	p->word.version = version;
 	look_for_lead(s);
 	if (!s->surveys)
 		follow_on(s, s->from, version);

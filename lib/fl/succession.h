@@ -54,7 +54,6 @@ struct succession_act {
 
 struct succession_peer {
 	bool asked, answered;
-	bool heard; /* since we began to take what it has */
 	int tries;
 	struct succession_word word;
 };

@@ -139,10 +139,7 @@ void probe_json(const struct probe *p, int64_t wall_ms, struct buf *out)
 
 		snprintf(name, sizeof(name), "%s%s", f->name,
 			 f->unit == PROBE_SECONDS ? "_s" : "");
-		json_object_set_new(all, name,
-				    f->unit == PROBE_COUNT
-					    ? json_integer((json_int_t)f->value)
-					    : json_real(f->value));
+		json_object_set_new(all, name, json_real(f->value));
 	}
 	text = json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	if (!text)

@@ -18,7 +18,7 @@ struct probe_figure {
 	const char *name; /* [a-z_]+ */
 	const char *help; /* one sentence */
 	enum probe_unit unit;
-	double value; /* a count is whole */
+	double value;
 	bool bounded; /* warn and crit hold */
 	double warn, crit;
 };

@@ -214,22 +214,6 @@ TEST(succession_asks_again_where_what_came_before_the_survey_failed)
 	CHECK_STR(answer(&s, 0, leader(8)), "take 0");
 }
 
-/* What was on its way when the survey began is not all that the peer has. */
-TEST(succession_takes_what_a_peer_said_while_an_older_state_came)
-{
-	struct succession s = two();
-
-	answer(&s, 1, silence);
-	CHECK_STR(answer(&s, 0, leader(7)), "led 0, take 0");
-	succession_survey(&s, 4);
-	CHECK_STR(acts(&s), "ask 0, ask 1");
-	answer(&s, 1, silence);
-	answer(&s, 1, silence);
-	CHECK_STR(answer(&s, 0, leader(8)), "");
-	CHECK_STR(taken(&s, 3, 7), "take 0");
-	CHECK_STR(taken(&s, 3, 8), "ready 0");
-}
-
 TEST(succession_does_not_survey_on_once_it_follows)
 {
 	struct succession s = two();
