@@ -163,7 +163,8 @@ static void use_examples(struct learner *l, const struct spoke_work *w)
 	const struct index *ix = &w->spoke->opts.indexes[w->logical];
 
 	sampler_release(&l->sampler);
-	sampler_init(&l->sampler, ix->i, ix->n, w->seed);
+	sampler_init_some(&l->sampler, ix->i, ix->n, (size_t)w->examples,
+			  w->seed);
 }
 
 /* Each round begins without momentum. */

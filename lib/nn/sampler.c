@@ -15,6 +15,34 @@ void sampler_init(struct sampler *s, const uint32_t *index, size_t n,
 	sampler_seek(s, 0, 0);
 }
 
+/* Floyd's algorithm (Bentley, Floyd 1987): each set of k is as likely. */
+static void draw(const uint32_t *index, size_t n, size_t k, struct rand *r,
+		 uint32_t *out)
+{
+	uint64_t *drawn = mem_zero(n / 64 + 1, sizeof(*drawn));
+
+	for (size_t last = n - k; last < n; last++) {
+		size_t i = rand_below(r, last + 1);
+
+		if (drawn[i / 64] >> i % 64 & 1)
+			i = last;
+		drawn[i / 64] |= (uint64_t)1 << i % 64;
+		*out++ = index[i];
+	}
+	free(drawn);
+}
+
+void sampler_init_some(struct sampler *s, const uint32_t *index, size_t n,
+		       size_t k, uint64_t seed)
+{
+	struct rand r = {rand_mix(seed)};
+	uint32_t *some = mem_zero(k, sizeof(*some));
+
+	draw(index, n, k, &r, some);
+	sampler_init(s, some, k, seed);
+	free(some);
+}
+
 void sampler_release(struct sampler *s)
 {
 	free(s->index);

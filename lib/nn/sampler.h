@@ -20,6 +20,11 @@ struct sampler {
 /* A sampler over a copy of n >= 1 indices; sampler_release() frees it. */
 void sampler_init(struct sampler *s, const uint32_t *index, size_t n,
 		  uint64_t seed);
+
+/* The same over k <= n of them that the seed draws: of an epoch that will not
+ * be finished no more is put in order than what is wanted of it. */
+void sampler_init_some(struct sampler *s, const uint32_t *index, size_t n,
+		       size_t k, uint64_t seed);
 void sampler_release(struct sampler *s);
 
 /* Go to a place; an at beyond the epoch's end is its end. */

@@ -229,6 +229,58 @@ TEST(sampler_goes_on_where_it_was)
 	sampler_release(&b);
 }
 
+TEST(sampler_of_some_gives_those_again_each_epoch)
+{
+	uint32_t index[100];
+	int n, given[200] = {0};
+	struct sampler s;
+
+	for (uint32_t i = 0; i < 100; i++)
+		index[i] = 2 * i;
+	sampler_init_some(&s, index, 100, 7, 9);
+	for (int i = 0; i < 2 * 7; i++)
+		given[*sampler_next(&s, 1, &n)]++;
+	for (uint32_t i = 0; i < 200; i++)
+		CHECK(!given[i] || (given[i] == 2 && i % 2 == 0));
+	sampler_release(&s);
+}
+
+/* Each of 6 pairs out of 4 has about a sixth, and none of 4 is in a pair twice. */
+TEST(sampler_of_some_draws_each_set_as_often)
+{
+	const uint32_t index[4] = {0, 1, 2, 3};
+	int n, pairs[16] = {0};
+
+	for (uint64_t seed = 0; seed < 6000; seed++) {
+		const uint32_t *got;
+		struct sampler s;
+
+		sampler_init_some(&s, index, 4, 2, seed);
+		got = sampler_next(&s, 2, &n);
+		pairs[1 << got[0] | 1 << got[1]]++;
+		sampler_release(&s);
+	}
+	for (int i = 0; i < 16; i++)
+		if (__builtin_popcount((unsigned)i) == 2)
+			CHECK(pairs[i] > 850 && pairs[i] < 1150);
+		else
+			CHECK(!pairs[i]);
+}
+
+TEST(sampler_of_all_gives_all)
+{
+	const uint32_t index[3] = {5, 6, 7};
+	uint32_t sum = 0;
+	struct sampler s;
+	int n;
+
+	sampler_init_some(&s, index, 3, 3, 1);
+	for (int i = 0; i < 3; i++)
+		sum += *sampler_next(&s, 1, &n);
+	CHECK(sum == 18);
+	sampler_release(&s);
+}
+
 TEST(sampler_batch_larger_than_the_subset_is_the_subset)
 {
 	const uint32_t index[] = {1, 2};
