@@ -76,9 +76,15 @@ static int write_client(struct db *db, const struct client_row *r,
 {
 	sqlite3_stmt *s;
 	int rc = db_stmt(db, &s,
-			 "INSERT OR REPLACE INTO client (id, instance_id,"
+			 "INSERT INTO client (id, instance_id,"
 			 " owner, accepted, missed, round, bytes_sent,"
-			 " bytes_received) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			 " bytes_received) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+			 " ON CONFLICT (id) DO UPDATE SET"
+			 " owner = excluded.owner,"
+			 " accepted = excluded.accepted,"
+			 " missed = excluded.missed, round = excluded.round,"
+			 " bytes_sent = excluded.bytes_sent,"
+			 " bytes_received = excluded.bytes_received",
 			 err);
 
 	if (rc)
