@@ -29,6 +29,10 @@ enum {
 	HUB_GUEST_MS = 600000, /* gone, and no update of it taken: forgotten */
 	HUB_TICK_MS = 100,
 	HUB_AHEAD = 8, /* rounds that may be made and not durable yet */
+	/* Such rounds wait for each other: so many, or for so long since the
+	 * disk was last asked. */
+	HUB_TOGETHER = 4,
+	HUB_TOGETHER_MS = 20,
 };
 #define HUB_LOSS_MAX 1e30 /* of an update: sums by examples stay finite */
 #define HUB_EXAMPLES_MAX ((int64_t)1 << 40) /* of a logical client */
@@ -250,7 +254,9 @@ struct hub {
 	/* made, and not durable yet: to be written; being written, or before
 	 * that confirmed to be ours to write */
 	struct hub_next *unsaved, *saving;
-	bool writing; /* saving is with the writer */
+	bool writing;       /* saving is with the writer */
+	int64_t wrote_ms;   /* when it was last given to it */
+	struct timer later; /* for unsaved to become saving */
 	struct hub_promise *promises;
 	/* durable, and not told yet: clients evaluate the first one's model */
 	struct hub_next *untold;

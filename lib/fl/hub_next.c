@@ -1,6 +1,6 @@
 /* The next model: made of what the rule has, given to whoever asks, and written
- * with its round. What is made while the disk is busy is written together, the
- * newest model alone; nobody is told of a round before. */
+ * with its round. What is made while the disk is busy, or soon after, is written
+ * together, the newest model alone; nobody is told of a round before. */
 #include <math.h>
 #include <stdlib.h>
 #include <utlist.h>
@@ -148,14 +148,36 @@ static void write_saving(struct hub *h)
 	struct err err;
 
 	h->writing = true;
+	h->wrote_ms = clock_ms();
+	h->saving->prev->rows = hub_rows_take(h); /* of the last one */
 	if (writer_post(h->writer, write_all, written, h, &err))
 		written(&err, h);
 }
 
+/* Where rounds are short they are written several together: a model costs the
+ * disk the same however many rounds have made it. Who follows waits for it. */
+static int64_t time_left(const struct hub *h)
+{
+	int64_t left = h->wrote_ms + HUB_TOGETHER_MS - clock_ms();
+
+	return h->opts.term || h->ahead >= HUB_TOGETHER || left < 0 ? 0 : left;
+}
+
+static void write_later(void *arg)
+{
+	write_next(arg);
+}
+
 static void write_next(struct hub *h)
 {
+	int64_t left = time_left(h);
+
 	if (h->saving || !h->unsaved || h->failure.code)
 		return;
+	if (left) {
+		timer_set(&h->later, h->loop, left, write_later, h);
+		return;
+	}
 	h->saving = h->unsaved;
 	h->unsaved = NULL;
 	if (h->opts.term)
@@ -193,7 +215,6 @@ void hub_next_made(struct hub_next *n)
 	hub_model_use(h, n->model);
 	if (h->unsaved)
 		forget_model(h->unsaved->prev); /* the last one */
-	n->rows = hub_rows_take(h);
 	DL_APPEND(h->unsaved, n);
 	h->ahead++;
 	hub_scoring_begin(h, h->round);
@@ -205,6 +226,7 @@ void hub_next_close(struct hub *h)
 {
 	struct hub_next *n, *after;
 
+	timer_stop(&h->later);
 	DL_CONCAT(h->saving, h->unsaved);
 	DL_CONCAT(h->saving, h->untold);
 	h->unsaved = h->untold = NULL;
