@@ -17,10 +17,16 @@ registry() {
 }
 
 unreachable() { # PROGRAM ARGUMENT...
-	local began=${EPOCHREALTIME/[.,]/}
-	fails 3 "$@" -g $nobody
-	[ $((${EPOCHREALTIME/[.,]/} - began)) -lt 1000000 ]
-	[[ $said == *"cannot reach $nobody: Connection refused"* ]]
+	local tries began
+	for tries in 1 2 3 4; do # a busy machine may be late
+		began=${EPOCHREALTIME/[.,]/}
+		fails 3 "$@" -g $nobody
+		[[ $said == *"cannot reach $nobody: Connection refused"* ]]
+		if [ $((${EPOCHREALTIME/[.,]/} - began)) -lt 1000000 ]; then
+			return
+		fi
+	done
+	return 1
 }
 
 @test "without a peer each program says within a second whom it cannot reach, and exits 3" {

@@ -21,6 +21,15 @@ register() {
 		\"url\":\"http://127.0.0.1:890$1\"${3:+,$3}}"
 }
 
+# A watch that is open: it has seen another node come, which is gone again.
+watching() {
+	register 9 99999999999999999999999999999999
+	watch "$gw_url" GatewayService/WatchNodes '{"snapshot":true}'
+	event
+	gw RemoveNode '{"nodeId":9}'
+	await '.kind == "left"'
+}
+
 confirm() { # ID INSTANCE CLUSTER
 	gw ConfirmBootstrap "{\"nodeId\":$1,\"instanceId\":\"$2\",
 		\"clusterId\":\"$3\"}"
@@ -115,10 +124,10 @@ confirm() { # ID INSTANCE CLUSTER
 
 @test "a node not heard within --lease is dead, and a heartbeat revives it" {
 	gateway --lease 1
+	watching
 	register 1 $one
-	watch "$gw_url" GatewayService/WatchNodes '{"snapshot":true}'
 	event
-	is '.kind == "present" and .node.nodeId == 1'
+	is '.kind == "joined" and .node.nodeId == 1'
 	event
 	is '.kind == "expired" and .node.status == "dead"'
 	gw Heartbeat "{\"nodeId\":1,\"instanceId\":\"$one\"}"
@@ -131,12 +140,9 @@ confirm() { # ID INSTANCE CLUSTER
 
 @test "a dead node is dropped after --forget-after, and has to register again" {
 	gateway --lease 1 --forget-after 0.1
+	watching
 	register 1 $one
-	watch "$gw_url" GatewayService/WatchNodes '{"snapshot":true}'
-	event
-	event
-	event
-	is '.kind == "left" and .node.nodeId == 1'
+	await '.kind == "left" and .node.nodeId == 1'
 	gw Heartbeat "{\"nodeId\":1,\"instanceId\":\"$one\"}"
 	is '.status == "unknown_node"'
 	gw GetNodes '{}'
@@ -145,9 +151,10 @@ confirm() { # ID INSTANCE CLUSTER
 
 @test "one that dies is noticed in its time while a dead one waits to be forgotten" {
 	gateway --lease 1 --forget-after 500
+	watching
 	register 1 $one
-	watch "$gw_url" GatewayService/WatchNodes '{"snapshot":true}'
 	event
+	is '.kind == "joined" and .node.nodeId == 1'
 	event
 	is '.kind == "expired" and .node.nodeId == 1'
 	register 2 $two

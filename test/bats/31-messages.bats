@@ -180,7 +180,7 @@ partly() { # PROGRAM ARGUMENT... - it exits 6, and says in $said what failed
 	cluster 3
 	seq 3 | gfl-send --all -l
 	for id in 1 2 3; do
-		[ "$(gfl-recv --node $id -n 3 -t 5)" = $'1\n2\n3' ]
+		[ "$(gfl-recv --node $id -n 3 -t 30)" = $'1\n2\n3' ]
 	done
 	gfl-send --all once -o jsonl >rows
 	jq -es 'map(.to) == [1, 2, 3] and all(.sent == 1 and .outcome == "ok"

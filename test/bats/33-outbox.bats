@@ -40,13 +40,13 @@ last() { # cursor that is in got
 	crash n2
 	queue 10000
 	has outbox 10000
-	grep 'event=outbox_waits to=2 ' n1.log
+	logged n1 'event=outbox_waits to=2 '
 	again n2
 	gfl-recv --node 2 -n 10000 -t 60 | cmp - <(seq 10000)
 	until_status 1 outbox 0
-	has delivered 10000
+	until_status 1 delivered 10000
 	has expired 0
-	grep 'event=outbox_goes_on to=2' n1.log
+	logged n1 'event=outbox_goes_on to=2'
 	curl -s "$n1_url/metrics" | grep -x 'gfl_node_outbox_delivered_total 10000'
 	fails 4 gfl-recv --node 2 -t 0.1
 }
@@ -158,7 +158,7 @@ last() { # cursor that is in got
 	gfl-send 2 --via "$n1_url" --expire 0.05 late
 	gfl-send 2 --expire 60 -g "$gw_url" kept
 	until_status 1 expired 1
-	grep 'event=given_up to=2 messages=1 .* reason=expired' n1.log
+	logged n1 'event=given_up to=2 messages=1 .* reason=expired'
 	fails 1 gfl-send 2 --via "$n1_url" --expire 0.05 --wait -t 30 later
 	[[ $said == *"wait for the reader of 2: 1 of 1 expired, or were refused for good" ]]
 	until_status 1 expired 2
@@ -220,7 +220,7 @@ last() { # cursor that is in got
 	[ "$(gfl-recv --node 2 -t 30)" = one ]
 	reap send
 	jq -e '.outcome == "taken" and .sent == 1' row
-	fails 4 gfl-send 2 --wait -t 0.1 two
+	fails 4 gfl-send 2 --wait -t 1 two
 	[[ $said == *"wait for the reader of 2: 1 of 1 not taken in time" ]]
 	echo '{"id":"m-3","payload":"three"}' |
 		gfl-send 2 --jsonl --wait -t 60 3>&- &
@@ -245,8 +245,9 @@ last() { # cursor that is in got
 	cluster 2
 	$mortal gfl-recv --node 1 --follow >/dev/null 2>&1 3>&- &
 	running[reader]=$!
+	gfl-send 1 --wait -t 30 first
 	status=0
-	gfl-send --all --wait -t 2 hello -o jsonl >rows 2>err || status=$?
+	gfl-send --all --wait -t 1 hello -o jsonl >rows 2>err || status=$?
 	[ "$status" = 6 ]
 	[ "$(<err)" = "gfl-send: wait for the reader of 2: 1 of 1 not taken in time" ]
 	jq -es 'map(.outcome == "taken") == [true, false]' rows

@@ -17,11 +17,6 @@ holds() { # FILE LINES
 	until [ "$(cat "$1" 2>/dev/null)" = "$2" ]; do :; done
 }
 
-# A line of NAME's log.
-logged() { # NAME PATTERN
-	until grep -q "$2" "$1.log"; do :; done
-}
-
 # A message from a node, as only a node sends it.
 from() { # FROM TYPE PAYLOAD
 	call "$n1_url" gfl.v1.NodeService/SendMessage '{"message":{"from":"'"$1"'",
@@ -96,8 +91,7 @@ from() { # FROM TYPE PAYLOAD
 @test "pairs are ready once both have told, --client-num of them" {
 	cluster 1 --client-num 2
 	[ "$(gfl-status 1 -F ready,ready_peers -o tsv)" = $'false\t' ]
-	fails 4 gfl-wait ready --node 1 -t 0.3
-	[[ $said == *"waited 0.3 s for node 1 and its peers: 0 ready" ]]
+	waits_in_vain 'node 1 and its peers: 0 ready' ready --node 1
 	node 2
 	gfl-wait ready --node 1 -t 20 2>>wait.err
 	[ "$(gfl-status 1 -F ready,ready_peers -o tsv)" = $'true\t2' ]
@@ -188,7 +182,9 @@ from() { # FROM TYPE PAYLOAD
 	gfl-send 1 x --type 7
 	logged n1 'event=handler_failed .*/stuck took longer than 0.2 s'
 	# Whoever inherits it may not have taken notice of its end yet.
-	! grep -sv '^State:.*Z' "/proc/$(<pid)/status" | grep -q ^State
+	while grep -sv '^State:.*Z' "/proc/$(<pid)/status" | grep -q ^State; do
+		:
+	done
 }
 
 @test "what was not handled when the node died is handled by its next life" {
@@ -229,8 +225,9 @@ from() { # FROM TYPE PAYLOAD
 		echo "$GFL_EVENT $GFL_PEER_ID $GFL_LEADER_ID" >>"seen.$GFL_NODE_ID.$GFL_EVENT"
 		[ "$GFL_EVENT" != lost ]
 	EOF
+	# shellcheck disable=SC2086 # words on purpose
 	cluster 2 --on discovered=./hook --on lost=./hook --on leader=./hook \
-		--fail-after 1
+		$steady
 	holds seen.1.discovered 'discovered 2 '
 	holds seen.2.discovered 'discovered 1 '
 	holds seen.1.leader 'leader  1'

@@ -212,7 +212,7 @@ gfl-node: hint: help lists the words" ]
 		--gateway-host 127.0.0.1 --gateway_port "$gw_port"
 	GOSSIPFL_GATEWAY_HOST=127.0.0.1 GOSSIPFL_GATEWAY_PORT=$gw_port \
 		start n2 gfl-node --db n2.db --client_num 2
-	[ ! -s n1.log ]
+	! grep level=info n1.log
 	grep -q level=info n2.log
 	gfl-wait ready --node "$n2_url" -t 20 2>>wait.err
 	[ "$(gfl-status "$n2_url" -F id -o tsv)" = 2 ]

@@ -47,32 +47,35 @@ cluster_of() { # NAME
 	gfl-list -g "$at" -o tsv -F cluster | sort -u
 }
 
-# Follow the upper log, from a member of it that speaks for cluster NAME.
+# Follow what comes to the upper log from now on, from a member of it that
+# speaks for cluster NAME.
 follow() {
-	local member
+	local member url from
 	member=$(above "$1" node)
-	watch "$(gfl-list -g "$up_url" -o tsv -F id,url |
-		awk -F'\t' -v id="$member" '$1 == id { print $2 }')" \
-		gfl.v1.NodeService/ReadLog '{"follow":true}'
+	url=$(gfl-list -g "$up_url" -o tsv -F id,url |
+		awk -F'\t' -v id="$member" '$1 == id { print $2 }')
+	from=$(gfl-log --node "$url" -F index | tail -n 1)
+	watch "$url" gfl.v1.NodeService/ReadLog \
+		"{\"from\":\"$((from + 1))\",\"follow\":true}"
 }
 
-# Until an entry says that another node than OLD speaks for cluster NAME.
-succeeded() { # NAME OLD
-	await ".entry.trainer.trainer | .instanceId == \"$(cluster_of "$1")\" and
-		.nodeId != \"$2\""
-}
-
-# Until NAME has logged such a line.
-logs() { # NAME TEXT
-	local line
-	exec {tail}< <(exec $mortal tail -n +1 -f "$1.log" 3>&-)
-	running[tail]=$!
-	while read -r -t 30 -u "$tail" line; do
-		if [[ $line == *"$2"* ]]; then break; fi
+# Until entries say, in whichever order, that other nodes than these speak for
+# the clusters, and that these are members no more.
+succeeded() { # [NAME OLD]...
+	local left=() i
+	while [ $# -gt 0 ]; do
+		left+=(".entry.trainer.trainer |
+			.instanceId == \"$(cluster_of "$1")\" and .nodeId != \"$2\""
+			".entry.membership |
+			.action == \"REMOVE\" and .member.id == \"$2\"")
+		shift 2
 	done
-	kill "${running[tail]}"
-	reap tail || [ $? = 143 ]
-	[[ $line == *"$2"* ]]
+	while [ ${#left[@]} -gt 0 ]; do
+		event
+		for i in "${!left[@]}"; do
+			! is "${left[i]}" || unset "left[i]"
+		done
+	done
 }
 
 @test "the leaders of three clusters are the members of the upper one" {
@@ -81,12 +84,16 @@ logs() { # NAME TEXT
 		sort -u)" = $'live\t3' ]; do :; done
 	[ "$(gfl-list -g "$up_url" -o tsv -F status)" = $'alive\nalive\nalive' ]
 	for name in a b c; do
-		here=$name$(leader_of $name)_url
-		gfl-status "${!here}" -o json >status
-		jq -e --arg cluster "$(cluster_of $name)" \
-			--argjson above "$(above $name id)" \
-			'.[0] | .upper != .cluster and .cluster == $cluster and
-			.upper_trainer == $above and .upper_error == ""' status
+		until
+			here=$name$(leader_of $name)_url
+			gfl-status "${!here}" -o json >status
+			jq -e --arg cluster "$(cluster_of $name)" \
+				--argjson above "$(above $name id)" \
+				'.[0] | .upper != .cluster and
+				.cluster == $cluster and
+				.upper_trainer == $above and
+				.upper_error == ""' status
+		do :; done
 	done
 }
 
@@ -98,19 +105,20 @@ logs() { # NAME TEXT
 	crash "a$old"
 	echo '{}' | gfl-log append noop - -g "$up_url"
 	succeeded a "$(cut -f2 <<<"$before")"
-	await '.entry.membership.action == "REMOVE"'
 	unwatch
 	after=$(above a id,node,term)
 	[ "$(cut -f1 <<<"$after")" = "$(cut -f1 <<<"$before")" ]
 	[ "$(cut -f3 <<<"$after")" -gt "$(cut -f3 <<<"$before")" ]
-	gfl-status -g "$up_url" -o json | jq -e '.[0] | .members == 3'
+	[ "$(gfl-status -g "$up_url" --linearizable -F members)" = 3 ]
 	echo '{}' | gfl-log append noop - -g "$up_url"
 
 	# Back, it follows below, and is no member above any more.
 	again "a$old"
-	logs "a$old" event=upper_member_no_more
+	logged "a$old" event=upper_member_no_more
 	here=a${old}_url
-	gfl-status "${!here}" -o json | jq -e '.[0].upper == ""'
+	until gfl-status "${!here}" -o json | jq -e '.[0].upper == ""'; do
+		:
+	done
 }
 
 @test "a leader that leaves is followed without a gap" {
@@ -120,8 +128,7 @@ logs() { # NAME TEXT
 	node=$(above a node)
 	stop "a$old"
 	succeeded a "$node"
-	await '.entry.membership.action == "REMOVE"'
-	gfl-status -g "$up_url" -o json | jq -e '.[0] | .members == 3'
+	[ "$(gfl-status -g "$up_url" --linearizable -F members)" = 3 ]
 	grep -q event=upper_member_no_more "a$old.log"
 }
 
@@ -131,13 +138,12 @@ logs() { # NAME TEXT
 	url=$(gfl-list -g "$up_url" -o tsv -F url | head -n 1)
 	gfl-log --node "$url" --to "$index" -o tsv >before
 	a=a$(leader_of a) b=b$(leader_of b)
+	a_node=$(above a node) b_node=$(above b node)
+	follow c
 	crash "$a"
 	crash "$b"
-	follow c
 	again "$a"
-	succeeded b 0
-	succeeded a 0
-	await '.entry.membership.action == "REMOVE"'
+	succeeded a "$a_node" b "$b_node"
 	gfl-log -g "$up_url" --to "$index" -o tsv | cmp - before
 }
 
@@ -145,11 +151,12 @@ logs() { # NAME TEXT
 	start up gfl-gateway --db up.db
 	ga_url=$up_url
 	member a 1
-	logs a1 event=upper_cluster
+	logged a1 event=upper_cluster
 	grep 'cannot be its own upper cluster' a1.log
-	gfl-status "$a1_url" -o json | jq -e \
+	until gfl-status "$a1_url" -o json | jq -e \
 		'.[0] | .role == "leader" and .upper == "" and
 		(.upper_error | contains("its own upper cluster"))'
+	do :; done
 	[ "$(gfl-list -g "$up_url" | wc -l)" = 1 ]
 }
 
@@ -172,9 +179,10 @@ logs() { # NAME TEXT
 	start ga gfl-gateway --db ga.db
 	up_url=http://127.0.0.1:1
 	member a 1
-	logs a1 event=upper_cluster
+	logged a1 event=upper_cluster
 	echo '{}' | gfl-log append noop - -g "$ga_url"
-	gfl-status "$a1_url" -o json | jq -e \
+	until gfl-status "$a1_url" -o json | jq -e \
 		'.[0].upper_error | contains("Connection refused")'
+	do :; done
 	stop a1
 }

@@ -28,7 +28,8 @@ read_all() { # URL
 }
 
 @test "a linearizable read has what was acknowledged, whichever node is asked" {
-	cluster 3
+	# shellcheck disable=SC2086 # words on purpose
+	cluster 3 $steady
 	leader=$(gfl-leader)
 	for _ in 1 2 3 4 5; do
 		index=$(append)
@@ -205,7 +206,7 @@ times() { # ID
 	old=$(gfl-leader)
 	this=$(other_than "$old")
 	kill -STOP "${running[n$old]}" "${running[n$(other_than "$this")]}"
-	fails 4 gfl-log append noop - --node "$(url_of "$this")" -t 3 <<<"{}"
+	fails 4 gfl-log append noop - --node "$(url_of "$this")" -t 1 <<<"{}"
 	[[ $said == *"may be done yet"* || $said == *"no answer from"* ]]
 	kill -CONT "${running[n$old]}" "${running[n$(other_than "$this")]}"
 	append -t 20

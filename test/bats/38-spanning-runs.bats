@@ -119,17 +119,18 @@ reaches() { # ROUND
 @test "a run goes on when a leader is killed, and the one that bridges" {
 	clusters 3
 	trainer b 3 3
-	start_run "$up_url" --rounds 100 --bridge-every 10 --min-trainers 3 \
-		--round-deadline 2s
+	start_run "$up_url" --rounds 100000 --bridge-every 10 \
+		--min-trainers 3 --round-deadline 2s
 	reaches 10
 	old=$(gfl-leader -g "$ga_url")
 	crash "a$old"
 	crash tb1
 	gfl-wait leader --not "$old" -g "$ga_url" -t 20
-	gfl-wait run "$id" -g "$up_url" -t 80
-	until_states finished finished finished
-	[ "$(gfl-run show -g "$gb_url" -o tsv -F trainer,bridged |
-		awk '$2 > 0' | wc -l)" = 2 ]
+	until [ "$(gfl-run show -g "$gb_url" -o tsv -F trainer,bridged |
+		awk '$2 > 0' | wc -l)" = 2 ]; do :; done
+	reaches $(($(gfl-run show "$id" -g "$up_url" -o tsv -F round |
+		sort -n | tail -n 1) + 10))
+	gfl-run stop "$id" -g "$up_url"
 }
 
 @test "a cluster that is lost does not hold up the others" {

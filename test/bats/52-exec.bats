@@ -75,16 +75,6 @@ stays_out() { # [AND MORE]
 	return 1
 }
 
-# NAME logs a line like this, soon.
-logs() { # NAME PATTERN
-	local tries
-	for ((tries = 0; tries < 2000; tries++)); do
-		if grep -q "$2" "$1.log"; then return; fi
-		gfl-list -o tsv >/dev/null
-	done
-	return 1
-}
-
 @test "one makes the model, the other pulls it, and both know the task" {
 	own 2 --index 'mine'
 	run 3 --steps 4 --batch 9 --lr 0.5 --momentum 0.25 --hp depth=3 \
@@ -169,7 +159,7 @@ logs() { # NAME PATTERN
 	run 1000000
 	says 'is misconfigured (status 78): no such file: data'
 	stays_out
-	logs t2 "event=first_model.*run=$id"
+	logged t2 "event=first_model.*run=$id"
 	gfl-run stop "$id"
 	rm own behave
 	run 1000000
@@ -324,7 +314,7 @@ serving() { # N [OPTION...]
 		os._exit(0)|exited without a result
 	end
 	run 5 --hp do='time.sleep(1000)'
-	logs t1 "event=serves .*"
+	logged t1 "event=serves .*"
 	gfl-run stop "$id"
 	nobody 'python3 ./serving'
 	stop t1 t2

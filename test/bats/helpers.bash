@@ -10,6 +10,9 @@ export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-90}
 # Ends with the shell that starts it, however that ends.
 export mortal='setpriv --pdeathsig KILL'
 
+# Options of nodes whose leader stays, however busy the machine is.
+steady='--min-election-timeout 2000 --max-election-timeout 4000'
+
 declare -gA running=() # pid by name, of what this test started
 
 setup() {
@@ -102,6 +105,11 @@ crashed() { # NAME
 	[ "$status" = 137 ]
 }
 
+# Until NAME's log has a line like this.
+logged() { # NAME PATTERN
+	timeout 60 tail -n +1 -F "$1.log" 2>/dev/null 3>&- | grep -qm 1 -- "$2"
+}
+
 # No process has this text in its command line.
 nobody() { # TEXT
 	local file tries left
@@ -130,6 +138,17 @@ fails() {
 	[[ $status == $want ]] && [ ! -s stdout ] &&
 		[[ $(grep -v "^$word: hint: " <<<"$said") == "$word: "* ]] &&
 		[ "$(grep -vc "^$word: hint: " <<<"$said")" = 1 ]
+}
+
+# waits_in_vain TEXT CONDITION... - gfl-wait gives up, and says that it waited
+# for TEXT; where a machine is too busy for one look in so little time, later.
+waits_in_vain() {
+	local limit
+	for limit in 0.2 1 5; do
+		if fails 4 gfl-wait "${@:2}" -t "$limit" &&
+			[[ $said == *"waited $limit s for $1"* ]]; then return; fi
+	done
+	return 1
 }
 
 # call URL SERVICE/METHOD JSON - the answer is in $answer, its HTTP status in
@@ -240,6 +259,13 @@ committed() { # ID INDEX
 		"{\"from\":\"$2\",\"follow\":true}"
 	event
 	unwatch
+}
+
+# Entries with these indices are committed on these nodes: what a node says of
+# itself may come later than what it is told.
+all_committed() { # INDEX ID...
+	local id
+	for id in "${@:2}"; do committed "$id" "$1"; done
 }
 
 # What every one of these nodes has committed is the same.

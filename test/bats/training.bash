@@ -34,12 +34,40 @@ run() { # ROUNDS [OPTION...] - its id is in $id
 		--keep 0.1 --min-trainers 3 --round-deadline 2 "${@:2}")
 }
 
+# A run that does not end before what shall happen meanwhile: until end_run.
+endless() { # [OPTION...]
+	run 1000000 "$@"
+}
+
 at_round() { # ROUND
 	gfl-wait round "$1" -t 40 2>>wait.err
 }
 
+# Every trainer that takes part does N more rounds.
+goes_on() { # N
+	at_round $(($(gfl-run show "$id" -o json |
+		jq '[.[] | select(.state != "down").round] | min') + $1))
+}
+
+# Trainer ID is back, and does N rounds beyond where the others were.
+back() { # ID N
+	local front
+	front=$(gfl-run show "$id" -o json | jq '[.[].round] | max')
+	until_table ".[] | select(.trainer == $1) |
+		.state == \"training\" and .round > $front + $2"
+}
+
 over() {
 	gfl-wait run "$id" -t 60 2>>wait.err
+}
+
+# Stop the run; who took part is well, and finishes the next one.
+end_run() { # IDS, as JSON
+	gfl-run stop "$id"
+	table '[.[] | select(.state == "stopped").trainer] == '"$1"
+	run 20 --min-trainers "$(jq length <<<"$1")"
+	over
+	finished_by "$1"
 }
 
 # The run's table is as this jq filter says.
@@ -48,6 +76,14 @@ table() { # FILTER
 	jq -r '.[] | [.trainer, .round, .state, .misses, .exchanges,
 		.accuracy_alone, .accuracy, .reason] | @tsv' <<<"$answer"
 	is "$1"
+}
+
+# Until it is.
+until_table() { # FILTER
+	local end=$((SECONDS + 60))
+	until table "$1" >shown; do
+		[ "$SECONDS" -lt "$end" ] || { cat shown; return 1; }
+	done
 }
 
 finished_by() { # IDS, as JSON
