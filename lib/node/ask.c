@@ -10,7 +10,13 @@
 #include "node/roles.h"
 #include "wire/rpc.h"
 
-enum { DEADLINE_MS = 29000, RETRY_MS = 20, MARGIN_MS = 50, FORWARD_MS = 10000 };
+enum {
+	DEADLINE_MS = 29000,
+	RETRY_MS = 20,
+	MARGIN_MS = 50,
+	FORWARD_MS = 10000,
+	ALONE_MS = 1000, /* an election takes less */
+};
 
 static void try(struct ask *a);
 
@@ -95,6 +101,10 @@ static void give_up(struct ask *a)
 	const char *waits = membership_waits(a->n);
 	struct err err;
 
+	if (a->alone && !a->n->leader) {
+		a->alone(a, NULL);
+		return;
+	}
 	if (a->perhaps && !reads(a))
 		err_set(&err, ERR_DEADLINE_EXCEEDED,
 			"the leader was lost while it had this: it may be "
@@ -112,7 +122,8 @@ static void give_up(struct ask *a)
 
 static void wait(struct ask *a)
 {
-	if (left_ms(a) <= MARGIN_MS)
+	if (left_ms(a) <= MARGIN_MS ||
+	    (a->alone && !a->n->leader && clock_ms() >= a->alone_ms))
 		give_up(a);
 	else
 		timer_set(&a->retry, a->n->loop, RETRY_MS, on_retry, a);
@@ -258,6 +269,13 @@ static void try(struct ask *a)
 
 void ask_begin(struct ask *a)
 {
+	try(a);
+}
+
+void ask_begin_or(struct ask *a, ask_reply_fn *reply)
+{
+	a->alone = reply;
+	a->alone_ms = clock_ms() + ALONE_MS;
 	try(a);
 }
 

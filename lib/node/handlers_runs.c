@@ -199,10 +199,10 @@ static int lead_show(struct ask *a, struct err *err)
 /* The leader has the newest reports; without one, what we know must do. */
 static void read_runs(struct node *n, struct ask *a, ask_reply_fn *reply)
 {
-	if (n->leader || !n->driver)
-		ask_begin(a);
+	if (n->driver)
+		ask_begin_or(a, reply);
 	else
-		reply(a, NULL);
+		ask_begin(a);
 }
 
 static void on_list(struct call *call, const ProtobufCMessage *in, void *arg)

@@ -141,9 +141,15 @@ struct ask {
 		*held; /* the leader's answer, until this is applied: */
 	int64_t until;
 	ask_serve_fn *serve; /* answers instead, from our state as it then is */
+	ask_reply_fn *alone; /* answers where nobody leads, from what we know */
+	int64_t alone_ms;    /* and from when on */
 	ProtobufCMessage *wanted;
 	LIST_ENTRY(ask) entry;
 };
+
+/* As ask_begin(), but where nobody leads for longer than it takes to elect, as
+ * without a majority, reply() answers from what this node knows. */
+void ask_begin_or(struct ask *a, ask_reply_fn *reply);
 
 /* Hold the call until the leader, this node or another, has served it: lead()
  * runs when this node leads, again after a change of leaders. It answers, or
