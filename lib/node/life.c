@@ -38,6 +38,7 @@ static int forget(struct node *n, struct err *err)
 			 "DELETE FROM log;"
 			 "DELETE FROM snapshot;"
 			 "DELETE FROM part;"
+			 "DELETE FROM conf;"
 			 "DELETE FROM meta;"
 			 "DELETE FROM hard_state;"
 			 "UPDATE life SET founding = 0, parted = 3, joined = 0,"
@@ -153,7 +154,7 @@ static void post(struct node *n, writer_fn *fn, writer_done_fn *done)
 	struct job *j = mem_zero(1, sizeof(*j));
 	struct err err;
 
-	*j = (struct job){n,	   n->meta,     n->joined, n->joined_term,
+	*j = (struct job){n,           n->meta, n->joined, n->joined_term,
 			  n->founding, done};
 	if (writer_post(n->writer, fn, stored, j, &err))
 		stored(&err, j);

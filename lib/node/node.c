@@ -16,9 +16,9 @@
 enum { WRITER_JOBS = 65536, TICK_MS = 200, DRAIN_MS = 1000 };
 
 static const char *const steps[NODE_STEPS] = {
-	raft_store_schema, life_schema,      inbox_schema,
-	tables_schema,     box_schema,       raft_snapshot_schema,
-	graph_schema,      raft_tail_schema, joined_schema,
+	raft_store_schema, life_schema,          inbox_schema, tables_schema,
+	box_schema,        raft_snapshot_schema, graph_schema, raft_tail_schema,
+	joined_schema,     raft_conf_schema,
 };
 
 void node_draw_id(char out[RAFT_STORE_ID + 1])
@@ -209,7 +209,7 @@ static int mend(struct node *n, struct err *err)
 {
 	struct raft_mended m;
 
-	if (raft_store_mend(n->db, n->meta.node_id, &m, err))
+	if (raft_store_mend(n->db, n->meta.node_id, false, &m, err))
 		return (int)err->code;
 	if (m.why.code)
 		log_warn("log_damaged",

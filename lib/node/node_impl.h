@@ -349,7 +349,7 @@ void tables_close(struct node *n);
 /* life.c: what the file knows of this node's life. */
 extern const char life_schema[], joined_schema[];
 
-enum { NODE_STEPS = 9 }; /* schemas that make the database, in node.c */
+enum { NODE_STEPS = 10 }; /* schemas that make the database, in node.c */
 int life_load(struct node *n, struct err *err) MUST_CHECK;
 /* Is there a file, of a node that is a member? */
 bool life_is_member(const char *path);

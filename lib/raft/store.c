@@ -153,6 +153,8 @@ static int insert(struct db *db, const struct raft_entry *e,
 	sqlite3_bind_int64(s, 8, crc);
 	sqlite3_bind_int64(s, 9, tail->hash);
 	rc = db_run(db, s, err);
+	if (!rc && e->type == RAFT_CONFIG)
+		rc = store_conf_add(db, e->index, e->conf, e->conf_len, err);
 	if (rc)
 		return rc;
 	tail->index = e->index;
@@ -171,6 +173,8 @@ static int truncate_from(struct db *db, int64_t index, struct raft_tail *tail,
 		return rc;
 	sqlite3_bind_int64(s, 1, index);
 	rc = db_run(db, s, err);
+	if (!rc)
+		rc = store_conf_cut(db, index, err);
 	return rc ? rc : store_end_at(db, index - 1, tail, err);
 }
 

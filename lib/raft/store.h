@@ -11,6 +11,7 @@
  *   meta       (cluster_id, node_id, instance_id, crc)        one row
  *   snapshot   (idx, term, config, last_hash, data, crc)      one row or none
  *   part       (at, idx, term, len, config, data, crc) of one that comes in
+ *   conf       (idx, config, crc) the members once more, see store_conf.c
  *
  * A snapshot's bytes begin with the SHA-256 of the rest; its crc is of the
  * other columns. The first row after it has its last_hash as prev_hash. That
@@ -31,6 +32,7 @@
 extern const char raft_store_schema[];
 extern const char raft_snapshot_schema[];
 extern const char raft_tail_schema[];
+extern const char raft_conf_schema[];
 
 enum {
 	RAFT_STORE_ID = 32, /* hex digits of cluster and instance ids */
@@ -115,6 +117,7 @@ int raft_store_load(struct db *db, struct raft *r, struct raft_tail *tail,
 /* What raft_store_mend() gave up. */
 struct raft_mended {
 	struct err why;     /* the damage; code 0: there was none */
+	bool alone;         /* nothing, for want of who could send it again */
 	int64_t kept, last; /* entries after kept, up to last, are to come again
 			     */
 };
@@ -123,12 +126,14 @@ struct raft_mended {
  * what rests on it: a row and all after it, with a snapshot everything. The
  * leader sends it again, and until then the floor keeps this member from harm
  * (lost.c). Rows that the snapshot stands for anyhow, and pieces of one that
- * comes in, are dropped without a word. DATA_LOSS, and nothing was changed, if
- * nobody would send it: the hard state is damaged (of a vote that is lost no
- * other knows), or the newest configuration that can be read has no other voter
- * than node_id. The transaction is its own. */
-int raft_store_mend(struct db *db, int64_t node_id, struct raft_mended *out,
-		    struct err *err) MUST_CHECK;
+ * comes in, are dropped without a word, and a damaged second copy of the
+ * members is written anew. DATA_LOSS, and nothing was changed, if nobody would
+ * send it: the hard state is damaged (of a vote that is lost no other knows);
+ * or, with alone set, the newest configuration that can be read has no other
+ * voter than node_id, and others does not say that there is one. In a
+ * transaction that is open, or one of its own. */
+int raft_store_mend(struct db *db, int64_t node_id, bool others,
+		    struct raft_mended *out, struct err *err) MUST_CHECK;
 
 /* Go through all that is stored, and tell of the first damage; *last is the
  * index at which the log ends. Nothing is changed. */

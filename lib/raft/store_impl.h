@@ -37,9 +37,34 @@ int store_scan(struct db *db, int64_t from, int64_t to, raft_store_fn *fn,
 int store_check_end(struct db *db, const struct store_row *at,
 		    struct raft_tail *tail, struct err *err) MUST_CHECK;
 
-/* The configuration of the stored snapshot; empty without one. */
-int store_image_conf(struct db *db, struct raft_conf *conf,
+/* A configuration, and the entry from which it is; index 0: none. */
+struct store_conf {
+	int64_t index;
+	struct raft_conf conf;
+};
+
+/* These bytes are one that is whole: the newest so far stays in *to. */
+void store_conf_take(struct store_conf *to, int64_t index, const void *p,
+		     size_t len);
+
+/* The stored snapshot's, likewise. */
+int store_image_conf(struct db *db, struct store_conf *to,
 		     struct err *err) MUST_CHECK;
+
+/* The second copies, likewise; *damaged: the index of one that is, or 0. */
+int store_conf_newest(struct db *db, struct store_conf *to, int64_t *damaged,
+		      struct err *err) MUST_CHECK;
+
+/* The second copies, along with the entry at index, with the end of the log
+ * before the entry from, and with the snapshot. */
+int store_conf_add(struct db *db, int64_t index, const void *conf, size_t len,
+		   struct err *err) MUST_CHECK;
+int store_conf_cut(struct db *db, int64_t from, struct err *err) MUST_CHECK;
+int store_conf_base(struct db *db, const struct raft_snapshot *of,
+		    struct err *err) MUST_CHECK;
+
+/* DATA_LOSS if one of them is damaged. */
+int store_conf_check(struct db *db, struct err *err) MUST_CHECK;
 
 /* Whether the row of the columns of STORE_ROWS is what it was written as. */
 #define STORE_ROWS                                                          \

@@ -1,5 +1,7 @@
 /* store_mend.c - damage is found before it is served, and given up if others
  * can send what was there. */
+#include <stdlib.h>
+
 #include "raft/store_impl.h"
 
 struct finding {
@@ -8,6 +10,8 @@ struct finding {
 	struct store_row at; /* the last whole row before the damage */
 	struct raft_tail tail;
 	struct err why;
+	struct store_conf newest;
+	bool uncopied; /* there is no second copy of that */
 };
 
 /* ---- looking ---- */
@@ -96,8 +100,10 @@ int raft_store_check(struct db *db, int64_t *last, struct err *err)
 	int rc = look(db, &f, err ? err : &own);
 
 	*last = f.tail.index;
-	if (rc || !f.forgotten)
+	if (rc)
 		return rc;
+	if (!f.forgotten)
+		return store_conf_check(db, err);
 	return err_set(err, ERR_DATA_LOSS,
 		       "%s is damaged: log entry %lld, which the snapshot "
 		       "stands for, is not whole",
@@ -106,48 +112,64 @@ int raft_store_check(struct db *db, int64_t *last, struct err *err)
 
 /* ---- who else has it ---- */
 
-static void take_conf(struct raft_conf *conf, const void *p, size_t len)
-{
-	struct raft_conf newer = {0};
-
-	if (raft_conf_decode(&newer, p, len, NULL))
-		return;
-	raft_conf_release(conf);
-	*conf = newer;
-}
-
-/* The newest configuration in a row that is whole, whatever is before it. */
-static int newest_conf(struct db *db, struct raft_conf *conf, struct err *err)
+static int conf_of_rows(struct db *db, struct store_conf *to, struct err *err)
 {
 	struct raft_entry e;
 	sqlite3_stmt *s;
 	bool row;
-	int rc = store_image_conf(db, conf, err);
+	int rc = db_stmt(db, &s, STORE_ROWS " WHERE type = ?", err);
 
-	if (rc && rc != ERR_DATA_LOSS)
-		return rc;
-	rc = db_stmt(db, &s, STORE_ROWS " ORDER BY idx", err);
 	if (rc)
 		return rc;
+	sqlite3_bind_int(s, 1, RAFT_CONFIG);
 	while (!(rc = db_next(db, s, &row, err)) && row)
-		if (store_row_whole(s, &e) && e.type == RAFT_CONFIG)
-			take_conf(conf, e.conf, e.conf_len);
-	db_done(s);
+		if (store_row_whole(s, &e))
+			store_conf_take(to, e.index, e.conf, e.conf_len);
 	return rc;
 }
 
-static int find_others(struct db *db, int64_t node_id, bool *others,
-		       struct err *err)
+/* The newest configuration that is whole, whatever is before it; and whether
+ * its second copy is there. */
+static int newest_conf(struct db *db, struct finding *f, struct err *err)
 {
-	struct raft_conf conf = {0};
-	int rc = newest_conf(db, &conf, err);
+	struct store_conf copy = {0};
+	int64_t damaged = 0;
+	int rc = store_image_conf(db, &f->newest, err);
 
-	*others = false;
-	for (int i = 0; i < conf.n; i++)
-		if (conf.member[i].id != node_id &&
-		    (conf.member[i].role == RAFT_VOTER || conf.member[i].old))
-			*others = true;
-	raft_conf_release(&conf);
+	if (!rc || rc == ERR_DATA_LOSS)
+		rc = conf_of_rows(db, &f->newest, err);
+	if (!rc)
+		rc = store_conf_newest(db, &copy, &damaged, err);
+	f->uncopied = damaged || copy.index < f->newest.index;
+	if (copy.index > f->newest.index) {
+		raft_conf_release(&f->newest.conf);
+		f->newest = copy;
+	} else {
+		raft_conf_release(&copy.conf);
+	}
+	return rc;
+}
+
+static bool has_others(const struct raft_conf *conf, int64_t node_id)
+{
+	for (int i = 0; i < conf->n; i++)
+		if (conf->member[i].id != node_id &&
+		    (conf->member[i].role == RAFT_VOTER || conf->member[i].old))
+			return true;
+	return false;
+}
+
+static int copy_conf(struct db *db, const struct finding *f, struct err *err)
+{
+	void *bytes;
+	size_t len;
+	int rc = store_conf_cut(db, 0, err);
+
+	if (rc || !f->newest.index)
+		return rc;
+	len = raft_conf_encode(&f->newest.conf, &bytes);
+	rc = store_conf_add(db, f->newest.index, bytes, len, err);
+	free(bytes);
 	return rc;
 }
 
@@ -192,28 +214,41 @@ static int lower(struct db *db, const struct finding *f, struct err *err)
 	return store_hard_state(db, &w, &tail, err);
 }
 
-static int give_up(struct db *db, const struct finding *f, struct err *err)
+static int change(struct db *db, const struct finding *f, struct err *err)
 {
-	struct err undo;
-	int rc = db_exec(db, "BEGIN IMMEDIATE", err);
+	int rc = 0;
 
-	if (rc)
-		return rc;
 	if (f->forgotten)
 		rc = delete_rows(db, "DELETE FROM log WHERE idx <= ?",
 				 f->forgotten, err);
 	if (!rc && f->why.code)
 		rc = lower(db, f, err);
-	if (!rc)
+	if (!rc && f->uncopied)
+		rc = copy_conf(db, f, err);
+	return rc;
+}
+
+static int give_up(struct db *db, const struct finding *f, struct err *err)
+{
+	bool own = sqlite3_get_autocommit(db_handle(db));
+	struct err undo;
+	int rc = own ? db_exec(db, "BEGIN IMMEDIATE", err) : 0;
+
+	if (rc)
+		return rc;
+	rc = change(db, f, err);
+	if (!rc && own)
 		rc = db_exec(db, "COMMIT", err);
-	if (rc && !sqlite3_get_autocommit(db_handle(db)))
+	if (rc && own && !sqlite3_get_autocommit(db_handle(db)))
 		(void)!db_exec(db, "ROLLBACK", &undo);
 	return rc;
 }
 
-static int nobody(const struct finding *f, struct err *err)
+static int nobody(const struct finding *f, struct raft_mended *out,
+		  struct err *err)
 {
 	*err = f->why;
+	out->alone = true;
 	return err_hint(err,
 			"no other voter is known that could send it again");
 }
@@ -230,11 +265,30 @@ static int guess_tail(struct db *db, struct finding *f, struct err *err)
 	return store_end_at(db, index, &f->tail, err);
 }
 
-int raft_store_mend(struct db *db, int64_t node_id, struct raft_mended *out,
-		    struct err *err)
+static int mend(struct db *db, int64_t node_id, bool others, struct finding *f,
+		struct raft_mended *out, struct err *err)
+{
+	int rc = newest_conf(db, f, err);
+
+	if (!rc && f->why.code)
+		rc = guess_tail(db, f, err);
+	if (rc)
+		return rc;
+	if (f->why.code && !others && !has_others(&f->newest.conf, node_id))
+		return nobody(f, out, err);
+	if (!f->why.code && !f->forgotten && !f->uncopied)
+		return 0;
+	out->why = f->why;
+	out->kept = f->image ? 0 : f->at.index;
+	out->last = f->tail.index;
+	return give_up(db, f, err);
+}
+
+int raft_store_mend(struct db *db, int64_t node_id, bool others,
+		    struct raft_mended *out, struct err *err)
 {
 	struct finding f;
-	bool others, known;
+	bool known;
 	struct err own;
 	int rc = look(db, &f, &own);
 
@@ -242,19 +296,11 @@ int raft_store_mend(struct db *db, int64_t node_id, struct raft_mended *out,
 	if (rc == ERR_DATA_LOSS && !db_broken(db) &&
 	    !store_tail(db, &f.tail, &known, NULL)) {
 		f.why = own;
-		if (find_others(db, node_id, &others, err) ||
-		    guess_tail(db, &f, err))
-			return (int)err->code;
-		if (!others)
-			return nobody(&f, err);
 	} else if (rc) {
 		*err = own;
 		return rc;
 	}
-	if (!f.why.code && !f.forgotten)
-		return 0;
-	out->why = f.why;
-	out->kept = f.image ? 0 : f.at.index;
-	out->last = f.tail.index;
-	return give_up(db, &f, err);
+	rc = mend(db, node_id, others, &f, out, err);
+	raft_conf_release(&f.newest.conf);
+	return rc;
 }

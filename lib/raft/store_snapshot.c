@@ -231,7 +231,7 @@ int raft_store_base(struct db *db, struct raft_tail *base, struct err *err)
 	return rc;
 }
 
-int store_image_conf(struct db *db, struct raft_conf *conf, struct err *err)
+int store_image_conf(struct db *db, struct store_conf *to, struct err *err)
 {
 	struct raft_snapshot of;
 	sqlite3_stmt *s;
@@ -245,7 +245,7 @@ int store_image_conf(struct db *db, struct raft_conf *conf, struct err *err)
 		return rc;
 	rc = read_head(db, s, &of, &hash, err);
 	if (!rc)
-		rc = raft_conf_decode(conf, of.conf, of.conf_len, err);
+		store_conf_take(to, of.index, of.conf, of.conf_len);
 	db_done(s);
 	return rc;
 }
@@ -286,6 +286,7 @@ int raft_store_put_image(struct db *db, const struct raft_image *image,
 
 	if (store_end_at(db, image->of.index, &at, err) ||
 	    put(db, image, at.index == image->of.index ? at.hash : 0, err) ||
+	    store_conf_base(db, &image->of, err) ||
 	    db_stmt(db, &s, "DELETE FROM log WHERE idx < ?", err))
 		return (int)err->code;
 	sqlite3_bind_int64(s, 1, first);
@@ -331,7 +332,12 @@ static int complete(struct db *db, struct raft_tail *tail, struct err *err)
 		rc = put(db, &image, tail->hash, err);
 	}
 	if (!rc)
-		rc = db_exec(db, "DELETE FROM log; DELETE FROM part", err);
+		rc = db_exec(db,
+			     "DELETE FROM log; DELETE FROM part;"
+			     "DELETE FROM conf",
+			     err);
+	if (!rc)
+		rc = store_conf_base(db, &image.of, err);
 	raft_image_release(&image);
 	return rc;
 }

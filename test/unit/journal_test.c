@@ -49,14 +49,15 @@ static void on_failed(const struct err *err, void *arg)
 static void open_bench(struct bench *b, size_t max_jobs)
 {
 	static const char *const steps[] = {
-		raft_store_schema, raft_snapshot_schema, raft_tail_schema};
+		raft_store_schema, raft_snapshot_schema, raft_tail_schema,
+		raft_conf_schema};
 	struct err err;
 
 	*b = (struct bench){0};
 	uv_sem_init(&b->gate, 0);
 	if (loop_open(&b->loop, &err) ||
 	    db_open(&b->db, "a.db", DB_NODE, &err) ||
-	    schema_apply(b->db, steps, 3, &err) ||
+	    schema_apply(b->db, steps, 4, &err) ||
 	    writer_open(&b->writer, b->loop, b->db, max_jobs, &err))
 		test_fail(__FILE__, __LINE__, "%s", err.msg);
 	b->journal = journal_new(&(struct journal_config){

@@ -135,7 +135,8 @@ static inline void must(int rc, const struct err *err)
 static inline int member_start(struct cluster *c, int64_t id, struct err *err)
 {
 	static const char *const steps[] = {
-		raft_store_schema, raft_snapshot_schema, raft_tail_schema};
+		raft_store_schema, raft_snapshot_schema, raft_tail_schema,
+		raft_conf_schema};
 	struct server_opts opts = {.listen = "127.0.0.1:0"};
 	struct member *m = &c->m[id];
 	char path[32];
@@ -143,7 +144,7 @@ static inline int member_start(struct cluster *c, int64_t id, struct err *err)
 	snprintf(path, sizeof(path), "%d.db", (int)id);
 	*m = (struct member){.c = c, .id = id};
 	must(db_open(&m->db, path, DB_NODE, err), err);
-	must(schema_apply(m->db, steps, 3, err), err);
+	must(schema_apply(m->db, steps, 4, err), err);
 	must(db_open_to_read(&m->reader, path, DB_NODE, err), err);
 	must(writer_open(&m->writer, c->loop, m->db, 64, err), err);
 	must(client_open(&m->client, c->loop, NULL, err), err);

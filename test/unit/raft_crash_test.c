@@ -190,7 +190,8 @@ static int64_t read_another(int fd, int64_t id)
 static void make_files(void)
 {
 	static const char *const steps[] = {
-		raft_store_schema, raft_snapshot_schema, raft_tail_schema};
+		raft_store_schema, raft_snapshot_schema, raft_tail_schema,
+		raft_conf_schema};
 	struct raft_member members[MEMBERS] = {{.id = 1, .role = RAFT_VOTER},
 					       {.id = 2, .role = RAFT_VOTER},
 					       {.id = 3, .role = RAFT_VOTER}};
@@ -210,7 +211,7 @@ static void make_files(void)
 
 		snprintf(path, sizeof(path), "%d.db", id);
 		must(db_open(&d, path, DB_NODE, &err), &err);
-		must(schema_apply(d, steps, 3, &err), &err);
+		must(schema_apply(d, steps, 4, &err), &err);
 		must(raft_store_write(d, &write, &tail, &err), &err);
 		db_close(d);
 	}

@@ -91,7 +91,7 @@ static bool go_on(struct cluster *c)
 	struct err err;
 
 	must(db_open(&d, "2.db", DB_NODE, &err), &err);
-	must(raft_store_mend(d, 2, &m, &err), &err);
+	must(raft_store_mend(d, 2, false, &m, &err), &err);
 	CHECK_INT(m.why.code, 0);
 	must(raft_store_parts(d, &some, &err), &err);
 	begun = some.got > 0;

@@ -10,13 +10,14 @@ enum { SELF = 2 };
 
 static struct db *open_store(void)
 {
-	static const char *const steps[] = {
-		raft_store_schema, raft_snapshot_schema, raft_tail_schema};
+	static const char *const steps[] = {raft_store_schema,
+					    raft_snapshot_schema,
+					    raft_tail_schema, raft_conf_schema};
 	struct db *d;
 	struct err err;
 
 	if (db_open(&d, "a.db", DB_NODE, &err) ||
-	    schema_apply(d, steps, 3, &err))
+	    schema_apply(d, steps, 4, &err))
 		test_fail(__FILE__, __LINE__, "%s", err.msg);
 	return d;
 }
@@ -82,7 +83,7 @@ static struct raft_mended mend(struct db *d)
 	struct raft_mended m;
 	struct err err;
 
-	if (raft_store_mend(d, SELF, &m, &err))
+	if (raft_store_mend(d, SELF, false, &m, &err))
 		test_fail(__FILE__, __LINE__, "%s", err.msg);
 	return m;
 }
@@ -324,6 +325,104 @@ TEST(rows_that_a_snapshot_stands_for_are_dropped_without_loss)
 	db_close(d);
 }
 
+/* Where the bytes of the members are damaged in the log or in the snapshot, the
+ * copy has them; and the other way round. */
+TEST(the_members_are_known_from_a_second_copy)
+{
+	static const char *const damage[] = {
+		"UPDATE log SET config = x'00' WHERE idx = 1",
+		"DELETE FROM log WHERE idx = 1",
+	};
+	struct raft_tail tail;
+	struct db *d;
+
+	for (size_t i = 0; i < 2; i++) {
+		d = open_six(2, &tail);
+		sql(d, damage[i]);
+		CHECK_INT(mend(d).kept, 0);
+		CHECK_INT(start(d, &tail).last, 0);
+		CHECK_INT(hard_state(d).floor_index, 6);
+		db_close(d);
+		CHECK(!system("rm a.db*"));
+	}
+	d = open_six(0, &tail); /* alone at first, then with another */
+	put_image(d, 4, 1);
+	sql(d, "UPDATE snapshot SET config = x'00'");
+	CHECK_INT(mend(d).kept, 0);
+	CHECK_INT(hard_state(d).floor_index, 6);
+	db_close(d);
+}
+
+/* The log still has entries from before the snapshot. */
+TEST(an_older_configuration_is_not_taken_for_the_newest)
+{
+	struct raft_tail tail;
+	struct db *d = open_six(0, &tail);
+
+	put_image(d, 4, 1);
+	sql(d, "DELETE FROM conf;"
+	       "UPDATE log SET data = x'00' WHERE idx = 6");
+	CHECK_INT(mend(d).kept, 5);
+	db_close(d);
+}
+
+TEST(a_damaged_second_copy_is_found_and_written_anew)
+{
+	static const char *const damage[] = {
+		"UPDATE conf SET config = x'00'",
+		"UPDATE conf SET idx = 7",
+		"UPDATE conf SET crc = crc + 1",
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct raft_tail tail;
+		struct db *d = open_six(2, &tail);
+		int64_t last;
+		struct err err;
+
+		sql(d, damage[i]);
+		CHECK_INT(raft_store_check(d, &last, &err), ERR_DATA_LOSS);
+		CHECK_HAS(err.msg, "the second copy of the members");
+		CHECK_INT(mend(d).why.code, 0);
+		CHECK_INT(raft_store_check(d, &last, &err), 0);
+		sql(d, "UPDATE log SET config = x'00' WHERE idx = 1");
+		CHECK_INT(mend(d).kept, 0);
+		db_close(d);
+		CHECK(!system("rm a.db*"));
+	}
+}
+
+/* One that was cut off, or replaced, is none. */
+TEST(the_second_copy_ends_where_the_log_ends)
+{
+	struct raft_member m[] = {{.id = 1, .role = RAFT_VOTER},
+				  {.id = SELF, .role = RAFT_VOTER}};
+	struct raft_conf both = {m, 2};
+	struct raft_entry e = {.index = 7, .term = 4, .type = RAFT_CONFIG};
+	struct raft_write w = {.term = 4, .commit = 5, .entries = &e, .n = 1};
+	struct raft_tail tail;
+	struct db *d = open_six(0, &tail);
+	struct raft_mended out;
+	struct err err;
+	void *bytes;
+
+	e.conf_len = raft_conf_encode(&both, &bytes);
+	e.conf = bytes;
+	CHECK(!raft_store_write(d, &w, &tail, &err));
+	free(bytes);
+	w.truncate_from = 7;
+	w.n = 0;
+	CHECK(!raft_store_write(d, &w, &tail, &err));
+	sql(d, "DELETE FROM log WHERE idx = 6");
+	CHECK_INT(raft_store_mend(d, SELF, false, &out, &err), ERR_DATA_LOSS);
+	CHECK(out.alone);
+	/* Unless somebody else says that there is one. */
+	CHECK(!raft_store_mend(d, SELF, true, &out, &err));
+	CHECK_INT(out.kept, 5);
+	CHECK_INT(hard_state(d).floor_index, 6);
+	db_close(d);
+}
+
 static void check_refused(int others, const char *text, const char *says)
 {
 	struct raft_tail tail;
@@ -333,7 +432,7 @@ static void check_refused(int others, const char *text, const char *says)
 	int64_t rows;
 
 	sql(d, text);
-	CHECK_INT(raft_store_mend(d, SELF, &m, &err), ERR_DATA_LOSS);
+	CHECK_INT(raft_store_mend(d, SELF, false, &m, &err), ERR_DATA_LOSS);
 	CHECK_HAS(err.msg, says);
 	CHECK(!db_number(d, "SELECT count(*) FROM log", 0, &rows, &err));
 	CHECK_INT(rows, 6);
@@ -345,8 +444,10 @@ TEST(a_member_alone_gives_nothing_up)
 {
 	check_refused(0, "UPDATE log SET data = x'00' WHERE idx = 4",
 		      "log entry 4 does not have its checksum");
-	/* Nor one whose configuration is not to be read. */
-	check_refused(2, "UPDATE log SET config = x'00' WHERE idx = 1",
+	/* Nor one whose configuration is not to be read, twice. */
+	check_refused(2,
+		      "UPDATE log SET config = x'00' WHERE idx = 1;"
+		      "UPDATE conf SET config = x'00'",
 		      "log entry 1 does not have its checksum");
 }
 
@@ -379,7 +480,7 @@ TEST(a_member_among_learners_gives_nothing_up)
 	e[0].conf = bytes;
 	CHECK(!raft_store_write(d, &w, &tail, &err));
 	sql(d, "DELETE FROM log WHERE idx = 2");
-	CHECK_INT(raft_store_mend(d, SELF, &out, &err), ERR_DATA_LOSS);
+	CHECK_INT(raft_store_mend(d, SELF, false, &out, &err), ERR_DATA_LOSS);
 	CHECK_STR(err.msg, "a.db is damaged: log entry 2 is missing");
 	CHECK_HAS(err.hint, "no other voter");
 	/* One that was a voter until the change that is under way is. */
@@ -425,7 +526,7 @@ TEST(a_table_whose_tree_is_damaged_is_refused_and_not_searched_for_ever)
 	CHECK(f && !fseek(f, offset, SEEK_SET) && fputc(0xee, f) == 0xee &&
 	      !fclose(f));
 	d = open_store();
-	CHECK_INT(raft_store_mend(d, SELF, &m, &err), ERR_DATA_LOSS);
+	CHECK_INT(raft_store_mend(d, SELF, false, &m, &err), ERR_DATA_LOSS);
 	CHECK_HAS(err.msg, "a.db");
 	db_close(d);
 }

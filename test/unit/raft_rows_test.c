@@ -7,13 +7,14 @@
 
 static struct db *open_store(void)
 {
-	static const char *const steps[] = {
-		raft_store_schema, raft_snapshot_schema, raft_tail_schema};
+	static const char *const steps[] = {raft_store_schema,
+					    raft_snapshot_schema,
+					    raft_tail_schema, raft_conf_schema};
 	struct db *d;
 	struct err err;
 
 	if (db_open(&d, "a.db", DB_NODE, &err) ||
-	    schema_apply(d, steps, 3, &err))
+	    schema_apply(d, steps, 4, &err))
 		test_fail(__FILE__, __LINE__, "%s", err.msg);
 	return d;
 }

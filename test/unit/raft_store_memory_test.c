@@ -18,12 +18,13 @@ enum { SELF = 2, LAST = 6 };
 static struct db *open_store(void)
 {
 	static const char *const steps[] = {
-		raft_store_schema, raft_snapshot_schema, raft_tail_schema};
+		raft_store_schema, raft_snapshot_schema, raft_tail_schema,
+		raft_conf_schema};
 	struct db *d;
 	struct err err;
 
 	if (db_open(&d, "a.db", DB_NODE, &err) ||
-	    schema_apply(d, steps, 3, &err))
+	    schema_apply(d, steps, 4, &err))
 		test_fail(__FILE__, __LINE__, "%s", err.msg);
 	CHECK(!sqlite3_db_config(db_handle(d), SQLITE_DBCONFIG_LOOKASIDE, NULL,
 				 0, 0));
@@ -219,7 +220,7 @@ static int mend(struct db *d, struct err *err)
 {
 	struct raft_mended m;
 
-	return raft_store_mend(d, SELF, &m, err);
+	return raft_store_mend(d, SELF, false, &m, err);
 }
 
 /* ---- with too little memory ---- */

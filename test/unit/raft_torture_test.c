@@ -116,12 +116,13 @@ static void on_leader(int64_t leader, int64_t term, bool we_lead, void *arg)
 static int open_db(struct life *l, struct err *err)
 {
 	static const char *const steps[] = {
-		raft_store_schema, raft_snapshot_schema, raft_tail_schema};
+		raft_store_schema, raft_snapshot_schema, raft_tail_schema,
+		raft_conf_schema};
 	struct raft_mended m;
 
 	if (db_open(&l->db, "a.db", DB_NODE, err) ||
-	    schema_apply(l->db, steps, 3, err) ||
-	    raft_store_mend(l->db, 1, &m, err))
+	    schema_apply(l->db, steps, 4, err) ||
+	    raft_store_mend(l->db, 1, false, &m, err))
 		return (int)err->code;
 	if (m.why.code)
 		test_fail(__FILE__, __LINE__, "%s", m.why.msg);
