@@ -123,7 +123,8 @@ static const struct prog prog = {
 		 "found, and exits 70 with the row where that is damaged, 7 if "
 		 "a node has the file. A node that starts on a damaged log "
 		 "names the row as well, and has the leader send again what "
-		 "was lost; one that is alone refuses.",
+		 "was lost; one whose file names no other voter asks those of "
+		 "--join and -g for one, and refuses if there is none.",
 	.example =
 		"gfl-node --node-id 1 -g http://127.0.0.1:8090\n"
 		"gfl-node --bootstrap --listen 127.0.0.1:8901\n"

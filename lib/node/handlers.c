@@ -1,16 +1,32 @@
 /* NodeService: what changes the cluster, as far as it is neither a trainer's
  * nor a message. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "node/node_impl.h"
 #include "node/roles.h"
 #include "node/state_impl.h"
 #include "wire/rpc.h"
+#include "wire/transfer.h"
 
 /* ---- membership ---- */
 
+/* Before there is a leader to note it, a member that has moved is to be reached
+ * there: the vote that makes one may be its own. */
+static void note_move(struct node *n, const Gfl__V1__JoinRequest *in)
+{
+	const Gfl__V1__Member *now = in->member, *was = NULL;
+
+	if (now && !n->leader && !strcmp(in->cluster_id, n->meta.cluster_id))
+		was = state_member(n->state, now->id);
+	if (was && !strcmp(was->instance_id, now->instance_id) &&
+	    !transfer_check_url(now->url, NULL))
+		node_hint(n, now->id, now->url);
+}
+
 static void on_join(struct call *call, const ProtobufCMessage *in, void *arg)
 {
+	note_move(arg, (const Gfl__V1__JoinRequest *)in);
 	ask_begin(ask_new(arg, call, RPC_NODE_JOIN, in, steward_join));
 }
 

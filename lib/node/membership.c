@@ -146,7 +146,9 @@ int membership_start(struct node *n, struct err *err)
 {
 	struct membership *m = n->membership;
 
-	if (n->founding)
+	if (n->damage.code)
+		recover_begin(m);
+	else if (n->founding)
 		found_resume(n);
 	else if (n->meta.cluster_id[0])
 		return resume(n, err);

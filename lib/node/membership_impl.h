@@ -51,6 +51,9 @@ void found_begin(struct membership *m);   /* by a gateway's grant */
 void found_unasked(struct membership *m); /* by --bootstrap */
 void found_resume(struct node *n);        /* drew an id before it stopped */
 
+/* recover.c: ask whether there is another voter, and begin again, or end */
+void recover_begin(struct membership *m);
+
 /* join.c */
 void join_begin(void *membership);
 

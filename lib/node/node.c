@@ -204,25 +204,11 @@ static void on_tick(void *arg)
 	cluster_look(n->cluster);
 }
 
-/* What the disk has lost is named, and comes again from the leader. */
-static int mend(struct node *n, struct err *err)
-{
-	struct raft_mended m;
-
-	if (raft_store_mend(n->db, n->meta.node_id, false, &m, err))
-		return (int)err->code;
-	if (m.why.code)
-		log_warn("log_damaged",
-			 "error=%s kept=%" PRId64 " lost_to=%" PRId64,
-			 m.why.msg, m.kept, m.last);
-	return 0;
-}
-
 static int open_store(struct node *n, struct err *err)
 {
 	if (db_open(&n->db, n->cfg.db_path, DB_NODE, err) ||
 	    schema_apply(n->db, steps, NODE_STEPS, err) || life_load(n, err) ||
-	    mend(n, err) ||
+	    recover_open(n, err) ||
 	    db_open_to_read(&n->reader, n->cfg.db_path, DB_NODE, err) ||
 	    writer_open(&n->writer, n->loop, n->db, WRITER_JOBS, err))
 		return (int)err->code;

@@ -52,8 +52,10 @@ struct node {
 	struct state *state;
 	struct raft_store_meta meta;
 	int64_t joined, joined_term; /* the log when this life was let in */
-	bool founding; /* drew the cluster id; its first entry is to come */
-	bool resumed;  /* was a member before this start */
+	struct err damage; /* of the log, while nobody is known who could send
+			    * it again; code 0: none */
+	bool founding;     /* drew the cluster id; its first entry is to come */
+	bool resumed;      /* was a member before this start */
 	bool ready, stopping, leaving, ended, removed;
 	bool reborn; /* an earlier life of its file has left a cluster */
 	bool known;  /* by the state, in this life: see node_note_self() */
@@ -222,7 +224,7 @@ void suspects_witness(struct node *n, struct call *call, int64_t id);
 /* reports.c: what trainers say, on its way to the leader. */
 void reports_open(struct node *n);
 void reports_serve(struct node *n);
-void attach_serve(struct node *n); /* attach.c: trainers come and go */
+void attach_serve(struct node *n);   /* attach.c: trainers come and go */
 void reports_leader(struct node *n); /* another leads: repeat */
 void reports_flush(struct node *n);  /* send on what trainers said so far */
 void reports_close(struct node *n);
@@ -359,6 +361,10 @@ void life_store(struct node *n, writer_done_fn *done);
 void life_ask(struct node *n);
 /* At its next start this node is a new one; then done(err, n). */
 void life_part(struct node *n, writer_done_fn *done);
+
+/* recover.c: name what the disk has lost; it comes again from the leader. If
+ * nothing on it tells that there are others, it is n->damage, and stays. */
+int recover_open(struct node *n, struct err *err) MUST_CHECK;
 
 /* cluster.c: something changed, here or above; NULL is nothing. */
 void cluster_look(struct cluster *c);

@@ -24,6 +24,27 @@ rows() { # ID - of its file's log
 	sqlite3 "file:n$1.db?mode=ro" 'SELECT count(*) FROM log'
 }
 
+# A byte of the snapshot's members, which no row of the log has either.
+rot_members() { # ID
+	sqlite3 "n$1.db" "DELETE FROM log WHERE type = 3;
+		UPDATE snapshot SET config =
+		CAST(substr(config, 1, 2) || x'ff' || substr(config, 4) AS BLOB)"
+}
+
+# Their states come to be the same.
+same_state() { # ID ID
+	local -n one_=n$1_url other_=n$2_url
+	local first
+
+	while :; do
+		call "$one_" gfl.v1.NodeService/GetState '{}'
+		first=$answer
+		call "$other_" gfl.v1.NodeService/GetState '{}'
+		is .applied || continue
+		[ "$answer" != "$first" ] || break
+	done
+}
+
 @test "a log that has grown is replaced by a snapshot, on disk too, and read from there" {
 	export GFL_SNAPSHOT_AFTER=2K
 	cluster 1
@@ -137,6 +158,77 @@ rows() { # ID - of its file's log
 	committed "$sick" "$last"
 	last=$(append_many 3)
 	committed "$sick" "$last"
+}
+
+@test "a node that cannot read who the members were is back all the same" {
+	export GFL_SNAPSHOT_AFTER=2K
+	cluster 3
+	last=$(append_many 60)
+	for id in 1 2 3; do committed "$id" "$last"; done
+	leader=$(gfl-leader)
+	sick=$((leader % 3 + 1))
+	crash "n$sick"
+	stop gw
+	rot_members "$sick"
+	run -70 gfl-node --check --db "n$sick.db"
+	[[ $output == *"the row of the snapshot does not have its checksum"* ]]
+	again "n$sick"
+	grep -q 'event=log_damaged.*row of the snapshot.* kept=0' "n$sick.log"
+	url=n${leader}_url
+	last=$(GFL_GATEWAY=${!url} append_many 3)
+	committed "$sick" "$last"
+	same_state "$sick" "$leader"
+	crash "n$sick"
+	gfl-node --check --db "n$sick.db" >found
+}
+
+@test "who could send it again is asked for, and without anybody it is said what is needed" {
+	export GFL_SNAPSHOT_AFTER=2K
+	cluster 2
+	last=$(append_many 60)
+	committed 1 "$last"
+	committed 2 "$last"
+	gone=$GFL_GATEWAY
+	crash n1
+	stop gw
+	rot_members 1
+	sqlite3 n1.db 'DELETE FROM conf' # as in an older file
+	sha256sum n1.db >before
+	fails 70 gfl-node --node-id 1 --db n1.db --listen 127.0.0.1:0
+	[[ $said == *"row of the snapshot"*"no other voter is known"*"--join="* ]]
+	grep -q "event=no_other_voter.*cannot reach $gone" stderr
+	sha256sum -c before
+	again gw
+	again n1 # the gateway has kept where n2 is
+	grep -q 'event=log_damaged.* kept=0' n1.log
+	last=$(append_many 3)
+	committed 1 "$last"
+	same_state 1 2
+	crash n1
+	stop gw
+	rot_members 1
+	sqlite3 n1.db 'DELETE FROM conf; DELETE FROM log'
+	start n1 gfl-node --node-id 1 --db n1.db --join "$n2_url"
+	GFL_GATEWAY=$n2_url gfl-wait leader -t 20
+	last=$(GFL_GATEWAY=$n2_url append_many 3)
+	committed 1 "$last"
+	same_state 1 2
+}
+
+@test "the only voter refuses its damaged snapshot, whoever else is a member" {
+	export GFL_SNAPSHOT_AFTER=2K GFL_MAX_VOTERS=1
+	cluster 1
+	node 2
+	last=$(append_many 60)
+	committed 2 "$last"
+	gfl-list -F id,role | grep -qx $'2\tstandby'
+	crash n1
+	rot_members 1
+	for _ in 1 2; do
+		fails 70 gfl-node --node-id 1 --db n1.db --listen 127.0.0.1:0 \
+			--join "$n2_url"
+		[[ $said == *"no other voter is known"*"a copy of its file"* ]]
+	done
 }
 
 @test "gfl-log compact puts a snapshot in the place of the log" {
