@@ -3,16 +3,21 @@
 # test and ends with it.
 
 load helpers
+load peers
+load small
 
-data=/usr/share/datasets/fashion-mnist
 net=10.77.0
+
+setup_file() {
+	small_set --parts 4 --by iid
+}
 
 # Run a function of ours where networks can be made.
 in_namespaces() { # FUNCTION
 	local unshared
 	[[ ${GFL_SKIP-} != *netns* ]] || skip 'GFL_SKIP has netns'
 	export -f $(declare -F | awk '$3 !~ /^bats_/ { print $3 }')
-	export data net
+	export net
 	for unshared in -Urnm -nm; do
 		if unshare $unshared true 2>>unshare.log; then
 			$mortal unshare $unshared --kill-child bash -euc \
@@ -82,15 +87,14 @@ federation() {
 	daemon gw 254 gfl-gateway --db gw.db
 	export GFL_GATEWAY=$gw_url
 	daemon n1 254 gfl-node --db n1.db --gateway "$gw_url"
-	gfl-data split --data $data --parts 4 --by iid --out parts >/dev/null
 	for i in 1 2 3 4; do trainer "$i"; done
 	gfl-wait trainers 4 -t 30
 }
 
 trainer() { # HOST
 	daemon "t$1" "$1" gfl-trainer --db "t$1.db" --node "$n1_url" \
-		--trainer-id "$1" --data $data --bind "$net.$1" \
-		--index "parts/part-$1.idx"
+		--trainer-id "$1" --data "$small" --bind "$net.$1" \
+		--index "$small/parts/part-$1.idx"
 }
 
 # Every trainer has done so many rounds of the run.
@@ -100,9 +104,14 @@ at_round() { # ROUND
 }
 
 # Dense exchanges of mlp: 407 kB, which the slow path takes 0.4 s for.
-run_of() { # ROUNDS [OPTION...]
-	id=$(gfl-run start --model mlp --scheme dense --steps 1 --batch 10 \
-		--min-trainers 4 --round-deadline 20 --rounds "$@")
+dense() { # COMMAND... - that starts a run
+	"$@" --model mlp --scheme dense --batch 10 --min-trainers 4 \
+		--round-deadline 20
+}
+
+run_of() { # ROUNDS
+	id=$(dense gfl-run start --steps 1 --rounds "$1")
+	gfl-wait run "$id" -t 80
 }
 
 # Rounds of the run in which trainer 1 was with trainer 2.
@@ -116,7 +125,6 @@ slow_path() {
 	slow_down
 	federation
 	run_of 60
-	gfl-wait run "$id" -t 80
 	used=($(with_2))
 	echo "before it was avoided: rounds ${used[*]}"
 	grep 'event=plan .*a slow link' n1.log
@@ -126,14 +134,13 @@ slow_path() {
 	gfl-list bandwidth -o tsv -F from,to,bytes_per_s |
 		awk '$1 + $2 == 3 && $3 < 3e6 { slow++ } END { exit slow < 1 }'
 	run_of 40
-	gfl-wait run "$id" -t 80
 	echo "and then: rounds $(with_2 | paste -sd ' ')"
 	[ -z "$(with_2)" ]
 	gfl-run show "$id" -o tsv -F trainer,exchanges
 	[ "$(gfl-run show "$id" -o tsv -F exchanges | sort -n | head -n 1)" \
 		-ge 20 ] # where few links are about as fast, some rest
 	# Who has lost its model takes it from where that is quick.
-	run_of 100000
+	dense endless
 	at_round 40 # so that the plans tell how far the others are
 	kill -KILL "${running[t2]}"
 	wait "${running[t2]}" || true
@@ -146,7 +153,7 @@ slow_path() {
 path_that_slows() {
 	local at
 	federation
-	run_of 100000
+	dense endless
 	at_round 60 # it is known well
 	slow_down
 	at=$(gfl-run show "$id" -o tsv -F round | sort -n | tail -n 1)
@@ -167,31 +174,46 @@ path_that_slows() {
 	in_namespaces slow_path
 }
 
-broken_path() {
+# Packets of trainer 3 and of these others: lost, or not any more.
+between_3_and() { # add|del OTHER...
 	local i
+	for i in "${@:2}"; do
+		nsenter --net=/run/netns/h3 ip route "$1" blackhole "$net.$i/32"
+		nsenter --net="/run/netns/h$i" ip route "$1" blackhole "$net.3/32"
+	done
+}
+
+# Trainer 3 has completed an exchange with trainer PEER after round ROUND.
+with_3_again() { # PEER ROUND
+	until gfl-run show "$id" --history -o tsv \
+		-F trainer,round,peer,misses |
+		awk -v peer="$1" -v after="$2" '$1 == 3 {
+			ok = ok || $2 > after && $3 == peer && $4 == misses
+			misses = $4
+		} END { exit !ok }'; do :; done
+}
+
+broken_path() {
+	local at missed
 	federation
-	id=$(gfl-run start --model softmax --steps 40 --batch 10 --keep 0.1 \
-		--min-trainers 4 --round-deadline 0.5 --rounds 1500)
+	endless --model softmax --batch 10 --keep 0.1 --min-trainers 4 \
+		--round-deadline 0.5
 	at_round 20
 	# Trainer 3 hears its node, but neither 1 nor 2, nor they it.
-	for i in 1 2; do
-		nsenter --net=/run/netns/h3 ip route add blackhole "$net.$i/32"
-		nsenter --net=/run/netns/h$i ip route add blackhole "$net.3/32"
-	done
-	until grep -q 'event=missed .*peer=3' t1.log; do :; done
-	before=$(gfl-run show "$id" -o tsv -F trainer,round |
-		awk '$1 == 1 { print $2 }')
-	until gfl-run show "$id" -o tsv -F trainer,round |
-		awk -v at="$before" '$1 == 1 && $2 > at + 50 { ok = 1 }
-			END { exit !ok }'; do :; done
-	for i in 1 2; do
-		nsenter --net=/run/netns/h3 ip route del blackhole "$net.$i/32"
-		nsenter --net=/run/netns/h$i ip route del blackhole "$net.3/32"
-	done
-	gfl-wait run "$id" -t 80
-	gfl-run show "$id" -o tsv -F trainer,state,round,exchanges,misses
-	[ "$(gfl-run show "$id" -o tsv -F state,round | sort -u)" = \
-		$'finished\t1500' ]
+	missed=$(grep -c 'event=missed .*peer=3' t1.log) || true
+	between_3_and add 1 2
+	until [ "$(grep -c 'event=missed .*peer=3' t1.log)" -gt "$missed" ]; do :; done
+	status_of t1
+	reaches t1 $(($(jq -r .round <<<"$answer") + 50))
+	status_of t3
+	at=$(jq -r .round <<<"$answer")
+	between_3_and del 1 2
+	with_3_again 1 "$at"
+	with_3_again 2 "$at"
+	exchange_more 1 2 3 4
+	gfl-run stop "$id"
+	table trainer,state,round,exchanges,misses
+	[ "$(table state | sort | uniq -c | tr -s ' ')" = ' 4 stopped' ]
 	gfl-list trainers -o tsv -F id | paste -sd ' ' | grep -qx '1 2 3 4'
 }
 
