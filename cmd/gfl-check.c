@@ -17,7 +17,7 @@ struct config {
 static const struct opt opts[] = {
 	OPT_CLIENT(struct config, check.client),
 	OPT_MASTER(struct config, check.masters),
-	OPT_SERVER(struct config, check.server),
+	OPT_SERVER(struct config, check.servers),
 	OPT_REAL('w', "warn", struct config, check.warn, "N", NULL, 0, 1e9,
 		 "WARNING past this"),
 	OPT_REAL('c', "critical", struct config, check.crit, "N", NULL, 0, 1e9,
@@ -51,8 +51,10 @@ static const struct prog prog = {
 		"ago has a round of --server ended; more than -w seconds "
 		"(twice its --round-deadline) is WARNING, more than -c (ten "
 		"times) CRITICAL; a client that is gone is a WARNING, fewer "
-		"than a round needs CRITICAL. Whoever cannot be "
-		"reached is CRITICAL. "
+		"than a round needs CRITICAL, participants likewise. One that "
+		"stands by (--on-leader) is OK, a WARNING where it knows of no "
+		"active one; of several the active one counts. Whoever cannot "
+		"be reached is CRITICAL. "
 		"--timeout bounds each question. Prints one line with the "
 		"figures behind a bar; -o prom writes Prometheus' text format, "
 		"with --out for the textfile collector of node_exporter.",

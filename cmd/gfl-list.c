@@ -10,6 +10,7 @@
 #include "proto/node.pb-c.h"
 #include "proto/participation.pb-c.h"
 #include "proto/server.pb-c.h"
+#include "registry/active.h"
 #include "registry/directory.h"
 #include "registry/runs.h"
 #include "task/rows.h"
@@ -19,7 +20,7 @@ struct config {
 	struct out_opts out;
 	struct opt_list masters;
 	bool linearizable;
-	const char *server;
+	struct opt_list servers;
 };
 
 static const struct opt opts[] = {
@@ -27,7 +28,7 @@ static const struct opt opts[] = {
 	OPT_OUT(struct config, out, OUT_FORMATS),
 	OPT_LINEARIZABLE(struct config, linearizable),
 	OPT_MASTER(struct config, masters),
-	OPT_SERVER(struct config, server),
+	OPT_SERVER(struct config, servers),
 	OPT_END,
 };
 
@@ -235,25 +236,17 @@ static const struct out_col participant_cols[] = {
 	{"via", OUT_TEXT},     {"address", OUT_TEXT},
 };
 
-static int unreached(struct err *err)
-{
-	if (err->code == ERR_UNAVAILABLE)
-		err_hint(err, "start gfl-server, or name one with --server or "
-			      "GFL_SERVER");
-	return (int)err->code;
-}
-
 static int print_participants(const struct config *cfg, struct err *err)
 {
 	Gfl__V1__ListParticipantsRequest in =
 		GFL__V1__LIST_PARTICIPANTS_REQUEST__INIT;
 	Gfl__V1__ListParticipantsResponse *all;
+	const struct active whom = {&cfg->client, &cfg->servers};
 	struct out *o;
 
-	if (client_now(&cfg->client.tls, cfg->server, RPC_PARTICIPANT_LIST,
-		       &in.base, cfg->client.timeout_ms,
-		       (ProtobufCMessage **)&all, err))
-		return unreached(err);
+	if (active_call(&whom, RPC_PARTICIPANT_LIST, &in.base,
+			(ProtobufCMessage **)&all, err))
+		return (int)err->code;
 	if (out_begin(&o, &cfg->out, participant_cols, 8, false, err)) {
 		rpc_free(&all->base);
 		return (int)err->code;
@@ -293,15 +286,13 @@ static void put_reasons(struct buf *b, const Gfl__V1__FlClient *c)
 
 static int print_clients(const struct config *cfg, struct err *err)
 {
-	Gfl__V1__FlStatusRequest in = GFL__V1__FL_STATUS_REQUEST__INIT;
+	const struct active whom = {&cfg->client, &cfg->servers};
 	struct buf reasons = BUF_INIT(0);
 	Gfl__V1__FlStatus *all;
 	struct out *o;
 
-	if (client_now(&cfg->client.tls, cfg->server, RPC_FL_GET_STATUS,
-		       &in.base, cfg->client.timeout_ms,
-		       (ProtobufCMessage **)&all, err))
-		return unreached(err);
+	if (active_status(&whom, &all, err))
+		return (int)err->code;
 	if (out_begin(&o, &cfg->out, client_cols, 13, false, err)) {
 		rpc_free(&all->base);
 		return (int)err->code;

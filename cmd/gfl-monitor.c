@@ -21,7 +21,7 @@ struct config {
 	struct client_opts client;
 	struct out_opts out;
 	int64_t count;
-	const char *server;
+	struct opt_list servers;
 };
 
 static const struct opt opts[] = {
@@ -29,8 +29,9 @@ static const struct opt opts[] = {
 	OPT_OUT(struct config, out, OUT_FORMATS),
 	OPT_INT64('n', "count", struct config, count, "COUNT", "0", 0,
 		  INT64_MAX, "end after so many events; 0: never"),
-	OPT_STRING(0, "server", struct config, server, "URL", NULL,
-		   "watch this gfl-server instead"),
+	OPT_URLS(0, "server", struct config, servers, NULL,
+		 "watch this gfl-server instead; of several (--on-leader) the "
+		 "active one"),
 	OPT_END,
 };
 
@@ -50,9 +51,10 @@ static const struct prog prog = {
 		 "by a signal, or after COUNT events. With --server it is a "
 		 "gfl-server that is watched, asked once a second: its round, "
 		 "who has answered in it, loss and accuracy, and each client "
-		 "with its bytes and refusals; the events are rounds that have "
-		 "ended (of several in a second the last), clients that are "
-		 "here or gone, the server's end, and that of the connection.",
+		 "with its bytes and refusals, or its participants; the events "
+		 "are rounds that have ended (of several in a second the "
+		 "last), clients or participants that are here or gone, the "
+		 "server's end, and that of the connection.",
 	.example = "gfl-monitor\n"
 		   "gfl-monitor | jq 'select(.what == \"leader\")'\n"
 		   "gfl-monitor | gfl-plot --x round --y accuracy\n"
@@ -186,7 +188,7 @@ static void draw_server(const struct viewer *v, struct buf *text)
 	struct screen s;
 
 	measure(&s);
-	gaze_draw(text, v->cfg->server, gaze_status(v->gaze), v->events,
+	gaze_draw(text, gaze_url(v->gaze), gaze_status(v->gaze), v->events,
 		  v->nevents, s.width, s.height);
 }
 
@@ -320,12 +322,12 @@ static int open_watched(struct viewer *v, struct err *err)
 	const struct config *cfg = v->cfg;
 	const struct monitor_opts o = {cfg->client, !v->out, on_event, v};
 
-	if (!cfg->server)
+	if (!cfg->servers.n)
 		return monitor_open(&v->monitor, v->loop, &o, err)
 			       ? err_wrap(err, "watch the cluster")
 			       : 0;
-	return gaze_open(&v->gaze, v->loop, cfg->server, &cfg->client, on_gaze,
-			 v, err)
+	return gaze_open(&v->gaze, v->loop, &cfg->servers, &cfg->client,
+			 on_gaze, v, err)
 		       ? err_wrap(err, "watch the server")
 		       : 0;
 }
@@ -351,8 +353,8 @@ static int run(const struct config *cfg, int *ended_by, struct err *err)
 	int rc;
 
 	if ((!isatty(STDOUT_FILENO) || cfg->out.format || cfg->count) &&
-	    out_begin(&v.out, &cfg->out, cfg->server ? gaze_cols : cols,
-		      cfg->server ? GAZE_COLS : COLS, true, err))
+	    out_begin(&v.out, &cfg->out, cfg->servers.n ? gaze_cols : cols,
+		      cfg->servers.n ? GAZE_COLS : COLS, true, err))
 		return (int)err->code;
 	rc = watch(&v, err);
 	if (v.out && out_end(v.out, rc ? NULL : err) && !rc)

@@ -18,7 +18,7 @@ struct config {
 	struct client_opts client;
 	struct opt_list masters;
 	int64_t not_id;
-	const char *server;
+	struct opt_list servers;
 };
 
 static const struct opt opts[] = {
@@ -26,7 +26,7 @@ static const struct opt opts[] = {
 	OPT_MASTER(struct config, masters),
 	OPT_INT64(0, "not", struct config, not_id, "ID", "0", 0, INT64_MAX,
 		  "with leader: any but this node"),
-	OPT_SERVER(struct config, server),
+	OPT_SERVER(struct config, servers),
 	OPT_END,
 };
 
@@ -38,7 +38,8 @@ static const struct prog prog = {
 	.about = "leader: somebody leads. ready: the node asked and its peers "
 		 "reach each other, --client-num of them. nodes N: N members "
 		 "of the cluster "
-		 "are up and have its log. voters N: N of them vote. trainers N: N trainers are attached "
+		 "are up and have its log. voters N: N of them vote. trainers "
+		 "N: N trainers are attached "
 		 "and live. round "
 		 "N: every trainer of the newest run has finished round N. run "
 		 "ID: the run has ended; exit 1 unless it finished. task ID: "
@@ -108,8 +109,8 @@ static int take(struct look *l, const struct condition *c, bool *holds,
 	return may_pass(last) ? 0 : rc;
 }
 
-static int wait_for(struct look *l, const struct condition *c,
-		    int64_t limit_ms, struct err *err)
+static int wait_for(struct look *l, const struct condition *c, int64_t limit_ms,
+		    struct err *err)
 {
 	int64_t since_ms = clock_ms(), said_ms = since_ms;
 	struct err last;
@@ -154,7 +155,7 @@ static int run(const struct config *cfg, const char *name, const char *number,
 	struct look l = {.client = cfg->client,
 			 .not_id = cfg->not_id,
 			 .master = cfg->masters.at[0],
-			 .server = cfg->server};
+			 .servers = &cfg->servers};
 	const struct condition *c;
 	int rc;
 

@@ -179,9 +179,9 @@ struct client_opts {
 		OPT_TIMEOUT(T, m.timeout_ms), OPT_TLS(T, m.tls)
 
 #define OPT_SERVER(T, m)                                                      \
-	OPT_STRING(0, "server", T, m, "URL", "http://127.0.0.1:8700",         \
-		   "the gfl-server that is meant, or whose participants or "       \
-		   "clients are")
+	OPT_URLS(0, "server", T, m, "http://127.0.0.1:8700",                  \
+		 "the gfl-server that is meant, or whose participants or "    \
+		 "clients are; of several (--on-leader) the active one")
 
 #define OPT_LINEARIZABLE(T, m)                                            \
 	OPT_BOOL(0, "linearizable", T, m,                                 \

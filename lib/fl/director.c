@@ -1,5 +1,3 @@
-#include "fl/director.h"
-
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
@@ -11,33 +9,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/process.h"
-#include "fl/answers.h"
+#include "fl/director_impl.h"
 #include "fl/reached.h"
 #include "fl/theta.h"
 
 enum { GRACE_MS = 5000, BACK_IN_S = 5 };
-
-struct led {
-	int64_t run;
-	bool ended;
-};
-
-struct director {
-	struct loop *loop;
-	struct director_opts opts;
-	struct answers answers;
-	char *reached;
-	struct participants *ps;
-	director_fn *over;
-	struct process *process;
-	struct instruction *next; /* until there are enough participants */
-	struct timer soon; /* what does not happen within a director_...() */
-	struct led *led;   /* of the round, by ascending number */
-	size_t n_led, cap_led, open, enough;
-	int64_t round, began_ms;
-	bool stopped, done;
-	struct err err; /* code 0: none */
-};
 
 /* ---- the end ---- */
 
@@ -83,6 +59,9 @@ static void next_round(void *arg)
 	};
 
 	withdraw_rest(d);
+	d->ended = d->round;
+	d->ended_ms = clock_ms();
+	d->all_failed += r.failed;
 	answers_trim(&d->answers);
 	if (reached_write(d->reached, d->round, &d->err)) {
 		fail(d);
@@ -263,31 +242,6 @@ static void begin(void *arg)
 		ask_command(d);
 }
 
-/* ---- who comes for something else ---- */
-
-static void serve_trainer(struct call *call, const ProtobufCMessage *in,
-			  void *arg)
-{
-	struct err err;
-
-	(void)in;
-	(void)arg;
-	err_set(&err, ERR_FAILED_PRECONDITION,
-		"this server leads participants, and has no model to train");
-	err_hint(&err, "gfl-list participants shows them");
-	call_fail(call, &err);
-}
-
-static void serve_trainers(struct director *d, struct server *s)
-{
-	static const enum rpc_name of_trainers[] = {
-		RPC_FL_SET_UP, RPC_FL_AWAIT, RPC_FL_PULL_MODEL, RPC_FL_UPDATE,
-		RPC_FL_LEAVE,  RPC_FL_END,   RPC_FL_GET_STATUS};
-
-	for (size_t i = 0; i < sizeof(of_trainers) / sizeof(*of_trainers); i++)
-		server_handle(s, of_trainers[i], serve_trainer, d);
-}
-
 /* ---- for the daemon ---- */
 
 int director_open(struct director **out, struct loop *loop, struct server *s,
@@ -303,13 +257,14 @@ int director_open(struct director **out, struct loop *loop, struct server *s,
 		return (int)err->code;
 	d = mem_zero(1, sizeof(*d));
 	d->answers = answers;
-	d->round = round;
+	d->round = d->ended = round;
+	d->ended_ms = clock_ms();
 	d->reached = mem_str(opts->reached);
 	d->loop = loop;
 	d->opts = *opts;
 	d->over = over;
 	participants_open(&d->ps, loop, s, &(struct participants_opts){0});
-	serve_trainers(d, s);
+	director_serve(d, s);
 	wait_for_enough(d, begin);
 	*out = d;
 	return 0;

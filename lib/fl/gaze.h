@@ -15,11 +15,12 @@
 /* What has happened:
  * watch   connected, lost: of the server; text says why
  * client  here, gone: of client; at the first look only those that are here
+ * participant  likewise, of a server that leads participants
  * round   ended: status has its figures
  * server  waiting, training, …: what it is at, at the first look; ending */
 struct gaze_event {
 	const char *what, *event;
-	int64_t client; /* id, or 0 */
+	int64_t client; /* id, also of a participant, or 0 */
 	const char *text;
 	const Gfl__V1__FlStatus *status; /* NULL: lost */
 };
@@ -30,7 +31,10 @@ typedef void gaze_fn(const struct gaze_event *e, void *arg);
 void gaze_compare(const Gfl__V1__FlStatus *before, const Gfl__V1__FlStatus *now,
 		  gaze_fn *fn, void *arg);
 
-/* Logical clients that are there, and refusals of all reasons. */
+/* Does it lead participants, and train no model? */
+bool gaze_leads(const Gfl__V1__FlStatus *s);
+
+/* Logical clients, or participants, that are there; refusals of all reasons. */
 int64_t gaze_here(const Gfl__V1__FlStatus *s);
 int64_t gaze_refused(const Gfl__V1__FlStatus *s);
 
@@ -51,15 +55,17 @@ void gaze_draw(struct buf *out, const char *url, const Gfl__V1__FlStatus *s,
 
 struct gaze;
 
-/* Find the server, within the client's timeout, and begin to watch; nobody
- * there is UNAVAILABLE. From then on it is asked until gaze_close(). url and the
- * strings of opts are borrowed until then. */
-int gaze_open(struct gaze **out, struct loop *loop, const char *url,
+/* Find the server, of several the active one, within the client's timeout, and
+ * begin to watch; nobody there is UNAVAILABLE. From then on it is asked until
+ * gaze_close(), and another one where it is gone or stands by. urls and opts
+ * are borrowed until then. */
+int gaze_open(struct gaze **out, struct loop *loop, const struct opt_list *urls,
 	      const struct client_opts *opts, gaze_fn *fn, void *arg,
 	      struct err *err) MUST_CHECK;
 void gaze_close(struct gaze *g); /* NULL is nothing */
 
 /* The last answer; NULL while there is none. */
 const Gfl__V1__FlStatus *gaze_status(const struct gaze *g);
+const char *gaze_url(const struct gaze *g); /* who is asked */
 
 #endif

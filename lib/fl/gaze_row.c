@@ -51,7 +51,8 @@ void gaze_row(struct out *o, const struct gaze_event *e)
 
 	out_row(o, out_time(clock_wall_ms()), out_text(e->what),
 		out_text(e->event), number(known, s->round),
-		number(s->rounds, s->rounds), real(s->round, s->loss),
+		number(s->rounds, s->rounds),
+		real(s->round && !gaze_leads(s), s->loss),
 		real(s->_accuracy_case, s->accuracy),
 		real(tested, tested ? ev->accuracy : 0),
 		number(known, gaze_here(s)), number(s->activated, s->activated),

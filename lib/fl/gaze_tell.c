@@ -18,9 +18,14 @@ static const Gfl__V1__FlClient *find(const Gfl__V1__FlStatus *s, int64_t id)
 	return NULL;
 }
 
+bool gaze_leads(const Gfl__V1__FlStatus *s)
+{
+	return !strcmp(s->mode, "participants");
+}
+
 int64_t gaze_here(const Gfl__V1__FlStatus *s)
 {
-	int64_t n = 0;
+	int64_t n = (int64_t)s->n_participants;
 
 	for (size_t i = 0; i < s->n_clients; i++)
 		n += is_gone(s->clients[i]) ? 0 : s->clients[i]->logical;
@@ -41,13 +46,12 @@ static bool has_ended(const char *state)
 	return !strncmp(state, "end", 3);
 }
 
-void gaze_compare(const Gfl__V1__FlStatus *before, const Gfl__V1__FlStatus *now,
-		  gaze_fn *fn, void *arg)
+static void compare_clients(const Gfl__V1__FlStatus *before,
+			    const Gfl__V1__FlStatus *now, gaze_fn *fn,
+			    void *arg)
 {
-	struct gaze_event e = {.status = now};
-	const bool ends = has_ended(now->state);
+	struct gaze_event e = {.what = "client", .status = now};
 
-	e.what = "client";
 	for (size_t i = 0; i < now->n_clients; i++) {
 		const Gfl__V1__FlClient *c = now->clients[i];
 		const bool gone = is_gone(c);
@@ -58,8 +62,40 @@ void gaze_compare(const Gfl__V1__FlStatus *before, const Gfl__V1__FlStatus *now,
 		if (gone != is_gone(find(before, c->client_id)))
 			fn(&e, arg);
 	}
-	e.client = 0;
-	e.text = NULL;
+}
+
+static bool knows(const Gfl__V1__FlStatus *s, int64_t participant)
+{
+	for (size_t i = 0; s && i < s->n_participants; i++)
+		if (s->participants[i]->id == participant)
+			return true;
+	return false;
+}
+
+/* Each participant of one that the other does not know. */
+static void differ(const Gfl__V1__FlStatus *one, const Gfl__V1__FlStatus *other,
+		   struct gaze_event e, gaze_fn *fn, void *arg)
+{
+	e.what = "participant";
+	for (size_t i = 0; one && i < one->n_participants; i++) {
+		e.client = one->participants[i]->id;
+		e.text = one->participants[i]->address;
+		if (!knows(other, e.client))
+			fn(&e, arg);
+	}
+}
+
+void gaze_compare(const Gfl__V1__FlStatus *before, const Gfl__V1__FlStatus *now,
+		  gaze_fn *fn, void *arg)
+{
+	struct gaze_event e = {.status = now};
+	const bool ends = has_ended(now->state);
+
+	compare_clients(before, now, fn, arg);
+	e.event = "gone";
+	differ(before, now, e, fn, arg);
+	e.event = "here";
+	differ(now, before, e, fn, arg);
 	if (before && now->round > before->round) {
 		e.what = "round";
 		e.event = "ended";
@@ -76,7 +112,7 @@ static void put_scores(struct buf *out, const Gfl__V1__FlStatus *s)
 {
 	const Gfl__V1__FlEvaluation *e = s->evaluation;
 
-	if (s->round)
+	if (s->round && !gaze_leads(s))
 		buf_putf(out, "loss %.4f", s->loss);
 	if (s->_accuracy_case)
 		buf_putf(out, ", accuracy %.4f", s->accuracy);
@@ -98,7 +134,7 @@ void gaze_words(struct buf *out, const struct gaze_event *e)
 {
 	if (!strcmp(e->what, "round")) {
 		put_round(out, e->status);
-		buf_puts(out, " ended: ");
+		buf_puts(out, gaze_leads(e->status) ? " ended" : " ended: ");
 		put_scores(out, e->status);
 		return;
 	}
@@ -108,6 +144,24 @@ void gaze_words(struct buf *out, const struct gaze_event *e)
 	buf_putf(out, " %s", e->event);
 	if (e->text && *e->text)
 		buf_putf(out, ": %s", e->text);
+}
+
+static void put_trouble(struct buf *line, const Gfl__V1__FlStatus *s)
+{
+	if (gaze_leads(s)) {
+		buf_putf(line, "%" PRId64 " instructions have failed",
+			 s->missed);
+		return;
+	}
+	buf_putf(line,
+		 "%" PRId64 " updates missed, %" PRId64
+		 " rounds repeated, refused: %" PRId64,
+		 s->missed, s->voided, gaze_refused(s));
+	for (size_t i = 0; i < s->n_refused_for; i++)
+		if (s->refused_for[i]->updates)
+			buf_putf(line, " %s %" PRId64,
+				 s->refused_for[i]->reason,
+				 s->refused_for[i]->updates);
 }
 
 static void put_head(struct screen_page *p, const char *url,
@@ -121,25 +175,22 @@ static void put_head(struct screen_page *p, const char *url,
 	}
 	buf_putf(line, "%s, ", s->state);
 	put_round(line, s);
-	buf_putf(line, " (%s), %.0f s since the last; model %s", s->mode,
-		 (double)s->quiet_ms / 1000, s->model);
+	buf_putf(line, " (%s), %.0f s since the last", s->mode,
+		 (double)s->quiet_ms / 1000);
+	if (*s->model)
+		buf_putf(line, "; model %s", s->model);
+	if (*s->active)
+		buf_putf(line, "; the active one is %s", s->active);
 	screen_line(p, line);
 	buf_putf(line,
-		 "%" PRId64 " clients here, %" PRId64 " needed; %" PRId64
+		 "%" PRId64 " %s here, %" PRId64 " needed; %" PRId64
 		 " of %" PRId64 " have answered in this round",
-		 gaze_here(s), s->needed, s->admitted, s->activated);
+		 gaze_here(s), gaze_leads(s) ? "participants" : "clients",
+		 s->needed, s->admitted, s->activated);
 	screen_line(p, line);
 	put_scores(line, s);
 	screen_line(p, line);
-	buf_putf(line,
-		 "%" PRId64 " updates missed, %" PRId64
-		 " rounds repeated, refused: %" PRId64,
-		 s->missed, s->voided, gaze_refused(s));
-	for (size_t i = 0; i < s->n_refused_for; i++)
-		if (s->refused_for[i]->updates)
-			buf_putf(line, " %s %" PRId64,
-				 s->refused_for[i]->reason,
-				 s->refused_for[i]->updates);
+	put_trouble(line, s);
 	screen_line(p, line);
 	screen_line(p, line);
 }
@@ -167,6 +218,23 @@ static void put_clients(struct screen_page *p, const Gfl__V1__FlStatus *s,
 	screen_line(p, line);
 }
 
+static void put_participants(struct screen_page *p, const Gfl__V1__FlStatus *s,
+			     struct buf *line)
+{
+	buf_puts(line, "  ID STATUS  ANSWERED FAILED VIA      ADDRESS");
+	screen_line(p, line);
+	for (size_t i = 0; i < s->n_participants; i++) {
+		const Gfl__V1__Participant *one = s->participants[i];
+
+		buf_putf(line,
+			 "%4" PRId64 " %-7s %8" PRId64 " %6" PRId64 " %-8s %s",
+			 one->id, one->state, one->answered, one->failed,
+			 one->via, one->address);
+		screen_line(p, line);
+	}
+	screen_line(p, line);
+}
+
 void gaze_draw(struct buf *out, const char *url, const Gfl__V1__FlStatus *s,
 	       char *const *events, size_t nevents, size_t width, size_t height)
 {
@@ -175,7 +243,9 @@ void gaze_draw(struct buf *out, const char *url, const Gfl__V1__FlStatus *s,
 	size_t first;
 
 	put_head(&p, url, s, &line);
-	if (s)
+	if (s && gaze_leads(s))
+		put_participants(&p, s, &line);
+	else if (s)
 		put_clients(&p, s, &line);
 	first = nevents > p.left ? nevents - p.left : 0;
 	for (size_t i = first; i < nevents; i++) {

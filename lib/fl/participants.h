@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "proto/participant.pb-c.h"
+#include "proto/participation.pb-c.h"
 #include "wire/server.h"
 
 struct participants;
@@ -87,6 +88,11 @@ size_t participants_count(const struct participants *ps);
 typedef void participants_each_fn(int64_t who, void *arg);
 void participants_each(const struct participants *ps, participants_each_fn *fn,
 		       void *arg);
+
+/* What is known of each that is there, *n of them; the caller frees the rows.
+ * Their strings are borrowed until the loop's next turn. */
+Gfl__V1__Participant *participants_rows(const struct participants *ps,
+					size_t *n);
 
 /* Send one away, to come back in so many seconds; its instruction goes to
  * another. Whoever is not there: nothing. */

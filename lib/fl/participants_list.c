@@ -29,26 +29,33 @@ static void describe(const struct seat *seat, Gfl__V1__Participant *out,
 	out->failed = seat->failed;
 }
 
+Gfl__V1__Participant *participants_rows(const struct participants *ps,
+					size_t *n)
+{
+	const int64_t ago_ms = clock_wall_ms() - clock_ms();
+	Gfl__V1__Participant *rows =
+		mem_zero(HASH_COUNT(ps->seats) + 1, sizeof(*rows));
+	const struct seat *seat, *next;
+
+	*n = 0;
+	HASH_ITER (hh, ps->seats, seat, next)
+		if (seat->there)
+			describe(seat, &rows[(*n)++], ago_ms);
+	return rows;
+}
+
 void list_serve(struct call *call, const ProtobufCMessage *in, void *arg)
 {
 	Gfl__V1__ListParticipantsResponse out =
 		GFL__V1__LIST_PARTICIPANTS_RESPONSE__INIT;
-	struct participants *ps = arg;
-	size_t n = HASH_COUNT(ps->seats);
-	Gfl__V1__Participant *rows = mem_zero(n + 1, sizeof(*rows));
-	int64_t ago_ms = clock_wall_ms() - clock_ms();
-	struct seat *seat, *next;
+	Gfl__V1__Participant *rows =
+		participants_rows(arg, &out.n_participants);
 
 	(void)in;
-	out.participants = mem_zero(n + 1, sizeof(*out.participants));
-	HASH_ITER (hh, ps->seats, seat, next) {
-		if (!seat->there)
-			continue;
-		describe(seat, &rows[out.n_participants], ago_ms);
-		out.participants[out.n_participants] =
-			&rows[out.n_participants];
-		out.n_participants++;
-	}
+	out.participants =
+		mem_zero(out.n_participants + 1, sizeof(*out.participants));
+	for (size_t i = 0; i < out.n_participants; i++)
+		out.participants[i] = &rows[i];
 	call_reply(call, &out.base);
 	free(out.participants);
 	free(rows);

@@ -195,6 +195,21 @@ static void serve_client(struct call *call, const ProtobufCMessage *in,
 	call_fail(call, &err);
 }
 
+static void serve_status(struct call *call, const ProtobufCMessage *in,
+			 void *arg)
+{
+	const struct standby *s = arg;
+	Gfl__V1__FlStatus out = GFL__V1__FL_STATUS__INIT;
+
+	(void)in;
+	out.mode = (char *)"standby";
+	out.state = (char *)"standing by";
+	out.version = s->next.version;
+	if (s->next.led)
+		out.active = (char *)s->peers[s->next.active].url;
+	call_reply(call, &out.base);
+}
+
 /* Its sender may have it taken by another one, so this is not about it. */
 static void serve_update(struct call *call, const ProtobufCMessage *in,
 			 void *arg)
@@ -238,12 +253,13 @@ static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 
 static void serve(struct standby *s)
 {
-	static const enum rpc_name of_clients[] = {
-		RPC_FL_SET_UP, RPC_FL_AWAIT, RPC_FL_PULL_MODEL,
-		RPC_FL_LEAVE,  RPC_FL_END,   RPC_FL_GET_STATUS};
+	static const enum rpc_name of_clients[] = {RPC_FL_SET_UP, RPC_FL_AWAIT,
+						   RPC_FL_PULL_MODEL,
+						   RPC_FL_LEAVE, RPC_FL_END};
 
 	for (size_t i = 0; i < sizeof(of_clients) / sizeof(*of_clients); i++)
 		server_handle(s->server, of_clients[i], serve_client, s);
+	server_handle(s->server, RPC_FL_GET_STATUS, serve_status, s);
 	server_handle(s->server, RPC_FL_UPDATE, serve_update, s);
 	server_handle(s->server, RPC_FL_FOLLOW, serve_follow, s);
 	server_handle(s->server, RPC_FL_PULL_STATE, serve_pull, s);

@@ -1,18 +1,15 @@
-#include "registry/check.h"
-
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "proto/node.pb-c.h"
-#include "proto/server.pb-c.h"
 #include "proto/task.pb-c.h"
+#include "registry/check_impl.h"
 #include "registry/directory.h"
 #include "registry/hedge.h"
 #include "registry/survey.h"
 
-/* -w and -c, or what stands for them. */
-static void bounds(const struct check_opts *o, struct probe_figure *f)
+void check_bounds(const struct check_opts *o, struct probe_figure *f)
 {
 	f->bounded = true;
 	if (o->warn >= 0)
@@ -21,7 +18,7 @@ static void bounds(const struct check_opts *o, struct probe_figure *f)
 		f->crit = o->crit;
 }
 
-static void add(struct probe *p, const char *name, const char *help, double v)
+void check_add(struct probe *p, const char *name, const char *help, double v)
 {
 	probe_add(p, &(struct probe_figure){
 			     .name = name, .help = help, .value = v});
@@ -39,7 +36,7 @@ static void add_nodes(const struct check_opts *o, struct probe *p,
 	};
 	enum probe_status status;
 
-	bounds(o, &f);
+	check_bounds(o, &f);
 	status = probe_least(f.value, f.warn, f.crit);
 	if (alive == (int64_t)s->n)
 		probe_say(p, status, "%" PRId64 " node%s alive", alive,
@@ -63,15 +60,17 @@ static bool look_at_nodes(const struct check_opts *o, struct probe *p)
 	}
 	sum = survey_sum(&s);
 	add_nodes(o, p, &s, sum.alive);
-	add(p, "known", "Members that there should be.", (double)s.n);
+	check_add(p, "known", "Members that there should be.", (double)s.n);
 	if (!strcmp(p->name, "cluster")) {
-		add(p, "lag", "Log entries from the first member to the last.",
-		    (double)sum.lag);
-		add(p, "trainers", "Trainers that are live.",
-		    (double)sum.trainers);
-		add(p, "run", "The run under way, or 0.", (double)sum.run);
-		add(p, "round", "The least round of its trainers.",
-		    (double)sum.round);
+		check_add(p, "lag",
+			  "Log entries from the first member to the last.",
+			  (double)sum.lag);
+		check_add(p, "trainers", "Trainers that are live.",
+			  (double)sum.trainers);
+		check_add(p, "run", "The run under way, or 0.",
+			  (double)sum.run);
+		check_add(p, "round", "The least round of its trainers.",
+			  (double)sum.round);
 	}
 	survey_release(&s);
 	return true;
@@ -118,22 +117,22 @@ static void probe_leader(const struct check_opts *o, struct probe *p)
 
 	if (ask_leader(o, &id, &term, &err)) {
 		probe_fail(p, PROBE_CRITICAL, &err);
-		add(p, "leader", "Who leads, or 0.", 0);
+		check_add(p, "leader", "Who leads, or 0.", 0);
 		return;
 	}
 	f.value = (double)(clock_us() - began_us) / 1e6;
 	if (strcmp(p->name, "leader") != 0)
 		f.bounded = true;
 	else
-		bounds(o, &f);
+		check_bounds(o, &f);
 	if (id)
 		probe_say(p, probe_most(f.value, f.warn, f.crit),
 			  "node %" PRId64 " leads in term %" PRId64, id, term);
 	else
 		probe_say(p, PROBE_CRITICAL, "nobody leads any more");
 	probe_add(p, &f);
-	add(p, "leader", "Who leads, or 0.", (double)id);
-	add(p, "term", "The leader's term.", (double)term);
+	check_add(p, "leader", "Who leads, or 0.", (double)id);
+	check_add(p, "term", "The leader's term.", (double)term);
 }
 
 /* Answers of gateways, on their way. */
@@ -194,7 +193,7 @@ static void probe_gateway(const struct check_opts *o, struct probe *p)
 	f.value = answers.slowest_s;
 	f.bounded = true;
 	if (alone)
-		bounds(o, &f);
+		check_bounds(o, &f);
 	status = probe_most(f.value, f.warn, f.crit);
 	if (up < all && status == PROBE_OK)
 		status = PROBE_WARNING;
@@ -209,14 +208,14 @@ static void probe_gateway(const struct check_opts *o, struct probe *p)
 		probe_say(p, status, "%zu of %zu gateways answer", up, all);
 	if (up)
 		probe_add(p, &f);
-	add(p, "gateways", "Gateways that answer.", (double)up);
+	check_add(p, "gateways", "Gateways that answer.", (double)up);
 }
 
 static void probe_cluster(const struct check_opts *o, struct probe *p)
 {
 	if (!look_at_nodes(o, p)) { /* which says it all */
-		add(p, "leader", "Who leads, or 0.", 0);
-		add(p, "gateways", "Gateways that answer.", 0);
+		check_add(p, "leader", "Who leads, or 0.", 0);
+		check_add(p, "gateways", "Gateways that answer.", 0);
 		return;
 	}
 	probe_leader(o, p);
@@ -253,7 +252,7 @@ static void probe_master(const struct check_opts *o, struct probe *p)
 		probe_fail(p, PROBE_CRITICAL, &err);
 		return;
 	}
-	bounds(o, &f);
+	check_bounds(o, &f);
 	if (m->next_ms && m->now_ms > m->next_ms)
 		f.value = (double)(m->now_ms - m->next_ms) / 1000;
 	say_of_crew(p, m);
@@ -262,83 +261,16 @@ static void probe_master(const struct check_opts *o, struct probe *p)
 			  "%" PRId64 " task%s ready, the next one for %.0f s",
 			  m->ready, m->ready == 1 ? "" : "s", f.value);
 	probe_add(p, &f);
-	add(p, "workers", "Workers that are alive.", m->workers);
-	add(p, "dead_workers", "Workers that fell silent within the last hour.",
-	    m->dead);
-	add(p, "ready", "Tasks that wait for a worker.", (double)m->ready);
-	add(p, "waiting", "Tasks that wait for others, or for another try.",
-	    (double)m->waiting);
-	add(p, "running", "Tasks that a worker has.", (double)m->running);
+	check_add(p, "workers", "Workers that are alive.", m->workers);
+	check_add(p, "dead_workers",
+		  "Workers that fell silent within the last hour.", m->dead);
+	check_add(p, "ready", "Tasks that wait for a worker.",
+		  (double)m->ready);
+	check_add(p, "waiting",
+		  "Tasks that wait for others, or for another try.",
+		  (double)m->waiting);
+	check_add(p, "running", "Tasks that a worker has.", (double)m->running);
 	rpc_free(&m->base);
-}
-
-/* Logical clients that are there, and processes that were and are gone. */
-static void count_clients(const Gfl__V1__FlStatus *s, int64_t *here,
-			  int64_t *gone)
-{
-	*here = *gone = 0;
-	for (size_t i = 0; i < s->n_clients; i++) {
-		const bool away = !strcmp(s->clients[i]->state, "gone");
-
-		*here += away ? 0 : s->clients[i]->logical;
-		*gone += away;
-	}
-}
-
-static void say_of_clients(struct probe *p, const Gfl__V1__FlStatus *s,
-			   int64_t here, int64_t gone)
-{
-	const bool ends = !strncmp(s->state, "end", 3);
-
-	probe_say(p,
-		  here < s->needed && !ends ? PROBE_CRITICAL
-		  : gone && !ends           ? PROBE_WARNING
-					    : PROBE_OK,
-		  "%" PRId64 " client%s here, %" PRId64 " needed, %" PRId64
-		  " gone",
-		  here, here == 1 ? "" : "s", s->needed, gone);
-	add(p, "clients", "Logical clients that are there.", (double)here);
-	add(p, "gone", "Clients that were there, and are gone.", (double)gone);
-}
-
-/* A round that ends late has its deadline; one that is repeated, some. */
-static void probe_server(const struct check_opts *o, struct probe *p)
-{
-	Gfl__V1__FlStatusRequest in = GFL__V1__FL_STATUS_REQUEST__INIT;
-	struct probe_figure f = {
-		.name = "round_age",
-		.help = "Since a round ended, or since the server was started.",
-		.unit = PROBE_SECONDS,
-	};
-	int64_t here, gone;
-	Gfl__V1__FlStatus *s;
-	struct err err;
-
-	if (client_now(&o->client.tls, o->server, RPC_FL_GET_STATUS, &in.base,
-		       o->client.timeout_ms, (ProtobufCMessage **)&s, &err)) {
-		probe_fail(p, PROBE_CRITICAL, &err);
-		return;
-	}
-	f.value = (double)s->quiet_ms / 1000;
-	f.warn = 2 * (double)s->deadline_ms / 1000;
-	f.crit = 10 * (double)s->deadline_ms / 1000;
-	bounds(o, &f);
-	count_clients(s, &here, &gone);
-	if (s->round)
-		probe_say(p, probe_most(f.value, f.warn, f.crit),
-			  "round %" PRId64 " ended %.0f s ago, %s", s->round,
-			  f.value, s->state);
-	else
-		probe_say(p, probe_most(f.value, f.warn, f.crit),
-			  "no round has ended for %.0f s, %s", f.value,
-			  s->state);
-	say_of_clients(p, s, here, gone);
-	probe_add(p, &f);
-	add(p, "round", "Rounds that have ended.", (double)s->round);
-	add(p, "missed", "Updates that were owed and did not come.",
-	    (double)s->missed);
-	add(p, "void", "Rounds that had to be repeated.", (double)s->voided);
-	rpc_free(&s->base);
 }
 
 static const struct {
@@ -352,7 +284,7 @@ static const struct {
 	{"gateway", probe_gateway, false, "gateways"},
 	{"cluster", probe_cluster, true, "gateways"},
 	{"master", probe_master, false, "master"},
-	{"server", probe_server, false, "server"},
+	{"server", check_server, false, "server"},
 };
 
 static int find(const struct check_opts *o, const char *name, size_t *i,
@@ -379,12 +311,11 @@ static int find(const struct check_opts *o, const char *name, size_t *i,
 /* Whom the probe is about. */
 static void name_urls(struct probe *p, const struct check_opts *o)
 {
-	const struct opt_list *all = &o->client.gateways;
+	const struct opt_list *all =
+		strcmp(p->whose, "server") ? &o->client.gateways : &o->servers;
 
 	if (!strcmp(p->whose, "master"))
 		buf_puts(&p->urls, o->masters.at[0]);
-	else if (!strcmp(p->whose, "server"))
-		buf_puts(&p->urls, o->server);
 	else
 		for (size_t k = 0; k < all->n; k++)
 			buf_putf(&p->urls, "%s%s", k ? "," : "", all->at[k]);

@@ -1,6 +1,6 @@
 /* check.h - is the cluster well? Its nodes, leader, gateways, or all of them,
  * looked at once; or a master of tasks, its workers and its queue; or a server
- * of rounds and its clients. */
+ * of rounds, and its clients or participants. */
 #ifndef REGISTRY_CHECK_H
 #define REGISTRY_CHECK_H
 
@@ -10,7 +10,7 @@
 struct check_opts {
 	struct client_opts client; /* its timeout bounds each question */
 	struct opt_list masters;   /* the first of them is asked */
-	const char *server;        /* URL of the server of rounds */
+	struct opt_list servers;   /* of rounds; of several the active one */
 	double warn, crit;         /* below 0: what is usual for the check */
 };
 

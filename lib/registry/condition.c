@@ -5,7 +5,7 @@
 
 #include "proto/node.pb-c.h"
 #include "proto/participation.pb-c.h"
-#include "proto/server.pb-c.h"
+#include "registry/active.h"
 #include "registry/directory.h"
 #include "registry/runs.h"
 
@@ -142,11 +142,11 @@ static int look_participants(struct look *l, bool *holds, struct err *err)
 		GFL__V1__LIST_PARTICIPANTS_REQUEST__INIT;
 	Gfl__V1__ListParticipantsResponse *all;
 	int64_t ids[IDS_MAX];
+	const struct active whom = {&l->client, l->servers};
 	size_t n;
 
-	if (client_now(&l->client.tls, l->server, RPC_PARTICIPANT_LIST,
-		       &in.base, l->client.timeout_ms,
-		       (ProtobufCMessage **)&all, err))
+	if (active_call(&whom, RPC_PARTICIPANT_LIST, &in.base,
+			(ProtobufCMessage **)&all, err))
 		return (int)err->code;
 	for (n = 0; n < all->n_participants && n < IDS_MAX; n++)
 		ids[n] = all->participants[n]->id;
@@ -159,13 +159,12 @@ static int look_participants(struct look *l, bool *holds, struct err *err)
 /* Logical ones count: a process may host many. */
 static int look_clients(struct look *l, bool *holds, struct err *err)
 {
-	Gfl__V1__FlStatusRequest in = GFL__V1__FL_STATUS_REQUEST__INIT;
+	const struct active whom = {&l->client, l->servers};
 	Gfl__V1__FlStatus *s;
 	int64_t ids[IDS_MAX] = {0}, here = 0;
 	size_t n = 0;
 
-	if (client_now(&l->client.tls, l->server, RPC_FL_GET_STATUS, &in.base,
-		       l->client.timeout_ms, (ProtobufCMessage **)&s, err))
+	if (active_status(&whom, &s, err))
 		return (int)err->code;
 	for (size_t i = 0; i < s->n_clients; i++) {
 		if (!strcmp(s->clients[i]->state, "gone"))

@@ -137,6 +137,38 @@ are_there() { # N [FILTER]
 	[[ $try_list == 'gfl-list: list participants: cannot reach'* ]]
 }
 
+@test "gfl-check server and gfl-monitor --server tell who takes part" {
+	local status=0
+	array 1 >a.npy
+	script lead <<-'END'
+		cat a.npy
+	END
+	lead --rounds 0 --round-deadline 3600
+	gfl-check server >line || status=$?
+	[ "$status" = 2 ]
+	grep -E '^CRITICAL - no round has ended for [0-9]+ s, waiting, 0 participants here, 2 needed, 0 gone' line
+	gfl-monitor -o jsonl >seen 2>seen.log 3>&- &
+	running[monitor]=$!
+	seen() { timeout 60 tail -n +1 -F seen 2>/dev/null | grep -m 1 -E "$1"; }
+	seen '"what":"server","event":"waiting"'
+	begin one '{trainResult: .}'
+	start two gfl-worker --stream --exec cat
+	seen '"what":"participant","event":"here"'
+	seen '"what":"round","event":"ended","round":[0-9]+,"rounds":null,"loss":null'
+	gfl-check server
+	printf '%s\n' '< (participants)' '< 2 needed' '< ANSWERED' \
+		'> \x03' >steps
+	! "$BATS_TEST_DIRNAME"/terminal.py steps gfl-monitor >screen
+	grep -q 'answered in this round' screen
+	stop two
+	seen '"what":"participant","event":"gone"'
+	stop srv
+	reap one || true
+	seen '"what":"watch","event":"lost"'
+	kill "${running[monitor]}"
+	reap monitor || [ $? = 143 ]
+}
+
 @test "who fails says why, who says nothing is too late" {
 	array 2 >a.npy
 	script lead <<-'END'

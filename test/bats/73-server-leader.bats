@@ -143,6 +143,13 @@ known() { # NUMBER
 	timeout 60 tail -n +1 -F "s$other.log" | grep -qm 1 event=follows
 	fails 5 gfl-list clients --server "$standby"
 	[[ $said == *"this server stands by, the active one is $active_url"* ]]
+	gfl-check server --server "$standby" |
+		grep "^OK - this server stands by, the active one is $active_url"
+	! gfl-check server --server "$all" >line # nobody trains yet
+	grep '^CRITICAL - no round has ended .*0 clients here' line
+	gfl-list clients --server "$all"
+	gfl-monitor --server "$all" -n 1 -o jsonl |
+		jq -e --arg url "$active_url" '.text == $url'
 	stop "s$other"
 	srv_url=$active_url
 	set_up 1

@@ -57,6 +57,30 @@ TEST(the_first_look_tells_who_is_here)
 	CHECK_INT(gaze_here(&b.s), 4);
 }
 
+TEST(participants_that_come_and_go_are_told)
+{
+	struct bed b, later;
+	Gfl__V1__Participant rows[3], *at[] = {&rows[0], &rows[1], &rows[2]};
+
+	for (int i = 0; i < 3; i++) {
+		gfl__v1__participant__init(&rows[i]);
+		rows[i].id = i + 1;
+	}
+	make(&b, 4, "");
+	make(&later, 5, "");
+	b.s.mode = later.s.mode = (char *)"participants";
+	b.s.participants = at;
+	b.s.n_participants = 2;
+	later.s.participants = at + 1;
+	later.s.n_participants = 2;
+	CHECK_STR(between(NULL, &b.s),
+		  "participant 1 here\nparticipant 2 here\n"
+		  "server training\n");
+	CHECK_STR(between(&b.s, &later.s),
+		  "participant 1 gone\nparticipant 3 here\nround 5 ended\n");
+	CHECK_INT(gaze_here(&later.s), 2);
+}
+
 TEST(what_has_changed_is_told_once)
 {
 	struct bed a, b;
