@@ -176,8 +176,8 @@ knows_all_soon() {
 }
 
 @test "a gateway that slept for longer than its leases evicts nobody" {
-	cluster 2
-	asleep gw $((lease + 2))
+	lease=2 cluster 2
+	asleep gw 3
 	watch_gateway gw # all that wakes it has been dealt with by now
 	event
 	[ "$(alive gw)" = 12 ]
@@ -206,7 +206,7 @@ knows_all_soon() {
 		while :; do :; done 3>&- &
 		busy+=($!)
 	done
-	read -rt 6 <> <(:) || true
+	read -rt 4 <> <(:) || true
 	committed 3 "$(echo '{}' | gfl-log append noop -)"
 	[ "$(alive gw)" = 123 ]
 	kill "${busy[@]}"
@@ -230,7 +230,7 @@ knows_all_soon() {
 # --- on-gateway-failure -----------------------------------------------------
 
 @test "without a gateway a first node waits, or founds a cluster if told to" {
-	start gw gfl-gateway --db gw.db
+	start gw gfl-gateway --db gw.db --lease "$lease"
 	stop gw
 	export GFL_GATEWAY=$gw_url
 	begin n1 gfl-node --node-id 1 --db n1.db

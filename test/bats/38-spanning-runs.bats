@@ -61,10 +61,10 @@ part_of() { # NAME
 	gfl-run list -g "$at" -o tsv -F id | tail -n 1
 }
 
-# Until the run above has done that many rounds in every cluster.
+# Until the run above has done that many rounds in each of the three clusters.
 reaches() { # ROUND
 	until gfl-run show "$id" -g "$up_url" -o tsv -F round |
-		awk -v least="$1" '$1 < least { low = 1 } END { exit low }'; do
+		awk -v least="$1" '$1 >= least { n++ } END { exit n < 3 }'; do
 		:
 	done
 }
