@@ -29,12 +29,37 @@ static const char *state_now(const struct node *n, const Gfl__V1__Run *run,
 		       : "stopped";
 }
 
+/* Who takes part and has not said anything yet is in no round: that of all is
+ * not what the first ones say. */
+static void note_silent(const struct node *n, Gfl__V1__Run *run)
+{
+	Gfl__V1__TrainerReport r = GFL__V1__TRAINER_REPORT__INIT;
+	size_t i, said = 0; /* both lists ascend */
+
+	r.state = (char *)"joining";
+	for (i = 0; i < n->state->ntrainers; i++) {
+		const Gfl__V1__Trainer *t = n->state->trainers[i];
+
+		while (said < run->n_reports &&
+		       run->reports[said]->trainer_id < t->id)
+			said++;
+		if (t->liveness || t->no_runs ||
+		    (said < run->n_reports &&
+		     run->reports[said]->trainer_id == t->id))
+			continue;
+		r.trainer_id = t->id;
+		state_run_note(run, &r);
+	}
+}
+
 /* The run with what the leader knows beyond the log. */
 static Gfl__V1__Run *run_now(const struct node *n, const Gfl__V1__Run *run)
 {
 	Gfl__V1__Run *copy = (Gfl__V1__Run *)rpc_copy(&run->base);
 
 	conductor_merge(n, copy);
+	if (!strcmp(copy->state, "running"))
+		note_silent(n, copy);
 	for (size_t i = 0; i < copy->n_reports; i++) {
 		Gfl__V1__TrainerReport *r = copy->reports[i];
 		const char *now = state_now(n, copy, r);

@@ -167,6 +167,9 @@ load training
 	federation 1
 	run 100000
 	first=$id
+	# whoever takes part is in the table from the beginning
+	table 'map(.trainer) == [1,2,3] and all(.state | . == "joining" or
+		. == "training")'
 	run 20
 	gfl-run list -o json | jq -e 'map(.state) == ["running", "waiting"]'
 	gfl-run stop "$first" --reason 'enough is enough'
