@@ -33,7 +33,8 @@ from() { # FROM TYPE PAYLOAD
 }
 
 @test "control words act, and what cannot be done is refused" {
-	cluster 2
+	# shellcheck disable=SC2086 # words on purpose
+	cluster 2 $steady
 	leader=$(gfl-leader)
 	other=$((3 - leader))
 	control "$leader" status >said

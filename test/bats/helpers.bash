@@ -110,19 +110,16 @@ logged() { # NAME PATTERN
 	timeout 60 tail -n +1 -F "$1.log" 2>/dev/null 3>&- | grep -qm 1 -- "$2"
 }
 
-# No process has this text in its command line.
+# No process has this text in its command line, where a NUL ends each word.
 nobody() { # TEXT
-	local file tries left
-	for ((tries = 0; tries < 2000; tries++)); do
-		left=
-		for file in /proc/[0-9]*/cmdline; do
-			if { tr '\0' ' ' <"$file"; } 2>/dev/null |
-				grep -qF -- "$1"; then left=$file; fi
-		done
-		[ -n "$left" ] || return 0
+	local left end=$((SECONDS + 60)) pattern="[${1:0:1}]${1:1}" # not grep's own
+	pattern=${pattern// /.}
+	while
+		left=$(LC_ALL=C grep -las -- "$pattern" /proc/[0-9]*/cmdline || :)
+		[ -n "$left" ]
+	do
+		[ "$SECONDS" -lt "$end" ] || { echo "$1: $left"; return 1; }
 	done
-	echo "$left: $(tr '\0' ' ' <"$left")"
-	return 1
 }
 
 # fails STATUS PROGRAM ARGUMENT... - it prints nothing, exits so (STATUS may be
