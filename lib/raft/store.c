@@ -37,11 +37,26 @@ const char raft_tail_schema[] =
 	"ALTER TABLE snapshot ADD COLUMN crc INTEGER;"
 	"ALTER TABLE part ADD COLUMN crc INTEGER;";
 
+/* Only a file that this version has not gone on with may have none: its rows get
+ * one at the first start, see store_mend.c. */
+static int check_older(struct db *db, bool *older, struct err *err)
+{
+	int64_t rows;
+	int rc = db_number(db, "SELECT count(*) FROM conf", 0, &rows, err);
+
+	*older = !rows;
+	return rc;
+}
+
 int store_check_crc(struct db *db, sqlite3_stmt *s, int column, uint32_t crc,
 		    const char *what, struct err *err)
 {
-	if (sqlite3_column_type(s, column) == SQLITE_NULL ||
-	    sqlite3_column_int64(s, column) == crc)
+	bool fine = sqlite3_column_int64(s, column) == crc;
+
+	if (sqlite3_column_type(s, column) == SQLITE_NULL &&
+	    check_older(db, &fine, err))
+		return (int)err->code;
+	if (fine)
 		return 0;
 	return err_set(err, ERR_DATA_LOSS,
 		       "%s is damaged: %s does not have its checksum",
@@ -65,6 +80,21 @@ static uint32_t crc_of_meta(const struct raft_store_meta *m)
 	return crc32c_of(crc, &m->node_id, sizeof(m->node_id));
 }
 
+/* No row is a new file, unless it has been written to. */
+static int check_new(struct db *db, struct err *err)
+{
+	int64_t rows;
+	int rc =
+		db_number(db, "SELECT count(*) FROM hard_state", 0, &rows, err);
+
+	if (rc || !rows)
+		return rc;
+	return err_set(err, ERR_DATA_LOSS,
+		       "%s is damaged: what the node knows of itself is "
+		       "missing",
+		       db_path(db));
+}
+
 int raft_store_meta(struct db *db, struct raft_store_meta *out, struct err *err)
 {
 	sqlite3_stmt *s;
@@ -80,7 +110,7 @@ int raft_store_meta(struct db *db, struct raft_store_meta *out, struct err *err)
 		return rc;
 	memset(out, 0, sizeof(*out));
 	if (!row)
-		return 0;
+		return check_new(db, err);
 	copy_text(out->cluster_id, s, 0);
 	copy_text(out->instance_id, s, 1);
 	out->node_id = sqlite3_column_int64(s, 2);

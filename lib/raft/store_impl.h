@@ -72,7 +72,10 @@ int store_conf_check(struct db *db, struct err *err) MUST_CHECK;
 	" FROM log"
 bool store_row_whole(sqlite3_stmt *s, struct raft_entry *e);
 
-/* A checksum of the columns: that of the row, unless it is NULL. */
+/* Give the snapshot's row the checksum that it has not, as of an older file. */
+int store_sum_image(struct db *db, struct err *err) MUST_CHECK;
+
+/* A checksum of the columns: that of the row, or that is NULL and older. */
 int store_check_crc(struct db *db, sqlite3_stmt *s, int column, uint32_t crc,
 		    const char *what, struct err *err) MUST_CHECK;
 

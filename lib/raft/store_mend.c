@@ -12,6 +12,7 @@ struct finding {
 	struct err why;
 	struct store_conf newest;
 	bool uncopied; /* there is no second copy of that */
+	bool unsummed; /* rows that now have a checksum have none */
 };
 
 /* ---- looking ---- */
@@ -150,6 +151,32 @@ static int newest_conf(struct db *db, struct finding *f, struct err *err)
 	return rc;
 }
 
+/* There is no copy of any in a file that was never opened by this version. */
+static int look_at_age(struct db *db, struct finding *f, struct err *err)
+{
+	int64_t rows = 0;
+	int rc = db_number(db,
+			   "SELECT count(*) FROM"
+			   " (SELECT crc FROM meta UNION ALL"
+			   "  SELECT crc FROM snapshot)"
+			   " WHERE crc IS NULL AND NOT EXISTS"
+			   " (SELECT 1 FROM conf)",
+			   0, &rows, err);
+
+	f->unsummed = rows > 0;
+	return rc;
+}
+
+static int sum_up(struct db *db, struct err *err)
+{
+	struct raft_store_meta meta;
+
+	if (raft_store_meta(db, &meta, err) ||
+	    (meta.instance_id[0] && raft_store_set_meta(db, &meta, err)))
+		return (int)err->code;
+	return store_sum_image(db, err);
+}
+
 static bool has_others(const struct raft_conf *conf, int64_t node_id)
 {
 	for (int i = 0; i < conf->n; i++)
@@ -223,6 +250,8 @@ static int change(struct db *db, const struct finding *f, struct err *err)
 				 f->forgotten, err);
 	if (!rc && f->why.code)
 		rc = lower(db, f, err);
+	if (!rc && f->unsummed)
+		rc = sum_up(db, err); /* before there is a copy */
 	if (!rc && f->uncopied)
 		rc = copy_conf(db, f, err);
 	return rc;
@@ -270,13 +299,15 @@ static int mend(struct db *db, int64_t node_id, bool others, struct finding *f,
 {
 	int rc = newest_conf(db, f, err);
 
+	if (!rc)
+		rc = look_at_age(db, f, err);
 	if (!rc && f->why.code)
 		rc = guess_tail(db, f, err);
 	if (rc)
 		return rc;
 	if (f->why.code && !others && !has_others(&f->newest.conf, node_id))
 		return nobody(f, out, err);
-	if (!f->why.code && !f->forgotten && !f->uncopied)
+	if (!f->why.code && !f->forgotten && !f->uncopied && !f->unsummed)
 		return 0;
 	out->why = f->why;
 	out->kept = f->image ? 0 : f->at.index;

@@ -212,6 +212,28 @@ int raft_store_parts(struct db *db, struct raft_image *out, struct err *err)
 	return rc;
 }
 
+int store_sum_image(struct db *db, struct err *err)
+{
+	struct raft_snapshot of;
+	sqlite3_stmt *s;
+	int64_t crc;
+	uint32_t hash;
+	bool row;
+	int rc = db_stmt(db, &s, SNAPSHOT_HEAD " FROM snapshot", err);
+
+	if (!rc)
+		rc = db_next(db, s, &row, err);
+	if (rc || !row)
+		return rc;
+	rc = read_head(db, s, &of, &hash, err);
+	crc = crc_of_image(&of, hash);
+	db_done(s);
+	if (rc || db_stmt(db, &s, "UPDATE snapshot SET crc = ?", err))
+		return (int)err->code;
+	sqlite3_bind_int64(s, 1, crc);
+	return db_run(db, s, err);
+}
+
 int raft_store_base(struct db *db, struct raft_tail *base, struct err *err)
 {
 	struct raft_snapshot of;

@@ -30,6 +30,16 @@ static void sql(struct db *d, const char *text)
 		test_fail(__FILE__, __LINE__, "%s", err.msg);
 }
 
+static int64_t number(struct db *d, const char *text)
+{
+	struct err err;
+	int64_t n;
+
+	if (db_number(d, text, 0, &n, &err))
+		test_fail(__FILE__, __LINE__, "%s", err.msg);
+	return n;
+}
+
 /* Six entries, the first of which has SELF and others more as its voters; of
  * these 1 to 5 are committed. */
 static struct db *open_six(int others, struct raft_tail *tail)
@@ -214,7 +224,8 @@ TEST(a_whole_row_that_the_hard_state_does_not_have_is_given_up)
 TEST(an_older_file_is_read_and_mended)
 {
 	const int64_t three[] = {4, 1, 5}; /* term, vote, commit */
-	struct raft_store_meta meta = {.node_id = SELF, .cluster_id = "c"};
+	struct raft_store_meta meta = {
+		.node_id = SELF, .cluster_id = "c", .instance_id = "i"};
 	struct raft_tail tail;
 	struct db *d = open_six(2, &tail);
 	struct raft_mended m;
@@ -225,6 +236,7 @@ TEST(an_older_file_is_read_and_mended)
 	CHECK(!raft_store_set_meta(d, &meta, &err));
 	snprintf(set, sizeof(set),
 		 "UPDATE meta SET crc = NULL; UPDATE snapshot SET crc = NULL;"
+		 "DELETE FROM conf;"
 		 "UPDATE hard_state SET last_index = NULL, last_term = NULL,"
 		 " last_hash = NULL, floor_index = NULL, floor_term = NULL,"
 		 " crc = %u",
@@ -233,6 +245,10 @@ TEST(an_older_file_is_read_and_mended)
 	CHECK(!raft_store_meta(d, &meta, &err));
 	CHECK_INT(meta.node_id, SELF);
 	CHECK_INT(mend(d).why.code, 0);
+	CHECK_INT(number(d, "SELECT (SELECT crc FROM meta) IS NULL OR"
+			    " (SELECT crc FROM snapshot) IS NULL"),
+		  0);
+	CHECK(!raft_store_meta(d, &meta, &err));
 	CHECK_INT(start(d, &tail).last, 6);
 	CHECK_INT(tail.index, 6);
 	sql(d, "UPDATE log SET data = x'00' WHERE idx = 5");
@@ -494,16 +510,6 @@ TEST(a_member_among_learners_gives_nothing_up)
 	CHECK_INT(mend(d).kept, 1);
 	free(bytes);
 	db_close(d);
-}
-
-static int64_t number(struct db *d, const char *text)
-{
-	struct err err;
-	int64_t n;
-
-	if (db_number(d, text, 0, &n, &err))
-		test_fail(__FILE__, __LINE__, "%s", err.msg);
-	return n;
 }
 
 /* No row can be told from another then, nor how many there are. */
