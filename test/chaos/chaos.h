@@ -179,7 +179,8 @@ void disk_read_only(struct site *s, bool yes);
 /* Flip a bit of a log entry that is in the file of a node that does not run;
  * false if there is none. */
 bool disk_flip(struct site *s);
-bool disk_flip_running(struct site *s); /* may be written over */
+bool disk_flip_running(struct site *s);  /* may be written over */
+bool disk_flip_snapshot(struct site *s); /* the same of its snapshot */
 void disk_wipe(struct site *s);
 
 /* PRAGMA integrity_check and gfl-node --check, of a node that does not run. */

@@ -136,12 +136,15 @@ void disk_read_only(struct site *s, bool yes)
 
 /* ---- damage ---- */
 
-/* Where the operation's number is in the file, or -1. */
+/* Where the operation's number is in an entry in the file, or -1. */
 static long find(const char *file, size_t len, int64_t op)
 {
-	const char *at = memmem(file, len, &op, sizeof(op));
+	uint8_t bytes[LEDGER_BYTES];
+	const char *at;
 
-	return at ? at - file : -1;
+	ledger_bytes(op, bytes);
+	at = memmem(file, len, bytes, sizeof(bytes));
+	return at ? at + LEDGER_MARK - file : -1;
 }
 
 static bool flip_in(struct chaos *c, const char *path)
@@ -179,6 +182,34 @@ bool disk_flip_running(struct site *s)
 
 	database(s, path);
 	return flip_in(s->c, path);
+}
+
+/* One of the columns, each of which is needed. */
+bool disk_flip_snapshot(struct site *s)
+{
+	static const char *const sets[] = {
+		"config = CAST(substr(config, 1, 2) || x'%02x' ||"
+		" substr(config, 4) AS BLOB)",
+		"data = CAST(substr(data, 1, 40) || x'%02x' ||"
+		" substr(data, 42) AS BLOB)",
+		"idx = idx + 0x%02x",
+		"term = term + 0x%02x",
+	};
+	char path[300], set[200], *sql;
+	sqlite3 *db;
+	int changed;
+
+	snprintf(set, sizeof(set), sets[rand_below(&s->c->rand, 4)],
+		 1 << rand_below(&s->c->rand, 8));
+	sql = mem_fmt("UPDATE snapshot SET %s", set);
+	database(s, path);
+	must(!sqlite3_open(path, &db), path);
+	must(!sqlite3_exec(db, sql, NULL, NULL, NULL), sql);
+	changed = sqlite3_total_changes(db);
+	sqlite3_close(db);
+	free(sql);
+	shorten(s);
+	return changed > 0;
 }
 
 /* ---- check ---- */

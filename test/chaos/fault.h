@@ -34,7 +34,8 @@
 	X("disk-full", fault_disk_full)           \
 	X("read-only", fault_read_only)           \
 	X("flip-stopped", fault_flip_stopped)     \
-	X("flip-running", fault_flip_running)
+	X("flip-running", fault_flip_running)     \
+	X("flip-snapshot", fault_flip_snapshot)
 
 /* Only by their names: the run has to fail. */
 #define FAULTS_PLANTED(X)                   \

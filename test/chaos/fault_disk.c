@@ -134,3 +134,13 @@ void fault_flip_running(struct chaos *c)
 	site_kill(s);
 	site_start(s, false);
 }
+
+/* Of a young cluster there is none yet. */
+void fault_flip_snapshot(struct chaos *c)
+{
+	struct site *s = fault_anyone(c);
+
+	site_kill(s);
+	if (disk_flip_snapshot(s))
+		site_start(s, false);
+}

@@ -83,6 +83,14 @@ void *ledger_entry(int64_t op, size_t len, Gfl__V1__Entry **out)
 	return p;
 }
 
+void ledger_bytes(int64_t op, uint8_t out[LEDGER_BYTES])
+{
+	out[0] = FIELD_OP << 3 | PROTOBUF_C_WIRE_TYPE_64BIT;
+	memcpy(out + LEDGER_MARK, &op, sizeof(op));
+	out[LEDGER_BYTES - 1] =
+		FIELD_TEXT << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+}
+
 static int64_t op_of(const Gfl__V1__Entry *e)
 {
 	const ProtobufCMessage *m;

@@ -54,6 +54,11 @@ void ledger_end(struct ledger *h, int64_t op, int64_t index, int64_t now);
  * be; free() it. */
 void *ledger_entry(int64_t op, size_t len, Gfl__V1__Entry **out);
 
+/* The bytes that an entry of op has, and nothing else: of them the number
+ * itself begins after LEDGER_MARK. */
+enum { LEDGER_MARK = 1, LEDGER_BYTES = 10 };
+void ledger_bytes(int64_t op, uint8_t out[LEDGER_BYTES]);
+
 /* A node shows an entry of its log, or, if applied, one that it has applied:
  * absent if it had no effect. DATA_LOSS if another node, or the same at another
  * time, had something else there. */
