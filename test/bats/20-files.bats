@@ -18,8 +18,10 @@ setup() {
 # The last command wrote nothing on stdout and one sentence that has $2, and
 # exited with $1.
 failed() {
-	[ "$status" = "$1" ] && [ ! -s out ] && [ "$(wc -l <err)" -le 2 ] &&
-		grep -qF -- "$2" err
+	local lines
+	mapfile -t lines <err
+	[ "$status" = "$1" ] && [ ! -s out ] && [ ${#lines[@]} -le 2 ] &&
+		[[ ${lines[*]} == *"$2"* ]]
 }
 
 try() {

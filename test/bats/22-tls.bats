@@ -226,7 +226,7 @@ ip link set lo up
 ip address add 10.9.9.9/32 dev lo
 begin() { # NAME PROGRAM ARGUMENT...
 	mkfifo "$1.ready"
-	"${@:2}" --listen 10.9.9.9:0 --port-file "$1.port" --ready-fd 9 \
+	$mortal "${@:2}" --listen 10.9.9.9:0 --port-file "$1.port" --ready-fd 9 \
 		9>"$1.ready" 2>"$1.log" 3>&- &
 	pids+=($!)
 	read -r _ <"$1.ready"
@@ -252,9 +252,9 @@ END
 		cat inner
 	} >script
 	if [ "$EUID" = 0 ]; then
-		unshare -n bash -euo pipefail script
+		$mortal unshare -n bash -euo pipefail script
 	else
-		unshare -rn bash -euo pipefail script
+		$mortal unshare -rn bash -euo pipefail script
 	fi
 }
 

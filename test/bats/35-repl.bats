@@ -222,8 +222,10 @@ gfl-node: hint: help lists the words" ]
 	start gw gfl-gateway --db gw.db
 	pid=$(gfl-node --node-id 1 --db n1.db --host 127.0.0.1 --port 0 \
 		--port-file port --background -g "$gw_url" 2>n1.log 3>&-)
+	strays=("$pid")
 	url=http://127.0.0.1:$(<port)
 	[ "$(gfl-status "$url" -F id -o tsv)" = 1 ]
 	kill -TERM "$pid"
 	until [ ! -e port ]; do :; done
+	strays=()
 }

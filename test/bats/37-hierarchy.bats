@@ -26,7 +26,7 @@ three_by_three() {
 	local name
 	start up gfl-gateway --db up.db
 	for name in a b c; do below "$name" 3; done
-	gfl-wait trainers 3 -g "$up_url" -t 30
+	gfl-wait trainers 3 -g "$up_url" -t 60
 }
 
 leader_of() { # NAME - the id of who leads it

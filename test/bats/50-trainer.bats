@@ -32,10 +32,12 @@ endless() { # [OPTION...]
 	run_of 1000000 "$@"
 }
 
-# Stop it; all COUNT who took part are well.
+# Stop it; all COUNT who took part are well, if one was late for a moment.
 ends() { # COUNT
 	gfl-run stop "$id"
-	[ "$(table state | uniq -c | tr -s ' ')" = " $1 stopped" ]
+	until [ "$(table state | uniq -c | tr -s ' ')" = " $1 stopped" ]; do
+		:
+	done
 }
 
 status_of() { # NAME

@@ -394,7 +394,7 @@ example() {
 	end
 	for daemon in gfl-gateway gfl-node gfl-trainer; do
 		rm -f notify
-		exec {heard}< <(exec /usr/bin/python3 manager 3>&-)
+		exec {heard}< <(exec $mortal /usr/bin/python3 manager 3>&-)
 		read -r line <&"$heard"
 		options=(--db "$daemon.db")
 		[ $daemon = gfl-gateway ] || options+=(-g "$gw_url")

@@ -14,6 +14,7 @@ export mortal='setpriv --pdeathsig KILL'
 steady='--min-election-timeout 2000 --max-election-timeout 4000'
 
 declare -gA running=() # pid by name, of what this test started
+declare -ga strays=()  # pids of what is nobody's child
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
@@ -32,6 +33,7 @@ teardown() {
 			crashed "$name"
 		fi
 	done
+	[ ${#strays[@]} = 0 ] || kill -KILL "${strays[@]}" || :
 	if [ -z "$BATS_TEST_COMPLETED" ]; then
 		tail -n 25 ./*.log 2>/dev/null || echo 'no daemon has logged'
 	fi
@@ -126,15 +128,19 @@ nobody() { # TEXT
 # a pattern), and says why in one sentence, which is then in $said. Hints and a
 # daemon's log lines may stand beside it.
 fails() {
-	local want=$1 status=0 word
+	local want=$1 status=0 word line sentences=()
 	shift
 	for word; do [[ $word != gfl-* ]] || break; done
 	"$@" >stdout 2>stderr || status=$?
-	said=$(grep -av '^time=' stderr)
+	said=
+	while read -r line || [ -n "$line" ]; do
+		[[ $line != time=* ]] || continue
+		said+=${said:+$'\n'}$line
+		[[ $line == "$word: hint: "* ]] || sentences+=("$line")
+	done <stderr
 	echo "status $status: $said"
 	[[ $status == $want ]] && [ ! -s stdout ] &&
-		[[ $(grep -v "^$word: hint: " <<<"$said") == "$word: "* ]] &&
-		[ "$(grep -vc "^$word: hint: " <<<"$said")" = 1 ]
+		[ ${#sentences[@]} = 1 ] && [[ ${sentences[0]} == "$word: "* ]]
 }
 
 # waits_in_vain TEXT CONDITION... - gfl-wait gives up, and says that it waited

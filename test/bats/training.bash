@@ -64,7 +64,8 @@ over() {
 # Stop the run; who took part is well, and finishes the next one.
 end_run() { # IDS, as JSON
 	gfl-run stop "$id"
-	table '[.[] | select(.state == "stopped").trainer] == '"$1"
+	# one that was late for a moment is down until it attaches again
+	until_table '[.[] | select(.state == "stopped").trainer] == '"$1"
 	run 20 --min-trainers "$(jq length <<<"$1")"
 	over
 	finished_by "$1"
