@@ -200,7 +200,7 @@ from() { # FROM TYPE PAYLOAD
 	holds seen one
 	crash n1
 	nobody 'sleep 918273'
-	nobody ./slow
+	nobody "$PWD/slow"
 	again n1
 	holds seen oneone
 	: >gate

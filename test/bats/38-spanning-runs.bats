@@ -70,11 +70,16 @@ reaches() { # ROUND
 }
 
 @test "a run spans the clusters, and each knows more than alone" {
+	local ids=()
 	clusters 1
 	for name in a b c; do
 		gate=g${name}_url
 		start_run "${!gate}" --rounds 200
-		gfl-wait run "$id" -g "${!gate}" -t 60
+		ids+=("$id")
+	done
+	for name in a b c; do
+		gate=g${name}_url
+		gfl-wait run "${ids[${#alone[@]}]}" -g "${!gate}" -t 60
 		alone[${#alone[@]}]=$(accuracy $name)
 	done
 	start_run "$up_url" --rounds 100 --bridge-every 2 --min-trainers 3

@@ -308,7 +308,7 @@ serving() { # N [OPTION...]
 	grep -q 'said.*it prints what it likes' t1.log
 	gfl-model info "t1.run$id.safetensors" -o tsv -F tensor,shape,min |
 		diff - <(printf 'w\t3\t6\n')
-	nobody 'python3 ./serving'
+	nobody "$PWD/serving"
 	while IFS='|' read -r what why; do
 		echo "case: $what"
 		run 5 --hp do="$what"
@@ -322,10 +322,10 @@ serving() { # N [OPTION...]
 		raise ValueError("bad batch")|ValueError: bad batch
 		os._exit(0)|exited without a result
 	end
-	run 5 --hp do='time.sleep(1000)'
-	logged t1 "event=serves .*"
+	run 5 --hp do='open("hangs", "w"); time.sleep(1000)'
+	until [ -e hangs ]; do :; done
 	gfl-run stop "$id"
-	nobody 'python3 ./serving'
+	nobody "$PWD/serving"
 	stop t1 t2
 }
 
