@@ -4,10 +4,13 @@ bats_require_minimum_version 1.5.0
 load helpers
 
 append_many() { # COUNT - entries, the last one's index is printed
-	local i
+	local i url
+	url=$(gfl-leader -F url)
 	for ((i = 0; i < $1; i++)); do
-		echo '{}' | gfl-log append noop -
-	done | tail -n 1
+		echo "url = $url/gfl.v1.NodeService/Propose"
+	done | curl -sS -K - -d '{"entry":{"noop":{}}}' \
+		-H 'content-type: application/json' |
+		jq -ers 'map(.index // error) | last'
 }
 
 first_of() { # ID - of the entries that it still has
@@ -167,6 +170,7 @@ same_state() { # ID ID
 	for id in 1 2 3; do committed "$id" "$last"; done
 	leader=$(gfl-leader)
 	sick=$((leader % 3 + 1))
+	cut_off "$sick"
 	crash "n$sick"
 	stop gw
 	rot_members "$sick"
@@ -189,6 +193,7 @@ same_state() { # ID ID
 	committed 1 "$last"
 	committed 2 "$last"
 	gone=$GFL_GATEWAY
+	cut_off 1
 	crash n1
 	stop gw
 	rot_members 1
@@ -204,6 +209,7 @@ same_state() { # ID ID
 	last=$(append_many 3)
 	committed 1 "$last"
 	same_state 1 2
+	cut_off 1
 	crash n1
 	stop gw
 	rot_members 1
@@ -221,7 +227,8 @@ same_state() { # ID ID
 	node 2
 	last=$(append_many 60)
 	committed 2 "$last"
-	gfl-list -F id,role | grep -qx $'2\tstandby'
+	gfl-list --linearizable -F id,role | grep -qx $'2\tstandby'
+	cut_off 1
 	crash n1
 	rot_members 1
 	for _ in 1 2; do
