@@ -8,20 +8,23 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "base/opt.h"
-#include "base/out.h"
 #include "fl/gaze.h"
 #include "node/monitor.h"
 #include "node/screen.h"
+#include "task/overseer.h"
 
 enum { EVERY_MS = 1000, DRAW_MS = 50 };
 
+enum whom { CLUSTER, SERVER, MASTER };
+
 struct config {
+	enum whom whom;
 	struct client_opts client;
 	struct out_opts out;
 	int64_t count;
 	struct opt_list servers;
+	struct opt_list masters;
 };
 
 static const struct opt opts[] = {
@@ -32,11 +35,14 @@ static const struct opt opts[] = {
 	OPT_URLS(0, "server", struct config, servers, NULL,
 		 "watch this gfl-server instead; of several (--on-leader) the "
 		 "active one"),
+	OPT_URLS('m', "master", struct config, masters, NULL,
+		 "watch this gfl-master, its tasks and workers, instead"),
 	OPT_END,
 };
 
 static const struct prog prog = {
 	.name = "gfl-monitor",
+	.args = "[cluster|server|master]",
 	.brief = "what happens in the cluster, as it happens",
 	.about = "On a terminal a table that is drawn anew: the nodes, the run "
 		 "under way, the last events. In a pipe, or with -o or -n, the "
@@ -48,35 +54,48 @@ static const struct prog prog = {
 		 "or failed; connections of the watch itself. A gateway tells, "
 		 "and a node, and another when one of them dies; only at the "
 		 "beginning somebody has to be there within --timeout. It ends "
-		 "by a signal, or after COUNT events. With --server it is a "
+		 "by a signal, or after COUNT events. With server, or "
+		 "--server, it is a "
 		 "gfl-server that is watched, asked once a second: its round, "
 		 "who has answered in it, loss and accuracy, and each client "
 		 "with its bytes and refusals, or its participants; the events "
 		 "are rounds that have ended (of several in a second the "
 		 "last), clients or participants that are here or gone, the "
-		 "server's end, and that of the connection.",
+		 "server's end, and that of the connection. With master, "
+		 "or --master, it is a gfl-master: how many tasks are in its "
+		 "queue, run, and "
+		 "have ended so or so, and each worker; the events are tasks "
+		 "that have ended, with what came of them or why they failed, "
+		 "and workers that are here, dead or have left, or whose "
+		 "breaker opens.",
 	.example = "gfl-monitor\n"
 		   "gfl-monitor | jq 'select(.what == \"leader\")'\n"
 		   "gfl-monitor | gfl-plot --x round --y accuracy\n"
-		   "gfl-monitor --server http://127.0.0.1:8700",
+		   "gfl-monitor --server http://127.0.0.1:8700\n"
+		   "gfl-monitor -m http://127.0.0.1:50051 | "
+		   "jq 'select(.event == \"failed\")'",
 	.opts = opts,
 };
 
-static const struct out_col cols[] = {
-	{"at", OUT_TIME},       {"what", OUT_TEXT},    {"event", OUT_TEXT},
-	{"node", OUT_INT},      {"trainer", OUT_INT},  {"run", OUT_INT},
-	{"term", OUT_INT},      {"round", OUT_INT},    {"rounds", OUT_INT},
-	{"accuracy", OUT_REAL}, {"trainers", OUT_INT}, {"bytes_sent", OUT_INT},
-	{"role", OUT_TEXT},     {"url", OUT_TEXT},     {"text", OUT_TEXT},
+static const struct {
+	const char *name, *usual; /* where it is, unless that is said */
+	const struct out_col *cols;
+	size_t n_cols;
+} kinds[] = {
+	[CLUSTER] = {"cluster", NULL, monitor_cols, MONITOR_COLS},
+	[SERVER] = {"server", OPT_SERVER_URL, gaze_cols, GAZE_COLS},
+	[MASTER] = {"master", OPT_MASTER_URL, overseer_cols, OVERSEER_COLS},
 };
 
-enum { COLS = sizeof(cols) / sizeof(cols[0]), SIGNALS = 6 };
+enum { SIGNALS = 6 };
 
 struct viewer {
 	const struct config *cfg;
 	struct loop *loop;
+	struct reach reach;
 	struct monitor *monitor; /* or */
-	struct gaze *gaze;
+	struct gaze *gaze;       /* or */
+	struct overseer *overseer;
 	struct out *out; /* NULL: the live view */
 	int64_t seen;    /* events written */
 	int ended_by;    /* signal, or 0 */
@@ -85,39 +104,6 @@ struct viewer {
 	uv_signal_t signals[SIGNALS];
 	struct timer every, soon;
 };
-
-static struct out_cell some(int64_t v)
-{
-	return v ? out_int(v) : out_none();
-}
-
-static void write_event(struct viewer *v, const struct view_event *e)
-{
-	bool run = e->run;
-
-	if (v->cfg->count && v->seen == v->cfg->count)
-		return; /* the loop is about to stop */
-	out_row(v->out, out_time(clock_wall_ms()), out_text(e->what),
-		out_text(e->event), some(e->node), some(e->trainer),
-		some(e->run), some(e->term),
-		run ? out_int(e->round) : out_none(),
-		run ? out_int(e->rounds) : out_none(), out_real(e->accuracy),
-		run ? out_int(e->trainers) : out_none(),
-		run ? out_int(e->bytes_sent) : out_none(),
-		e->role && *e->role ? out_text(e->role) : out_none(),
-		out_text(e->url), out_text(e->text));
-	if (++v->seen == v->cfg->count)
-		loop_stop(v->loop);
-}
-
-static void write_gaze(struct viewer *v, const struct gaze_event *e)
-{
-	if (v->cfg->count && v->seen == v->cfg->count)
-		return; /* the loop is about to stop */
-	gaze_row(v->out, e);
-	if (++v->seen == v->cfg->count)
-		loop_stop(v->loop);
-}
 
 /* Whoever read us may have left while nothing happens. */
 static void check_reader(void)
@@ -139,57 +125,31 @@ static void show(const struct viewer *v, bool ours)
 	fflush(stdout);
 }
 
-static void ask_nodes(const struct viewer *v, struct screen_node *nodes)
-{
-	const struct view *view = monitor_view(v->monitor);
-
-	for (size_t i = 0; i < view->nnodes; i++) {
-		const Gfl__V1__NodeStatus *s =
-			monitor_status(v->monitor, view->nodes[i].id);
-
-		nodes[i] = s ? (struct screen_node){s->role, s->term,
-						    s->commit_index}
-			     : (struct screen_node){"", 0, -1};
-	}
-}
-
-static void measure(struct screen *s)
+static void draw_all(const struct viewer *v, struct buf *text)
 {
 	struct winsize w;
-	bool known =
+	const bool known =
 		!ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_row && w.ws_col;
+	const size_t width = known ? w.ws_col : 80;
+	const size_t height = /* lest the last line scrolls */
+		known ? w.ws_row - 1U : 23;
+	struct overseer_view tasks;
 
-	s->width = known ? w.ws_col : 80;
-	s->height = known ? w.ws_row - 1U : 23; /* lest the last line scrolls */
-}
-
-static void draw_cluster(struct viewer *v, struct buf *text)
-{
-	const struct view *view = monitor_view(v->monitor);
-	struct screen_node *nodes = mem_zero(view->nnodes, sizeof(*nodes));
-	struct screen s = {
-		.view = view,
-		.nodes = nodes,
-		.watched = monitor_node(v->monitor),
-		.gateway = monitor_gateway(v->monitor),
-		.asks_gateway = monitor_gateway(v->monitor),
-		.nevents = v->nevents,
-	};
-
-	measure(&s);
-	ask_nodes(v, nodes);
-	memcpy(s.events, v->events, sizeof(s.events));
-	screen_draw(text, &s);
-	free(nodes);
-}
-
-static void draw_server(const struct viewer *v, struct buf *text)
-{
-	struct screen s;
-
-	measure(&s);
-	gaze_draw(text, gaze_url(v->gaze), gaze_status(v->gaze), v->events,
-		  v->nevents, s.width, s.height);
+	switch (v->cfg->whom) {
+	case CLUSTER:
+		monitor_draw(text, v->monitor, v->events, v->nevents, width,
+			     height);
+		break;
+	case SERVER:
+		gaze_draw(text, gaze_url(v->gaze), gaze_status(v->gaze),
+			  v->events, v->nevents, width, height);
+		break;
+	case MASTER:
+		tasks = overseer_view(v->overseer);
+		overseer_draw(text, reach_url(&v->reach), &tasks, v->events,
+			      v->nevents, width, height);
+		break;
+	}
 }
 
 /* Over what was there; what is left of that is cleared. */
@@ -198,10 +158,7 @@ static void draw(void *arg)
 	struct viewer *v = arg;
 	struct buf text = BUF_INIT(0), all = BUF_INIT(0);
 
-	if (v->gaze)
-		draw_server(v, &text);
-	else
-		draw_cluster(v, &text);
+	draw_all(v, &text);
 	buf_puts(&all, "\033[H");
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.p[i] == '\n')
@@ -215,51 +172,73 @@ static void draw(void *arg)
 	buf_release(&text);
 }
 
-static void begin_line(struct buf *line)
+/* The line is ours. */
+static void keep_line(struct viewer *v, struct buf *words)
 {
+	struct buf line = BUF_INIT(0);
 	char at[CLOCK_TEXT];
 
-	buf_putf(line, "%.8s ", clock_text(clock_wall_ms(), at) + 11);
-}
-
-/* The line is ours. */
-static void keep_line(struct viewer *v, struct buf *line)
-{
+	buf_putf(&line, "%.8s %s", clock_text(clock_wall_ms(), at) + 11,
+		 words->p);
+	buf_release(words);
 	if (v->nevents == SCREEN_EVENTS) {
 		free(v->events[0]);
 		memmove(v->events, v->events + 1,
 			--v->nevents * sizeof(*v->events));
 	}
-	v->events[v->nevents++] = buf_take(line);
+	v->events[v->nevents++] = buf_take(&line);
 	timer_set(&v->soon, v->loop, DRAW_MS, draw, v);
+}
+
+/* May one more be written? */
+static bool begins_row(const struct viewer *v)
+{
+	return v->out && (!v->cfg->count || v->seen < v->cfg->count);
+}
+
+/* A row is written, or else there are words of it. */
+static void ends_event(struct viewer *v, struct buf *words)
+{
+	if (!v->out)
+		keep_line(v, words);
+	else if (++v->seen == v->cfg->count)
+		loop_stop(v->loop);
 }
 
 static void on_event(const struct view_event *e, void *arg)
 {
-	struct buf line = BUF_INIT(0);
+	struct buf words = BUF_INIT(0);
 	struct viewer *v = arg;
 
-	if (v->out) {
-		write_event(v, e);
-		return;
-	}
-	begin_line(&line);
-	screen_event(&line, e);
-	keep_line(v, &line);
+	if (begins_row(v))
+		monitor_row(v->out, e);
+	else if (!v->out)
+		screen_event(&words, e);
+	ends_event(v, &words);
 }
 
 static void on_gaze(const struct gaze_event *e, void *arg)
 {
-	struct buf line = BUF_INIT(0);
+	struct buf words = BUF_INIT(0);
 	struct viewer *v = arg;
 
-	if (v->out) {
-		write_gaze(v, e);
-		return;
-	}
-	begin_line(&line);
-	gaze_words(&line, e);
-	keep_line(v, &line);
+	if (begins_row(v))
+		gaze_row(v->out, e);
+	else if (!v->out)
+		gaze_words(&words, e);
+	ends_event(v, &words);
+}
+
+static void on_overseer(const struct overseer_event *e, void *arg)
+{
+	struct buf words = BUF_INIT(0);
+	struct viewer *v = arg;
+
+	if (begins_row(v))
+		overseer_row(v->out, e);
+	else if (!v->out)
+		overseer_words(&words, e);
+	ends_event(v, &words);
 }
 
 static void on_every(void *arg)
@@ -322,14 +301,19 @@ static int open_watched(struct viewer *v, struct err *err)
 	const struct config *cfg = v->cfg;
 	const struct monitor_opts o = {cfg->client, !v->out, on_event, v};
 
-	if (!cfg->servers.n)
-		return monitor_open(&v->monitor, v->loop, &o, err)
-			       ? err_wrap(err, "watch the cluster")
-			       : 0;
-	return gaze_open(&v->gaze, v->loop, &cfg->servers, &cfg->client,
-			 on_gaze, v, err)
-		       ? err_wrap(err, "watch the server")
-		       : 0;
+	v->reach = (struct reach){cfg->masters, cfg->client.timeout_ms,
+				  cfg->client.tls};
+	switch (cfg->whom) {
+	case SERVER:
+		return gaze_open(&v->gaze, v->loop, &cfg->servers, &cfg->client,
+				 on_gaze, v, err);
+	case MASTER:
+		return overseer_open(&v->overseer, v->loop, &v->reach,
+				     on_overseer, v, err);
+	case CLUSTER:
+		break;
+	}
+	return monitor_open(&v->monitor, v->loop, &o, err);
 }
 
 static int watch(struct viewer *v, struct err *err)
@@ -339,12 +323,41 @@ static int watch(struct viewer *v, struct err *err)
 	if (rc)
 		return rc;
 	rc = open_watched(v, err);
-	if (!rc)
+	if (rc)
+		err_wrap(err, "watch the %s", kinds[v->cfg->whom].name);
+	else
 		view(v);
 	monitor_close(v->monitor);
 	gaze_close(v->gaze);
+	overseer_close(v->overseer);
 	loop_close(v->loop);
 	return rc;
+}
+
+/* By name, or by the URL that there is. */
+static int choose(struct config *cfg, const char *name, struct err *err)
+{
+	struct opt_list *const urls[] = {
+		[SERVER] = &cfg->servers, [MASTER] = &cfg->masters};
+	const size_t all = sizeof(kinds) / sizeof(*kinds);
+	size_t i = CLUSTER;
+
+	if (!name && cfg->servers.n && cfg->masters.n)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "both a server and a master are given; say "
+			       "cluster, server or master");
+	if (!name)
+		i = cfg->servers.n ? SERVER : cfg->masters.n ? MASTER : CLUSTER;
+	while (name && i < all && strcmp(kinds[i].name, name) != 0)
+		i++;
+	if (i == all)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "cannot watch \"%s\": cluster, server or master",
+			       name);
+	cfg->whom = (enum whom)i;
+	if (kinds[i].usual && !urls[i]->n)
+		urls[i]->at[urls[i]->n++] = kinds[i].usual;
+	return 0;
 }
 
 static int run(const struct config *cfg, int *ended_by, struct err *err)
@@ -353,8 +366,8 @@ static int run(const struct config *cfg, int *ended_by, struct err *err)
 	int rc;
 
 	if ((!isatty(STDOUT_FILENO) || cfg->out.format || cfg->count) &&
-	    out_begin(&v.out, &cfg->out, cfg->servers.n ? gaze_cols : cols,
-		      cfg->servers.n ? GAZE_COLS : COLS, true, err))
+	    out_begin(&v.out, &cfg->out, kinds[cfg->whom].cols,
+		      kinds[cfg->whom].n_cols, true, err))
 		return (int)err->code;
 	rc = watch(&v, err);
 	if (v.out && out_end(v.out, rc ? NULL : err) && !rc)
@@ -367,10 +380,10 @@ int main(int argc, char **argv)
 {
 	struct config cfg = {0};
 	struct err err;
-	int ended_by = 0;
+	int ended_by = 0, rest = opt_parse(&prog, &cfg, argc, argv);
 
-	opt_parse(&prog, &cfg, argc, argv);
-	if (run(&cfg, &ended_by, &err))
+	if (choose(&cfg, opt_arg(argc, argv, rest, NULL), &err) ||
+	    run(&cfg, &ended_by, &err))
 		return err_report(&prog, &err);
 	if (ended_by)
 		raise(ended_by); /* its usual effect is back */

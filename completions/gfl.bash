@@ -257,8 +257,8 @@ _gfl_monitor()
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --count --server --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
-		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--gateway --node --timeout --tls-cert --tls-key --tls-ca --format --fields --color --count --server --master --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		*) mapfile -t COMPREPLY < <(compgen -W 'cluster server master' -- "$cur");;
 		esac;;
 	esac
 }

@@ -178,8 +178,9 @@ struct client_opts {
 			   "ask this node instead of any"),      \
 		OPT_TIMEOUT(T, m.timeout_ms), OPT_TLS(T, m.tls)
 
+#define OPT_SERVER_URL "http://127.0.0.1:8700"
 #define OPT_SERVER(T, m)                                                      \
-	OPT_URLS(0, "server", T, m, "http://127.0.0.1:8700",                  \
+	OPT_URLS(0, "server", T, m, OPT_SERVER_URL,                           \
 		 "the gfl-server that is meant, or whose participants or "    \
 		 "clients are; of several (--on-leader) the active one")
 

@@ -5,6 +5,7 @@
 
 #include "base/loop.h"
 #include "base/opt.h"
+#include "base/out.h"
 #include "node/view.h"
 #include "proto/node.pb-c.h"
 
@@ -23,6 +24,16 @@ struct monitor_opts {
 int monitor_open(struct monitor **out, struct loop *loop,
 		 const struct monitor_opts *opts, struct err *err) MUST_CHECK;
 void monitor_close(struct monitor *m); /* NULL is nothing */
+
+/* An event as a row of these. */
+enum { MONITOR_COLS = 15 };
+extern const struct out_col monitor_cols[MONITOR_COLS];
+void monitor_row(struct out *o, const struct view_event *e);
+
+/* Append at most height lines of at most width columns: the nodes, the run
+ * under way, and of these lines of events, SCREEN_EVENTS at most, the last. */
+void monitor_draw(struct buf *out, const struct monitor *m, char *const *events,
+		  size_t nevents, size_t width, size_t height);
 
 const struct view *monitor_view(const struct monitor *m);
 

@@ -63,6 +63,7 @@ struct farm {
 	size_t count[TASK_STATES]; /* of tasks */
 	int64_t registered, given; /* numbers given out */
 	int64_t ended;
+	int64_t ended_as[TASK_STATES]; /* how many, since farm_init() */
 	int64_t awake_ms; /* when farm_tick() last ran; 0: never */
 	struct farm_changes changes;
 	struct farm_ending ending;

@@ -50,6 +50,7 @@ static void end_one(struct farm *f, struct task *t, enum task_state state,
 	c->ended_wall_ms = now.wall_ms;
 	c->error = some(error);
 	c->ended = ++f->ended;
+	f->ended_as[state]++;
 	if (r) {
 		c->duration_s = took_s(r);
 		c->metrics = whole(r->metrics);

@@ -338,6 +338,10 @@ static void on_status(struct call *call, const ProtobufCMessage *msg, void *arg)
 	out.waiting = (int64_t)(n[TASK_WAITING] + n[TASK_DELAYED]);
 	out.ready = (int64_t)n[TASK_READY];
 	out.running = (int64_t)n[TASK_RUNNING];
+	out.done = m->farm.ended_as[TASK_DONE];
+	out.failed = m->farm.ended_as[TASK_FAILED];
+	out.cancelled = m->farm.ended_as[TASK_CANCELLED];
+	out.ended = m->farm.ended;
 	out.now_ms = clock_wall_ms();
 	count_crew(m, &out);
 	if (next && queue_submitted(m->reader, next->id, &out.next_ms, &err))

@@ -55,7 +55,8 @@ void master_wake(struct master *m, int64_t submission)
 	struct waiter *w;
 
 	LIST_FOREACH (w, &m->waiters, next)
-		w->due = w->due || w->submission == submission;
+		w->due =
+			w->due || !w->submission || w->submission == submission;
 }
 
 void master_tell_waiters(struct master *m, int64_t now_ms)

@@ -80,8 +80,8 @@ struct queue_rows {
 };
 void queue_rows_release(struct queue_rows *r);
 
-/* Tasks of the token that ended after this place, in that order. NOT_FOUND:
- * nothing was submitted with it. *submission is which it is. */
+/* Tasks of the token that ended after this place, in that order; "": of all.
+ * NOT_FOUND: nothing was submitted with it. *submission is which it is; 0: all. */
 int queue_results(struct db *db, const char *token, int64_t after, int max,
 		  struct queue_rows *out, int64_t *submission,
 		  struct err *err) MUST_CHECK;

@@ -292,6 +292,9 @@ static int find_submission(struct db *db, const char *token, int64_t *id,
 	sqlite3_stmt *s;
 	bool row;
 
+	*id = 0;
+	if (!*token)
+		return 0;
 	if (db_stmt(db, &s, "SELECT id FROM submission WHERE token = ?", err))
 		return (int)err->code;
 	sqlite3_bind_text(s, 1, token, -1, SQLITE_STATIC);
@@ -314,8 +317,9 @@ int queue_results(struct db *db, const char *token, int64_t after, int max,
 	if (find_submission(db, token, submission, err) ||
 	    db_stmt(db, &s,
 		    "SELECT " COLUMNS " FROM state JOIN task USING (id)"
-		    " WHERE ended > 0 AND ended > ? AND submission = ?"
-		    " ORDER BY ended LIMIT ?",
+		    " WHERE ended > 0 AND ended > ?1"
+		    " AND (?2 = 0 OR submission = ?2)"
+		    " ORDER BY ended LIMIT ?3",
 		    err))
 		return (int)err->code;
 	sqlite3_bind_int64(s, 1, after);

@@ -11,8 +11,9 @@ struct reach {
 	struct tls_opts tls;
 };
 
-#define OPT_MASTER(T, m)                                        \
-	OPT_URLS('m', "master", T, m, "http://127.0.0.1:50051", \
+#define OPT_MASTER_URL "http://127.0.0.1:50051"
+#define OPT_MASTER(T, m)                              \
+	OPT_URLS('m', "master", T, m, OPT_MASTER_URL, \
 		 "the master of tasks and workers")
 #define OPT_REACH(T, m)                                         \
 	OPT_MASTER(T, m.masters), OPT_TIMEOUT(T, m.timeout_ms), \

@@ -26,8 +26,7 @@ static json_t *number(double v)
 					      : json_real(v);
 }
 
-/* The numbers, and whatever else the command printed. */
-static char *result_of(const Gfl__V1__Task *t)
+char *rows_result_of(const Gfl__V1__Task *t)
 {
 	json_t *all = json_object();
 	json_t *printed = json_loads(t->output, 0, NULL);
@@ -47,7 +46,7 @@ static char *result_of(const Gfl__V1__Task *t)
 
 void rows_put_result(struct out *o, const Gfl__V1__Task *t)
 {
-	char *result = result_of(t);
+	char *result = rows_result_of(t);
 
 	out_row(o, out_int(t->id), out_text(t->state),
 		out_text(or_none(t->name)), out_text(or_none(t->worker)),
@@ -73,7 +72,7 @@ enum { TASK_COLS = sizeof(task_cols) / sizeof(task_cols[0]) };
 
 static void put_task(struct out *o, const Gfl__V1__Task *t)
 {
-	char *result = result_of(t);
+	char *result = rows_result_of(t);
 
 	out_row(o, out_int(t->id), out_text(or_none(t->name)),
 		out_text(t->state), out_text(or_none(t->worker)),

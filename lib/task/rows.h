@@ -12,6 +12,10 @@ enum { ROWS_RESULT = 8 };
 extern const struct out_col rows_result[ROWS_RESULT];
 void rows_put_result(struct out *o, const Gfl__V1__Task *t);
 
+/* The numbers, and whatever else a task's command printed, as JSON; freed by
+ * the caller. */
+char *rows_result_of(const Gfl__V1__Task *t);
+
 /* All tasks, or all workers, of the master. */
 int rows_tasks(const struct reach *r, const struct out_opts *out,
 	       struct err *err) MUST_CHECK;

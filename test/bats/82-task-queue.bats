@@ -269,3 +269,36 @@ EOS
 	gfl-check master -o prom >figures || true
 	grep -qx "gfl_check_dead_workers{probe=\"master\",master=\"$master_url\"} 1" figures
 }
+
+@test "gfl-monitor master: what ends, with what came of it, and who comes and goes" {
+	seen() { timeout 60 tail -n +1 -F seen 2>/dev/null | grep -m 1 -E "$1"; }
+	script evaluate <<-'END'
+		read -r task
+		case $task in *bad*) echo 'no luck' >&2; exit 3 ;; esac
+		echo '{"accuracy":0.5}'
+	END
+	master --silence 1
+	gfl-monitor -o jsonl >seen 2>seen.log 3>&- &
+	running[monitor]=$!
+	seen '"what":"master","event":"serving".*"workers":0'
+	worker one
+	seen '"what":"worker","event":"here".*"worker":"one"'
+	printf '%s\n' '{"gfl":{"name":"a"}}' '{"bad":1}' |
+		gfl-submit --retries 0 --wait >/dev/null || [ $? = 6 ]
+	seen '"event":"done","task":1,"name":"a","worker":"one".*"accuracy":0.5'
+	seen '"event":"failed","task":2,"name":null.*"text":".*no luck'
+	printf '%s\n' '< 1 done, 1 failed, 0 cancelled' '< one ' '> \x03' >steps
+	! "$BATS_TEST_DIRNAME"/terminal.py steps gfl-monitor >screen
+	grep -q 'tasks ready' screen
+	crash one
+	seen '"what":"worker","event":"dead".*"worker":"one"'
+	crash master
+	seen '"what":"watch","event":"lost"'
+	kill "${running[monitor]}"
+	reap monitor || [ $? = 143 ]
+	fails 2 gfl-monitor --server http://127.0.0.1:1
+	[[ $said == *'say cluster, server or master'* ]]
+	fails 3 gfl-monitor server --server http://127.0.0.1:1
+	[[ $said == *'start gfl-server'* ]]
+	fails 2 gfl-monitor nobody
+}
