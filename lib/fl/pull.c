@@ -208,7 +208,7 @@ static int knock(const struct job *j, struct err *err)
 static int pull_once(struct job *j, const struct tensor_had *had,
 		     struct err *err)
 {
-	static const struct tensor_sink sink = {begin, take};
+	static const struct tensor_sink sink = {.begin = begin, .bytes = take};
 	const struct rpc_opts opts = {.timeout_ms = WHOLE_MS,
 				      .try_ms = j->opts->timeout_ms};
 

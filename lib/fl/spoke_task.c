@@ -309,7 +309,8 @@ static void pulled(const struct err *err, void *arg)
 
 static void pull(struct spoke *s)
 {
-	static const struct tensor_sink sink = {pull_begin, pull_bytes};
+	static const struct tensor_sink sink = {
+		.begin = pull_begin, .bytes = pull_bytes, .brief = true};
 	const struct rpc_opts opts = {.timeout_ms = PULL_MS,
 				      .try_ms = spoke_has_others(s)
 							? PULL_SOON_MS

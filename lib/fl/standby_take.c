@@ -132,7 +132,8 @@ static void pulled(const struct err *err, void *arg)
 
 void standby_take(struct standby *s, const char *url)
 {
-	static const struct tensor_sink sink = {pull_begin, pull_bytes};
+	static const struct tensor_sink sink = {.begin = pull_begin,
+						.bytes = pull_bytes};
 	const struct rpc_opts opts = {.timeout_ms = PULL_MS,
 				      .try_ms = PULL_PATIENCE_MS};
 

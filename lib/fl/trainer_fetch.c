@@ -240,7 +240,8 @@ static void fetch_again(struct trainer *t)
 
 void trainer_fetch(struct trainer *t)
 {
-	static const struct tensor_sink sink = {fetch_begin, fetch_bytes};
+	static const struct tensor_sink sink = {.begin = fetch_begin,
+						.bytes = fetch_bytes};
 	const struct rpc_opts opts = {.timeout_ms = FETCH_MS,
 				      .try_ms = FETCH_PATIENCE_MS};
 	const Gfl__V1__Trainer *peer = best_peer(t);

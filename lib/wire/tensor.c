@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crc.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -53,24 +54,33 @@ static bool value(const uint8_t **p, const uint8_t *end, unsigned wire,
 	return true;
 }
 
+static int malformed(struct err *err)
+{
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "malformed chunk of a tensor");
+}
+
 int tensor_parse(struct tensor_chunk *out, const void *p, size_t len,
 		 struct err *err)
 {
-	const uint8_t *at = p, *end = at + len, *from;
+	const uint8_t *at = p, *end = at + len, *from, *start;
 	uint64_t tag;
 
 	*out = (struct tensor_chunk){0};
 	while (at < end) {
-		if (!varint(&at, end, &tag) || tag > UINT32_MAX || tag < 8 ||
-		    !value(&at, end, tag & 7, &from))
-			return err_set(err, ERR_INVALID_ARGUMENT,
-				       "malformed chunk of a tensor");
+		if (!varint(&at, end, &tag) || tag > UINT32_MAX || tag < 8)
+			return malformed(err);
+		start = at;
+		if (!value(&at, end, tag & 7, &from))
+			return malformed(err);
 		if (from && tag >> 3 == 1) {
 			out->head = from;
 			out->head_len = (size_t)(at - from);
 		} else if (from && tag >> 3 == 2) {
 			out->data = from;
 			out->len = (size_t)(at - from);
+		} else if (tag == (3 << 3 | PROTOBUF_C_WIRE_TYPE_32BIT)) {
+			out->crc = start;
 		}
 	}
 	if (out->len > TENSOR_CHUNK)
@@ -279,14 +289,38 @@ int tensor_in_head(struct tensor_in *in, const Gfl__V1__TensorHead *head,
 	return in->sink->begin(&in->info, in->arg, err);
 }
 
+/* The chunk's own sum; and whether that of all is computed. */
+static int check_chunk(struct tensor_in *in, const void *p, size_t len,
+		       const uint32_t *crc, struct err *err)
+{
+	uint32_t own = crc ? crc32c_of(0, p, len) : 0;
+
+	if (crc && *crc != own)
+		return err_set(err, ERR_DATA_LOSS,
+			       "the sum of a chunk is %08x instead of %08x",
+			       own, *crc);
+	if (crc && in->sink->brief && !in->at) {
+		EVP_MD_CTX_free(in->sum);
+		in->sum = NULL;
+	}
+	if (!crc && !in->sum)
+		return err_set(err, ERR_DATA_LOSS,
+			       "a chunk has no sum, where one before had");
+	return 0;
+}
+
 int tensor_in_data(struct tensor_in *in, const void *p, size_t len,
-		   struct err *err)
+		   const uint32_t *crc, struct err *err)
 {
 	const char *from = p;
 	size_t old = in->skip < len ? (size_t)in->skip : len;
+	int rc;
 
 	if (!in->headed)
 		return err_set(err, ERR_DATA_LOSS, "a tensor without a head");
+	rc = check_chunk(in, p, len, crc, err);
+	if (rc)
+		return rc;
 	from += old;
 	len -= old;
 	in->skip -= old;
@@ -296,7 +330,8 @@ int tensor_in_data(struct tensor_in *in, const void *p, size_t len,
 			       (unsigned long long)in->info.size);
 	if (!len)
 		return 0;
-	sum_add(in->sum, from, len);
+	if (in->sum)
+		sum_add(in->sum, from, len);
 	in->at += len;
 	return in->sink->bytes(in->at - len, from, len, in->arg, err);
 }
@@ -310,6 +345,8 @@ int tensor_in_end(struct tensor_in *in, struct err *err)
 			       "%llu bytes of %llu of the tensor",
 			       (unsigned long long)in->at,
 			       (unsigned long long)in->info.size);
+	if (!in->sum)
+		return 0;
 	sum_end(in->sum, sum);
 	in->sum = NULL;
 	if (!strcmp(sum, in->info.sha256))
@@ -364,6 +401,14 @@ int tensor_out_next(struct tensor_out *out, struct tensor_piece *piece,
 	piece->chunk.data.len = len;
 	out->at += len;
 	return rc;
+}
+
+void tensor_piece_sum(struct tensor_piece *piece)
+{
+	Gfl__V1__TensorChunk *c = &piece->chunk;
+
+	c->_crc32c_case = GFL__V1__TENSOR_CHUNK___CRC32C_CRC32C;
+	c->crc32c = crc32c_of(0, c->data.data, c->data.len);
 }
 
 void tensor_out_release(struct tensor_out *out)

@@ -50,6 +50,7 @@ static bool give(struct tensor_gift *g)
 			tensor_give_end(g, &err);
 			return false;
 		}
+		tensor_piece_sum(&piece);
 		if (call_send(call, &piece.chunk.base))
 			return false; /* it failed, and the hook has run */
 	}
@@ -121,7 +122,8 @@ static int take_chunk(struct tensor_in *in, const Gfl__V1__TensorChunk *c,
 	if (c->head)
 		rc = tensor_in_head(in, c->head, err);
 	if (!rc)
-		rc = tensor_in_data(in, c->data.data, c->data.len, err);
+		rc = tensor_in_data(in, c->data.data, c->data.len,
+				    c->_crc32c_case ? &c->crc32c : NULL, err);
 	return rc;
 }
 

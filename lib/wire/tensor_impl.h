@@ -15,6 +15,7 @@ struct tensor_chunk {
 	size_t head_len;
 	const uint8_t *data;
 	size_t len;
+	const uint8_t *crc; /* of data, its 4 bytes; NULL: none */
 };
 
 /* From its binary form, which protobuf-c would copy: malformed, or above
@@ -36,7 +37,7 @@ struct tensor_in {
 	uint64_t skip; /* of those that come, which are there already */
 	bool begun;    /* the sink has seen info */
 	bool headed;   /* this stream has said what it brings */
-	EVP_MD_CTX *sum;
+	EVP_MD_CTX *sum; /* NULL: not begun, or the chunks' own will do */
 };
 
 /* Some of it is there. */
@@ -46,8 +47,9 @@ void tensor_in_release(struct tensor_in *in);
 void tensor_in_restart(struct tensor_in *in); /* another stream follows */
 int tensor_in_head(struct tensor_in *in, const Gfl__V1__TensorHead *head,
 		   struct err *err) MUST_CHECK;
+/* crc: the chunk's own sum, or NULL. */
 int tensor_in_data(struct tensor_in *in, const void *p, size_t len,
-		   struct err *err) MUST_CHECK;
+		   const uint32_t *crc, struct err *err) MUST_CHECK;
 int tensor_in_end(struct tensor_in *in, struct err *err) MUST_CHECK;
 
 /* A tensor that leaves. */
@@ -67,6 +69,7 @@ struct tensor_piece {
 bool tensor_out_more(const struct tensor_out *out);
 int tensor_out_next(struct tensor_out *out, struct tensor_piece *piece,
 		    struct err *err) MUST_CHECK;
+void tensor_piece_sum(struct tensor_piece *piece); /* the chunk's own */
 void tensor_out_release(struct tensor_out *out);
 
 #endif

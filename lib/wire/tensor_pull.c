@@ -81,6 +81,16 @@ static void on_stall(void *arg)
 	again(p, &err);
 }
 
+static int take_data(struct tensor_pull *p, const struct tensor_chunk *c)
+{
+	uint32_t crc = 0;
+
+	for (int i = 0; c->crc && i < 4; i++)
+		crc |= (uint32_t)c->crc[i] << 8 * i;
+	return tensor_in_data(&p->in, c->data, c->len, c->crc ? &crc : NULL,
+			      &p->err);
+}
+
 static int take(struct tensor_pull *p, const uint8_t *bytes, size_t len)
 {
 	Gfl__V1__TensorHead *head = NULL;
@@ -95,7 +105,7 @@ static int take(struct tensor_pull *p, const uint8_t *bytes, size_t len)
 			rc = tensor_in_head(&p->in, head, &p->err);
 		rpc_free((ProtobufCMessage *)head);
 	}
-	return rc ? rc : tensor_in_data(&p->in, c.data, c.len, &p->err);
+	return rc ? rc : take_data(p, &c);
 }
 
 /* A failure of ours ends the stream when libcurl is not looking. */
@@ -278,6 +288,7 @@ static void push_more(void *arg)
 			timer_set(&p->timer, p->loop, 0, push_failed, p);
 			return;
 		}
+		tensor_piece_sum(&piece);
 		if (!duplex_send(p->d, &piece.chunk.base))
 			abort(); /* the queue has room for more than that */
 	}

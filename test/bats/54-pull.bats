@@ -64,12 +64,12 @@ pulls() { # ARGUMENT... - what was pulled is in $answer
 	federation damage
 	under_way
 	trainer 3
-	logged t3 "event=pull_failed .*peer=1 .*the tensor's sum is"
+	logged t3 "event=pull_failed .*peer=1 .*the sum of a chunk is"
 	logged t3 'event=pulled .*peer=2'
 	exchange_more 3
 	gfl-run stop "$id"
 	fails 70 gfl-model pull "$cut_url" --out m.safetensors
-	[[ $said == *"the tensor's sum is"* ]]
+	[[ $said == *"the sum of a chunk is"* ]]
 	[ -z "$(ls m.*)" ]
 }
 

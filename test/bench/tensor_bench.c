@@ -104,7 +104,7 @@ static int put(uint64_t offset, const void *p, size_t len, void *arg,
 	return 0;
 }
 
-static const struct tensor_sink sink = {begin, put};
+static const struct tensor_sink sink = {.begin = begin, .bytes = put};
 
 static void taken(struct call *call, const struct err *err, void *arg)
 {

@@ -42,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		FUZZ_CHECK(same->data.len == c.len);
 		FUZZ_CHECK(!c.len || !memcmp(same->data.data, c.data, c.len));
 		FUZZ_CHECK(!same->head == !c.head);
+		FUZZ_CHECK(!same->_crc32c_case == !c.crc);
 	}
 	rpc_free(&same->base);
 	return 0;

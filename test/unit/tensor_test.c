@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crc.h"
 #include "proto/gateway.pb-c.h"
 #include "proto/trainer.pb-c.h"
 #include "proxy.h"
@@ -92,7 +93,7 @@ static int take(uint64_t offset, const void *p, size_t len, void *arg,
 	return 0;
 }
 
-static const struct tensor_sink sink = {begin, take};
+static const struct tensor_sink sink = {.begin = begin, .bytes = take};
 
 static void taken(struct call *call, const struct err *err, void *arg)
 {
@@ -575,10 +576,90 @@ TEST(a_chunk_is_parsed_in_place)
 	CHECK(!tensor_parse(&c, good, sizeof(good), NULL));
 	CHECK(c.data == good + 5);
 	CHECK_INT(c.len, 3);
-	CHECK(!c.head);
+	CHECK(!c.head && !c.crc);
 	for (size_t n = 1; n < sizeof(good); n++)
 		CHECK_INT(!tensor_parse(&c, good, n, NULL), n == 3);
 	CHECK(!tensor_parse(&c, good, 0, NULL));
+}
+
+TEST(a_chunk_may_have_a_sum)
+{
+	static const uint8_t good[] = {3 << 3 | 5, 1, 2, 3, 4};
+	struct tensor_chunk c;
+
+	CHECK(!tensor_parse(&c, good, sizeof(good), NULL));
+	CHECK(c.crc == good + 1);
+	for (size_t n = 1; n < sizeof(good); n++)
+		CHECK(tensor_parse(&c, good, n, NULL));
+}
+
+/* Two chunks, with sums of their own or without, and the sum of all; what comes
+ * of the chunks, and at the end. */
+struct brief_row {
+	bool brief, sums[2], wrong_crc, wrong_sum;
+	int rc[3];
+};
+
+static int brief_step(struct tensor_in *in, const struct brief_row *r, int n)
+{
+	const char *p = n ? "def" : "abc";
+	uint32_t crc = crc32c_of(0, p, 3) ^ (n && r->wrong_crc);
+
+	if (n == 2)
+		return tensor_in_end(in, NULL);
+	return tensor_in_data(in, p, 3, r->sums[n] ? &crc : NULL, NULL);
+}
+
+static void check_brief(const struct brief_row *r, size_t row)
+{
+	const struct tensor_sink own = {
+		.begin = begin, .bytes = take, .brief = r->brief};
+	const struct tensor_bytes from = {.p = "abcdef"};
+	struct tensor_info info = {.size = 6};
+	struct bed b = {0};
+	struct tensor_in in = {.sink = &own, .arg = &b};
+	Gfl__V1__TensorHead h = GFL__V1__TENSOR_HEAD__INIT;
+	int rc = 0;
+
+	CHECK(!tensor_hash(&info, &from, NULL));
+	if (r->wrong_sum)
+		*info.sha256 = *info.sha256 == '0' ? '1' : '0';
+	h.size = info.size;
+	h.sha256 = info.sha256;
+	CHECK(!tensor_in_head(&in, &h, NULL));
+	for (int n = 0; n < 3 && !rc; n++) {
+		rc = brief_step(&in, r, n);
+		if (rc != r->rc[n])
+			test_fail(__FILE__, __LINE__, "%zu, %d: %d", row, n,
+				  rc);
+	}
+	tensor_in_release(&in);
+	free(b.got);
+}
+
+TEST(a_brief_look_is_at_the_sums_of_chunks)
+{
+	const int bad = ERR_DATA_LOSS;
+	const struct brief_row rows[] = {
+		{false, {false, false}, false, false, {0, 0, 0}},
+		{false, {true, true}, false, false, {0, 0, 0}},
+		{false, {true, false}, false, false, {0, 0, 0}},
+		{false, {true, true}, true, false, {0, bad}},
+		{false, {true, true}, false, true, {0, 0, bad}},
+		{true, {true, true}, false, false, {0, 0, 0}},
+		{true, {true, true}, true, false, {0, bad}},
+		{true,
+		 {true, true},
+		 false,
+		 true,
+		 {0, 0, 0}}, /* not looked at */
+		{true, {true, false}, false, false, {0, bad}},
+		{true, {false, false}, false, true, {0, 0, bad}},
+		{true, {false, true}, false, true, {0, 0, bad}},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check_brief(&rows[i], i);
 }
 
 /* ---- small calls beside ---- */
