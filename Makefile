@@ -20,8 +20,10 @@ BUILD := build$(if $(SAN),/$(SAN))$(if $(filter 0,$(DNNL)),/nodnnl)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	$(if $(DEV),-Werror)
-OPTIM := $(if $(COVERAGE),-O0 --coverage,-O2) -g $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
-	-fno-omit-frame-pointer)
+# Instrumented code, of which reports want lines alone, compiles in half the
+# time so, and runs as fast.
+OPTIM := $(if $(COVERAGE),-O0 -g --coverage,$(if $(SAN),-O1 -g1 -fsanitize=$(SAN) \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer,-O2 -g))
 CPPFLAGS += -Ilib -I$(BUILD)/gen -D_GNU_SOURCE -DGFL_VERSION='"$(VERSION)"' \
 	$(if $(filter 0,$(DNNL)),-DGFL_NO_DNNL)
 CFLAGS += -std=gnu17 $(OPTIM) $(WARN) -MMD -MP
@@ -112,9 +114,10 @@ $(TEST_GEN): $(BUILD)/gen/%.pb-c.c: %.proto
 $(BUILD)/libtest.a: $(TEST:%.c=$(BUILD)/%.o) $(TEST_GEN:.c=.o)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
+# The gold of Debian's binutils links in half the time.
 $(UNIT) $(SIM) $(INTEROP): $(BUILD)/test/%: $(BUILD)/test/%.o $(BUILD)/libtest.a \
 		$(BUILD)/libgfl.a
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -fuse-ld=gold -o $@ $^ $(LDLIBS)
 $(CHAOS): $(CHAOS_OBJ) $(BUILD)/libtest.a $(BUILD)/libgfl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(POWER): test/chaos/power.c test/chaos/power.h
