@@ -11,6 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 # Tools sort, and read and print numbers, alike everywhere.
 export LC_ALL := C
 
+comma := ,
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 CC = gcc
@@ -87,6 +88,9 @@ $(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
 	$(Q)$(CC) $(CPPFLAGS) $(filter-out $(WARN),$(CFLAGS)) -c -o $@ $<
 # Every object may include a generated header, so those come first.
 $(OBJ): | $(GEN)
+# Which programs there are, a section of gfl.conf may be of.
+$(BUILD)/lib/base/parse.o: CPPFLAGS += -DGFL_PROGRAMS='$(patsubst %,"%"$(comma),$(filter-out gfl,$(notdir $(CMD) $(SH))))'
+$(BUILD)/lib/base/parse.o: cmd
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC $@")

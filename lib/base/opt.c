@@ -112,7 +112,7 @@ static int on_conf(const char *section, const char *key, const char *value,
 	if (i < 0)
 		i = pair_row(p, key, &name);
 	if (*section && strcmp(section, p->prog->name))
-		return 0;
+		return parse_section(section, err);
 	if (i < 0 && *section && !is_of_a_command(p->prog, key)) {
 		err_set(err, ERR_INVALID_ARGUMENT, "unknown option %s", key);
 		parse_hint(p, key, err);

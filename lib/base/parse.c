@@ -192,3 +192,21 @@ void parse_hint(const struct parse *p, const char *name, struct err *err)
 		err_hint(err, "did you mean --%s? or try %s --help", near.best,
 			 p->prog->name);
 }
+
+int parse_section(const char *name, struct err *err)
+{
+	static const char *const programs[] = {GFL_PROGRAMS};
+	struct nearest near = nearest_to(name);
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
+		if (!strcmp(programs[i], name))
+			return 0;
+		nearest_offer(&near, programs[i]);
+	}
+	err_set(err, ERR_INVALID_ARGUMENT,
+		"section [%s]: there is no such program", name);
+	if (near.best)
+		return err_hint(err, "did you mean [%s]?", near.best);
+	return err_hint(err, "a section is named as a program is; what is for "
+			     "all of them stands above the first one");
+}

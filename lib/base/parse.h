@@ -72,6 +72,9 @@ int parse_pairs(const struct value *v, struct opt_pairs *out,
 /* Add "did you mean --NAME?" when a row in -h has a name near to this. */
 void parse_hint(const struct parse *p, const char *name, struct err *err);
 
+/* Is a section of a file that is not this program's one of another? */
+int parse_section(const char *name, struct err *err) MUST_CHECK;
+
 /* A usage error: print it with a hint, exit with its status. */
 _Noreturn void parse_usage(const struct parse *p, struct err *err);
 

@@ -157,7 +157,7 @@ TEST(underscores_and_aliases_are_the_same_option)
 TEST(a_flag_beats_the_environment_beats_the_file_beats_the_default)
 {
 	write_file("gfl.conf", "timeout = 7\nmax_depth = 4\nkind = star\n"
-			       "refresh = yes\n[other]\ntimeout = 8\n"
+			       "refresh = yes\n[gfl-node]\ntimeout = 8\n"
 			       "[gfl-try]\npause = 60\n");
 	setenv("GFL_MAX_DEPTH", "5", 1);
 	setenv("GFL_KIND", "star", 1);
@@ -330,6 +330,23 @@ TEST(a_section_of_the_file_holds_for_all_commands)
 	CHECK_INT(RUN_CMD("list").status, 0);
 	write_file("gfl.conf", "[gfl-tryrun]\nrunds = 8\n");
 	CHECK_HAS(RUN_CMD("list").err, "unknown option runds");
+}
+
+TEST(a_section_of_the_file_is_a_program)
+{
+	struct capture c;
+
+	write_file("gfl.conf", "[gfl-node]\nanything = 8\n");
+	CHECK_INT(RUN("a").status, 0);
+	write_file("gfl.conf", "color = never\n[gfl-sever]\nrounds = 8\n");
+	c = RUN("a");
+	CHECK_INT(c.status, 2);
+	CHECK_HAS(c.err, "gfl.conf:3: section [gfl-sever]: there is no such "
+			 "program\n");
+	CHECK_HAS(c.err, "did you mean [gfl-server]?");
+	write_file("gfl.conf", "[common]\nrounds = 8\n");
+	CHECK_HAS(RUN("a").err, "stands above the first one");
+	CHECK(!unlink("gfl.conf"));
 }
 
 TEST(pairs_come_from_all_sources_and_the_first_has_its_name)
