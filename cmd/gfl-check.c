@@ -23,7 +23,7 @@ static const struct opt opts[] = {
 	OPT_REAL('c', "critical", struct config, check.crit, "N", NULL, 0, 1e9,
 		 "CRITICAL past this"),
 	OPT_WORD('o', "format", struct config, format, "FORMAT",
-		 "plugin|prom|json", "plugin", "write plugin, prom or json"),
+		 "plugin|prom|json", "plugin", "what is written"),
 	OPT_FILE(0, "out", struct config, out, NULL,
 		 "write there, as one step, and nothing to standard output"),
 	OPT_END,

@@ -18,9 +18,7 @@ struct config {
 
 static const struct opt opts[] = {
 	OPT_WORD(0, "scheduler", struct config, scheduler, "NAME", SCHEDULERS,
-		 "priority",
-		 "which task goes to which worker: fifo, priority, "
-		 "round-robin, least-loaded, adaptive, affinity"),
+		 "priority", "which task goes to which worker"),
 	OPT_SECONDS(0, "silence", struct config, silence_ms, "30",
 		    "a worker not heard for so long is dead", .min = 100,
 		    .max = 86400000),

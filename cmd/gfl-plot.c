@@ -32,7 +32,7 @@ static const struct opt opts[] = {
 		   "a line for each value of this key"),
 	OPT_WORD('o', "format", struct config, format, "FORMAT",
 		 "braille|spark|svg", "braille",
-		 "draw braille or spark on a terminal, or write an SVG file"),
+		 "drawn on a terminal, or written as a file of SVG"),
 	OPT_BOOL(0, "log-x", struct config, log_x,
 		 "by the logarithm of what goes right"),
 	OPT_STRING(0, "title", struct config, title, "TEXT", NULL,

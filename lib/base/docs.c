@@ -44,6 +44,15 @@ static void put_synopsis(FILE *f, const struct prog *prog,
 	}
 }
 
+static void put_brief(FILE *f, const struct opt *row)
+{
+	struct buf text = BUF_INIT(0);
+
+	help_brief(&text, row);
+	put_text(f, text.p);
+	buf_release(&text);
+}
+
 static void put_option(FILE *f, const struct opt *row)
 {
 	fputs(".TP\n", f);
@@ -58,7 +67,7 @@ static void put_option(FILE *f, const struct opt *row)
 		fputs("\\fR", f);
 	}
 	fputc('\n', f);
-	put_text(f, row->brief);
+	put_brief(f, row);
 	if (row->def) {
 		fputs(" (default ", f);
 		put_text(f, row->def);

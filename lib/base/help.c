@@ -52,13 +52,23 @@ static void put_flag(struct buf *b, const struct opt *row)
 		buf_putf(b, "=%s", row->arg);
 }
 
+void help_brief(struct buf *out, const struct opt *row)
+{
+	buf_puts(out, row->brief);
+	if (row->kind != OPT_KIND_WORD)
+		return;
+	buf_puts(out, ": ");
+	for (const char *c = row->choices; *c; c++)
+		buf_puts(out, *c == '|' ? ", " : (char[]){*c, '\0'});
+}
+
 static void put_option(FILE *f, const struct opt *row)
 {
 	struct buf flag = BUF_INIT(0), text = BUF_INIT(0);
 	int col;
 
 	put_flag(&flag, row);
-	buf_puts(&text, row->brief);
+	help_brief(&text, row);
 	if (row->def)
 		buf_putf(&text, " (default" NBSP "%s)", row->def);
 	if (row->required)

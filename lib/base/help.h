@@ -11,6 +11,9 @@
  * cmd is the command asked about, or NULL. */
 void help_print(FILE *f, const struct prog *prog, const struct opt_cmd *cmd);
 
+/* What an option is, and of which words its value is one. */
+void help_brief(struct buf *out, const struct opt *row);
+
 /* A row of the table of exit statuses; the table ends with a NULL. */
 struct help_exit {
 	int status;

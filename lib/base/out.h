@@ -36,7 +36,7 @@ struct out_opts {
 /* formats: OUT_FORMATS, or with more that the program writes itself. */
 #define OPT_OUT(T, m, formats)                                             \
 	OPT_WORD('o', "format", T, m.format, "FORMAT", formats, NULL,      \
-		 "write " formats),                                        \
+		 "what is written"),                                       \
 		OPT_STRING('F', "fields", T, m.fields, "FIELD[,FIELD...]", \
 			   NULL, "write these columns, in this order"),    \
 		OPT_CHOICE(0, "color", T, m.color, OUT_COLORS, "auto",     \
@@ -80,7 +80,7 @@ struct out_cell out_bool(bool v);
 struct out_cell out_time(int64_t wall_ms); /* 0 is none */
 struct out_cell out_text(const char *s);   /* NULL is none */
 struct out_cell out_bytes(const void *p, size_t len);
-struct out_cell out_json(const char *json); /* NULL is none */
+struct out_cell out_json(const char *json);     /* NULL is none */
 struct out_cell out_spread(const char *object); /* NULL is none */
 
 struct out;

@@ -26,6 +26,12 @@ help_is_clean() {
 	each help_is_clean
 }
 
+@test "the help of an option that takes one of some words names them" {
+	"$bin/gfl-server" -h | tr -s ' \n' ' ' |
+		grep -q -e '--aggregate=RULE .*: fedavg, .*, multikrum (default fedavg)'
+	grep -q 'round\\-robin, least\\-loaded' "$bin/../share/man/man1/gfl-master.1"
+}
+
 has_page() { [ -s "$bin/../share/man/man1/${1##*/}.1" ]; }
 
 @test "man finds the page of every program by the PATH that has it" {
