@@ -103,8 +103,8 @@ void node_hint(struct node *n, int64_t id, const char *url);
 /* A random id of 32 hex digits. */
 void node_draw_id(char out[RAFT_STORE_ID + 1]);
 
-/* Propose without a session, for the leader's own business. e is borrowed;
- * done may be NULL. */
+/* ask_propose.c: propose without a session, for the leader's own business. e is
+ * borrowed; done may be NULL. */
 int node_propose(struct node *n, const Gfl__V1__Entry *e, driver_done_fn *done,
 		 void *arg, struct err *err) MUST_CHECK;
 int node_change(struct node *n, int64_t id, enum raft_member_role role,
@@ -149,10 +149,6 @@ struct ask {
 	LIST_ENTRY(ask) entry;
 };
 
-/* As ask_begin(), but where nobody leads for longer than it takes to elect, as
- * without a majority, reply() answers from what this node knows. */
-void ask_begin_or(struct ask *a, ask_reply_fn *reply);
-
 /* Hold the call until the leader, this node or another, has served it: lead()
  * runs when this node leads, again after a change of leaders. It answers, or
  * begins one of the three below, or fails: with UNAVAILABLE to be run again,
@@ -160,6 +156,9 @@ void ask_begin_or(struct ask *a, ask_reply_fn *reply);
 struct ask *ask_new(struct node *n, struct call *call, enum rpc_name name,
 		    const ProtobufCMessage *in, ask_lead_fn *lead);
 void ask_begin(struct ask *a);
+/* The same, but where nobody leads for longer than it takes to elect, as
+ * without a majority, reply() answers from what this node knows. */
+void ask_begin_or(struct ask *a, ask_reply_fn *reply);
 int ask_propose(struct ask *a, const Gfl__V1__Entry *e, ask_reply_fn *reply,
 		struct err *err) MUST_CHECK;
 int ask_change(struct ask *a, int64_t id, enum raft_member_role role,
@@ -170,6 +169,7 @@ int ask_change_many(struct ask *a, const struct raft_member *to, size_t n,
 /* Reply once a majority has confirmed that this node leads, so that the state
  * has all that was acknowledged before. */
 int ask_read(struct ask *a, ask_reply_fn *reply, struct err *err) MUST_CHECK;
+driver_done_fn ask_proposed; /* of what the three have begun */
 void ask_answer(struct ask *a, const ProtobufCMessage *out);
 void ask_fail(struct ask *a, const struct err *err);
 void ask_applied(struct node *n); /* the state went on */
