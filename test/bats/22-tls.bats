@@ -195,12 +195,12 @@ code_of() { # CURL ARGUMENT...
 	gfl-list "${ca[@]}"
 	echo junk >mine.pem
 	kill -HUP "$gw_pid"
-	tail -f gw.log | grep -q -m 1 'event=tls_kept'
+	logged gw event=tls_kept
 	gfl-list "${ca[@]}"
 	cp "$certs/node-far.pem" mine.pem
 	cp "$certs/node-far.key" mine.key
 	kill -HUP "$gw_pid"
-	tail -f gw.log | grep -q -m 1 'event=tls_loaded'
+	logged gw event=tls_loaded
 	fails 8 gfl-list "${ca[@]}"
 	[[ $said == *'is not for the name 127.0.0.1'* ]]
 }
