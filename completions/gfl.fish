@@ -470,6 +470,7 @@ complete -c gfl-server -l rounds -x -d 'end after so many; 0: when it is stopped
 complete -c gfl-server -l target-accuracy -x -d 'end when this is reached on --test, or without that by the clients that evaluate'
 complete -c gfl-server -l min-participants -x -d 'no round begins with fewer clients, or ends with fewer updates'
 complete -c gfl-server -l max-clients -x -d 'no more are known; whoever has sent no update makes way for others'
+complete -c gfl-server -l silence -x -d 'a client that holds no request here for so long is gone, until it asks again; one that trains with --active may'
 complete -c gfl-server -l sample -x -d 'so many of the clients take part in a round'
 complete -c gfl-server -l sampler -x -a 'uniform size power' -d 'who does: by chance, likely by examples, or of some so drawn those of the highest loss'
 complete -c gfl-server -l choices -x -d 'how many --sampler power draws first; 0: all'

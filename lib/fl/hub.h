@@ -105,6 +105,7 @@ struct hub_opts {
 	double target;  /* accuracy that ends it: on test, or without that the
 			  clients' own; NAN: none */
 	int64_t max_clients;      /* that are known */
+	int64_t silence_ms; /* who holds no request here for so long is gone */
 	int64_t min_participants; /* logical clients; no round has fewer */
 	double fraction;          /* of the activated close a round */
 	double sample;            /* of the present are activated */

@@ -132,6 +132,7 @@ int hub_args_opts(struct hub_args *a, struct hub_opts *out, struct err *err)
 		.rounds = a->rounds,
 		.target = a->target > 0 ? a->target : (double)NAN,
 		.max_clients = a->max_clients,
+		.silence_ms = a->silence_ms,
 		.min_participants = a->min_participants,
 		.fraction = a->fraction,
 		.sample = a->sample,

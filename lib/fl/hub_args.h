@@ -13,7 +13,7 @@ struct hub_args {
 	struct aggregate_args aggregate;
 	int mode, sampler, weights, classes, scheme, dtype, codec;
 	int64_t rounds, min_participants, choices, deadline_ms, eval_every;
-	int64_t clients_eval_every, eval_deadline_ms, max_clients;
+	int64_t clients_eval_every, eval_deadline_ms, max_clients, silence_ms;
 	int64_t seed, epochs, steps, lr_decay_every, lr_cosine;
 	int batch;
 	double target, fraction, sample, eval_sample;
@@ -52,6 +52,11 @@ struct hub_args {
 			  1000000,                                             \
 			  "no more are known; whoever has sent no update "     \
 			  "makes way for others"),                             \
+		OPT_SECONDS(0, "silence", T, m.silence_ms, "2",                \
+			    "a client that holds no request here for so "      \
+			    "long is gone, until it asks again; one that "     \
+			    "trains with --active may",                        \
+			    .min = 100, .max = 86400000),                      \
 		OPT_REAL(0, "sample", T, m.sample, "RATIO", "1", 0, 1,         \
 			 "so many of the clients take part in a round"),       \
 		OPT_CHOICE(0, "sampler", T, m.sampler, COHORT_RULES,           \

@@ -287,7 +287,8 @@ static bool is_away(const struct hub_client *c, int64_t now_ms)
 {
 	const struct hub_activation *g = &c->given;
 
-	if (c->held || !c->here || now_ms - c->seen_ms < HUB_AWAY_MS)
+	if (c->held || !c->here ||
+	    now_ms - c->seen_ms < c->hub->opts.silence_ms)
 		return false;
 	return !c->active || !g->id || !g->open ||
 	       (g->over && c->hub->state < HUB_ENDING);

@@ -25,7 +25,6 @@ enum {
 	HUB_HOSTED_MAX = 1 << 20, /* … and all of them */
 	HUB_ADMITTING_MAX = 16,   /* updates that wait to be admitted */
 	HUB_ASK_AGAIN_MS = 20000,
-	HUB_AWAY_MS = 2000,    /* without a request held here: it is gone */
 	HUB_GUEST_MS = 600000, /* gone, and no update of it taken: forgotten */
 	HUB_TICK_MS = 100,
 	HUB_AHEAD = 8, /* rounds that may be made and not durable yet */

@@ -141,6 +141,28 @@ TEST(who_hosts_many_logical_clients_makes_way_for_who_hosts_few)
 	drop(h);
 }
 
+TEST(who_holds_no_request_is_gone_after_the_silence_that_was_asked_for)
+{
+	struct hub *h = hub_of(10);
+	struct hub_client *c = enter(h, 1, "10.0.0.1", 1, true);
+
+	h->opts.silence_ms = 7000;
+	hub_clients_tick(h, c->seen_ms + 6999);
+	CHECK(c->here);
+	hub_clients_tick(h, c->seen_ms + 7000);
+	CHECK(!c->here);
+	c->active = true; /* an active one may be silent while it trains */
+	hub_client_here(c, true, "test");
+	c->given.id = 1;
+	c->given.open = 1;
+	hub_clients_tick(h, c->seen_ms + 7000);
+	CHECK(c->here);
+	c->given.open = 0;
+	hub_clients_tick(h, c->seen_ms + 7000);
+	CHECK(!c->here);
+	drop(h);
+}
+
 TEST(a_sweep_is_not_made_for_each_newcomer)
 {
 	struct hub *h = hub_of(1);
