@@ -66,7 +66,8 @@ static const struct opt opts[] = {
 	OPT_INT('s', "slots", struct config, slots, "N", "1", 1, 4096,
 		"tasks at a time"),
 	OPT_SECONDS(0, "heartbeat", struct config, beat_ms, "10",
-		    "tell the master so often how it is", .min = 10,
+		    "tell the master so often how it is, or so often that "
+		    "it does not take this worker for dead", .min = 10,
 		    .max = 3600000),
 	OPT_SECONDS(0, "poll", struct config, poll_ms, "1",
 		    "ask a master of others so often", .min = 10,

@@ -764,7 +764,7 @@ complete -c gfl-worker -l dataset -x -d 'of the trainer: a data set that tasks m
 complete -c gfl-worker -l threads -x -d 'of the trainer: compute each task on so many threads'
 complete -c gfl-worker -l evaluate -d 'evaluate one task, from stdin, by the trainer; print what came of it, and end'
 complete -c gfl-worker -l slots -s s -x -d 'tasks at a time'
-complete -c gfl-worker -l heartbeat -x -d 'tell the master so often how it is'
+complete -c gfl-worker -l heartbeat -x -d 'tell the master so often how it is, or so often that it does not take this worker for dead'
 complete -c gfl-worker -l poll -x -d 'ask a master of others so often'
 complete -c gfl-worker -l grace -x -d 'what is stopped has so long before it is killed'
 complete -c gfl-worker -l no-gpu -d 'do not look for GPUs by nvidia-smi'

@@ -74,6 +74,14 @@ static void refused(struct agent *a, const char *why)
 	agent_end(a);
 }
 
+/* So often that it does not take us for dead if one is lost. */
+static int64_t beat_ms(const struct agent *a, int64_t silence_ms)
+{
+	int64_t most = silence_ms / 3;
+
+	return most > 0 && most < a->config.beat_ms ? most : a->config.beat_ms;
+}
+
 static void registered(const struct err *err, const ProtobufCMessage *msg,
 		       void *arg)
 {
@@ -96,7 +104,7 @@ static void registered(const struct err *err, const ProtobufCMessage *msg,
 		 out->master_id, out->gfl);
 	a->known = true;
 	a->pause.now_ms = 0;
-	timer_every(&a->beat, a->loop, a->config.beat_ms, beat, a);
+	timer_every(&a->beat, a->loop, beat_ms(a, out->silence_ms), beat, a);
 	beat(a);
 	agent_go_on(a);
 }

@@ -126,7 +126,7 @@ power_loss() {
 }
 
 @test "a worker that is killed is dead after --silence, and its tasks go elsewhere" {
-	master --silence 0.5
+	master --silence 1.5
 	waits
 	worker a
 	echo '{}' | gfl-submit
@@ -139,6 +139,13 @@ power_loss() {
 	[ "$(gfl-list tasks -F worker,tries -o tsv)" = $'b\t2' ]
 	[ "$(gfl-list workers -F id,status -o tsv)" = $'a\tdead\nb\tidle' ]
 	[ "$(rows 'SELECT worker, why FROM lost')" = 'a|worker a is silent' ]
+}
+
+@test "a worker is heard so often that its master does not take it for dead" {
+	master --silence 0.6
+	script evaluate <<<'echo {}'
+	worker a --heartbeat 3600
+	until_row 'SELECT count(*) >= 4 FROM metric' 1
 }
 
 @test "a worker that was started anew has nothing of what it had before" {
@@ -158,7 +165,7 @@ power_loss() {
 @test "a late result counts if it is the first, and is refused by name if not" {
 	master --silence 0.5
 	waits
-	worker a --heartbeat 60
+	worker a
 	printf '{}\n{}\n' | gfl-submit
 	began 1 1
 	kill -STOP "$a_pid"

@@ -251,7 +251,7 @@ EOS
 		[ "$status" = "$1" ] && [[ $(<line) == $2 ]]
 	}
 	check 2 'CRITICAL - cannot reach *' -m http://127.0.0.1:1
-	master --silence 0.5
+	master --silence 1.5
 	check 0 'OK - 0 workers alive |*'
 	gfl-submit <<<'{}'
 	check 2 'CRITICAL - no worker is there, 1 task ready, *'

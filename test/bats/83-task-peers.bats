@@ -159,7 +159,7 @@ of() { # ROLE-ID - the options of its certificate
 
 @test "TLS: a worker whose name another one has by now ends, and says why" {
 	certs
-	master --silence 0.5 $(of master-1)
+	master --silence 1.5 $(of master-1)
 	script evaluate <<<'echo {}'
 	worker w $(of worker-1)
 	until_row 'SELECT gone FROM worker' 0
