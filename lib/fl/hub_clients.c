@@ -217,10 +217,21 @@ static int check_set_up(const Gfl__V1__FlSetUpRequest *r, struct err *err)
 	return 0;
 }
 
+/* Who holds a request with the session that was learns that it is over. */
+static void end_session(struct hub_client *c)
+{
+	struct err err;
+
+	err_set(&err, ERR_UNAUTHENTICATED, "client %lld was set up anew",
+		(long long)c->id);
+	hub_client_dismiss(c, &err);
+}
+
 /* One that has started again may host others than before. */
 static void take_set_up(struct hub_client *c, const Gfl__V1__FlSetUpRequest *r,
 			const struct peer *peer)
 {
+	end_session(c);
 	hub_client_here(c, false, "sets_up");
 	if (c->nlogical != r->n_examples)
 		hub_forget_given(c);
