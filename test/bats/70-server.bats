@@ -181,7 +181,7 @@ load server
 
 @test "a round ends at its deadline with those who answered" {
 	server --model "$tiny" --rounds 1 --min-participants 1 \
-		--round-deadline 3
+		--round-deadline 2
 	set_up 1
 	set_up 2
 	while curl -sf -o asked -d "{\"clientId\":\"$id_2\",
@@ -200,67 +200,66 @@ load server
 
 @test "a client that is killed in a round is missed at once, and may return" {
 	split 3
-	server --model mlp --rounds 0 --min-participants 2 --steps 50
+	server --model mlp --rounds 0 --min-participants 2 --steps 50 --silence 2
 	for i in 1 2 3; do trainer $i; done
 	logged 'event=round .*activated=3 admitted=3' >/dev/null
 	crash t2
 	logged 'event=round .*missing=[123] ' >/dev/null
 	again t2
-	timeout 60 tail -n +1 -F srv.log | sed '1,/missing=[123] /d' |
-		grep -qm 1 'event=round .*activated=3 admitted=3'
+	logged_after 'missing=[123] ' 'event=round .*activated=3 admitted=3'
 	stop srv
 	ends t1 t2 t3
 }
 
 @test "a server killed in a round goes on with it, and its clients with it" {
 	split 2
-	server --model mlp --rounds 8 --test $data
+	server --model mlp --rounds 0 --steps 100 --test $data
 	for i in 1 2; do trainer $i; done
 	logged 'event=round round=3 ' >/dev/null
 	crash srv
 	last=$(rounds .round | tail -n 1)
 	again srv
-	ends srv t1 t2
+	logged_after event=resumed 'event=round .* accuracy=0\.[6-9]'
 	grep -q "event=resumed round=$last" srv.log ||
 		grep -q "event=resumed round=$((last + 1))" srv.log
-	[ "$(sqlite3 srv.db 'SELECT group_concat(round) FROM
-		(SELECT round FROM round ORDER BY round)')" = 1,2,3,4,5,6,7,8 ]
+	stop srv
+	ends t1 t2
+	[ "$(sqlite3 srv.db 'SELECT count(*) = max(round) FROM round')" = 1 ]
 	# who was known before is the same client
 	[ "$(sqlite3 srv.db 'SELECT count(*) FROM client')" = 2 ]
-	[ "$(sqlite3 srv.db 'SELECT accuracy > 0.6 FROM round
-		WHERE round = 8')" = 1 ]
 }
 
 @test "a server that is stopped tells every client to exit, and goes on later" {
 	split 2
-	server --model mlp --rounds 1000
+	server --model mlp --rounds 100000 --steps 20
 	for i in 1 2; do trainer $i; done
 	logged 'event=round round=2 ' >/dev/null
 	stop srv
 	ends t1 t2
 	for i in 1 2; do grep -q 'event=exit.*was stopped' t$i.log; done
 	[ -s srv.safetensors ]
-	start srv gfl-server --db srv.db -o jsonl --model mlp --rounds 1000
+	server --model mlp --rounds 100000 --steps 20
 	grep -q event=resumed srv.log
 	stop srv
 }
 
 @test "a trainer that is stopped leaves, and the round goes on without it" {
 	split 2
-	server --model mlp --rounds 4 --min-participants 1
+	server --model mlp --rounds 0 --steps 20 --min-participants 1
 	for i in 1 2; do trainer $i; done
-	logged 'event=round round=1 ' >/dev/null
+	logged 'event=round .*activated=2 admitted=2' >/dev/null
 	stop t2
-	ends srv t1
-	grep -q 'event=client_gone.*reason=stopped' srv.log
+	logged_after 'event=client_gone.*reason=stopped' \
+		'event=round .*activated=1 admitted=1'
+	stop srv
+	ends t1
 }
 
 @test "clients are waited for, those that a trainer hosts too" {
 	server --model "$tiny" --min-participants 9
 	set_up 1
 	hold 1
-	! gfl-wait clients 2 --server "$srv_url" -t 0.3 2>err
-	grep 'waited 0.3 s for 2 clients: 1 joined (1)' err
+	waits_in_vain '2 clients: 1 joined (1)' clients 2 --server "$srv_url"
 	call "$srv_url" $service/SetUp "{\"instanceId\":\"$(printf %032d 2)\",
 		\"examples\":[1,2,3]}"
 	gfl-wait clients 4 --server "$srv_url" -t 60
@@ -292,7 +291,7 @@ load server
 	checks 2 '1 client here, 2 needed, 1 gone'
 	gfl-check server --server "$srv_url" -o prom >figures || true
 	grep -qx "gfl_check_gone{probe=\"server\",server=\"$srv_url\"} 1" figures
-	stop srv
+	stop_and_leave 1
 	checks 2 '^CRITICAL - cannot reach'
 }
 
@@ -322,7 +321,8 @@ load server
 
 @test "the target accuracy ends it" {
 	split 2
-	server --model mlp --rounds 100 --target-accuracy 0.5 --test $data
+	server --model mlp --rounds 100000 --target-accuracy 0.5 --steps 100 \
+		--test $data
 	for i in 1 2; do trainer $i; done
 	ends srv t1 t2
 	grep -q 'event=ending.*target accuracy' srv.log
@@ -333,8 +333,8 @@ load server
 	split 4
 	for rule in fedadam fednova median multikrum; do
 		rm -f srv.db* srv.out t?.db*
-		server --model mlp --rounds 3 --min-participants 4 --test $data \
-			--aggregate $rule --byzantine 0
+		server --model mlp --rounds 3 --min-participants 4 --steps 100 \
+			--test $data --aggregate $rule --byzantine 0
 		for i in 1 2 3 4; do trainer $i; done
 		ends srv t1 t2 t3 t4
 		[ "$(rounds '.accuracy > 0.4' | tail -n 1)" = true ]
@@ -350,10 +350,9 @@ load server
 		for i in 1 2; do trainer $i; done
 		logged 'event=round round=3 ' >/dev/null
 		crash t2
+		mv t2.log t2.before.log
 		again t2
-		timeout 60 tail -n +1 -F t2.log 2>/dev/null | awk '
-			/event=set_up / { starts++ }
-			starts == 2 && /event=sent / && ++sent == 2 { exit }'
+		logged_after event=sent event=sent t2.log
 		stop srv
 		ends t1 t2
 		[ "$(rounds '.accuracy > 0.5' | tail -n 1)" = true ]

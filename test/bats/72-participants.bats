@@ -37,7 +37,7 @@ lead() { # [OPTION...] - by ./lead
 # with what jq makes of it.
 answers() {
 	local body='{}' got
-	while got=$(curl -sf -d "$body" -H 'content-type: application/json' \
+	while got=$(exec $mortal curl -sf -d "$body" -H 'content-type: application/json' \
 		"$srv_url/$ask"); do
 		body=$(jq -c "{participant} + if .instruction then
 			{instruction, answer: (.message.trainConfig | $1)}
@@ -119,8 +119,7 @@ are_there() { # N [FILTER]
 		cat a.npy
 	END
 	lead
-	! gfl-wait participants 2 -t 0.3 2>err
-	grep 'waited 0.3 s for 2 participants: 0 joined' err
+	waits_in_vain '2 participants: 0 joined' participants 2
 	begin one empty
 	gfl-wait participants 1
 	[ "$(gfl-list participants -F id,status,answered,via,address)" = \

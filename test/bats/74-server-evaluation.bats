@@ -53,7 +53,7 @@ load server
 	is '.evaluation == {round: "1", asked: "2", answered: "2", examples: "40",
 		loss: 1.25, accuracy: 0.375, endedMs: .evaluation.endedMs}'
 	is '.clients[1].loss == 1.5' # from which --sampler power draws
-	stop srv
+	stop_and_leave 1 2 3
 	[ "$(rounds '[.eval_examples, .eval_loss, .eval_accuracy] | @csv')" = \
 		40,1.25,0.375 ]
 }
@@ -89,17 +89,18 @@ load server
 
 @test "who dies while it evaluates is missing, and no round waits for it" {
 	server --model "$tiny" --rounds 1 --clients-eval-every 1 \
-		--eval-deadline 86400
+		--eval-deadline 86400 --silence 2
+	values 1 10
 	set_up 1 10 true 10
 	set_up 2 10 false 10
 	hold 2
 	told 1
 	given=$answer
-	values 1 10
-	update 1
 	held 2
-	given=$answer
-	hold 2 "$(jq -r .activation <<<"$given")"
+	second=$answer
+	hold 2 "$(jq -r .activation <<<"$second")"
+	update 1
+	given=$second
 	update 2
 	held 2 # is to evaluate, and is not heard of again
 	is '.code == "EVALUATE_PARAMS"'
@@ -226,7 +227,7 @@ own() { # N [OPTION...]
 		echo '{"type":"result","num_examples":60,"metrics":{"accuracy":1}}'
 	end
 	server --model "$tiny" --rounds 2 --min-participants 3 \
-		--clients-eval-every 1 --eval-deadline 3600
+		--clients-eval-every 1 --eval-deadline 3600 --silence 1
 	for i in 1 2 3; do own $i; done
 	logged 'event=evaluation round=1' >/dev/null
 	until [ "$(gfl-list clients --server "$srv_url" -o tsv -F status)" = \

@@ -84,7 +84,8 @@ ready() { # NAME
 	local -n port_=$1_port url_=$1_url
 
 	read -r _ <"$1.ready" || { echo "$1 did not start"; return 1; }
-	port_=$(<"$1.port")
+	# one that has done its work by now has taken the file away
+	port_=$(cat "$1.port" 2>/dev/null || echo "$port_")
 	url_=${scheme:-http}://127.0.0.1:$port_
 }
 

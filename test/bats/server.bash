@@ -3,8 +3,10 @@
 data=/usr/share/datasets/fashion-mnist
 service=gfl.v1.FlService
 
+# Whatever the load clients are there until they leave, but in tests that say
+# otherwise.
 server() { # [OPTION...]
-	start srv gfl-server --db srv.db -o jsonl "$@"
+	start srv gfl-server --db srv.db -o jsonl --silence 600 "$@"
 }
 
 trainer() { # NUMBER [OPTION...]
@@ -25,6 +27,16 @@ logged() { # PATTERN [FILE]
 	timeout 60 tail -n +1 -F "${2:-srv.log}" 2>/dev/null | grep -m 1 -E "$1"
 }
 
+# Until srv.log has a line like the second after one like the first.
+logged_after() { # PATTERN PATTERN [FILE]
+	local line before=
+	while read -r -t 60 line; do
+		if [[ -n $before && $line =~ $2 ]]; then return; fi
+		[[ ! $line =~ $1 ]] || before=$line
+	done < <(exec timeout 60 tail -n +1 -F "${3:-srv.log}" 2>/dev/null 3>&-)
+	return 1
+}
+
 # The server has ended by itself, in order, and so have its trainers.
 ends() { # NAME...
 	local name
@@ -41,7 +53,7 @@ set_up() {
 	local -n id_=id_$1 session_=session_$1
 	call "$srv_url" $service/SetUp \
 		"{\"instanceId\":\"$(printf %032d "$1")\",\"examples\":[${2:-10}],\"active\":${3:-true},\"testExamples\":[${4:-0}]}"
-	[ "$code" = 200 ]
+	[ "$code" = 200 ] || return 1
 	id_=$(jq -r .clientId <<<"$answer")
 	session_=$(jq -r .session <<<"$answer")
 	layout=$(jq -r .layoutHash <<<"$answer")
@@ -146,7 +158,13 @@ zeroed() { # FILE
 		END
 }
 
-# These clients leave, and so the server ends.
+# The server is told to stop, and its clients, all that are there, leave.
+stop_and_leave() { # N...
+	kill -TERM "$srv_pid"
+	leave "$@"
+}
+
+# These clients leave, all that are there, and so the server ends.
 leave() { # N...
 	local n id session
 	for n; do
