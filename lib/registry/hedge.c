@@ -132,7 +132,7 @@ static void on_pace(void *arg)
 		ask(h);
 	while (h->next < h->opts.together);
 	if (more(h))
-		timer_set(&h->pace, h->loop, HEDGE_PACE_MS, on_pace, h);
+		timer_set(&h->pace, h->loop, h->opts.pace_ms, on_pace, h);
 }
 
 static void nobody(void *arg)
@@ -154,6 +154,8 @@ struct hedge *hedge_call(struct client *c, struct loop *loop,
 	h->loop = loop;
 	h->opts = *opts;
 	h->why_at = opts->n;
+	if (!h->opts.pace_ms)
+		h->opts.pace_ms = HEDGE_PACE_MS;
 	h->in = rpc_copy(opts->in);
 	h->each = each;
 	h->done = done;

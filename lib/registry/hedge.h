@@ -8,7 +8,7 @@
 #include "base/opt.h"
 #include "wire/client.h"
 
-enum { HEDGE_PACE_MS = 250 }; /* silence after which the next one is asked */
+enum { HEDGE_PACE_MS = 250 };
 
 struct hedge;
 
@@ -20,6 +20,8 @@ struct hedge_opts {
 	enum rpc_name name;
 	const ProtobufCMessage *in; /* copied */
 	int64_t timeout_ms;         /* for all of it; 0 is none */
+	int64_t pace_ms;  /* silence after which the next one is asked; 0 is
+			   * HEDGE_PACE_MS */
 	int64_t grace_ms; /* others may answer for so long after a good one */
 	const char *bind; /* source address, or NULL; borrowed */
 	const struct tls_opts *tls; /* of hedge_now() */

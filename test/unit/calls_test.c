@@ -179,7 +179,7 @@ TEST(the_server_sees_that_a_call_was_cancelled)
 
 TEST(a_deadline_ends_the_call_on_both_sides)
 {
-	struct rpc_opts opts = {.timeout_ms = 100};
+	struct rpc_opts opts = {.timeout_ms = 500}; /* to be sent */
 	struct bed b;
 
 	bed_open(&b);
@@ -353,25 +353,26 @@ TEST(a_program_without_a_loop_can_call)
 	pid_t pid = serve(url);
 
 	in.node_id = 1;
-	CHECK_INT(
-		client_now(NULL, url, RPC_GATEWAY_HEARTBEAT, &in.base, 0, &out, &err),
-		0);
+	CHECK_INT(client_now(NULL, url, RPC_GATEWAY_HEARTBEAT, &in.base, 0,
+			     &out, &err),
+		  0);
 	CHECK_STR(((HeartbeatResponse *)out)->status, "received");
 	rpc_free(out);
-	CHECK_INT(client_stream_now(NULL, url, RPC_GATEWAY_WATCH_NODES, &watched.base,
-				    0, until_tenth, &seen, &err),
+	CHECK_INT(client_stream_now(NULL, url, RPC_GATEWAY_WATCH_NODES,
+				    &watched.base, 0, until_tenth, &seen, &err),
 		  0);
 	CHECK_INT(seen, 10);
 	watched.snapshot = true;
 	seen = 10;
-	CHECK_INT(client_stream_now(NULL, url, RPC_GATEWAY_WATCH_NODES, &watched.base,
-				    5000, until_tenth, &seen, &err),
+	CHECK_INT(client_stream_now(NULL, url, RPC_GATEWAY_WATCH_NODES,
+				    &watched.base, 5000, until_tenth, &seen,
+				    &err),
 		  0);
 	CHECK_INT(seen, 1010);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	CHECK_INT(client_now(NULL, url, RPC_GATEWAY_HEARTBEAT, &in.base, 1000, &out,
-			     &err),
+	CHECK_INT(client_now(NULL, url, RPC_GATEWAY_HEARTBEAT, &in.base, 1000,
+			     &out, &err),
 		  ERR_UNAVAILABLE);
 	CHECK_HAS(err.msg, "Connection refused");
 }

@@ -134,7 +134,7 @@ TEST(a_reader_that_stalls_is_reset)
 	struct reply *r;
 	int32_t id;
 
-	h2_bed_open(&b, (struct server_opts){.idle_ms = 50});
+	h2_bed_open(&b, (struct server_opts){.idle_ms = 300});
 	caller_close(&b.c);
 	caller_open(&b.c, &b.w, 100, true);
 	server_handle(b.w.server, RPC_GATEWAY_WATCH_NODES, begin_to_pour, &b);

@@ -50,7 +50,7 @@ TEST(between_messages_a_patient_handler_waits_for_ever)
 	struct reply *r;
 	int32_t id, other;
 
-	intake_bed_open(&t, (struct server_opts){.idle_ms = 30});
+	intake_bed_open(&t, (struct server_opts){.idle_ms = 150});
 	id = caller_begin(&t.c, SUM, GRPC, NULL);
 	CALLER_UNTIL(&t.c, t.call);
 	call_be_patient(t.call);

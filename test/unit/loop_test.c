@@ -44,7 +44,7 @@ TEST(timers_fire_in_the_order_of_their_times)
 	struct err err;
 
 	CHECK(!loop_open(&s.loop, &err));
-	timer_set(&s.b, s.loop, 2, fire_b, &s);
+	timer_set(&s.b, s.loop, 300, fire_b, &s);
 	timer_set(&s.a, s.loop, 1, fire_a, &s);
 	loop_run(s.loop);
 	CHECK_STR(s.text, "ab");

@@ -558,7 +558,7 @@ TEST(who_has_waited_for_long_asks_again)
 	int fd;
 
 	bed_open(&b,
-		 (struct participants_opts){.hold_ms = 20, .lease_ms = 300});
+		 (struct participants_opts){.hold_ms = 20, .lease_ms = 600});
 	fd = dial(&b.w);
 	got = ask(&b, fd, "{}");
 	token_of(got, token);
@@ -710,7 +710,7 @@ TEST(who_works_says_so_again_or_is_gone)
 	int fd;
 
 	bed_open(&b,
-		 (struct participants_opts){.hold_ms = 20, .lease_ms = 300});
+		 (struct participants_opts){.hold_ms = 40, .lease_ms = 700});
 	fd = begin_by_requests(&b, "{}", token);
 	for (int i = 0; i < 20; i++) { /* for longer than the lease */
 		got = ask(&b, fd, WORKS, token, 1);

@@ -290,7 +290,7 @@ TEST(a_server_that_closes_says_so)
 {
 	struct link l;
 
-	link_open(&l, (struct server_opts){.idle_ms = 50}, "member");
+	link_open(&l, (struct server_opts){.idle_ms = 400}, "member");
 	shake(&l);
 	while (!l.gone)
 		turn(&l);
