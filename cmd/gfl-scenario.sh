@@ -251,15 +251,31 @@ prints() {
 	[ "$("$@")" = "$wanted" ]
 }
 
+# becomes TEXT COMMAND... - that is soon all of its output.
+becomes() {
+	deadline=$(($(now_ms) + 30000))
+	until prints "$@"; do
+		[ "$(now_ms)" -lt "$deadline" ] || return 1
+	done
+}
+
 # Until the log of NAME has a line with PATTERN, for half a minute.
 says() { # NAME PATTERN
 	timeout 30 tail -n +1 -f "$dir/$1.log" | grep -qm 1 -- "$2"
 }
 
-# The cluster's leader, in $leader.
-find_leader() {
-	gfl-wait leader -t 30 2>>"$dir/wait.log" || fail "no node came to lead"
-	leader=$(gfl-leader) || fail "no node leads"
+# The cluster's leader, in $leader: any, or another than node OTHER. Where cores
+# are few it may change between two questions.
+find_leader() { # [OTHER]
+	deadline=$(($(now_ms) + 30000))
+	until
+		gfl-wait leader ${1:+--not "$1"} -t 30 2>>"$dir/wait.log" &&
+			leader=$(gfl-leader 2>>"$dir/wait.log") &&
+			[ "$leader" != "${1-}" ]
+	do
+		[ "$(now_ms)" -lt "$deadline" ] ||
+			fail "no node came to lead${1:+ after node $1}"
+	done
 }
 
 start_nodes() { # N

@@ -28,9 +28,8 @@ disturb() { # ROUND
 		clear_line
 		say "killed the leader, node $killed, at round $1"
 	elif [ -n "$killed" ] && [ -z "$back" ]; then
-		gfl-wait leader --not "$killed" -t 10 2>>"$dir/wait.log" ||
-			fail "nobody took over from node $killed"
-		back=$(gfl-leader) || fail "no node leads after node $killed"
+		find_leader "$killed"
+		back=$leader
 		clear_line
 		say "node $back leads; starting node $killed again"
 		restart_node "$killed"

@@ -48,9 +48,9 @@ lose_node() {
 		ended_with 3 gfl-send 3 hello -t 20
 	expect "the others commit" append
 	expect "the leader sees that it is down" gfl-wait nodes 3 -t 30
-	say "node 2 is stopped for 3 seconds, as if starved"
+	say "node 2 is stopped for 2 seconds, as if starved"
 	kill -STOP "$(pid_of node2)"
-	sleep 3
+	sleep 2
 	kill -CONT "$(pid_of node2)"
 	expect "it was taken for dead by nobody" \
 		sh -c '! grep -hE "event=(expired node=2|\"node down\" node=2)" "$@"' \

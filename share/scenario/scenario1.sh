@@ -15,8 +15,8 @@ scenario1() {
 	start_nodes 2
 	find_leader
 	for i in 1 2; do
-		expect "node $i knows that node $leader leads" prints "$leader" \
-			gfl-status "$i" -o tsv -F leader
+		expect "node $i knows that node $leader leads" \
+			becomes "$leader" gfl-status "$i" -o tsv -F leader
 	done
 	talk 1 2 'hello, are you there?'
 	talk 2 1 'yes, and you?'
@@ -26,7 +26,7 @@ scenario1() {
 	done
 	for i in 1 2; do
 		expect "nothing is left in the inbox and the outbox of node $i" \
-			prints '0	0' gfl-status "$i" -o tsv -F inbox,outbox
+			becomes '0	0' gfl-status "$i" -o tsv -F inbox,outbox
 	done
 	say "held: 8 messages, each received once, by whom it was for, in order"
 }

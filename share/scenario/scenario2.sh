@@ -38,11 +38,11 @@ scenario2() {
 	flow 100
 	say "node 4 joins"
 	start_node 4
-	expect "the members are 1 2 3 4" prints '1 2 3 4' members
+	expect "the members are 1 2 3 4" becomes '1 2 3 4' members
 	flow 100
 	say "node 2 leaves"
 	stop node2
-	expect "the members are 1 3 4" prints '1 3 4' members
+	expect "the members are 1 3 4" becomes '1 3 4' members
 	flow 100
 	say "node 3 is killed"
 	kill_hard node3

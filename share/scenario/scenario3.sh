@@ -7,7 +7,7 @@ got() {
 	for id in "$@"; do
 		expect "node $id has: $words" prints "$words" \
 			gfl-recv --node "$id" -n 1 -t 20
-		expect "and nothing else" prints 0 \
+		expect "and nothing else" becomes 0 \
 			gfl-status "$id" -o tsv -F inbox
 	done
 }
