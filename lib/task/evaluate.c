@@ -19,6 +19,7 @@ struct wish {
 	const char *dataset;
 	int64_t epochs, steps, batch, examples, seed;
 	double lr, momentum, weight_decay;
+	json_t *ignored; /* names of what else the task has */
 };
 
 static int whole(const json_t *all, const char *a, const char *b, int64_t least,
@@ -70,6 +71,32 @@ static int parse_model(struct wish *w, const json_t *all, struct err *err)
 	return layers_text(&w->model, v, err);
 }
 
+/* What a task says that means nothing here, lest a search over it
+ * goes unseen. */
+static json_t *ignored(const json_t *all)
+{
+	static const char *const known[] = {
+		"architecture", "model",    "layers",      "dataset",
+		"num_epochs",   "epochs",   "steps",       "batch_size",
+		"batch",        "examples", "seed",        "learning_rate",
+		"lr",           "momentum", "weight_decay"};
+	json_t *names = json_array();
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)all, key, v)
+	{
+		size_t i = 0;
+
+		while (i < sizeof(known) / sizeof(*known) &&
+		       strcmp(known[i], key) != 0)
+			i++;
+		if (i == sizeof(known) / sizeof(*known))
+			json_array_append_new(names, json_string(key));
+	}
+	return names;
+}
+
 static int parse(struct wish *w, const json_t *all, struct err *err)
 {
 	w->epochs = w->seed = 1;
@@ -77,6 +104,10 @@ static int parse(struct wish *w, const json_t *all, struct err *err)
 	w->lr = 0.05;
 	w->momentum = 0.9;
 	w->dataset = json_string_value(json_object_get(all, "dataset"));
+	w->ignored = ignored(all);
+	if (json_object_get(all, "dataset") && !w->dataset)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "dataset is not a text");
 	if (parse_model(w, all, err) ||
 	    whole(all, "num_epochs", "epochs", 1, &w->epochs, err) ||
 	    whole(all, "steps", NULL, 1, &w->steps, err) ||
@@ -151,10 +182,17 @@ static void tell(struct buf *out, const struct learner *l, const struct sets *s,
 {
 	buf_putf(out,
 		 "{\"accuracy\":%.9g,\"loss\":%.9g,\"parameters\":%zu,"
-		 "\"examples\":%zu,\"epochs\":%.6g}\n",
+		 "\"examples\":%zu,\"epochs\":%.6g",
 		 accuracy, loss, l->model->n, s->index.n,
 		 w->steps ? (double)(w->steps * w->batch) / (double)s->index.n
 			  : (double)w->epochs);
+	if (json_array_size(w->ignored)) {
+		char *names = json_dumps(w->ignored, JSON_COMPACT);
+
+		buf_putf(out, ",\"ignored\":%s", names);
+		free(names);
+	}
+	buf_puts(out, "}\n");
 }
 
 static int run(struct buf *out, const struct wish *w, const struct sets *s,
@@ -195,6 +233,7 @@ int evaluate_run(struct buf *out, const char *task, size_t len,
 	data_close(s.test);
 	data_close(s.train);
 	buf_release(&w.model);
+	json_decref(w.ignored);
 	json_decref(all);
 	return rc ? (int)err->code : 0;
 }

@@ -19,7 +19,8 @@ struct evaluate_opts {
  * (0.9), weight_decay (0), seed (1), examples (as many of the first; 0: all).
  * Appends a JSON object: accuracy (on the test set, where the data set is a
  * folder that has one, else on what it was trained on), loss (of the last
- * epoch), parameters, examples, epochs. INVALID_ARGUMENT says what is wrong. */
+ * epoch), parameters, examples, epochs, and ignored, the names of what else the
+ * task has. INVALID_ARGUMENT says what is wrong. */
 int evaluate_run(struct buf *out, const char *task, size_t len,
 		 const struct evaluate_opts *o, struct err *err) MUST_CHECK;
 

@@ -146,6 +146,17 @@ EOS
 	[[ $said == *'not by --exec'* ]]
 }
 
+@test "the built-in trainer names what of a task it did not use" {
+	printf '%s\n' x,y,label 0.1,0.9,0 0.8,0.2,1 0.2,0.7,0 0.9,0.1,1 >d.csv
+	evaluate() { gfl-worker --evaluate --data d.csv <<<"$1"; }
+	evaluate '{"architecture":"input 1 1 2; dense 2","lr":0.1,"dropout":0.5,"tag":"a"}' |
+		jq -e '.ignored == ["dropout", "tag"] and .accuracy >= 0'
+	evaluate '{"architecture":"input 1 1 2; dense 2","batch":2}' |
+		jq -e 'has("ignored") | not'
+	fails 2 gfl-worker --evaluate <<<'{"architecture":"dense 2","dataset":7}'
+	[[ $said == *'dataset is not a text'* ]]
+}
+
 @test "gfl-list tasks and workers, gfl-wait task ID" {
 	master
 	[ -z "$(gfl-list tasks)" ]
