@@ -463,7 +463,7 @@ complete -c gfl-send -l log-level -x -a 'error warn info debug' -d 'log from thi
 complete -c gfl-send -l log-format -x -a 'text json' -d 'how a line of the log looks'
 complete -c gfl-server -n __fish_use_subcommand -a ''
 complete -c gfl-server -l model -x -d 'a preset, or layers as text; or exec: what --init has, which only clients with --exec train'
-complete -c gfl-server -l init -r -F -d 'begin with this model, not with one made of the seed'
+complete -c gfl-server -l init -r -F -d 'begin with this model (safetensors, .npz, .npy or .tsv), not with one made of the seed'
 complete -c gfl-server -l mode -x -a 'sync async' -d 'rounds, or whoever asks is given the newest model, and a round is what makes the next one'
 complete -c gfl-server -l seed -x -d 'of the first model, and of whom is sampled'
 complete -c gfl-server -l rounds -x -d 'end after so many; 0: when it is stopped'

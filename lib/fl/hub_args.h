@@ -29,8 +29,8 @@ struct hub_args {
 		   "a preset, or layers as text; or exec: what --init has, "   \
 		   "which only clients with --exec train"),                    \
 		OPT_FILE(0, "init", T, m.init, NULL,                           \
-			 "begin with this model, not with one made of the "    \
-			 "seed"),                                              \
+			 "begin with this model (safetensors, .npz, .npy or "  \
+			 ".tsv), not with one made of the seed"),              \
 		OPT_CHOICE(0, "mode", T, m.mode, "sync|async", "sync",         \
 			   "rounds, or whoever asks is given the newest "      \
 			   "model, and a "                                     \

@@ -7,6 +7,7 @@
 #include "fl/floats.h"
 #include "fl/hub_impl.h"
 #include "nn/checkpoint.h"
+#include "nn/convert.h"
 
 int hub_model_open(struct model **out, const char *model, const char *init,
 		   struct err *err)
@@ -16,7 +17,7 @@ int hub_model_open(struct model **out, const char *model, const char *init,
 
 	if (strcmp(model, EXEC_MODEL) != 0)
 		return model_open(out, model, err);
-	if (tensors_read(&ts, init, err))
+	if (convert_read(&ts, init, NULL, err))
 		return (int)err->code;
 	rc = checkpoint_bare(out, &ts, init, err);
 	tensors_release(&ts);

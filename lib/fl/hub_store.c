@@ -14,6 +14,7 @@
 #include "fl/floats.h"
 #include "fl/hub_impl.h"
 #include "nn/checkpoint.h"
+#include "nn/convert.h"
 
 enum { JOBS = 1024 };
 
@@ -334,7 +335,7 @@ static int load(struct hub *h, struct err *err)
 		if (!rc)
 			tell_resumed(h);
 	} else if (!rc && h->opts.init) {
-		rc = checkpoint_load(h->opts.init, h->model, h->params, err);
+		rc = convert_values(h->opts.init, h->model, h->params, err);
 	}
 	return rc ? (int)err->code : 0;
 }

@@ -180,19 +180,6 @@ int checkpoint_get_all(const struct tensors *ts, const struct model *m,
 	return checkpoint_get(ts, m, "", what, values, err);
 }
 
-int checkpoint_load(const char *path, const struct model *m, float *values,
-		    struct err *err)
-{
-	struct tensors ts;
-	int rc;
-
-	if (tensors_read(&ts, path, err))
-		return (int)err->code;
-	rc = checkpoint_get_all(&ts, m, path, values, err);
-	tensors_release(&ts);
-	return rc;
-}
-
 static int bare_param(struct param *p, const struct tensor *t, const char *what,
 		      struct err *err)
 {

@@ -50,9 +50,4 @@ int checkpoint_get_all(const struct tensors *ts, const struct model *m,
 		       const char *what, float *values,
 		       struct err *err) MUST_CHECK;
 
-/* Read a model from a file, which has no tensor but m's (and, from PyTorch,
- * num_batches_tracked, which is passed over). */
-int checkpoint_load(const char *path, const struct model *m, float *values,
-		    struct err *err) MUST_CHECK;
-
 #endif

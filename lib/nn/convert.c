@@ -236,6 +236,19 @@ int convert_read(struct tensors *ts, const char *path, const struct model *m,
 	return rc;
 }
 
+int convert_values(const char *path, const struct model *m, float *values,
+		   struct err *err)
+{
+	struct tensors ts;
+	int rc = convert_read(&ts, path, m, err);
+
+	if (rc)
+		return rc;
+	rc = checkpoint_get_all(&ts, m, path, values, err);
+	tensors_release(&ts);
+	return rc;
+}
+
 static int write_npz(const struct tensors *ts, const char *path,
 		     struct err *err)
 {

@@ -19,6 +19,10 @@ int convert_check(const char *path, bool plain, struct err *err) MUST_CHECK;
 int convert_read(struct tensors *ts, const char *path, const struct model *m,
 		 struct err *err) MUST_CHECK;
 
+/* m's values, all m->len, from a file that has its tensors and no others. */
+int convert_values(const char *path, const struct model *m, float *values,
+		   struct err *err) MUST_CHECK;
+
 /* Write a file, as one step. Texts of the map are kept by safetensors only;
  * the others take float32 tensors (integers are left out). */
 int convert_write(const struct tensors *ts, const char *path,

@@ -377,11 +377,18 @@ load server
 	fails 2 gfl-server --db a.db --aggregate nonsense
 	fails 1 gfl-server --db a.db --init none.safetensors --model softmax \
 		--listen 127.0.0.1:0
-	server --model softmax
+	gfl-model init mlp --out mlp.npz
+	fails 2 gfl-server --db a.db --init mlp.npz --model softmax \
+		--listen 127.0.0.1:0
+	gfl-model init softmax --seed 7 --out first.npz
+	server --model softmax --init first.npz
 	fails 1 gfl-list -g "$srv_url"
 	[[ $said == *': gfl-server has no method /GatewayService/GetNodes' ]]
 	fails 7 gfl-server --db srv.db --listen 127.0.0.1:0
 	stop srv
+	gfl-model convert first.npz --out first.tsv
+	gfl-model convert srv.safetensors --out last.tsv
+	cmp first.tsv last.tsv
 	fails 5 gfl-server --db srv.db --model mlp --listen 127.0.0.1:0
 	[[ $said == *'of the model'*'hint: '*'--db'* ]]
 	fails 1 gfl-server --db b.db --on-round ./none --listen 127.0.0.1:0

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "nn/average.h"
 #include "nn/checkpoint.h"
+#include "nn/convert.h"
 #include "nn/prune.h"
 #include "nn/stat.h"
 
@@ -170,11 +171,11 @@ TEST(checkpoint_comes_back_as_saved)
 	b = mem_zero(m->n, sizeof(float));
 	model_init(m, 1, a);
 	CHECK(!checkpoint_save("m.safetensors", m, a, &err));
-	CHECK(!checkpoint_load("m.safetensors", m, b, &err));
+	CHECK(!convert_values("m.safetensors", m, b, &err));
 	CHECK(!memcmp(a, b, m->n * sizeof(float)));
 	a[0]++;
 	CHECK(!checkpoint_save("m.safetensors", m, a, &err));
-	CHECK(!checkpoint_load("m.safetensors", m, b, &err));
+	CHECK(!convert_values("m.safetensors", m, b, &err));
 	CHECK(a[0] == b[0]);
 	model_free(m);
 	free(a);
@@ -190,13 +191,13 @@ TEST(checkpoint_of_another_model_is_refused)
 	CHECK(!model_open(&m, "input 2; dense 2", &err));
 	CHECK(!model_open(&other, "input 3; dense 2", &err));
 	CHECK(!checkpoint_save("m", other, values, &err));
-	CHECK_INT(checkpoint_load("m", m, values, &err), ERR_INVALID_ARGUMENT);
+	CHECK_INT(convert_values("m", m, values, &err), ERR_INVALID_ARGUMENT);
 	CHECK_HAS(err.msg, "\"fc1.weight\": 2x3 of F32, expected 2x2 of F32");
 	values[5] = NAN;
 	CHECK(!checkpoint_save("m", m, values, &err));
-	CHECK_INT(checkpoint_load("m", m, values, &err), ERR_INVALID_ARGUMENT);
+	CHECK_INT(convert_values("m", m, values, &err), ERR_INVALID_ARGUMENT);
 	CHECK_HAS(err.msg, "\"fc1.bias\", value 1: nan");
-	CHECK_INT(checkpoint_load("none", m, values, &err), ERR_NOT_FOUND);
+	CHECK_INT(convert_values("none", m, values, &err), ERR_NOT_FOUND);
 	model_free(m);
 	model_free(other);
 }
