@@ -17,7 +17,7 @@
 #include "wire/rpc.h"
 
 enum {
-	RATE = 10, /* writes a second, at least, or the run is no proof */
+	WORK = 10, /* writes and reads for a fault, or the run is no proof */
 	UNSEEN_PERCENT = 2,
 	JOIN_MS = 60000,
 };
@@ -172,14 +172,14 @@ static void check_files(struct chaos *c)
 
 static void check_amount(struct chaos *c, const struct ledger_result *r)
 {
-	int64_t s = (clock_us() - c->began_us) / 1000000 + 1;
+	int64_t least = WORK * c->faults;
 	struct err err;
 
-	if (c->ledger.writes < RATE * s || c->ledger.reads < RATE * s)
+	if (c->ledger.writes < least || c->ledger.reads < least)
 		err_set(&err, ERR_FAILED_PRECONDITION,
-			"%" PRId64 " writes and %" PRId64 " reads in %" PRId64
-			" s are too few to show anything",
-			c->ledger.writes, c->ledger.reads, s);
+			"%" PRId64 " writes and %" PRId64 " reads at %" PRId64
+			" faults are too few to show anything",
+			c->ledger.writes, c->ledger.reads, c->faults);
 	else if (r->unseen * 100 > c->ledger.writes * UNSEEN_PERCENT)
 		err_set(&err, ERR_FAILED_PRECONDITION,
 			"%" PRId64 " of %" PRId64
