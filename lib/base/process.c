@@ -124,16 +124,15 @@ static int add_last_words(struct process *p, struct err *err)
 static int verdict(struct process *p, int64_t status, int signal,
 		   struct err *err)
 {
-	if (p->timed_out)
-		err_set(err, ERR_DEADLINE_EXCEEDED, "%s took longer than %g s",
-			command_path(p->c), (double)p->timeout_ms / 1000);
-	else if (!command_verdict(p->c, (int)status, signal, err) &&
-		 !p->out.over)
-		return 0;
-	else if (!signal && !status)
+	if (p->out.over)
 		err_set(err, ERR_RESOURCE_EXHAUSTED,
 			"%s printed more than %zu bytes", command_path(p->c),
 			p->out.max);
+	else if (p->timed_out)
+		err_set(err, ERR_DEADLINE_EXCEEDED, "%s took longer than %g s",
+			command_path(p->c), (double)p->timeout_ms / 1000);
+	else if (!command_verdict(p->c, (int)status, signal, err))
+		return 0;
 	return add_last_words(p, err);
 }
 
@@ -214,12 +213,14 @@ static void on_room(uv_handle_t *h, size_t hint, uv_buf_t *out)
 static void on_out(uv_stream_t *from, ssize_t n, const uv_buf_t *room)
 {
 	struct process *p = from->data;
+	const bool said = from == (uv_stream_t *)&p->said.pipe;
 
-	if (n < 0)
+	if (n > 0)
+		keep(said ? &p->said : &p->out, room->base, (size_t)n);
+	if (n < 0 || (!said && p->out.over))
 		uv_read_stop(from);
-	else
-		keep(from == (uv_stream_t *)&p->out.pipe ? &p->out : &p->said,
-		     room->base, (size_t)n);
+	if (!said && p->out.over) /* it has failed, and may never end */
+		process_stop(p);
 }
 
 static bool is_named(const char *variable, const char *name)

@@ -26,7 +26,7 @@ struct process_opts {
 	size_t len;
 	int64_t timeout_ms; /* then TERM; 0: never */
 	int64_t grace_ms;   /* from TERM to KILL */
-	size_t out_max;     /* more on stdout than this is a failure */
+	size_t out_max;     /* more on stdout is a failure, and its end */
 	bool shared;        /* for a person, see above: no input, no out_max */
 	bool no_stdin;      /* of that: /dev/null instead of ours */
 };

@@ -142,6 +142,16 @@ TEST(more_output_than_may_be_is_a_failure)
 	CHECK_HAS(f.err.msg, "printed more than 10 bytes");
 }
 
+TEST(one_that_never_stops_printing_is_ended)
+{
+	const struct process_opts opts = {.out_max = 10, .grace_ms = 5000};
+	struct fix f;
+
+	run(&f, "trap 'exit 5' TERM; while :; do echo more; done", &opts);
+	CHECK_INT(f.err.code, ERR_RESOURCE_EXHAUSTED);
+	CHECK_HAS(f.err.msg, "printed more than 10 bytes");
+}
+
 TEST(one_that_takes_too_long_is_stopped_with_what_it_started)
 {
 	const struct process_opts opts = {
