@@ -47,7 +47,7 @@ code_of() { # CURL ARGUMENT...
 @test "a cluster founds, talks, trains and is seen by TLS alone" {
 	local i id data=/usr/share/datasets/fashion-mnist
 	gateway
-	grep -q "join_with=\"gfl-node -g $gw_url\"" gw.log
+	logged gw "join_with=\"gfl-node -g $gw_url\""
 	export GFL_TLS_CA=$certs/ca.pem
 	for i in 1 2 3; do
 		secure "n$i" "node-$i" gfl-node --node-id "$i"
@@ -119,7 +119,7 @@ code_of() { # CURL ARGUMENT...
 	fails 8 gfl-list "${ca[@]}" --tls-cert "$other/admin-eve.pem" \
 		--tls-key "$other/admin-eve.key"
 	[[ $said == *"$gw_url does not trust our certificate"* ]]
-	grep -q 'event=handshake_failed peer=127.0.0.1' gw.log
+	logged gw 'event=handshake_failed peer=127.0.0.1'
 	call "$gw_url" GatewayService/GetNodes '{}'
 	[ "$code" = 200 ]
 }
@@ -242,7 +242,7 @@ gfl-send 1 hi -g "$gw" --tls-ca "$ca" || run=$?
 gfl-send 1 hi -g "$gw" "${far[@]}"
 begin gw2 gfl-gateway --db gw2.db --insecure
 gw=http://10.9.9.9:$(<gw2.port)
-grep -q 'event=insecure .*everyone who can reach the port' gw2.log
+until grep -q 'event=insecure .*everyone who can reach the port' gw2.log; do :; done
 begin n2 gfl-node --db n2.db -g "$gw" --insecure
 gfl-send 1 hi -g "$gw"
 END

@@ -34,6 +34,7 @@ trainer() { # NAME ID PART
 	start "t$1$2" gfl-trainer --db "t$1$2.db" --node "$at" -g "$gate" \
 		--data $data --test $data --index "parts/part-$3.idx" \
 		--eval-every 100000
+	logged "t$1$2" event=attached # so that the first one bridges
 }
 
 start_run() { # URL [OPTION...]

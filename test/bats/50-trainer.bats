@@ -20,6 +20,7 @@ trainer() { # NUMBER [OPTION...]
 	start "t$1" gfl-trainer --db "t$1.db" --node "$n1_url" --data $data \
 		--test $data --index "parts/part-$1.idx" --eval-every 1000 \
 		--checkpoint-interval 0.2 "${@:2}"
+	logged "t$1" event=attached # so that its id is its number
 }
 
 run_of() { # ROUNDS [OPTION...]
@@ -270,7 +271,7 @@ table() {
 		--index parts/part-1.idx
 	gfl-wait trainers 1 -t 20 --node "$n2_url"
 	kill -CONT "$n1_pid"
-	grep -q "event=attached .* node=$n2_url" t1.log
+	logged t1 "event=attached .* node=$n2_url"
 }
 
 @test "a lone leader that was stopped takes no trainer for dead" {

@@ -12,6 +12,7 @@ own() { # N [OPTION...]
 		start "t$i" gfl-trainer --db "t$i.db" --node "$n1_url" \
 			--data "data $i" --test 'test set' --exec-grace 0.2 \
 			--eval-every 1000 --exec "./own $i" "${@:2}"
+		logged "t$i" event=attached # so that its id is its number
 	done
 	gfl-wait trainers "$1" -t 20
 }
@@ -295,6 +296,7 @@ serving() { # N [OPTION...]
 		start "t$i" gfl-trainer --db "t$i.db" --node "$n1_url" \
 			--exec-serve ./serving --test some --exec-grace 0.3 \
 			--eval-every 1000 "${@:2}"
+		logged "t$i" event=attached
 	done
 	gfl-wait trainers "$1" -t 20
 }
@@ -335,6 +337,7 @@ serving() { # N [OPTION...]
 	chmod +x dull
 	start t1 gfl-trainer --db t1.db --node "$n1_url" --exec-serve ./dull \
 		--exec-ready 0.2 --exec-grace 0.1
+	logged t1 event=attached
 	start t2 gfl-trainer --db t2.db --node "$n1_url" --exec-serve ./dull
 	gfl-wait trainers 2 -t 20
 	run 5

@@ -19,6 +19,8 @@ declare -ga strays=()  # pids of what is nobody's child
 setup() {
 	cd "$BATS_TEST_TMPDIR"
 	export HOME=$PWD XDG_STATE_HOME=$PWD/state XDG_CONFIG_HOME=$PWD/none
+	# data sets are unpacked once for all tests
+	export XDG_CACHE_HOME=$BATS_RUN_TMPDIR/cache
 	local skip=${GFL_SKIP:-} # what the machine cannot do is still skipped
 	unset "${!GFL_@}" "${!GOSSIPFL_@}"
 	[ -z "$skip" ] || export GFL_SKIP=$skip

@@ -17,6 +17,7 @@ trainer() { # ID NODE... [-- OPTION...]
 	start "t$id" gfl-trainer --db "t$id" --node "$urls" --data "$small" \
 		--test "$small" --index "$small/parts/part-$id.idx" \
 		--eval-every 10 "${@:2}"
+	logged "t$id" event=attached # so that its id is its number
 }
 
 # federation NODES [OPTION...] - as many nodes, and three trainers on them
