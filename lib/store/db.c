@@ -96,6 +96,9 @@ int db_fail(struct db *d, const char *doing, struct err *err)
 	case SQLITE_CONSTRAINT:
 		return err_set(err, ERR_ALREADY_EXISTS, "%s: %s: %s", d->path,
 			       doing, says);
+	case SQLITE_NOMEM: /* which statements put in other words */
+		says = sqlite3_errstr(SQLITE_NOMEM);
+		/* fall through */
 	default:
 		return err_set(err, ERR_INTERNAL, "%s: %s: %s (%d)", d->path,
 			       doing, says, extended);
