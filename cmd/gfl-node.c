@@ -124,7 +124,10 @@ static const struct prog prog = {
 		 "a node has the file. A node that starts on a damaged log "
 		 "names the row as well, and has the leader send again what "
 		 "was lost; one whose file names no other voter asks those of "
-		 "--join and -g for one, and refuses if there is none.",
+		 "--join and -g for one, and refuses if there is none. A file "
+		 "that SQLite itself cannot read is made anew of what can be "
+		 "read, if only the log is damaged; as it was it is then kept "
+		 "as PATH.damaged.",
 	.example =
 		"gfl-node --node-id 1 -g http://127.0.0.1:8090\n"
 		"gfl-node --bootstrap --listen 127.0.0.1:8901\n"

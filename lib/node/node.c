@@ -15,7 +15,7 @@
 
 enum { WRITER_JOBS = 65536, TICK_MS = 200, DRAIN_MS = 1000 };
 
-static const char *const steps[NODE_STEPS] = {
+const char *const node_steps[NODE_STEPS] = {
 	raft_store_schema, life_schema,          inbox_schema, tables_schema,
 	box_schema,        raft_snapshot_schema, graph_schema, raft_tail_schema,
 	joined_schema,     raft_conf_schema,
@@ -207,8 +207,8 @@ static void on_tick(void *arg)
 static int open_store(struct node *n, struct err *err)
 {
 	if (db_open(&n->db, n->cfg.db_path, DB_NODE, err) ||
-	    schema_apply(n->db, steps, NODE_STEPS, err) || life_load(n, err) ||
-	    recover_open(n, err) ||
+	    schema_apply(n->db, node_steps, NODE_STEPS, err) ||
+	    life_load(n, err) || recover_open(n, err) ||
 	    db_open_to_read(&n->reader, n->cfg.db_path, DB_NODE, err) ||
 	    writer_open(&n->writer, n->loop, n->db, WRITER_JOBS, err))
 		return (int)err->code;

@@ -352,6 +352,7 @@ void tables_close(struct node *n);
 extern const char life_schema[], joined_schema[];
 
 enum { NODE_STEPS = 10 }; /* schemas that make the database, in node.c */
+extern const char *const node_steps[NODE_STEPS];
 int life_load(struct node *n, struct err *err) MUST_CHECK;
 /* Is there a file, of a node that is a member? */
 bool life_is_member(const char *path);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "node/membership_impl.h"
+#include "store/rebuild.h"
 #include "wire/rpc.h"
 
 struct mending {
@@ -41,11 +42,30 @@ static int hint_members(struct node *n, struct err *err)
 	return rc;
 }
 
+/* Without what SQLite finds fault with nothing could be written. What was in
+ * the file is kept, for a person to look at. */
+static int rebuild(struct node *n, struct err *err)
+{
+	const struct rebuild how = {DB_NODE, node_steps, NODE_STEPS,
+				    raft_store_partly};
+	struct err why = *err;
+
+	db_close(n->db);
+	n->db = NULL;
+	if (db_rebuild(n->cfg.db_path, &how, err))
+		return (int)err->code;
+	log_warn("file_made_anew", "error=%s kept=%s.damaged", why.msg,
+		 n->cfg.db_path);
+	return db_open(&n->db, n->cfg.db_path, DB_NODE, err);
+}
+
 int recover_open(struct node *n, struct err *err)
 {
 	struct raft_mended m;
 	int rc = raft_store_mend(n->db, n->meta.node_id, false, &m, err);
 
+	if (rc == ERR_DATA_LOSS && m.unsound && !(rc = rebuild(n, err)))
+		rc = raft_store_mend(n->db, n->meta.node_id, false, &m, err);
 	if (rc && !m.alone)
 		return rc;
 	if (rc)

@@ -34,6 +34,10 @@ extern const char raft_snapshot_schema[];
 extern const char raft_tail_schema[];
 extern const char raft_conf_schema[];
 
+/* Tables of which others can send again what is lost, up to a NULL: for
+ * db_rebuild(). */
+extern const char *const raft_store_partly[];
+
 enum {
 	RAFT_STORE_ID = 32, /* hex digits of cluster and instance ids */
 	RAFT_STORE_IMAGE_MAX = 1 << 30, /* bytes of a snapshot */
@@ -117,6 +121,8 @@ int raft_store_load(struct db *db, struct raft *r, struct raft_tail *tail,
 /* What raft_store_mend() gave up. */
 struct raft_mended {
 	struct err why;     /* the damage; code 0: there was none */
+	bool unsound;       /* nothing, for SQLite itself finds fault with the
+			     * tables that raft_store_partly names */
 	bool alone;         /* nothing, for want of who could send it again */
 	int64_t kept, last; /* entries after kept, up to last, are to come again
 			     */
@@ -129,7 +135,8 @@ struct raft_mended {
  * comes in, are dropped without a word, and a damaged second copy of the
  * members is written anew. DATA_LOSS, and nothing was changed, if nobody would
  * send it: the hard state is damaged (of a vote that is lost no other knows);
- * or, with alone set, the newest configuration that can be read has no other
+ * with unsound set, the file has to be made anew first, see store/rebuild.h; or,
+ * with alone set, the newest configuration that can be read has no other
  * voter than node_id, and others does not say that there is one. In a
  * transaction that is open, or one of its own. */
 int raft_store_mend(struct db *db, int64_t node_id, bool others,

@@ -1,10 +1,13 @@
 /* store_mend.c - damage is found before it is served, and given up if others
  * can send what was there. */
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/mem.h"
 #include "raft/store_impl.h"
 
 struct finding {
+	bool unsound;        /* SQLite finds fault with a table */
 	bool image;          /* the snapshot is damaged */
 	int64_t forgotten;   /* rows up to here, which it stands for, are */
 	struct store_row at; /* the last whole row before the damage */
@@ -15,7 +18,44 @@ struct finding {
 	bool unsummed; /* rows that now have a checksum have none */
 };
 
+const char *const raft_store_partly[] = {"log", "snapshot", "part", "conf",
+					 NULL};
+
 /* ---- looking ---- */
+
+/* What SQLite would stumble over sooner or later, perhaps in a write. */
+static int look_at_tree(struct db *db, const char *table, struct err *err)
+{
+	char *sql = mem_fmt("PRAGMA quick_check(%s)", table);
+	const char *says, *line;
+	sqlite3_stmt *s;
+	bool row;
+	int rc = db_stmt(db, &s, sql, err);
+
+	free(sql);
+	if (!rc)
+		rc = db_next(db, s, &row, err);
+	if (rc)
+		return rc;
+	says = (const char *)sqlite3_column_text(s, 0);
+	line = says ? strrchr(says, '\n') : NULL; /* the first names the file */
+	if (!says)
+		rc = db_fail(db, "read what it says", err);
+	else if (strcmp(says, "ok") != 0)
+		rc = err_set(err, ERR_DATA_LOSS, "%s is damaged: %s: %s",
+			     db_path(db), table, line ? line + 1 : says);
+	db_done(s);
+	return rc;
+}
+
+static int look_at_trees(struct db *db, struct err *err)
+{
+	int rc = 0;
+
+	for (const char *const *t = raft_store_partly; *t && !rc; t++)
+		rc = look_at_tree(db, *t, err);
+	return rc;
+}
 
 static int pass(const struct raft_entry *e, void *arg, struct err *err)
 {
@@ -86,7 +126,10 @@ static int look(struct db *db, struct finding *f, struct err *err)
 	int rc;
 
 	*f = (struct finding){0};
-	rc = store_tail(db, &f->tail, &known, err);
+	rc = look_at_trees(db, err);
+	f->unsound = rc == ERR_DATA_LOSS;
+	if (!rc)
+		rc = store_tail(db, &f->tail, &known, err);
 	if (rc)
 		return rc;
 	rc = look_at_image(db, err);
@@ -323,8 +366,8 @@ int raft_store_mend(struct db *db, int64_t node_id, bool others,
 	struct err own;
 	int rc = look(db, &f, &own);
 
-	*out = (struct raft_mended){0};
-	if (rc == ERR_DATA_LOSS && !db_broken(db) &&
+	*out = (struct raft_mended){.unsound = f.unsound || db_broken(db)};
+	if (rc == ERR_DATA_LOSS && !out->unsound &&
 	    !store_tail(db, &f.tail, &known, NULL)) {
 		f.why = own;
 	} else if (rc) {

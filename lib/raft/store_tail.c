@@ -80,6 +80,21 @@ int store_hard_state(struct db *db, const struct raft_write *w,
 	return db_run(db, s, err);
 }
 
+/* Whatever is stored has it. */
+static int check_new(struct db *db, struct err *err)
+{
+	int64_t used;
+	int rc = db_number(db,
+			   "SELECT EXISTS (SELECT 1 FROM log) OR"
+			   " EXISTS (SELECT 1 FROM snapshot)",
+			   0, &used, err);
+
+	if (rc || !used)
+		return rc;
+	return err_set(err, ERR_DATA_LOSS,
+		       "%s is damaged: the hard state is missing", db_path(db));
+}
+
 /* all: as store_hard_state() has them, 0 without a row; *n of them are there.
  */
 static int read_row(struct db *db, int64_t all[NUMBERS], int *n,
@@ -93,8 +108,10 @@ static int read_row(struct db *db, int64_t all[NUMBERS], int *n,
 	*n = 0;
 	if (!rc)
 		rc = db_next(db, s, &row, err);
-	if (rc || !row)
+	if (rc)
 		return rc;
+	if (!row)
+		return check_new(db, err);
 	*n = sqlite3_column_type(s, column[3]) == SQLITE_NULL ? 3 : NUMBERS;
 	for (int i = 0; i < *n; i++)
 		all[i] = sqlite3_column_int64(s, column[i]);

@@ -221,6 +221,31 @@ same_state() { # ID ID
 	same_state 1 2
 }
 
+@test "a log whose pages SQLite cannot read is made anew, and messages stay" {
+	cluster 3
+	last=$(append_many 20)
+	for id in 1 2 3; do committed "$id" "$last"; done
+	leader=$(gfl-leader)
+	sick=$((leader % 3 + 1))
+	gfl-send "$sick" 'not yet read'
+	crash "n$sick"
+	root=$(sqlite3 "n$sick.db" 'PRAGMA wal_checkpoint(TRUNCATE);
+		SELECT rootpage FROM sqlite_schema WHERE name = "log"' | tail -n 1)
+	printf '\xee' | dd of="n$sick.db" bs=1 seek=$((4096 * (root - 1))) \
+		conv=notrunc status=none
+	run -70 gfl-node --check --db "n$sick.db"
+	again "n$sick"
+	grep -q "event=file_made_anew.*kept=n$sick.db.damaged" "n$sick.log"
+	grep -q 'event=log_damaged' "n$sick.log"
+	committed "$sick" "$last"
+	same_state "$sick" "$leader"
+	url=n${sick}_url
+	[ "$(gfl-recv --node "${!url}")" = 'not yet read' ]
+	crash "n$sick"
+	gfl-node --check --db "n$sick.db" >found
+	run -70 gfl-node --check --db "n$sick.db.damaged"
+}
+
 @test "the only voter refuses its damaged snapshot, whoever else is a member" {
 	export GFL_SNAPSHOT_AFTER=2K GFL_MAX_VOTERS=1
 	cluster 1

@@ -534,5 +534,6 @@ TEST(a_table_whose_tree_is_damaged_is_refused_and_not_searched_for_ever)
 	d = open_store();
 	CHECK_INT(raft_store_mend(d, SELF, false, &m, &err), ERR_DATA_LOSS);
 	CHECK_HAS(err.msg, "a.db");
+	CHECK(m.unsound);
 	db_close(d);
 }
