@@ -98,7 +98,7 @@ esac
 
 # --- processes -------------------------------------------------------------
 
-dir='' host='' port='' within='' followers='' running='' # names of what runs; the pid of NAME is in $dir/NAME.pid
+dir='' host='' port='' within='' node_options='' followers='' running='' # names of what runs; the pid of NAME is in $dir/NAME.pid
 
 say() { printf '%s\n' "$*"; }
 
@@ -207,8 +207,9 @@ start_gateway() {
 }
 
 start_node() { # ID
+	# shellcheck disable=SC2086 # node_options may be several words, or none
 	start "node$1" gfl-node --node-id "$1" --db "$dir/node$1.db" \
-		--gateway "$gateway"
+		--gateway "$gateway" $node_options
 }
 
 restart_node() { # ID - on the port that it had

@@ -34,7 +34,8 @@ check() {
 }
 
 monitor() {
-	say "a gateway and 3 nodes"
+	say "a gateway and 3 nodes, of whom one is down after 2 s of silence"
+	node_options='--fail-after 2'
 	start_gateway
 	start_nodes 3
 	begin_to_watch
