@@ -230,21 +230,15 @@ seen() { # FILTER
 
 # cluster N [OPTION...] - a gateway gw and nodes n1 to nN, all of them voters.
 cluster() {
-	local id nodes=$1 voters=1
+	local id nodes=$1
 	shift
 	start gw gfl-gateway --db gw.db --lease "${lease:-15}"
 	export GFL_GATEWAY=$gw_url
 	for ((id = 1; id <= nodes; id++)); do
 		node "$id" "$@"
 	done
-	watch "$n1_url" gfl.v1.NodeService/ReadLog '{"follow":true}'
-	while [ "$voters" -lt "$nodes" ]; do
-		event
-		voters=$((voters + $(jq '[.entry | .membership,
-			.batch.entries[]?.membership |
-			select(.action == "PROMOTE")] | length' <<<"$answer")))
-	done
-	unwatch
+	[ "$nodes" = 1 ] || gfl-wait voters "$nodes" --node "$n1_url" -t 60 \
+		2>>wait.err
 	gfl-wait leader -t 30 2>>wait.err
 }
 
