@@ -106,11 +106,13 @@ static void take_over(void *arg)
 	standby_close(e->standby);
 	e->standby = NULL;
 	e->how.term = e->term;
-	log_info("active", "term=%lld", (long long)e->term);
-	if (hub_open(&e->hub, e->loop, e->server, &e->how, end, e, &e->failure))
+	if (hub_open(&e->hub, e->loop, e->server, &e->how, end, e,
+		     &e->failure)) {
 		end(e);
-	else
-		e->failure.code = ERR_OK;
+		return;
+	}
+	e->failure.code = ERR_OK;
+	log_info("active", "term=%lld", (long long)e->term);
 }
 
 static void resign(struct elect *e)
