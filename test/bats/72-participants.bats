@@ -299,6 +299,7 @@ participant() {
 	lead --min-participants 1 --round-deadline 10m
 	participant one "$PWD/hang" "$PWD"
 	read -r -u "$begun"
+	holds 1 # the request that says it works
 	participant two "$PWD/slow" "$PWD"
 	crash one
 	nobody 'sleep 918277'

@@ -42,6 +42,7 @@ handler() { # NAME - from standard input
 	given=$answer
 	hold 1 "$(jq -r .activation <<<"$given")"
 	held 2
+	holds 1
 	second=$answer
 	before=$(grep -c 'client_gone client=1 ' srv.log) || true
 	{ update 1; echo "$code" >status; } 3>&- &
@@ -117,9 +118,10 @@ handler() { # NAME - from standard input
 	curl -sS "$srv_url/metrics" | grep -q 'sessions_refused_total 12'
 	grep -q 'event=session_refused client=1 address=127.0.0.1' srv.log
 	hold 1 "$(jq -r .activation <<<"$given")"
+	holds 1
 	set_up 1 # again; what it was given is still its own
 	held 1 # at once
-	is '.code == "unauthenticated"'
+	is '.code == "unauthenticated" and .message == "client 1 was set up anew"'
 	[ "$session_1" != "$old" ]
 	session_3=$old
 	update 3

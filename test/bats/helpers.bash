@@ -157,6 +157,12 @@ waits_in_vain() {
 	return 1
 }
 
+# Until the server at $srv_url holds so many requests.
+holds() { # N
+	until curl -sf "$srv_url/metrics" | grep -qx "gfl_server_held_calls $1"
+	do :; done
+}
+
 # call URL SERVICE/METHOD JSON - the answer is in $answer, its HTTP status in
 # $code.
 call() {

@@ -54,9 +54,8 @@ set_up() {
 	call "$srv_url" $service/SetUp \
 		"{\"instanceId\":\"$(printf %032d "$1")\",\"examples\":[${2:-10}],\"active\":${3:-true},\"testExamples\":[${4:-0}]}"
 	[ "$code" = 200 ] || return 1
-	id_=$(jq -r .clientId <<<"$answer")
-	session_=$(jq -r .session <<<"$answer")
-	layout=$(jq -r .layoutHash <<<"$answer")
+	read -r id_ session_ layout < <(jq -r \
+		'[.clientId, .session, .layoutHash] | @tsv' <<<"$answer")
 }
 
 # await N [BUSY] - what client N is told
@@ -124,7 +123,9 @@ round() { # COUNT
 }
 
 values() { # VALUE COUNT - $ones and $ones_crc are of these
-	read -r ones ones_crc < <(python3 - "$@" <<-'END'
+	[ "${valued-}" != "$*" ] || return 0
+	valued=$*
+	read -r ones ones_crc < <(python3 -IS - "$@" <<-'END'
 		import base64, struct, sys
 		b = struct.pack('<f', float(sys.argv[1])) * int(sys.argv[2])
 		crc = 0xffffffff
@@ -139,7 +140,7 @@ values() { # VALUE COUNT - $ones and $ones_crc are of these
 
 # The values of a model's file, without repetition.
 parameters() { # FILE
-	python3 - "$1" <<-'END'
+	python3 -IS - "$1" <<-'END'
 		import struct, sys
 		b = open(sys.argv[1], 'rb').read()
 		n = 8 + struct.unpack('<Q', b[:8])[0]
@@ -150,7 +151,7 @@ parameters() { # FILE
 # The first model of $tiny, with all values 0.
 zeroed() { # FILE
 	gfl-model init --out first.safetensors "$tiny"
-	python3 - first.safetensors "$1" <<-'END'
+	python3 -IS - first.safetensors "$1" <<-'END'
 		import struct, sys
 		b = open(sys.argv[1], 'rb').read()
 		n = 8 + struct.unpack('<Q', b[:8])[0]
