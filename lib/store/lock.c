@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -46,13 +49,25 @@ static int held(int fd, const char *path, struct err *err)
 		       "%s is in use by process %ld", path, (long)f.l_pid);
 }
 
+static bool is_directory(const char *path)
+{
+	size_t len = strlen(path);
+	struct stat st;
+
+	return (len && path[len - 1] == '/') ||
+	       (!stat(path, &st) && S_ISDIR(st.st_mode));
+}
+
 int lock_open(struct lock **out, const char *path, struct err *err)
 {
 	struct flock f = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	char *name = mem_fmt("%s.lock", path);
-	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int rc;
+	char *name;
+	int fd, rc;
 
+	if (is_directory(path))
+		return err_errno(err, EISDIR, "open %s", path);
+	name = mem_fmt("%s.lock", path);
+	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	free(name);
 	if (fd < 0)
 		return cannot_open(path, err);

@@ -167,6 +167,10 @@ TEST(db_in_a_missing_or_read_only_directory_is_one_sentence)
 	CHECK_STR(err.msg, "no/a.db: the directory no does not exist");
 	CHECK(!mkdir("ro", 0500) && !chmod(".", 0755));
 	as_nobody(open_read_only);
+	CHECK(db_open(&d, "ro", DB_NODE, &err) == ERR_RESOURCE_EXHAUSTED);
+	CHECK_STR(err.msg, "open ro: Is a directory");
+	CHECK(db_open(&d, "no/", DB_NODE, &err) == ERR_RESOURCE_EXHAUSTED);
+	CHECK(access("ro.lock", F_OK));
 }
 
 TEST(db_and_what_lies_beside_it_are_for_us_alone)
