@@ -135,15 +135,21 @@ static const struct out_col worker_cols[] = {
 
 enum { WORKER_COLS = sizeof(worker_cols) / sizeof(worker_cols[0]) };
 
+/* What is measured is no more exact than that. */
+static struct out_cell percent(double v)
+{
+	return out_real(round(v * 10) / 10);
+}
+
 static void put_worker(struct out *o, const Gfl__V1__Worker *w)
 {
 	out_row(o, out_text(w->id), out_text(w->status), out_text(w->mode),
 		out_int(w->running), out_int(w->slots), out_int(w->done),
 		out_int(w->failed),
 		w->mean_s > 0 ? out_real(w->mean_s) : out_none(),
-		out_text(w->breaker), out_real(w->cpu), out_real(w->memory),
-		out_int(w->gpus), w->gpus ? out_real(w->gpu) : out_none(),
-		w->gpus ? out_real(w->gpu_memory) : out_none(),
+		out_text(w->breaker), percent(w->cpu), percent(w->memory),
+		out_int(w->gpus), w->gpus ? percent(w->gpu) : out_none(),
+		w->gpus ? percent(w->gpu_memory) : out_none(),
 		out_time(w->seen_ms), out_text(or_none(w->url)));
 }
 
