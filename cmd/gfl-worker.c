@@ -312,9 +312,10 @@ static int check(const struct config *cfg, struct err *err)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--worker-id has %zu bytes, not 1 to %d",
 			       strlen(cfg->id), CREW_ID_MAX);
-	if (cfg->push + cfg->pull + cfg->stream > 1)
+	if (cfg->push + cfg->pull + cfg->stream + cfg->alone > 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "--pull, --push or --stream, not two of them");
+			       "--pull, --push, --stream or --alone, not two "
+			       "of them");
 	if (cfg->stream && !cfg->exec)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--stream needs --exec: what follows the "

@@ -136,6 +136,7 @@ EOS
 	[[ $said == *"read .: Is a directory" ]]
 	fails 2 gfl-worker --exec true --worker-id ''
 	fails 2 gfl-worker --exec true --pull --push
+	fails 2 gfl-worker --exec true --alone --pull
 	fails 1 gfl-worker --exec ./nothing
 	fails 1 gfl-worker --data ./nothing
 	[[ $said == *"--data: open ./nothing: No such file"* ]]
