@@ -206,13 +206,17 @@ static void on_tick(void *arg)
 
 static int open_store(struct node *n, struct err *err)
 {
-	if (db_open(&n->db, n->cfg.db_path, DB_NODE, err) ||
-	    schema_apply(n->db, node_steps, NODE_STEPS, err) ||
-	    life_load(n, err) || recover_open(n, err) ||
-	    db_open_to_read(&n->reader, n->cfg.db_path, DB_NODE, err) ||
-	    writer_open(&n->writer, n->loop, n->db, WRITER_JOBS, err))
-		return (int)err->code;
-	return 0;
+	if (!db_open(&n->db, n->cfg.db_path, DB_NODE, err) &&
+	    !schema_apply(n->db, node_steps, NODE_STEPS, err) &&
+	    !life_load(n, err) && !recover_open(n, err) &&
+	    !db_open_to_read(&n->reader, n->cfg.db_path, DB_NODE, err) &&
+	    !writer_open(&n->writer, n->loop, n->db, WRITER_JOBS, err))
+		return 0;
+	if (err->code == ERR_DATA_LOSS)
+		err_hint(err, "if there are other voters, move the file away: "
+			      "the node joins again as a new member, without "
+			      "the messages that were queued in it");
+	return (int)err->code;
 }
 
 static void open_parts(struct node *n)

@@ -246,6 +246,23 @@ same_state() { # ID ID
 	run -70 gfl-node --check --db "n$sick.db.damaged"
 }
 
+@test "a node whose vote cannot be read says what to do, and then is a new member" {
+	cluster 3
+	leader=$(gfl-leader)
+	sick=$((leader % 3 + 1))
+	crash "n$sick"
+	sqlite3 "n$sick.db" 'UPDATE hard_state SET vote = vote + 1'
+	fails 70 gfl-node --node-id "$sick" --db "n$sick.db"
+	[[ $said == *"the hard state does not have its checksum"* ]]
+	[[ $said == *"hint: "*"move the file away"* ]]
+	mkdir away
+	mv "n$sick".db* away
+	again "n$sick"
+	last=$(append_many 3)
+	committed "$sick" "$last"
+	same_state "$sick" "$leader"
+}
+
 @test "the only voter refuses its damaged snapshot, whoever else is a member" {
 	export GFL_SNAPSHOT_AFTER=2K GFL_MAX_VOTERS=1
 	cluster 1
