@@ -180,6 +180,7 @@ void disk_read_only(struct site *s, bool yes);
  * false if there is none. */
 bool disk_flip(struct site *s);
 bool disk_flip_running(struct site *s);  /* may be written over */
+void disk_flip_anywhere(struct site *s); /* of any byte at all */
 bool disk_flip_snapshot(struct site *s); /* the same of its snapshot */
 void disk_wipe(struct site *s);
 

@@ -147,6 +147,15 @@ static long find(const char *file, size_t len, int64_t op)
 	return at ? at + LEDGER_MARK - file : -1;
 }
 
+static void flip_at(struct chaos *c, const char *path, char byte, long at)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	byte = (char)(byte ^ 1 << rand_below(&c->rand, 8));
+	must(fd >= 0 && pwrite(fd, &byte, 1, at) == 1, path);
+	close(fd);
+}
+
 static bool flip_in(struct chaos *c, const char *path)
 {
 	const struct ledger *h = &c->ledger;
@@ -154,18 +163,13 @@ static bool flip_in(struct chaos *c, const char *path)
 	size_t len;
 	struct err err;
 	long at = -1;
-	int fd = -1;
 
 	must(!file_read(&file, &len, path, SIZE_MAX, &err), err.msg);
 	for (size_t i = h->nslots; at < 0 && i-- > 1;)
 		if (h->slot[i].op && rand_below(&c->rand, 20) == 0)
 			at = find(file, len, h->slot[i].op);
-	if (at >= 0) {
-		file[at] = (char)(file[at] ^ 1 << rand_below(&c->rand, 8));
-		fd = open(path, O_WRONLY | O_CLOEXEC);
-		must(fd >= 0 && pwrite(fd, file + at, 1, at) == 1, path);
-		close(fd);
-	}
+	if (at >= 0)
+		flip_at(c, path, file[at], at);
 	free(file);
 	return at >= 0;
 }
@@ -182,6 +186,21 @@ bool disk_flip_running(struct site *s)
 
 	database(s, path);
 	return flip_in(s->c, path);
+}
+
+void disk_flip_anywhere(struct site *s)
+{
+	char path[300], *file;
+	struct err err;
+	size_t len;
+	long at;
+
+	shorten(s);
+	database(s, path);
+	must(!file_read(&file, &len, path, SIZE_MAX, &err), err.msg);
+	at = (long)rand_below(&s->c->rand, len);
+	flip_at(s->c, path, file[at], at);
+	free(file);
 }
 
 /* One of the columns, each of which is needed. */

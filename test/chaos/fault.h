@@ -35,7 +35,8 @@
 	X("read-only", fault_read_only)           \
 	X("flip-stopped", fault_flip_stopped)     \
 	X("flip-running", fault_flip_running)     \
-	X("flip-snapshot", fault_flip_snapshot)
+	X("flip-snapshot", fault_flip_snapshot)   \
+	X("flip-anywhere", fault_flip_anywhere)
 
 /* Only by their names: the run has to fail. */
 #define FAULTS_PLANTED(X)                   \

@@ -144,3 +144,41 @@ void fault_flip_snapshot(struct chaos *c)
 	if (disk_flip_snapshot(s))
 		site_start(s, false);
 }
+
+static bool serves_or_ended(struct chaos *c, void *arg)
+{
+	(void)c;
+	return !((struct site *)arg)->process || site_up(arg);
+}
+
+/* It may refuse, but in words: nothing makes it crash. */
+static void check_end(struct chaos *c, const struct site *s)
+{
+	struct err err;
+
+	if (s->process || (s->status > 0 && s->status < 128))
+		return;
+	err_set(&err, ERR_INTERNAL, "%s: node %d ended with status %d",
+		c->doing, s->id, s->status);
+	chaos_fail(c, &err);
+}
+
+/* Whatever it is, what the node then shows is right. It goes on with another
+ * file: not all that is in this one is checked. */
+void fault_flip_anywhere(struct chaos *c)
+{
+	struct site *s = fault_anyone(c);
+
+	site_kill(s);
+	disk_flip_anywhere(s);
+	site_start(s, false);
+	s->dying = true;
+	if (!turn_expect(c, serves_or_ended, s, FAULT_WAIT_MS,
+			 "the node serves or ends"))
+		return;
+	fault_hold(c);
+	check_end(c, s);
+	site_kill(s);
+	disk_wipe(s);
+	site_start(s, false);
+}
