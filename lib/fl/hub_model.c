@@ -9,6 +9,11 @@
 #include "nn/checkpoint.h"
 #include "nn/convert.h"
 
+/* A model of no more bytes has its SHA-256 once somebody asks for it, which then
+ * takes 4 ms of the loop's time at most; where a pull of it breaks off it is
+ * pulled anew. */
+enum { UNNAMED_MAX = 4 << 20 };
+
 int hub_model_open(struct model **out, const char *model, const char *init,
 		   struct err *err)
 {
@@ -29,13 +34,20 @@ const char *hub_model_name(const struct hub *h)
 	return *h->model->text ? h->model->text : EXEC_MODEL;
 }
 
+static void name_model(struct hub_model *m)
+{
+	const struct tensor_bytes from = {.p = m->bytes};
+
+	if (!*m->info.sha256 && tensor_hash(&m->info, &from, NULL))
+		abort(); /* memory is never cut short */
+}
+
 /* On the worker's thread: from params. */
 struct hub_model *hub_model_make(const struct hub *h, int64_t version)
 {
 	struct hub_model *m = mem_zero(1, sizeof(*m));
 	const float *control = aggregate_control(h->rule);
 	const size_t len = h->model->len + (control ? h->model->n : 0);
-	struct tensor_bytes from;
 
 	m->users = 1;
 	m->version = version;
@@ -51,9 +63,8 @@ struct hub_model *hub_model_make(const struct hub *h, int64_t version)
 		.version = version,
 	};
 	str_copy(m->info.layout, sizeof(m->info.layout), h->layout);
-	from = (struct tensor_bytes){.p = m->bytes};
-	if (tensor_hash(&m->info, &from, NULL))
-		abort(); /* memory is never cut short */
+	if (m->info.size > UNNAMED_MAX)
+		name_model(m);
 	return m;
 }
 
@@ -113,6 +124,8 @@ static void serve_pull(struct call *call, const ProtobufCMessage *in, void *arg)
 		return;
 	}
 	m = model_for(c);
+	if (!r->brief)
+		name_model(m);
 	m->users++;
 	c->bytes_sent += (int64_t)m->info.size;
 	hub_changed(h, c);

@@ -150,6 +150,7 @@ static const ProtobufCMessage *pull_ask(uint64_t offset, const char *sha256,
 	in->version = s->task.version;
 	in->offset = offset;
 	in->sha256 = (char *)(uintptr_t)sha256;
+	in->brief = true;
 	return &in->base;
 }
 

@@ -119,6 +119,10 @@ void tensor_in_release(struct tensor_in *in)
 void tensor_in_restart(struct tensor_in *in)
 {
 	in->headed = false;
+	if (!in->begun || *in->info.sha256)
+		return;
+	in->begun = false;
+	in->at = 0;
 }
 
 int tensor_in_head(struct tensor_in *in, const Gfl__V1__TensorHead *head,
@@ -130,6 +134,9 @@ int tensor_in_head(struct tensor_in *in, const Gfl__V1__TensorHead *head,
 
 	if (rc)
 		return rc;
+	if (!*info.sha256 && !in->sink->brief)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a tensor without a sum");
 	if (in->headed || offset > in->at)
 		return err_set(err, ERR_DATA_LOSS,
 			       "a tensor from byte %llu on instead of %llu",
@@ -145,7 +152,7 @@ int tensor_in_head(struct tensor_in *in, const Gfl__V1__TensorHead *head,
 		return 0;
 	in->begun = true;
 	in->info = info;
-	if (!in->sum)
+	if (!in->sum && *info.sha256)
 		in->sum = sum_new();
 	return in->sink->begin(&in->info, in->arg, err);
 }
@@ -166,7 +173,7 @@ static int check_chunk(struct tensor_in *in, const void *p, size_t len,
 	}
 	if (!crc && !in->sum)
 		return err_set(err, ERR_DATA_LOSS,
-			       "a chunk has no sum, where one before had");
+			       "a chunk of the tensor has no sum");
 	return 0;
 }
 

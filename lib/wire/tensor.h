@@ -52,9 +52,11 @@ struct tensor_sink {
 		     struct err *err);
 	int (*bytes)(uint64_t offset, const void *p, size_t len, void *arg,
 		     struct err *err);
-	bool brief; /* chunks with a CRC-32C of their own are enough: the
-		       SHA-256 of all, which takes 20 times as long, is not
-		       computed then */
+	/* Chunks with a CRC-32C of their own are enough: the SHA-256 of all,
+	 * which takes 20 times as long, is not computed then, and need not be
+	 * there. Without it a stream that breaks is followed by the whole of
+	 * what there is then, to begin() and bytes(). */
+	bool brief;
 };
 
 /* Write len bytes to a file, at offset: for sinks. */

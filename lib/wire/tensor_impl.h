@@ -23,8 +23,8 @@ struct tensor_chunk {
 int tensor_parse(struct tensor_chunk *out, const void *p, size_t len,
 		 struct err *err) MUST_CHECK;
 
-/* A head with its info: dtype and shape fit the size, the sum is one. Else
- * INVALID_ARGUMENT. */
+/* A head with its info: dtype and shape fit the size, the sum is one or empty.
+ * Else INVALID_ARGUMENT. */
 int tensor_info_of(struct tensor_info *info, uint64_t *offset,
 		   const Gfl__V1__TensorHead *head, struct err *err) MUST_CHECK;
 
@@ -32,7 +32,7 @@ int tensor_info_of(struct tensor_info *info, uint64_t *offset,
 struct tensor_in {
 	const struct tensor_sink *sink;
 	void *arg;
-	struct tensor_info info; /* its sum: empty until it is known */
+	struct tensor_info info; /* its sum: empty until it is known, if ever */
 	uint64_t at;             /* bytes that are there */
 	uint64_t skip; /* of those that come, which are there already */
 	bool begun;    /* the sink has seen info */

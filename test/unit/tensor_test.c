@@ -74,6 +74,10 @@ static int begin(const struct tensor_info *info, void *arg, struct err *err)
 
 	b->begins++;
 	b->seen = *info;
+	if (b->got)
+		b->at = 0; /* all comes anew */
+	free(b->got);
+	b->got = NULL;
 	if (b->refuse)
 		return err_set(err, ERR_FAILED_PRECONDITION, "not that one");
 	b->got = mem_zero(info->size + 1, 1);
@@ -346,6 +350,41 @@ TEST(a_pull_goes_on_where_its_connection_broke)
 	bed_close(&b);
 }
 
+TEST(a_pull_of_what_has_no_name_begins_anew_where_its_connection_broke)
+{
+	const struct tensor_sink brief = {
+		.begin = begin, .bytes = take, .brief = true};
+	struct rpc_opts opts = {.timeout_ms = 60000};
+	struct bed b;
+
+	bed_open(&b, 20 << 20);
+	*b.info.sha256 = '\0';
+	b.proxy.cut_at = 7 << 20;
+	b.pull = tensor_pull(b.c, b.proxy.url, &pull_method, &opts, ask, &brief,
+			     pulled, &b);
+	UNTIL(&b.w, b.asks == 2);
+	CHECK_INT(b.asked_at, 0);
+	b.proxy.cut_at = 0;
+	UNTIL(&b.w, b.done);
+	CHECK_INT(b.begins, 2);
+	b.begins = 1;
+	check_whole(&b);
+	bed_close(&b);
+}
+
+TEST(who_wants_a_sum_takes_nothing_without)
+{
+	struct bed b;
+
+	bed_open(&b, 10);
+	*b.info.sha256 = '\0';
+	pull(&b);
+	CHECK_INT(b.err.code, ERR_INVALID_ARGUMENT);
+	CHECK_HAS(b.err.msg, "a tensor without a sum");
+	CHECK_INT(b.begins, 0);
+	bed_close(&b);
+}
+
 TEST(a_pull_goes_on_only_with_the_same_tensor)
 {
 	struct bed b;
@@ -545,7 +584,7 @@ TEST(a_head_that_does_not_fit_is_refused)
 		{"F99", shape, 2, 32, 0, sum, ERR_INVALID_ARGUMENT},
 		{"", shape, 1, 4, 0, sum, ERR_INVALID_ARGUMENT},
 		{"F32", shape, 2, 32, 33, sum, ERR_INVALID_ARGUMENT},
-		{"F32", shape, 2, 32, 0, "", ERR_INVALID_ARGUMENT},
+		{"F32", shape, 2, 32, 0, "", 0},
 		{"F32", shape, 2, 32, 0, sum + 1, ERR_INVALID_ARGUMENT},
 	};
 
