@@ -1,6 +1,5 @@
 /* Messages from whoever sends: into the inbox, into the outbox for others, or
  * passed on at once. Answered once they are durable. */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +9,7 @@
 #include "node/mail_impl.h"
 #include "wire/rpc.h"
 
-enum { ID_MAX = 128, FORWARD_MS = 10000 };
+enum { FORWARD_MS = 10000 };
 
 static void mail_free(struct mail *m)
 {
@@ -52,128 +51,6 @@ static struct mail *mail_new(struct node *n, struct call *call,
 	return m;
 }
 
-/* ---- which box, if any ---- */
-
-static int check(const Gfl__V1__MessageItem *m, struct err *err)
-{
-	if (strlen(m->id) > ID_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "message id of %zu bytes, at most %d",
-			       strlen(m->id), ID_MAX);
-	if (m->payload.len > MAIL_PAYLOAD_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "message of %zu bytes, at most %d",
-			       m->payload.len, MAIL_PAYLOAD_MAX);
-	if (m->seq < 0 || m->expire_ms < 0)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "a seq or a time below 0");
-	return 0;
-}
-
-/* A node that restarts, or has no leader, may not know all members yet: then
- * any id is given the benefit of the doubt. */
-bool mail_unknown(const struct node *n, int64_t to)
-{
-	struct raft_status s;
-
-	if (state_member(n->state, to) || !n->leader)
-		return false;
-	raft_status(driver_raft(n->driver), &s);
-	return s.commit <= n->state->applied;
-}
-
-/* It is acted upon as it comes; a repetition of it acts again. */
-static int obey(struct node *n, struct mail_item *item, struct err *err)
-{
-	struct buf reply = BUF_INIT(0);
-	int rc = control_take(n, item->m, &reply, err);
-
-	item->box = MAIL_NODE;
-	item->reply = buf_take(&reply);
-	return rc;
-}
-
-static int choose(struct mail *mail, struct mail_item *item, struct err *err)
-{
-	const Gfl__V1__MessageItem *m = item->m;
-	struct node *n = mail->n;
-
-	if (check(m, err))
-		return (int)err->code;
-	if (m->to == n->meta.node_id && control_is(n, m))
-		return obey(n, item, err);
-	if (m->to == n->meta.node_id) {
-		item->box = MAIL_INBOX;
-		return inbox_reserve(n, m->payload.len, err);
-	}
-	item->box = MAIL_OUTBOX;
-	if (mail_unknown(n, m->to))
-		return err_set(err, ERR_NOT_FOUND,
-			       "node %" PRId64 " is no member", m->to);
-	if (!mail->in->queue)
-		return err_set(err, ERR_NOT_FOUND,
-			       "this is node %" PRId64 ", not %" PRId64,
-			       n->meta.node_id, m->to);
-	if (m->type == MESSAGE_HEARTBEAT || m->type == MESSAGE_READY ||
-	    m->type == MESSAGE_CONTROL)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "a message of type %d is for its receiver now, "
-			       "not for an outbox",
-			       m->type);
-	return outbox_reserve(n, m->payload.len, err);
-}
-
-static void refuse(struct mail_item *item, enum err_code code, const char *why)
-{
-	item->box = MAIL_REFUSED;
-	item->code = code;
-	item->why = mem_str(why);
-}
-
-/* A sender without ids or times gets what it sends. */
-static void complete(struct mail *mail, struct mail_item *item,
-		     Gfl__V1__MessageItem *m)
-{
-	int64_t now_ms = clock_wall_ms();
-
-	if (!m->to)
-		m->to = mail->n->meta.node_id; /* it may know our URL only */
-	if (!m->sent_ms)
-		m->sent_ms = now_ms;
-	m->expire_ms = outbox_expiry(m, now_ms);
-	item->m = m;
-	item->named = *m->id && (m->named || !mail->in->origin || !m->seq);
-	if (!*m->id) {
-		if (m->id != protobuf_c_empty_string)
-			free(m->id);
-		m->id = mem_zero(1, RAFT_STORE_ID + 1);
-		node_draw_id(m->id);
-	}
-}
-
-/* Behind one that found no room nothing is taken: the order is kept. */
-static bool choose_all(struct mail *mail)
-{
-	struct err none, err;
-	bool any = false, full = false;
-
-	for (size_t i = 0; i < mail->nitems; i++) {
-		struct mail_item *item = &mail->items[i];
-
-		complete(mail, item, mail->in->messages[i]);
-		if (full) {
-			refuse(item, none.code, none.msg);
-		} else if (choose(mail, item, &err)) {
-			refuse(item, err.code, err.msg);
-			full = err.code == ERR_RESOURCE_EXHAUSTED;
-			none = err;
-		} else if (item->box != MAIL_NODE) {
-			any = true;
-		}
-	}
-	return any;
-}
-
 /* ---- stored ---- */
 
 static void give_back(struct node *n, const struct mail_item *item)
@@ -194,7 +71,7 @@ static bool settle(struct node *n, struct mail_item *item,
 	else if (item->box == MAIL_INBOX)
 		return true;
 	if (err && item->box != MAIL_REFUSED)
-		refuse(item, err->code, err->msg);
+		mail_refuse(item, err->code, err->msg);
 	return false;
 }
 
@@ -216,7 +93,7 @@ static void store(struct mail *mail)
 {
 	struct err err;
 
-	if (!choose_all(mail))
+	if (!mail_choose(mail))
 		stored(NULL, mail);
 	else if (writer_post(mail->n->writer, box_store, stored, mail, &err))
 		stored(&err, mail);
@@ -270,7 +147,7 @@ static void pass(struct mail *mail, const char *url)
 
 	if (left_ms < opts.timeout_ms)
 		opts.timeout_ms = left_ms > 1 ? left_ms : 1;
-	complete(mail, mail->items, mail->in->messages[0]);
+	mail_complete(mail, mail->items, mail->in->messages[0]);
 	in.message = mail->in->messages[0];
 	mail->rpc = client_call(n->client, url, RPC_NODE_SEND_MESSAGE, &in.base,
 				&opts, passed, mail);
@@ -322,7 +199,7 @@ static void on_send(struct call *call, const ProtobufCMessage *msg, void *arg)
 	}
 	mail = mail_new(n, call, batch_of(m), answer_one);
 	if (m->to && m->to != n->meta.node_id && !call_forwarded(call) &&
-	    state_member(n->state, m->to) && !check(m, &err))
+	    state_member(n->state, m->to) && !mail_check(m, &err))
 		url = node_url_of(n, m->to);
 	if (url)
 		pass(mail, url);

@@ -63,8 +63,17 @@ const char *box_id(const struct node *n, char out[BOX_ID]);
 int box_cluster(struct node *n, bool *other, struct err *err) MUST_CHECK;
 int box_store(struct db *db, void *mail, struct err *err) MUST_CHECK;
 
-/* mail.c: is there surely no node of this id? */
+/* mail_box.c: is there surely no node of this id? */
 bool mail_unknown(const struct node *n, int64_t to);
+/* Within its bounds? */
+int mail_check(const Gfl__V1__MessageItem *m, struct err *err) MUST_CHECK;
+void mail_refuse(struct mail_item *item, enum err_code code, const char *why);
+/* A sender without ids or times gets what it sends. */
+void mail_complete(struct mail *mail, struct mail_item *item,
+		   Gfl__V1__MessageItem *m);
+/* Complete all of them and choose their boxes, with room in them; whether any
+ * is to be stored. */
+bool mail_choose(struct mail *mail);
 
 /* outbox.c */
 /* Room for one more message of len bytes, which is taken. */
