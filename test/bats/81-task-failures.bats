@@ -99,6 +99,7 @@ power_loss() {
 	local at power=$(dirname "$(command -v gfl)")/../test/chaos/power.so
 	[ -e "$power" ] || { echo "$power: make check-bats builds it"; return 1; }
 	start master env LD_PRELOAD="$power" \
+		ASAN_OPTIONS=verify_asan_link_order=0 \
 		POWER_LIVE="$PWD/live" POWER_SHADOW="$PWD/shadow" \
 		POWER_CONTROL="$PWD/power" gfl-master --db "$PWD/live/node.db"
 	export GFL_MASTER=$master_url
