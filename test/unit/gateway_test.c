@@ -281,7 +281,7 @@ TEST(gateway_tells_a_watcher_that_comes_at_the_same_time_once_and_when_durable)
 TEST(gateway_notices_a_death_while_a_dead_node_waits_to_be_forgotten)
 {
 	struct lease_config config = {
-		.lease_ms = 300, .forget_ms = 100000, .grant_ms = 1000};
+		.lease_ms = 600, .forget_ms = 100000, .grant_ms = 1000};
 	struct rig r;
 
 	rig_open(&r, &config);
@@ -296,7 +296,7 @@ TEST(gateway_notices_a_death_while_a_dead_node_waits_to_be_forgotten)
 TEST(gateway_forgets_a_dead_node_in_its_file_too)
 {
 	struct lease_config config = {
-		.lease_ms = 300, .forget_ms = 1, .grant_ms = 1000};
+		.lease_ms = 600, .forget_ms = 1, .grant_ms = 1000};
 	struct rig r;
 
 	rig_open(&r, &config);

@@ -524,7 +524,7 @@ TEST(a_silent_trainer_is_down_and_the_rest_are_planned_anew)
 	Gfl__V1__State *s;
 
 	open_fix(&f);
-	f.fail_after_ms = 600;
+	f.fail_after_ms = 1200;
 	start(&f, 1, true);
 	for (int i = 0; i < 3; i++) {
 		char name[] = {'t', (char)('0' + i), 0};
@@ -573,7 +573,7 @@ TEST(a_new_leader_hears_what_only_the_old_one_knew)
 	UNTIL_STATUS(&f, 1, st, st->round == 10);
 	stop(&f, 1);
 	UNTIL(&f, leader(&f, 2) > 1);
-	CHECK(report(&f, 3, 3, run, 10, "finished"));
+	UNTIL(&f, report(&f, 3, 3, run, 10, "finished"));
 	UNTIL_STATUS(&f, 2, st, !st->run);
 	close_fix(&f);
 }
