@@ -206,8 +206,8 @@ same_state() { # ID ID
 	again gw
 	again n1 # the gateway has kept where n2 is
 	grep -q 'event=log_damaged.* kept=0' n1.log
-	last=$(append_many 3)
-	committed 1 "$last"
+	until gfl-log append noop - --node "$n2_url" <<<'{}' >appended; do :; done
+	committed 1 "$(tail -n 1 appended)"
 	same_state 1 2
 	cut_off 1
 	crash n1
