@@ -125,8 +125,8 @@ static bool is_sum(const char *s)
 int tensor_info_of(struct tensor_info *info, uint64_t *offset,
 		   const Gfl__V1__TensorHead *h, struct err *err)
 {
-	if ((*h->sha256 && !is_sum(h->sha256)) || !shape_fits(h) || h->offset > h->size ||
-	    strlen(h->layout) >= sizeof(info->layout))
+	if ((*h->sha256 && !is_sum(h->sha256)) || !shape_fits(h) ||
+	    h->offset > h->size || strlen(h->layout) >= sizeof(info->layout))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "a tensor whose head does not fit");
 	*info = (struct tensor_info){.rank = (int)h->n_shape,

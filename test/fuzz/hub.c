@@ -354,11 +354,35 @@ static void check(const struct hub *h)
 	FUZZ_CHECK(!hub_failed(h) && h->state < HUB_ENDING);
 }
 
-/* All go, so that each input begins like the first. */
+static int delete_rows(struct db *db, void *arg, struct err *err)
+{
+	(void)arg;
+	return db_exec(db, "DELETE FROM client; DELETE FROM refused", err);
+}
+
+static void deleted(const struct err *err, void *arg)
+{
+	FUZZ_CHECK(!err);
+	*(bool *)arg = true;
+}
+
+static void forget_rows(struct hub *h)
+{
+	bool done = false;
+	struct err err;
+
+	FUZZ_CHECK(!writer_post(h->writer, delete_rows, deleted, &done, &err));
+	while (!done)
+		uv_run(loop_uv(loop), UV_RUN_ONCE);
+}
+
+/* All go, so that each input begins like the first; also those who had sent an
+ * update, whom a server never forgets, and their rows. */
 static void end(struct place *p, const int *fds, int n)
 {
 	struct hub *h = p->hub;
 	struct hub_client *c, *next;
+	bool rows = false;
 
 	for (int i = 0; i < n; i++)
 		if (fds[i] >= 0)
@@ -367,11 +391,15 @@ static void end(struct place *p, const int *fds, int n)
 		uv_run(loop_uv(loop), UV_RUN_NOWAIT);
 	FUZZ_CHECK(!p->server->n_conns && !p->server->n_held);
 	check(h);
-	HASH_ITER (hh, h->clients, c, next)
+	HASH_ITER (hh, h->clients, c, next) {
+		rows |= c->known;
 		hub_table_drop(c, "the input ends");
+	}
 	hub_scoring_drop(h);
 	hub_look(h);
 	settle(h);
+	if (rows)
+		forget_rows(h);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
