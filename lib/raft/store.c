@@ -193,16 +193,22 @@ static int insert(struct db *db, const struct raft_entry *e,
 	return 0;
 }
 
-static int truncate_from(struct db *db, int64_t index, struct raft_tail *tail,
-			 struct err *err)
+int store_run(struct db *db, const char *sql, int64_t index, struct err *err)
 {
 	sqlite3_stmt *s;
-	int rc = db_stmt(db, &s, "DELETE FROM log WHERE idx >= ?", err);
+	int rc = db_stmt(db, &s, sql, err);
 
 	if (rc)
 		return rc;
 	sqlite3_bind_int64(s, 1, index);
-	rc = db_run(db, s, err);
+	return db_run(db, s, err);
+}
+
+static int truncate_from(struct db *db, int64_t index, struct raft_tail *tail,
+			 struct err *err)
+{
+	int rc = store_run(db, "DELETE FROM log WHERE idx >= ?", index, err);
+
 	if (!rc)
 		rc = store_conf_cut(db, index, err);
 	return rc ? rc : store_end_at(db, index - 1, tail, err);

@@ -17,18 +17,6 @@ static uint32_t crc_of(int64_t index, const void *conf, size_t len)
 	return crc32c_of(crc32c_of(0, &index, sizeof(index)), conf, len);
 }
 
-static int run_with(struct db *db, const char *sql, int64_t index,
-		    struct err *err)
-{
-	sqlite3_stmt *s;
-	int rc = db_stmt(db, &s, sql, err);
-
-	if (rc)
-		return rc;
-	sqlite3_bind_int64(s, 1, index);
-	return db_run(db, s, err);
-}
-
 /* ---- writing ---- */
 
 static int put(struct db *db, int64_t index, const void *conf, size_t len,
@@ -50,7 +38,7 @@ static int put(struct db *db, int64_t index, const void *conf, size_t len,
 
 int store_conf_cut(struct db *db, int64_t from, struct err *err)
 {
-	return run_with(db, "DELETE FROM conf WHERE idx >= ?", from, err);
+	return store_run(db, "DELETE FROM conf WHERE idx >= ?", from, err);
 }
 
 int store_conf_add(struct db *db, int64_t index, const void *conf, size_t len,
@@ -64,7 +52,8 @@ int store_conf_add(struct db *db, int64_t index, const void *conf, size_t len,
 int store_conf_base(struct db *db, const struct raft_snapshot *of,
 		    struct err *err)
 {
-	int rc = run_with(db, "DELETE FROM conf WHERE idx < ?", of->index, err);
+	int rc =
+		store_run(db, "DELETE FROM conf WHERE idx < ?", of->index, err);
 
 	return rc ? rc : put(db, of->index, of->conf, of->conf_len, err);
 }

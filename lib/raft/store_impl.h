@@ -37,6 +37,10 @@ int store_scan(struct db *db, int64_t from, int64_t to, raft_store_fn *fn,
 int store_check_end(struct db *db, const struct store_row *at,
 		    struct raft_tail *tail, struct err *err) MUST_CHECK;
 
+/* A statement whose one parameter is an index. */
+int store_run(struct db *db, const char *sql, int64_t index,
+	      struct err *err) MUST_CHECK;
+
 /* A configuration, and the entry from which it is; index 0: none. */
 struct store_conf {
 	int64_t index;

@@ -245,18 +245,6 @@ static int copy_conf(struct db *db, const struct finding *f, struct err *err)
 
 /* ---- giving up ---- */
 
-static int delete_rows(struct db *db, const char *sql, int64_t index,
-		       struct err *err)
-{
-	sqlite3_stmt *s;
-	int rc = db_stmt(db, &s, sql, err);
-
-	if (rc)
-		return rc;
-	sqlite3_bind_int64(s, 1, index);
-	return db_run(db, s, err);
-}
-
 /* The log ends with the last whole row, or nothing is left; what it had is its
  * floor, or what an earlier loss made that. */
 static int lower(struct db *db, const struct finding *f, struct err *err)
@@ -266,8 +254,8 @@ static int lower(struct db *db, const struct finding *f, struct err *err)
 	struct raft_tail tail = f->tail;
 
 	if (raft_store_hard_state(db, &cfg, err) ||
-	    delete_rows(db, "DELETE FROM log WHERE idx > ?",
-			f->image ? 0 : f->at.index, err))
+	    store_run(db, "DELETE FROM log WHERE idx > ?",
+		      f->image ? 0 : f->at.index, err))
 		return (int)err->code;
 	if (f->image &&
 	    db_exec(db, "DELETE FROM snapshot; DELETE FROM part", err))
@@ -289,8 +277,8 @@ static int change(struct db *db, const struct finding *f, struct err *err)
 	int rc = 0;
 
 	if (f->forgotten)
-		rc = delete_rows(db, "DELETE FROM log WHERE idx <= ?",
-				 f->forgotten, err);
+		rc = store_run(db, "DELETE FROM log WHERE idx <= ?",
+			       f->forgotten, err);
 	if (!rc && f->why.code)
 		rc = lower(db, f, err);
 	if (!rc && f->unsummed)
