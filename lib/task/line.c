@@ -97,6 +97,16 @@ static int parse_int(const char *key, const json_t *v, int64_t min, int64_t max,
 	return 0;
 }
 
+static int parse_timeout(const json_t *v, int64_t *ms, struct err *err)
+{
+	const double max = 365 * 86400, t = json_number_value(v);
+
+	if (!json_is_number(v) || t < 0.001 || t > max)
+		return wrong("timeout_s", "0.001 s to a year", err);
+	*ms = (int64_t)(t * 1000);
+	return 0;
+}
+
 static int parse_key(struct parser *p, const char *key, const json_t *v,
 		     struct err *err)
 {
@@ -121,14 +131,8 @@ static int parse_key(struct parser *p, const char *key, const json_t *v,
 		return json_is_boolean(v) ? 0
 					  : wrong(key, "true or false", err);
 	}
-	if (!strcmp(key, "timeout_s")) {
-		double s_max = 365 * 86400.0, t = json_number_value(v);
-
-		s->timeout_ms = (int64_t)(t * 1000);
-		return json_is_number(v) && t >= 0.001 && t <= s_max
-			       ? 0
-			       : wrong(key, "0.001 s to a year", err);
-	}
+	if (!strcmp(key, "timeout_s"))
+		return parse_timeout(v, &s->timeout_ms, err);
 	return err_set(err, ERR_INVALID_ARGUMENT,
 		       "gfl.%.40s is unknown: there are name, after, priority, "
 		       "retries, timeout_s, gpu, affinity",
