@@ -142,6 +142,8 @@ succeeded() { # [NAME OLD]...
 	follow c
 	crash "$a"
 	crash "$b"
+	# Back any sooner it would lead on.
+	until [ "a$(leader_of a)" != "$a" ]; do :; done
 	again "$a"
 	succeeded a "$a_node" b "$b_node"
 	gfl-log -g "$up_url" --to "$index" -o tsv | cmp - before
