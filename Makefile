@@ -178,20 +178,23 @@ check-interop: all $(INTEROP) $(BUILD)/test/interop/lemon
 		test/interop/install.sh build/interop && \
 		test/interop/run.sh $(BUILD) build/interop || rc=1; exit $$rc
 # libFuzzer on whatever reads bytes from outside, built apart by clang:
-# `make fuzz SECONDS=600 TARGET="http1 json"`; check-fuzz is a short run of all.
+# `make fuzz SECONDS=600 TARGET="http1 json"`; check-fuzz is a short run of all,
+# with the same inputs each time.
 SECONDS := 60
+RUNS := -1
 TARGET := $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/*.c))
 FUZZ_BUILD := build/fuzz
 FUZZ_SEED := 0
 fuzz: deps-check
 	@$(MAKE) --no-print-directory run-fuzz
 check-fuzz:
-	@$(MAKE) --no-print-directory SECONDS=5 FUZZ_SEED=1 run-fuzz
+	@$(MAKE) --no-print-directory SECONDS=5 RUNS=20000 FUZZ_SEED=1 \
+		run-fuzz
 run-fuzz:
 	@$(MAKE) --no-print-directory -j2 BUILD=$(FUZZ_BUILD) CC=clang-14 DNNL=0 \
 		SAN=fuzzer-no-link,address,undefined \
 		$(TARGET:%=$(FUZZ_BUILD)/test/fuzz/%)
-	@test/fuzz/run.sh $(SECONDS) $(FUZZ_SEED) \
+	@test/fuzz/run.sh $(SECONDS) $(RUNS) $(FUZZ_SEED) \
 		$(TARGET:%=$(FUZZ_BUILD)/test/fuzz/%)
 # As long as there is time: `make soak MINUTES=60`, `make soak SEEDS=100000`,
 # each part for so long; FROM=N begins with that seed, not with a fresh one.
