@@ -100,6 +100,7 @@ static void answer_empty(struct asking *a, bool unknown)
 	master_drop_asking(a);
 }
 
+/* That a connection is there says nothing of who has it. */
 void master_expire_asking(struct master *m, int64_t now_ms)
 {
 	struct asking *a, *next;
@@ -111,8 +112,6 @@ void master_expire_asking(struct master *m, int64_t now_ms)
 			answer_empty(a, true);
 		else if (a->until_ms <= now_ms)
 			answer_empty(a, false);
-		else
-			c->seen_ms = now_ms; /* its connection is there */
 	}
 }
 

@@ -142,6 +142,19 @@ power_loss() {
 	[ "$(rows 'SELECT worker, why FROM lost')" = 'a|worker a is silent' ]
 }
 
+@test "a worker that hangs is dead after --silence, though its request is held" {
+	local instance=0123456789abcdef0123456789abcdef
+	master --silence 1.5
+	call "$master_url" morphml.distributed.MasterService/RegisterWorker \
+		"{\"worker_id\":\"a\",\"instance\":\"$instance\"}"
+	is '.success'
+	# which it would answer after 25 s, if that came first
+	call "$master_url" morphml.distributed.MasterService/RequestTask \
+		"{\"worker_id\":\"a\",\"instance\":\"$instance\",\"wait_ms\":\"25000\"}"
+	is '.unknown'
+	[ "$(gfl-list workers -F id,status -o tsv)" = $'a\tdead' ]
+}
+
 @test "a worker is heard so often that its master does not take it for dead" {
 	master --silence 0.6
 	script evaluate <<<'echo {}'

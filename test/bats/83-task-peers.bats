@@ -161,7 +161,7 @@ of() { # ROLE-ID - the options of its certificate
 	certs
 	master --silence 1.5 $(of master-1)
 	script evaluate <<<'echo {}'
-	worker w --push $(of worker-1) # a request held by the master is a word
+	worker w $(of worker-1)
 	until_row 'SELECT gone FROM worker' 0
 	kill -STOP "$w_pid"
 	until_row 'SELECT gone FROM worker' 1
