@@ -34,9 +34,11 @@ static const struct opt opts[] = {
 		  INT64_MAX, "end after so many events; 0: never"),
 	OPT_URLS(0, "server", struct config, servers, NULL,
 		 "watch this gfl-server instead; of several (--on-leader) the "
-		 "active one"),
+		 "active one",
+		 .min = 1),
 	OPT_URLS('m', "master", struct config, masters, NULL,
-		 "watch this gfl-master, its tasks and workers, instead"),
+		 "watch this gfl-master, its tasks and workers, instead",
+		 .min = 1),
 	OPT_END,
 };
 

@@ -120,7 +120,8 @@ static const struct opt stop_opts[] = {
 	OPT_URLS(0, "server", struct config, server, NULL,
 		 "instead of a run, without ID: what this gfl-server leads; "
 		 "of several (--on-leader) the active one, and the others end "
-		 "with it"),
+		 "with it",
+		 .min = 1),
 	OPT_END,
 };
 

@@ -72,7 +72,8 @@ struct opt {
 	size_t at;           /* offset in the program's struct */
 	const char *arg;     /* what -h calls the value; NULL for flags */
 	const char *def;     /* parsed like any value; NULL leaves zero */
-	int64_t min, max;    /* of integers, ms and bytes, when min < max */
+	int64_t min, max;    /* of integers, ms and bytes, when min < max; min
+				also of a list's length */
 	double rmin, rmax;   /* of reals, when rmin < rmax */
 	const char *choices; /* "a|b|c" */
 	const char *brief;   /* one line, lower case, no full stop */
@@ -179,13 +180,13 @@ struct client_opts {
 		OPT_TIMEOUT(T, m.timeout_ms), OPT_TLS(T, m.tls)
 
 #define OPT_SERVER_URL "http://127.0.0.1:8700"
-#define OPT_SERVER(T, m)                                                      \
-	OPT_URLS(0, "server", T, m, OPT_SERVER_URL,                           \
-		 "the gfl-server that is meant, or whose participants or "    \
+#define OPT_SERVER(T, m)                                                   \
+	OPT_URLS(0, "server", T, m, OPT_SERVER_URL,                        \
+		 "the gfl-server that is meant, or whose participants or " \
 		 "clients are; of several (--on-leader) the active one")
 
-#define OPT_LINEARIZABLE(T, m)                                            \
-	OPT_BOOL(0, "linearizable", T, m,                                 \
+#define OPT_LINEARIZABLE(T, m)                                         \
+	OPT_BOOL(0, "linearizable", T, m,                              \
 		 "all that was acknowledged before, confirmed by the " \
 		 "leader, or fail")
 

@@ -320,6 +320,9 @@ static int set_list(const struct opt *row, struct opt_list *out,
 			rc = make_url(word, &list.at[list.n], err);
 		list.n++;
 	}
+	if (!rc && (int64_t)list.n < row->min)
+		rc = err_set(err, ERR_INVALID_ARGUMENT, "'%s' names none",
+			     text);
 	if (!rc)
 		*out = list;
 	return rc;

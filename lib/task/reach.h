@@ -14,7 +14,7 @@ struct reach {
 #define OPT_MASTER_URL "http://127.0.0.1:50051"
 #define OPT_MASTER(T, m)                              \
 	OPT_URLS('m', "master", T, m, OPT_MASTER_URL, \
-		 "the master of tasks and workers")
+		 "the master of tasks and workers", .min = 1)
 #define OPT_REACH(T, m)                                         \
 	OPT_MASTER(T, m.masters), OPT_TIMEOUT(T, m.timeout_ms), \
 		OPT_TLS(T, m.tls)

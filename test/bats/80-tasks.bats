@@ -132,6 +132,13 @@ EOS
 	[[ $said == *"'99999999999999999999' is no id of a task" ]]
 	fails 2 gfl-submit --after 1,x /dev/null
 	[[ $said == "gfl-submit: --after: 'x' is no id of a task" ]]
+	for none in '2 gfl-submit -m' '2 gfl-list tasks -m' \
+		'2 gfl-wait task 1 -m' '3 gfl-check master -m' \
+		'2 gfl-monitor master -m' '2 gfl-monitor --server' \
+		'2 gfl-worker --exec true -m'; do
+		fails $none ,
+		[[ $said == *"','"*' names none'* ]]
+	done
 	fails 7 gfl-submit .
 	[[ $said == *"read .: Is a directory" ]]
 	fails 2 gfl-worker --exec true --worker-id ''
