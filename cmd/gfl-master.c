@@ -114,6 +114,7 @@ static int open_master(struct app *app, const struct config *cfg,
 		.push = cfg->push,
 	};
 
+	client_bind(app->client, cfg->daemon.bind);
 	return master_open(&app->master, app->loop, app->server, app->client,
 			   app->db, &how, on_failed, app, err);
 }

@@ -246,7 +246,10 @@ static int open_test(struct app *app, const struct config *cfg, struct err *err)
 static int open_hub(struct app *app, struct config *cfg, struct err *err)
 {
 	const struct elect_opts elect = {
-		.node = cfg->node.at[0], .peers = &cfg->peers, .tls = app->tls};
+		.node = cfg->node.at[0],
+		.peers = &cfg->peers,
+		.bind = cfg->daemon.bind,
+		.tls = app->tls};
 	struct hub_opts how;
 
 	if (hub_args_opts(&cfg->hub, &how, err))

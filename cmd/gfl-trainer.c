@@ -14,15 +14,13 @@
 
 struct config {
 	struct daemon_opts daemon;
-	struct opt_list nodes, gateways;
+	struct opt_list nodes, gateways, server;
 	const char *data, *label, *index, *test, *model_out;
 	int rank, classes, threads, clients;
 	int64_t trainer_id, eval_every, checkpoint_rounds, checkpoint_ms;
-	bool no_runs;
 	const char *exec, *serve;
 	int64_t task_ms, ready_ms, grace_ms, stuck_ms;
-	struct opt_list server;
-	bool active, passive;
+	bool active, passive, no_runs;
 };
 
 static const struct opt opts[] = {
@@ -212,6 +210,7 @@ static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 		.indexes = app->local.indexes,
 		.nclients = cfg->clients,
 		.exec = exec_of(cfg),
+		.bind = cfg->daemon.bind,
 		.tls = app->tls,
 	};
 
@@ -242,6 +241,7 @@ static int open_clients(struct app *app, const struct config *cfg,
 			},
 		.n = cfg->clients,
 		.threads = cfg->threads,
+		.bind = cfg->daemon.bind,
 		.tls = app->tls,
 	};
 

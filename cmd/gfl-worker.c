@@ -220,6 +220,7 @@ static int open_agent(struct app *app, const struct config *cfg,
 		.no_gpu = cfg->no_gpu,
 	};
 
+	client_bind(app->client, cfg->daemon.bind);
 	return agent_open(&app->agent, app->loop, app->server, app->client,
 			  &how, on_end, app, err);
 }

@@ -313,6 +313,8 @@ int clients_open(struct clients **out, struct loop *loop, struct server *s,
 	own.threads = opts->threads / opts->n;
 	rc = client_open(&c->client, loop, opts->tls, err);
 	if (!rc)
+		client_bind(c->client, opts->bind);
+	if (!rc)
 		rc = open_workers(c, opts, err);
 	for (int i = 0; !rc && i < c->n; i++) {
 		own.index = &indexes[i];

@@ -17,6 +17,7 @@ struct clients_opts {
 				     "t-n.db"; model_out is a clients_name() */
 	int n;                    /* 1 to CLIENTS_MAX */
 	int threads;     /* that compute: at most one for each client of many */
+	const char *bind; /* source address of calls, or NULL; borrowed */
 	struct tls *tls; /* for calls of https, borrowed; or NULL */
 };
 

@@ -196,6 +196,7 @@ int elect_open(struct elect **out, struct loop *loop, struct server *s,
 		elect_close(e);
 		return (int)err->code;
 	}
+	client_bind(e->client, opts->bind);
 	e->mandate = mandate_open(e->client, opts->node, changed, e);
 	*out = e;
 	return 0;

@@ -23,6 +23,7 @@ struct elect_opts {
 	const char *node; /* URL of the Raft node */
 	const struct opt_list
 		*peers;  /* URLs of all servers; our own may be in */
+	const char *bind; /* source address of calls, or NULL; borrowed */
 	struct tls *tls; /* for calls of https, borrowed; or NULL */
 };
 

@@ -229,6 +229,7 @@ int spoke_open(struct spoke **out, struct loop *loop, struct server *server,
 		spoke_close(s);
 		return (int)err->code;
 	}
+	client_bind(s->client, opts->bind);
 	server_metrics(server, metrics, s);
 	spoke_set_up(s);
 	*out = s;

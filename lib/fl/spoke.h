@@ -30,6 +30,7 @@ struct spoke_opts {
 	/* who takes the steps of the one that it hosts, whose indexes say
 	   nothing; command NULL: computed here */
 	struct exec_opts exec;
+	const char *bind; /* source address of calls, or NULL; borrowed */
 	struct tls *tls; /* for calls of https, borrowed; or NULL */
 };
 

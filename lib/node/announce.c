@@ -81,10 +81,7 @@ bool announce_reaches(const struct node *n)
 static void call(struct gateway_link *l, enum rpc_name name,
 		 const ProtobufCMessage *in, rpc_done_fn *done)
 {
-	const struct rpc_opts opts = {
-		.timeout_ms = l->call_ms,
-		.bind = l->n->cfg.bind,
-	};
+	const struct rpc_opts opts = {.timeout_ms = l->call_ms};
 
 	l->rpc = client_call(l->n->client, l->url, name, in, &opts, done, l);
 }
@@ -302,10 +299,7 @@ static void removed(const struct err *err, const ProtobufCMessage *msg,
 
 static void leave(struct gateway_link *l)
 {
-	const struct rpc_opts opts = {
-		.timeout_ms = LEAVE_MS,
-		.bind = l->n->cfg.bind,
-	};
+	const struct rpc_opts opts = {.timeout_ms = LEAVE_MS};
 	RemoveNodeRequest in = REMOVE_NODE_REQUEST__INIT;
 
 	timer_stop(&l->timer);

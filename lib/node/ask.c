@@ -233,7 +233,6 @@ static void forward(struct ask *a, const char *url)
 			      : ms < FORWARD_MS ? ms
 						: FORWARD_MS,
 		.forwarded = true,
-		.bind = a->n->cfg.bind,
 	};
 
 	a->to = a->n->leader;

@@ -140,7 +140,6 @@ static void probe(struct cluster *c)
 		.name = RPC_GATEWAY_GET_NODES,
 		.in = &in.base,
 		.timeout_ms = PROBE_MS,
-		.bind = cfg->bind,
 		.any_failure = true,
 	};
 

@@ -17,10 +17,7 @@ enum {
 static struct rpc *call(struct cluster *c, enum rpc_name name,
 			const ProtobufCMessage *in, rpc_done_fn *done)
 {
-	const struct rpc_opts opts = {
-		.timeout_ms = CALL_MS,
-		.bind = c->cfg.node.bind,
-	};
+	const struct rpc_opts opts = {.timeout_ms = CALL_MS};
 
 	return client_call(c->upper->client, node_url(c->upper), name, in,
 			   &opts, done, c);

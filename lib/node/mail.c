@@ -141,7 +141,6 @@ static void pass(struct mail *mail, const char *url)
 	struct rpc_opts opts = {
 		.timeout_ms = FORWARD_MS,
 		.forwarded = true,
-		.bind = n->cfg.bind,
 	};
 	int64_t left_ms = call_deadline_ms(mail->call) - clock_ms();
 

@@ -86,10 +86,7 @@ void membership_later(struct membership *m, timer_fn *fn)
 void membership_call(struct membership *m, const char *url, enum rpc_name name,
 		     const ProtobufCMessage *in, rpc_done_fn *done)
 {
-	const struct rpc_opts opts = {
-		.timeout_ms = CALL_MS,
-		.bind = m->n->cfg.bind,
-	};
+	const struct rpc_opts opts = {.timeout_ms = CALL_MS};
 
 	m->rpc = client_call(m->n->client, url, name, in, &opts, done, m);
 }
@@ -106,7 +103,6 @@ void membership_ask_all(struct membership *m, const char *const *urls, size_t n,
 	opts.name = name;
 	opts.in = in;
 	opts.timeout_ms = CALL_MS;
-	opts.bind = m->n->cfg.bind;
 	m->hedge = hedge_call(m->n->client, m->n->loop, &opts, each, done, m);
 }
 

@@ -253,6 +253,7 @@ static int start(struct node *n, struct err *err)
 	    client_open(&n->client, n->loop, n->cfg.server.tls, err) ||
 	    server_open(&n->server, n->loop, &n->cfg.server, err))
 		return (int)err->code;
+	client_bind(n->client, n->cfg.bind);
 	open_parts(n);
 	if (inbox_open(n, err) || outbox_open(n, err))
 		return (int)err->code;

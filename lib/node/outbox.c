@@ -209,8 +209,7 @@ static int load(struct line *l, struct rows *rows, struct err *err)
 static int call_receiver(struct line *l, const char *url, struct err *err)
 {
 	struct node *n = l->n;
-	const struct rpc_opts opts = {.timeout_ms = ANSWER_MS,
-				      .bind = n->cfg.bind};
+	const struct rpc_opts opts = {.timeout_ms = ANSWER_MS};
 	Gfl__V1__SendMessagesRequest in = GFL__V1__SEND_MESSAGES_REQUEST__INIT;
 	struct rows rows = {0};
 	int rc = load(l, &rows, err);

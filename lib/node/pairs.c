@@ -123,7 +123,6 @@ static void tell(struct pair *p, const char *url)
 	const struct rpc_opts opts = {
 		.timeout_ms = CALL_MS,
 		.forwarded = true, /* for this peer and nobody else */
-		.bind = n->cfg.bind,
 	};
 	char id[STR_ID];
 

@@ -176,7 +176,6 @@ static void flush(void *arg)
 	const struct rpc_opts opts = {
 		.timeout_ms = SEND_MS,
 		.forwarded = true,
-		.bind = ((struct reports *)arg)->n->cfg.bind,
 	};
 	struct reports *r = arg;
 	struct node *n = r->n;

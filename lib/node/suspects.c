@@ -107,10 +107,7 @@ static void ask_witness(struct suspect *s, int64_t id)
 	struct witness *w = &s->witnesses[s->asked];
 	struct node *n = s->n;
 	const char *url = node_url_of(n, id);
-	const struct rpc_opts opts = {
-		.timeout_ms = 2 * reach_ms(n),
-		.bind = n->cfg.bind,
-	};
+	const struct rpc_opts opts = {.timeout_ms = 2 * reach_ms(n)};
 
 	if (!url)
 		return;
@@ -211,10 +208,7 @@ static void gone(struct call *call, void *arg)
 void suspects_witness(struct node *n, struct call *call, int64_t id)
 {
 	Gfl__V1__NodeStatusRequest in = GFL__V1__NODE_STATUS_REQUEST__INIT;
-	const struct rpc_opts opts = {
-		.timeout_ms = reach_ms(n),
-		.bind = n->cfg.bind,
-	};
+	const struct rpc_opts opts = {.timeout_ms = reach_ms(n)};
 	const char *url = node_url_of(n, id);
 	struct relay *r;
 	struct err err;

@@ -189,7 +189,6 @@ static void ask(struct taker *t)
 	const struct rpc_opts opts = {
 		.timeout_ms = left_ms(t) + ANSWER_MS,
 		.forwarded = true,
-		.bind = t->n->cfg.bind,
 	};
 	const char *url = node_url_of(t->n, t->in->to);
 	struct err err;

@@ -134,6 +134,7 @@ static void open_stream(struct lane *l)
 {
 	const struct transport_config *cfg = &l->peer->t->cfg;
 	const struct rpc_opts opts = {
+		.bind = client_bound(cfg->client),
 		.tls = client_tls(cfg->client),
 		.stall_ms = cfg->timeout_ms,
 	};

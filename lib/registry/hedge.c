@@ -110,7 +110,7 @@ static void answered(const struct err *err, const ProtobufCMessage *out,
 static void ask(struct hedge *h)
 {
 	struct asked *a = &h->all[h->next++];
-	struct rpc_opts opts = {.bind = h->opts.bind};
+	struct rpc_opts opts = {0};
 
 	if (h->end_ms) {
 		opts.timeout_ms = h->end_ms - clock_ms();

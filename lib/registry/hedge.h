@@ -23,7 +23,6 @@ struct hedge_opts {
 	int64_t pace_ms;  /* silence after which the next one is asked; 0 is
 			   * HEDGE_PACE_MS */
 	int64_t grace_ms; /* others may answer for so long after a good one */
-	const char *bind; /* source address, or NULL; borrowed */
 	const struct tls_opts *tls; /* of hedge_now() */
 	bool any_failure;           /* whatever one refuses another may grant */
 };

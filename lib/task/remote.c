@@ -27,6 +27,7 @@ struct remote *remote_call(struct remotes *all, bool native, const char *url,
 			   int64_t timeout_ms, rpc_done_fn *done, void *arg)
 {
 	const struct rpc_opts opts = {.timeout_ms = timeout_ms,
+				      .bind = client_bound(all->client),
 				      .tls = client_tls(all->client)};
 	struct remote *r = mem_zero(1, sizeof(*r));
 

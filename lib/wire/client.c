@@ -123,8 +123,20 @@ void client_close(struct client *c)
 		curl_loop_free(ch->curl);
 	}
 	tls_close(c->own);
+	free(c->bind);
 	free(c);
 	curl_global_cleanup();
+}
+
+void client_bind(struct client *c, const char *address)
+{
+	free(c->bind);
+	c->bind = mem_str(address);
+}
+
+const char *client_bound(const struct client *c)
+{
+	return c->bind;
 }
 
 struct loop *client_loop(const struct client *c)

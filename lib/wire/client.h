@@ -38,6 +38,10 @@ int client_open_files(struct client **out, struct loop *loop,
  * this client. NULL is nothing. */
 void client_close(struct client *c);
 
+/* Calls go out from this address from now on; NULL: from any. */
+void client_bind(struct client *c, const char *address);
+const char *client_bound(const struct client *c); /* or NULL */
+
 struct rpc_opts {
 	int64_t timeout_ms; /* for the whole call; 0 is none */
 	bool retry; /* needs a timeout; a stream's ends with its first message
@@ -46,13 +50,12 @@ struct rpc_opts {
 			     given up for another one, though the server may go
 			     on until the deadline; 0: no such bound */
 	bool forwarded;   /* marks the call as forwarded by a node */
+	/* of duplex_open(), other calls use their client's: */
 	const char *bind; /* source address, or NULL */
-	struct tls *tls;  /* of duplex_open(), borrowed until it is connected;
-			     other calls use their client's */
-	int64_t stall_ms; /* of duplex_open(): the connection is lost when the
-			     other machine has not taken what we sent for so
-			     long; 0: the kernel's patience, a quarter of an
-			     hour */
+	struct tls *tls;  /* borrowed until it is connected */
+	int64_t stall_ms; /* the connection is lost when the other machine has
+			     not taken what we sent for so long; 0: the kernel's
+			     patience, a quarter of an hour */
 };
 
 /* err is NULL when all went well, out then the answer, borrowed for the

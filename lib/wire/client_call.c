@@ -44,7 +44,6 @@ void client_call_destroy(struct rpc *r)
 	forget_answer(r);
 	free(r->base);
 	free(r->target);
-	free(r->bind);
 	free(r->request);
 	free(r);
 }
@@ -259,7 +258,6 @@ static struct rpc *new_rpc(struct client *c, const char *url,
 	r->method = method;
 	r->base = mem_dup(url, len && url[len - 1] == '/' ? len - 1 : len);
 	r->target = mem_fmt("%s%s", r->base, r->method->path);
-	r->bind = mem_str(opts->bind);
 	r->retry = opts->retry && opts->timeout_ms > 0;
 	r->backoff = (struct backoff){.first_ms = BACKOFF_FIRST_MS,
 				      .max_ms = BACKOFF_MAX_MS};
@@ -267,7 +265,7 @@ static struct rpc *new_rpc(struct client *c, const char *url,
 		r->deadline_ms = clock_ms() + opts->timeout_ms;
 	r->t = (struct transfer){.base = r->base,
 				 .target = r->target,
-				 .bind = r->bind,
+				 .bind = c->bind,
 				 .timeout_ms = opts->timeout_ms,
 				 .forwarded = opts->forwarded};
 	if (r->retry && r->method->kind == RPC_UNARY)

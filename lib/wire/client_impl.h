@@ -29,6 +29,7 @@ struct client {
 	struct loop *loop;
 	struct tls *tls;    /* or NULL */
 	struct tls *own;    /* that, if it is ours */
+	char *bind;         /* or NULL */
 	unsigned tls_count; /* of what idle handles know of it */
 	struct channel channels[CLIENT_CHANNELS];
 	struct rpc_list all, ready; /* ready: to be delivered */
@@ -46,7 +47,7 @@ struct rpc {
 	rpc_bytes_fn *bytes_each; /* or the same, not unpacked */
 	rpc_done_fn *done;
 	void *arg;
-	char *base, *target, *bind;
+	char *base, *target;
 	char *request;
 	bool retry;
 	int64_t deadline_ms; /* by clock_ms(); 0: none */

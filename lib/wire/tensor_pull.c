@@ -15,7 +15,7 @@ struct tensor_pull {
 	struct client *c;
 	struct rpc *rpc; /* NULL: between two attempts */
 	const struct rpc_method *method;
-	char *url, *bind;
+	char *url;
 	struct tensor_in in;
 	tensor_ask_fn *ask;
 	tensor_done_fn *done;
@@ -38,7 +38,6 @@ static void pull_free(struct tensor_pull *p)
 	timer_stop(&p->timer);
 	tensor_in_release(&p->in);
 	free(p->url);
-	free(p->bind);
 	free(p);
 }
 
@@ -160,8 +159,7 @@ static void on_done(const struct err *err, const ProtobufCMessage *out,
 static void ask(void *arg)
 {
 	struct tensor_pull *p = arg;
-	struct rpc_opts opts = {.timeout_ms = p->deadline_ms - clock_ms(),
-				.bind = p->bind};
+	struct rpc_opts opts = {.timeout_ms = p->deadline_ms - clock_ms()};
 
 	if (opts.timeout_ms < 1)
 		opts.timeout_ms = 1;
@@ -182,7 +180,6 @@ pull_new(struct client *c, const char *url, const struct rpc_method *method,
 
 	p->c = c;
 	p->url = mem_str(url);
-	p->bind = mem_str(opts->bind);
 	p->method = method;
 	p->in.sink = sink;
 	p->in.arg = arg;

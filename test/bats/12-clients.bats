@@ -264,3 +264,23 @@ terminal() { # COLUMNS COMMAND - what a person at a terminal sees
 		grep -q '^gfl-list: .*standard output: Bad file descriptor' err
 	done
 }
+
+@test "calls leave from the address of --bind, whoever makes them" {
+	local none='cannot call from address 192.0.2.1'
+	printf '%s\n' x,y,label 0.1,0.9,0 0.8,0.2,1 >d.csv
+	cannot() { # PROGRAM OPTION...
+		fails 2 "$@" --bind 192.0.2.1 --listen 127.0.0.1:0
+		[[ $said == *"$none"* ]]
+	}
+	cannot gfl-trainer --server $nobody --data d.csv
+	cannot gfl-trainer --node $nobody --data d.csv
+	start worker gfl-worker --exec true --no-gpu --bind 192.0.2.1
+	logged worker "doing=register error=\"$none"
+	start server gfl-server --on-leader --node $nobody --peers $nobody \
+		--bind 192.0.2.1
+	logged server "event=node_away .*$none"
+	start master gfl-master --bind 192.0.2.1
+	start pushed gfl-worker -m "$master_url" --exec true --no-gpu --push
+	gfl-submit -m "$master_url" <<<'{}'
+	logged master "event=push_failed .*$none"
+}

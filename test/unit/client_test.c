@@ -231,14 +231,15 @@ static void check_from(struct peer_conn *c, int n)
 
 TEST(a_call_leaves_from_the_address_asked_for)
 {
-	struct rpc_opts opts = {.timeout_ms = 5000, .bind = "127.0.0.9"};
+	struct rpc_opts opts = {.timeout_ms = 5000};
 	struct bed b;
 
 	bed_open(&b, check_from);
+	client_bind(b.c, "127.0.0.9");
 	bed_beat(&b, &opts);
 	bed_run(&b, 1);
 	CHECK_STR(b.err.msg, "");
-	opts.bind = "192.0.2.1";
+	client_bind(b.c, "192.0.2.1");
 	bed_beat(&b, &opts);
 	bed_run(&b, 1);
 	CHECK_HAS(b.err.msg, "cannot call from address 192.0.2.1");
