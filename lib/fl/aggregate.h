@@ -185,7 +185,8 @@ void aggregate_save(const struct aggregate *a, struct tensors *ts);
 
 /* Take back what such a rule, with as many values, has saved; if a round is
  * begun, from the same model, what had been admitted to it too. From ts, called
- * what in messages. INVALID_ARGUMENT for anything else, a being as it was. */
+ * what in messages. FAILED_PRECONDITION for what another rule has saved, and
+ * INVALID_ARGUMENT for anything else, a being as it was. */
 int aggregate_restore(struct aggregate *a, const struct tensors *ts,
 		      const char *what, struct err *err) MUST_CHECK;
 

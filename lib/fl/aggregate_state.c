@@ -227,11 +227,14 @@ int aggregate_restore(struct aggregate *a, const struct tensors *ts,
 	const char *rule = tensors_get(ts, rule_key);
 	struct saved s = {0};
 
-	if (!rule || strcmp(rule, a->rule->name))
+	if (!rule)
 		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s has the state of no aggregation", what);
+	if (strcmp(rule, a->rule->name) != 0)
+		return err_set(err, ERR_FAILED_PRECONDITION,
 			       "%s has the state of aggregation by %s, not by "
 			       "%s",
-			       what, rule ? rule : "nothing", a->rule->name);
+			       what, rule, a->rule->name);
 	for (int k = 0; k < 2 && a->moment[k]; k++) {
 		s.moment[k] = find_floats(ts, a->rule->state[k], a->trained,
 					  what, err);

@@ -304,7 +304,10 @@ static int load_model(struct hub *h, struct err *err)
 		rc = aggregate_restore(h->rule, &ts, h->opts.db, err);
 	if (!rc && h->counted)
 		rc = counted_restore(h->counted, &ts, h->opts.db, err);
-	if (rc) /* not the user's file: ours, and damaged */
+	if (rc == ERR_FAILED_PRECONDITION)
+		err_hint(err, "name another file with --db, or the rule that "
+			      "this one has with --aggregate");
+	else if (rc) /* not the user's file: ours, and damaged */
 		err->code = ERR_DATA_LOSS;
 	tensors_release(&ts);
 	buf_release(&b);
