@@ -109,7 +109,7 @@ static void look_at_end(struct hub *h, int64_t now_ms)
 {
 	bool waited = now_ms - h->ending_ms >= h->opts.ending_ms;
 
-	if (!h->saving_last && (!h->admitting || waited)) {
+	if (!h->saving_last && !h->ahead && (!h->admitting || waited)) {
 		begin_saving(h);
 		return;
 	}
@@ -283,11 +283,13 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 		h->counted = mem_zero(1, sizeof(*h->counted));
 	h->ended = ended_fn;
 	h->ended_arg = arg;
-	h->loss = h->accuracy = (double)NAN;
+	h->kept = (struct hub_kept){.ended_ms = clock_ms(),
+				    .loss = (double)NAN,
+				    .accuracy = (double)NAN};
+	h->accuracy = (double)NAN;
 	h->evaluation = (struct hub_evaluation){
 		.missing = "", .loss = (double)NAN, .accuracy = (double)NAN};
 	h->rand.state = opts->seed;
-	h->ended_ms = clock_ms();
 	if (open_all(h, err)) {
 		hub_close(h);
 		return (int)err->code;

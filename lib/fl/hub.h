@@ -8,9 +8,9 @@
  *
  * A client is known by its instance id. One that is there has a request held
  * here, so its end is noticed at once; it is gone when it does not come back.
- * Each round is in SQLite, with its model, before it is told or followed by
- * the end of another: after kill -9 the server goes on with the round that was
- * under way. */
+ * Each round is in SQLite, with its model, before anything is told of it, or of
+ * what clients say of its model: after kill -9 the server goes on with the round
+ * that was under way, and nothing that it has told is undone. */
 #ifndef FL_HUB_H
 #define FL_HUB_H
 

@@ -235,7 +235,7 @@ bool hub_followed(const struct hub *h)
 int64_t hub_safe_version(const struct hub *h)
 {
 	const struct hub_follower *f;
-	int64_t safe = h->snapshot ? h->snapshot->version : 0;
+	int64_t safe = h->kept.round;
 
 	DL_FOREACH (h->followers, f) {
 		/* a state of an older term is none of ours */

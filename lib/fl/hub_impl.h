@@ -176,6 +176,13 @@ struct hub_scoring {
 	char *missing;
 };
 
+/* The last round that is durable. */
+struct hub_kept {
+	int64_t round;
+	int64_t ended_ms;      /* or our start */
+	double loss, accuracy; /* NAN */
+};
+
 /* A model on its way from updates to the disk. */
 struct hub_next {
 	struct hub *hub;
@@ -243,8 +250,8 @@ struct hub {
 
 	enum hub_state state;
 	int64_t round, version;  /* finished so far */
-	int64_t ended_ms;        /* the last of them, or our start */
-	double loss, accuracy;   /* of the last; NAN */
+	double accuracy;         /* of the last; NAN */
+	struct hub_kept kept;    /* what is told of them */
 	struct hub_model *given; /* the newest version */
 	struct hub_now now;
 	struct snapshot *snapshot; /* with a term: the newest durable one */

@@ -108,6 +108,16 @@ struct hub_next *hub_next_find(struct hub *h, int64_t round)
 	return n ? n : find(h->unsaved, round);
 }
 
+static void keep(struct hub *h, const struct hub_round *r)
+{
+	h->kept.round = r->round;
+	h->kept.ended_ms = clock_ms();
+	h->kept.loss = r->loss;
+	if (!isnan(r->accuracy))
+		h->kept.accuracy = r->accuracy;
+	h->missed += r->missed;
+}
+
 static void written(const struct err *err, void *arg)
 {
 	struct hub *h = arg;
@@ -130,6 +140,7 @@ static void written(const struct err *err, void *arg)
 			n->snapshot = NULL;
 		}
 		forget_model(n);
+		keep(h, &n->row);
 		DL_APPEND(h->untold, n);
 	}
 	hub_next_tell(h);
@@ -154,13 +165,20 @@ static void write_saving(struct hub *h)
 		written(&err, h);
 }
 
+/* Somebody waits for it, or nothing else is made before it is durable. */
+static bool is_waited_for(const struct hub *h)
+{
+	return h->opts.async || h->opts.term || h->scoring.round ||
+	       h->ahead >= HUB_TOGETHER;
+}
+
 /* Where rounds are short they are written several together: a model costs the
  * disk the same however many rounds have made it. Who follows waits for it. */
 static int64_t time_left(const struct hub *h)
 {
 	int64_t left = h->wrote_ms + HUB_TOGETHER_MS - clock_ms();
 
-	return h->opts.term || h->ahead >= HUB_TOGETHER || left < 0 ? 0 : left;
+	return is_waited_for(h) || left < 0 ? 0 : left;
 }
 
 static void write_later(void *arg)
@@ -206,11 +224,8 @@ void hub_next_made(struct hub_next *n)
 		return;
 	}
 	h->round = h->version = n->row.round;
-	h->ended_ms = clock_ms();
-	h->loss = n->row.loss;
 	if (!isnan(n->row.accuracy))
 		h->accuracy = n->row.accuracy;
-	h->missed += n->row.missed;
 	n->model->users++;
 	hub_model_use(h, n->model);
 	if (h->unsaved)

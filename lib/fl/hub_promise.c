@@ -1,6 +1,6 @@
-/* Beside a Raft node and without rounds: who is told that an update is in the
- * model may forget it, so that is told only when it is durable, and with
- * whoever follows, too. */
+/* Without rounds: who is told that an update is in the model may forget it, so
+ * that is told only when it is durable; beside a Raft node, with whoever follows
+ * too. */
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -42,13 +42,14 @@ void hub_promises_look(struct hub *h)
 		keep(h, p);
 }
 
-/* Whether they are in the next active server's model is not known here. */
+/* Whether they are in the next server's model is not known here. */
 void hub_promises_close(struct hub *h)
 {
 	struct hub_promise *p, *next;
 	struct err err;
 
-	err_set(&err, ERR_UNAVAILABLE, "this server is not the active one");
+	err_set(&err, ERR_UNAVAILABLE, "this server %s",
+		h->opts.term ? "is not the active one" : "ends");
 	DL_FOREACH_SAFE(h->promises, p, next)
 	{
 		DL_DELETE(h->promises, p);

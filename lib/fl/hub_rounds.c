@@ -331,7 +331,7 @@ void hub_round_look(struct hub *h, int64_t now_ms)
 	if (waits_for_scores(h, done))
 		return;
 	if (done && (h->state == HUB_WAITING || h->opts.async)) {
-		if (!h->opts.term || !h->ahead) /* it may yet be another's */
+		if (!h->ahead) /* it may yet be lost, or be another's */
 			hub_end(h, done);
 		return;
 	}

@@ -23,7 +23,7 @@ static void reply(const struct hub *h, struct call *call)
 	Gfl__V1__FlUpdateResponse out;
 
 	gfl__v1__fl_update_response__init(&out);
-	out.version = h->version;
+	out.version = h->kept.round;
 	call_reply(call, &out.base);
 }
 

@@ -239,7 +239,7 @@ void hub_scoring_look(struct hub *h, int64_t now_ms)
 		return;
 	if (!s->open && (!s->waits || h->here >= h->opts.min_participants))
 		open_scoring(h);
-	if (is_over(h, now_ms))
+	if (s->round <= h->kept.round && is_over(h, now_ms))
 		close_scoring(h);
 }
 

@@ -124,16 +124,16 @@ static void fill(const struct hub *h, Gfl__V1__FlStatus *out,
 	out->mode = text(h->opts.async ? "async" : "sync");
 	out->state = text(state(h));
 	out->evaluation = evaluation(h, e);
-	out->round = h->round;
+	out->round = h->kept.round;
 	out->rounds = h->opts.rounds;
-	out->version = h->version;
-	out->loss = isnan(h->loss) ? 0 : h->loss;
-	if (!isnan(h->accuracy)) {
+	out->version = h->kept.round;
+	out->loss = isnan(h->kept.loss) ? 0 : h->kept.loss;
+	if (!isnan(h->kept.accuracy)) {
 		out->_accuracy_case = GFL__V1__FL_STATUS___ACCURACY_ACCURACY;
-		out->accuracy = h->accuracy;
+		out->accuracy = h->kept.accuracy;
 	}
 	out->model = text(hub_model_name(h));
-	out->quiet_ms = clock_ms() - h->ended_ms;
+	out->quiet_ms = clock_ms() - h->kept.ended_ms;
 	out->activated = h->state == HUB_TRAINING ? h->now.activated : 0;
 	out->admitted = h->state == HUB_TRAINING ? h->now.admitted : 0;
 	out->needed = h->opts.min_participants;
@@ -208,7 +208,7 @@ static void metrics(struct buf *b, void *arg)
 	buf_putf(b, "gfl_server_forgotten_clients_total %" PRId64 "\n",
 		 h->forgotten);
 	buf_putf(b, "# TYPE gfl_server_rounds_total counter\n");
-	buf_putf(b, "gfl_server_rounds_total %" PRId64 "\n", h->round);
+	buf_putf(b, "gfl_server_rounds_total %" PRId64 "\n", h->kept.round);
 	buf_putf(b, "# TYPE gfl_server_rounds_void_total counter\n");
 	buf_putf(b, "gfl_server_rounds_void_total %" PRId64 "\n", h->voided);
 	buf_putf(b, "# TYPE gfl_server_updates_accepted_total counter\n");
@@ -220,10 +220,11 @@ static void metrics(struct buf *b, void *arg)
 	buf_putf(b, "# TYPE gfl_server_sessions_refused_total counter\n");
 	buf_putf(b, "gfl_server_sessions_refused_total %" PRId64 "\n",
 		 h->strangers);
-	if (!isnan(h->loss))
-		buf_putf(b, "gfl_server_loss %.6f\n", h->loss);
-	if (!isnan(h->accuracy))
-		buf_putf(b, "gfl_server_accuracy_ratio %.6f\n", h->accuracy);
+	if (!isnan(h->kept.loss))
+		buf_putf(b, "gfl_server_loss %.6f\n", h->kept.loss);
+	if (!isnan(h->kept.accuracy))
+		buf_putf(b, "gfl_server_accuracy_ratio %.6f\n",
+			 h->kept.accuracy);
 	if (!isnan(h->evaluation.loss))
 		buf_putf(b, "gfl_server_clients_loss %.6f\n",
 			 h->evaluation.loss);

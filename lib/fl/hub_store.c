@@ -229,9 +229,9 @@ static int load_round(struct hub *h, struct err *err)
 		rc = db_next(h->db, s, &row, err);
 	if (rc || !row)
 		return rc;
-	h->round = h->version = sqlite3_column_int64(s, 0);
+	h->round = h->version = h->kept.round = sqlite3_column_int64(s, 0);
 	if (sqlite3_column_type(s, 1) != SQLITE_NULL)
-		h->loss = sqlite3_column_double(s, 1);
+		h->kept.loss = sqlite3_column_double(s, 1);
 	db_done(s);
 	return 0;
 }
@@ -249,7 +249,7 @@ static int load_accuracy(struct hub *h, struct err *err)
 		rc = db_next(h->db, s, &row, err);
 	if (rc || !row)
 		return rc;
-	h->accuracy = sqlite3_column_double(s, 0);
+	h->accuracy = h->kept.accuracy = sqlite3_column_double(s, 0);
 	db_done(s);
 	return 0;
 }

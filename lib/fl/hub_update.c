@@ -64,14 +64,14 @@ void hub_update_reply(struct hub *h, struct call *call)
 	Gfl__V1__FlUpdateResponse out;
 
 	gfl__v1__fl_update_response__init(&out);
-	out.version = h->version;
+	out.version = h->kept.round;
 	call_reply(call, &out.base);
 }
 
 /* Its update is in this version, or in none yet: in a round, or a buffer. */
 static void reply(struct hub *h, struct call *call, int64_t version)
 {
-	if (h->opts.term && h->opts.async && version)
+	if (h->opts.async && version)
 		hub_promise(h, call, version);
 	else
 		hub_update_reply(h, call);
