@@ -118,9 +118,10 @@ static const struct prog prog = {
 		 "With --exec or --exec-serve a program of yours takes the "
 		 "steps; gfl(7) says under TRAINERS how, and which runs it "
 		 "takes part in.\n\n"
-		 "For a server that aggregates by scaffold or feddyn each "
-		 "client keeps a vector of its own in a file beside the "
-		 "database.",
+		 "The client of a server has nothing to do with runs, nor "
+		 "with what is said above of them: --trainer-id, --no-runs, "
+		 "--eval-every, --checkpoint-... and --model-out. By scaffold "
+		 "and feddyn it keeps a vector of its own beside --db.",
 	.example = "gfl-trainer --node http://127.0.0.1:8901 --data "
 		   "/usr/share/datasets/fashion-mnist --test "
 		   "/usr/share/datasets/fashion-mnist --index part-1.idx --db "
@@ -209,6 +210,7 @@ static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 		.active = cfg->active,
 		.indexes = app->local.indexes,
 		.nclients = cfg->clients,
+		.stuck_ms = cfg->stuck_ms,
 		.exec = exec_of(cfg),
 		.bind = cfg->daemon.bind,
 		.tls = app->tls,
@@ -280,10 +282,9 @@ static void close_all(struct app *app)
 	local_release(&app->local);
 }
 
-static const struct err *failure_of(const struct app *app)
+static const struct err *failure_of(const struct app *a)
 {
-	return app->spoke ? spoke_failed(app->spoke)
-			  : clients_failed(app->clients);
+	return a->spoke ? spoke_failed(a->spoke) : clients_failed(a->clients);
 }
 
 static int serve(struct app *app, struct err *err)
@@ -331,8 +332,7 @@ static int check(const struct config *cfg, struct err *err)
 	if (server && (cfg->nodes.n || cfg->gateways.n))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--server goes with neither --node nor -g");
-	if ((cfg->active && cfg->passive) ||
-	    (!server && (cfg->active || cfg->passive)))
+	if (cfg->active + cfg->passive > server)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "one of --active and --passive goes with "
 			       "--server");

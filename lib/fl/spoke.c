@@ -203,6 +203,8 @@ static int open_all(struct spoke *s, struct err *err)
 		rc = spoke_exec_open(s, err);
 	if (!rc)
 		rc = worker_open(&s->worker, s->loop, "learner", JOBS, err);
+	if (!rc)
+		worker_watch(s->worker, s->opts.stuck_ms);
 	return rc;
 }
 

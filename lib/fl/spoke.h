@@ -27,6 +27,7 @@ struct spoke_opts {
 	bool active;
 	const struct index *indexes; /* of each logical client that it hosts */
 	int nclients;
+	int64_t stuck_ms; /* a batch that takes longer is a bug */
 	/* who takes the steps of the one that it hosts, whose indexes say
 	   nothing; command NULL: computed here */
 	struct exec_opts exec;

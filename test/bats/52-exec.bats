@@ -382,6 +382,13 @@ example() {
 	gfl-run start --model cnn --rounds 1000 --steps 1 --batch 2000
 	reap t1 || [ $? = 134 ]
 	grep -q 'event=stuck worker=learner' t1.log
+	unset GFL_GATEWAY
+	start server gfl-server --db server.db --model cnn --steps 1 \
+		--batch 2000 --min-participants 1
+	start t3 gfl-trainer --db t3.db --server "$server_url" --data $data \
+		--stuck-after 0.1
+	reap t3 || [ $? = 134 ]
+	grep -q 'event=stuck worker=learner' t3.log
 }
 
 @test "daemons tell systemd's watchdog that they turn" {
