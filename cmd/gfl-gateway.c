@@ -17,7 +17,8 @@ struct config {
 };
 
 static const struct opt opts[] = {
-	OPT_DAEMON(struct config, daemon, "127.0.0.1:8090"),
+	OPT_SERVING(struct config, daemon, "127.0.0.1:8090"),
+	OPT_DB(struct config, daemon),
 	OPT_SECONDS(0, "lease", struct config, lease_ms, "15",
 		    "a node not heard for so long is dead"),
 	OPT_SECONDS(0, "forget-after", struct config, forget_ms, "600",

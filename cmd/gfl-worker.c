@@ -76,7 +76,8 @@ static const struct opt opts[] = {
 		    "what is stopped has so long before it is killed"),
 	OPT_BOOL(0, "no-gpu", struct config, no_gpu,
 		 "do not look for GPUs by nvidia-smi"),
-	OPT_DAEMON(struct config, daemon, "127.0.0.1:0"),
+	OPT_SERVING(struct config, daemon, "127.0.0.1:0"),
+	OPT_BIND(struct config, daemon),
 	OPT_END,
 };
 

@@ -78,18 +78,18 @@ _gfl_gateway()
 	[ "$prev" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
-	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --lease --forget-after --grant --no-bootstrap --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--listen --advertise --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --db --lease --forget-after --grant --no-bootstrap --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -193,18 +193,18 @@ _gfl_master()
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
 	--scheduler) mapfile -t COMPREPLY < <(compgen -W 'fifo priority round-robin least-loaded adaptive affinity' -- "$cur");;
-	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--scheduler --silence --retry-delay --breaker-failures --breaker-time --breaker-successes --grace --keep --max-tasks --push --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--scheduler --silence --retry-delay --breaker-failures --breaker-time --breaker-successes --grace --keep --max-tasks --push --listen --advertise --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --bind --db --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -271,18 +271,18 @@ _gfl_node()
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
 	--on-gateway-failure) mapfile -t COMPREPLY < <(compgen -W 'retry bootstrap' -- "$cur");;
-	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --on-gateway-failure --upper --upper-join --upper-listen --upper-advertise --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --snapshot-after --max-voters --client-num --keep-membership --check --rejoin --on-message --on --handler-timeout --handler-tries --interactive --errexit --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node-id --rank --gateway --join --bootstrap --on-gateway-failure --upper --upper-join --upper-listen --upper-advertise --listen --advertise --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --bind --db --min-election-timeout --max-election-timeout --heartbeat --fail-after --remove-after --snapshot-after --max-voters --client-num --keep-membership --check --rejoin --on-message --on --handler-timeout --handler-tries --interactive --errexit --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -415,17 +415,17 @@ _gfl_server()
 	--model-out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--format|-o) mapfile -t COMPREPLY < <(compgen -W 'table tsv json jsonl' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
-	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--model --init --mode --seed --rounds --target-accuracy --min-participants --max-clients --silence --sample --sampler --choices --fraction --round-deadline --weights --aggregate --server-lr --beta1 --beta2 --tau --q --dyn --staleness --mix --buffer --trim --byzantine --krum-keep --hold-max --clip --norm-max --weight-max --epochs --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-decay --lr-decay-every --lr-cosine --hp --scheme --keep --dtype --codec --test --label --classes --eval-every --clients-eval-every --eval-sample --eval-deadline --model-out --on-setup --on-round --on-receive --on-shutdown --handler-timeout --on-participants --on-leader --node --peers --format --fields --color --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--model --init --mode --seed --rounds --target-accuracy --min-participants --max-clients --silence --sample --sampler --choices --fraction --round-deadline --weights --aggregate --server-lr --beta1 --beta2 --tau --q --dyn --staleness --mix --buffer --trim --byzantine --krum-keep --hold-max --clip --norm-max --weight-max --epochs --steps --batch --lr --momentum --nesterov --weight-decay --prox --lr-decay --lr-decay-every --lr-cosine --hp --scheme --keep --dtype --codec --test --label --classes --eval-every --clients-eval-every --eval-sample --eval-deadline --model-out --on-setup --on-round --on-receive --on-shutdown --handler-timeout --on-participants --on-leader --node --peers --format --fields --color --listen --advertise --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --bind --db --help --version --quiet --verbose --config --show-config --log-level --log-format' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -537,18 +537,18 @@ _gfl_trainer()
 	--index) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--test) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--model-out) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
-	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-ca) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
+	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur");;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur");;
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --label --clients --index --test --classes --threads --eval-every --checkpoint-every --checkpoint-interval --model-out --trainer-id --rank --exec --exec-serve --exec-timeout --exec-ready --exec-grace --stuck-after --no-runs --server --passive --active --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --label --clients --index --test --classes --threads --eval-every --checkpoint-every --checkpoint-interval --model-out --trainer-id --rank --exec --exec-serve --exec-timeout --exec-ready --exec-grace --stuck-after --no-runs --server --passive --active --listen --advertise --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --bind --db --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac
@@ -584,7 +584,6 @@ _gfl_worker()
 	[ "$cur" = = ] && cur= && prev=${COMP_WORDS[COMP_CWORD-1]}
 	case $prev in
 	--data) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
-	--db) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--port-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-cert) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
 	--tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur");;
@@ -595,7 +594,7 @@ _gfl_worker()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--master --alone --worker-id --rank --pull --push --stream --server --exec --data --dataset --threads --evaluate --slots --heartbeat --poll --grace --no-gpu --listen --advertise --bind --db --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--master --alone --worker-id --rank --pull --push --stream --server --exec --data --dataset --threads --evaluate --slots --heartbeat --poll --grace --no-gpu --listen --advertise --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --bind --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

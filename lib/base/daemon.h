@@ -31,7 +31,7 @@ struct daemon_opts {
 	bool insecure, background;
 };
 
-#define OPT_DAEMON(T, m, def_listen)                                          \
+#define OPT_SERVING(T, m, def_listen)                                         \
 	OPT_ADDR(0, "listen", T, m.listen, def_listen,                        \
 		 "serve here; port 0 takes a free one"),                      \
 		OPT_ROW(ADDR_HOST, 0, "host", struct opt_addr, T, m.listen,   \
@@ -40,9 +40,6 @@ struct daemon_opts {
 			"PORT", NULL, "port of --listen", .hidden = true),    \
 		OPT_STRING(0, "advertise", T, m.advertise, "URL", NULL,       \
 			   "the address that others are told"),               \
-		OPT_STRING(0, "bind", T, m.bind, "ADDRESS", NULL,             \
-			   "source of outgoing connections"),                 \
-		OPT_FILE(0, "db", T, m.db, NULL, "keep state in this file"),  \
 		OPT_FILE(0, "port-file", T, m.port_file, NULL,                \
 			 "write the port here once ready"),                   \
 		OPT_INT(0, "ready-fd", T, m.ready_fd, "N", "-1", -1, 1 << 20, \
@@ -64,6 +61,15 @@ struct daemon_opts {
 			 "serve web pages of this origin; repeatable"),       \
 		OPT_BOOL(0, "background", T, m.background,                    \
 			 "detach once ready, and print the pid")
+
+/* Of a daemon that calls others, and of one that keeps state. */
+#define OPT_BIND(T, m)                                    \
+	OPT_STRING(0, "bind", T, m.bind, "ADDRESS", NULL, \
+		   "source of outgoing connections")
+#define OPT_DB(T, m) OPT_FILE(0, "db", T, m.db, NULL, "keep state in this file")
+
+#define OPT_DAEMON(T, m, def_listen) \
+	OPT_SERVING(T, m, def_listen), OPT_BIND(T, m), OPT_DB(T, m)
 
 /* Which of the processes of a launcher this is, from 0; -1: started by none.
  * The variables are Open MPI's, those of PMIx and PMI, which other MPIs set,

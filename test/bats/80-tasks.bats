@@ -144,6 +144,7 @@ EOS
 	fails 2 gfl-worker --exec true --worker-id ''
 	fails 2 gfl-worker --exec true --pull --push
 	fails 2 gfl-worker --exec true --alone --pull
+	fails 2 gfl-worker --exec true --db w.db # it keeps no state
 	fails 1 gfl-worker --exec ./nothing
 	fails 1 gfl-worker --data ./nothing
 	[[ $said == *"--data: open ./nothing: No such file"* ]]
