@@ -243,6 +243,17 @@ char **facts_env(const struct facts *f, command_allow_fn *allow)
 	return all;
 }
 
+bool command_allow_work(const char *variable)
+{
+	static const char *const ours[] = {
+		"GFL_", "GOSSIPFL_", "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_"};
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+		if (!strncmp(variable, ours[i], strlen(ours[i])))
+			return false;
+	return true;
+}
+
 int command_run(const struct command *c, const struct facts *facts,
 		const void *input, size_t len, struct err *err)
 {

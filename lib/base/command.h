@@ -41,6 +41,10 @@ void facts_release(struct facts *f);
 typedef bool command_allow_fn(const char *variable);
 char **facts_env(const struct facts *f, command_allow_fn *allow);
 
+/* All but what configures us: what trains needs the variables of its libraries
+ * and its devices. */
+bool command_allow_work(const char *variable);
+
 /* Run it with len bytes at input on its stdin, with our environment and the
  * facts, our stdout and stderr, and wait. A status that is not 0, or a signal,
  * is ABORTED: "PROGRAM exited with status 3". It is in our session and group, so

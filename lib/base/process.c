@@ -230,7 +230,7 @@ static bool is_named(const char *variable, const char *name)
 	return !strncmp(variable, name, len) && variable[len] == '=';
 }
 
-static bool allow(const char *variable)
+static bool allow_little(const char *variable)
 {
 	static const char *const names[] = {"PATH",  "HOME", "USER", "LOGNAME",
 					    "SHELL", "LANG", "TZ",   "TMPDIR"};
@@ -280,7 +280,9 @@ static int spawn(struct process *p, const struct process_opts *opts, int input,
 		.file = p->guarded ? command_guard(p->c) : command_path(p->c),
 		.args = (char **)command_words(p->c),
 		.env = facts_env(opts->facts ? opts->facts : &none,
-				 p->shared ? NULL : allow),
+				 p->shared     ? NULL
+				 : opts->works ? command_allow_work
+					       : allow_little),
 		.flags = p->shared ? 0 : UV_PROCESS_DETACHED,
 		.stdio_count = streams(p, io, input, from),
 		.stdio = io,

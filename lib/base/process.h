@@ -7,8 +7,9 @@
  *
  * It has a session and a group of its own, none of our descriptors, no way to
  * gain privileges, and of our environment only what names the user, the place
- * and the language; stdin is a file in memory. Or it is for a person: then it
- * shares our terminal, standard streams and environment. */
+ * and the language, unless it does work of its own; stdin is a file in memory.
+ * Or it is for a person: then it shares our terminal, standard streams and
+ * environment. */
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 
@@ -27,6 +28,7 @@ struct process_opts {
 	int64_t timeout_ms; /* then TERM; 0: never */
 	int64_t grace_ms;   /* from TERM to KILL */
 	size_t out_max;     /* more on stdout is a failure, and its end */
+	bool works;         /* it has what command_allow_work() takes */
 	bool shared;        /* for a person, see above: no input, no out_max */
 	bool no_stdin;      /* of that: /dev/null instead of ours */
 };

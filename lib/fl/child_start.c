@@ -30,19 +30,6 @@ void child_shut_all(struct child *c)
 	c->pid = 0;
 }
 
-/* What is ours goes on but what configures us: a trainer needs the variables
- * of its libraries and its devices. */
-static bool allow(const char *variable)
-{
-	static const char *const ours[] = {
-		"GFL_", "GOSSIPFL_", "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_"};
-
-	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
-		if (!strncmp(variable, ours[i], strlen(ours[i])))
-			return false;
-	return true;
-}
-
 struct ends {
 	int in[ENDS], out[ENDS], said[ENDS], life[ENDS];
 };
@@ -132,7 +119,7 @@ int child_start(struct child *c, const struct facts *facts, struct err *err)
 	if (facts)
 		facts_join(&all, facts);
 	words = guard_words(c->command, lifeline, grace);
-	env = facts_env(&all, allow);
+	env = facts_env(&all, command_allow_work);
 	rc = spawn(c, &e, words, env);
 	free(words);
 	free(env);

@@ -106,6 +106,7 @@ static int run(struct participant_exec *x, const TrainConfig *t,
 		.timeout_ms = x->opts.timeout_ms,
 		.grace_ms = x->opts.grace_ms,
 		.out_max = x->opts.max_bytes,
+		.works = true,
 	};
 	int rc = theta_pack(&npz, t->theta, t->n_theta, err);
 

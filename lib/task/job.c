@@ -163,6 +163,7 @@ int job_start(struct job *j, struct loop *loop, const struct job_opts *how,
 		.timeout_ms = j->timeout_ms,
 		.grace_ms = how->grace_ms,
 		.out_max = OUT_MAX,
+		.works = true,
 	};
 	struct err err;
 	int rc;

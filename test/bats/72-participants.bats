@@ -354,13 +354,14 @@ worker() {
 	script train <<-'END'
 		cat >"in.$$.npz"
 		gfl-model convert "in.$$.npz" --out "in.$$.st"
-		echo "$GFL_ARRAYS $GFL_COORDINATOR" >>facts
+		echo "$GFL_ARRAYS $GFL_COORDINATOR $PYTHONPATH" >>facts
 		exec cat three.npy
 	END
 	array 3 >three.npy
 	start srv gfl-server --db srv.db --min-participants 3 --rounds 2 \
 		--on-participants "./lead $PWD/m.npz" -o jsonl
 	export GFL_SERVER=$srv_url
+	export PYTHONPATH=mine
 	worker w1 ./train
 	worker w2 ./train
 	gfl-wait participants 2
@@ -368,7 +369,7 @@ worker() {
 	worker w3 cat
 	for name in srv w1 w2 w3; do reap $name; done
 	jq -se 'all(.[]; .answered == 3)' srv.out
-	[ "$(sort -u facts)" = "1 $srv_url" ]
+	[ "$(sort -u facts)" = "1 $srv_url mine" ]
 	gfl-model convert m.npz --out m.st # (3 + 3 + (3 + 3 + 1) / 3) / 3
 	[ "$(gfl-model info m.st -F min | cut -c 1-5)" = 2.777 ]
 }

@@ -45,9 +45,9 @@ EOS
 	master
 	script evaluate <<'EOS'
 cat >"seen.$GFL_TASK_ID"
-env | grep ^GFL_ | sort >"env.$GFL_TASK_ID"
+env | grep -e ^GFL_ -e ^PYTHONPATH= | sort >"env.$GFL_TASK_ID"
 EOS
-	worker w1
+	PYTHONPATH=mine worker w1
 	printf '{"lr": 0.10, "batch":32, "x":[1,{"y":null}]}\n' |
 		gfl-submit --wait -o jsonl >result
 	[ "$(cat seen.1)" = '{"lr": 0.10, "batch":32, "x":[1,{"y":null}]}' ]
@@ -55,6 +55,8 @@ EOS
 	grep -x GFL_TASK_BATCH=32 env.1
 	grep -x GFL_TASK_TRY=1 env.1
 	grep -x GFL_TASK_WORKER=w1 env.1
+	grep -x PYTHONPATH=mine env.1 # as its libraries need it
+	! grep GFL_MASTER env.1
 	jq -e '.status == "done"' result
 	echo '{"a":1,"gfl":{"name":"x","priority":3}}' | gfl-submit --wait \
 		-F name,task -o tsv >named

@@ -94,6 +94,17 @@ TEST(it_has_facts_and_little_of_our_environment)
 	CHECK_STR(f.out, ":its own:C:path\n");
 }
 
+TEST(what_works_has_our_environment_but_what_configures_us)
+{
+	const struct process_opts opts = {.out_max = 200, .works = true};
+	struct fix f;
+
+	setenv("PYTHONPATH", "mine", 1);
+	setenv("GFL_MASTER", "ours", 1);
+	run(&f, "echo \"$PYTHONPATH:$GFL_MASTER\"", &opts);
+	CHECK_STR(f.out, "mine:\n");
+}
+
 TEST(it_has_a_session_none_of_our_files_and_no_new_privileges)
 {
 	const struct process_opts opts = {.out_max = 200};
