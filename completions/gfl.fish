@@ -517,7 +517,7 @@ complete -c gfl-server -l clients-eval-every -x -d 'have clients evaluate on tes
 complete -c gfl-server -l eval-sample -x -d 'so many of those that can do'
 complete -c gfl-server -l eval-deadline -x -d 'who has not answered by then is missing'
 complete -c gfl-server -l model-out -r -F -d 'write the last model here, not beside the database'
-complete -c gfl-server -l on-setup -x -d 'its output is the first model, a safetensors file'
+complete -c gfl-server -l on-setup -x -d 'its output is the first model, a safetensors file; of such commands see gfl(7), HANDLERS'
 complete -c gfl-server -l on-round -x -d 'chooses who takes part: clients as JSON lines in, lines CLIENT [LOGICAL] out'
 complete -c gfl-server -l on-receive -x -d 'gets each update as a safetensors file, each score (GFL_CODE is 3) as a result of gfl(7), TRAINERS; refuses it by its status, or puts another one out'
 complete -c gfl-server -l on-shutdown -x -d 'runs at the end, once the last model is written'

@@ -138,7 +138,8 @@ struct hub_args {
 			"write the last model here, not beside the database"), \
 		OPT_STRING(                                                    \
 			0, "on-setup", T, m.on[HUB_ON_SETUP], "CMD", NULL,     \
-			"its output is the first model, a safetensors file"),  \
+			"its output is the first model, a safetensors file; "  \
+			"of such commands see gfl(7), HANDLERS"),              \
 		OPT_STRING(0, "on-round", T, m.on[HUB_ON_ROUND], "CMD", NULL,  \
 			   "chooses who takes part: clients as JSON lines "    \
 			   "in, lines "                                        \
