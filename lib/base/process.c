@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/guard.h"
 #include "base/mem.h"
+#include "base/said.h"
 
 enum {
 	SAID_MAX = 4096,
@@ -39,7 +40,8 @@ struct process {
 	struct stream out, said;
 	struct timer timer;
 	int64_t timeout_ms, grace_ms;
-	bool shared, guarded, timed_out, ended;
+	struct said log;
+	bool shared, guarded, logged, timed_out, ended;
 	int lifeline;          /* the guard ends when we close it; or -1 */
 	process_done_fn *done; /* NULL: dropped */
 	void *arg;
@@ -57,6 +59,7 @@ static void closed(uv_handle_t *h)
 		return;
 	buf_release(&p->out.text);
 	buf_release(&p->said.text);
+	said_release(&p->log);
 	free(p);
 }
 
@@ -73,6 +76,8 @@ static void close_all(struct process *p)
 
 static void keep(struct stream *s, const char *p, size_t len)
 {
+	if (s == &s->p->said && s->p->logged)
+		said_take(&s->p->log, p, len);
 	buf_put(&s->text, p, len);
 	if (s->text.len <= s->max)
 		return;
@@ -154,6 +159,7 @@ static void on_end(uv_process_t *child, int64_t status, int signal)
 		drain(&p->out);
 		drain(&p->said);
 	}
+	said_end(&p->log);
 	close_all(p);
 	if (!p->done)
 		return;
@@ -311,6 +317,8 @@ static struct process *process_new(struct loop *loop, const struct command *c,
 	p->grace_ms =
 		opts->grace_ms < GRACE_MAX_MS ? opts->grace_ms : GRACE_MAX_MS;
 	p->shared = opts->shared;
+	p->logged = opts->logged;
+	p->log.by = command_path(c);
 	p->guarded = guarded;
 	p->lifeline = -1;
 	p->out.p = p->said.p = p;

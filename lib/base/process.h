@@ -29,6 +29,7 @@ struct process_opts {
 	int64_t grace_ms;   /* from TERM to KILL */
 	size_t out_max;     /* more on stdout is a failure, and its end */
 	bool works;         /* it has what command_allow_work() takes */
+	bool logged;        /* so is what it says on stderr */
 	bool shared;        /* for a person, see above: no input, no out_max */
 	bool no_stdin;      /* of that: /dev/null instead of ours */
 };

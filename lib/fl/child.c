@@ -55,7 +55,7 @@ void child_close(struct child *c)
 	contract_release(&c->contract);
 	buf_release(&c->task);
 	buf_release(&c->words);
-	buf_release(&c->line);
+	said_release(&c->logged);
 	facts_release(&c->always);
 	command_free(c->command);
 	free(c);
@@ -109,7 +109,7 @@ static int bury(struct child *c)
 	errno = 0;
 	for (int i = 0; i < REST_READS && child_hear_said(c) && !errno; i++)
 		;
-	child_hear_line(c);
+	said_end(&c->logged);
 	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	child_shut_all(c);
@@ -168,8 +168,7 @@ static void begin_task(struct child *c)
 {
 	contract_begin(&c->contract);
 	buf_reset(&c->words);
-	buf_reset(&c->line);
-	c->logged = 0;
+	said_end(&c->logged);
 }
 
 static int run_once(struct child *c, const struct facts *facts, struct err *err)

@@ -7,30 +7,13 @@
 #include "base/worker.h"
 #include "fl/child_impl.h"
 
-enum {
-	LINES_LOGGED = 100, /* of a task's stderr */
-	LINE_LOGGED = 400,
-};
-
-void child_hear_line(struct child *c)
-{
-	if (c->line.len && c->logged++ < LINES_LOGGED)
-		log_info("said", "line=%s", c->line.p);
-	buf_reset(&c->line);
-}
-
 /* The end of it for who asks, its beginning for the log. */
 static void take_said(struct child *c, const char *p, size_t len)
 {
 	buf_put(&c->words, p, len);
 	if (c->words.len > CHILD_WORDS)
 		buf_drop(&c->words, c->words.len - CHILD_WORDS);
-	for (size_t i = 0; i < len && c->logged < LINES_LOGGED; i++) {
-		if (p[i] == '\n' || c->line.len >= LINE_LOGGED)
-			child_hear_line(c);
-		if (p[i] != '\n' && p[i] != '\r' && p[i])
-			buf_putc(&c->line, p[i]);
-	}
+	said_take(&c->logged, p, len);
 }
 
 /* What is there now; false at its end. A child that never stops is heard a

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "base/said.h"
 #include "fl/child.h"
 #include "wire/backoff.h"
 
@@ -22,8 +23,7 @@ struct child {
 	struct contract contract;
 	struct buf task;  /* not yet written to it */
 	struct buf words; /* the end of its stderr */
-	struct buf line;  /* of it, for the log */
-	int logged;
+	struct said logged;
 	int failures; /* in a row */
 	struct backoff backoff;
 	struct rand chance;
@@ -43,6 +43,5 @@ int child_hear(struct child *c, int64_t until, const char *what,
 	       int64_t limit_ms, struct err *err) MUST_CHECK;
 int child_hear_out(struct child *c, struct err *err) MUST_CHECK; /* the rest */
 bool child_hear_said(struct child *c); /* what is there; false: its end */
-void child_hear_line(struct child *c); /* its last may not be whole */
 
 #endif

@@ -223,6 +223,7 @@ static void ask_command(struct director *d)
 		.timeout_ms = d->opts.command_ms,
 		.grace_ms = GRACE_MS,
 		.out_max = d->opts.max_bytes,
+		.logged = true,
 	};
 
 	d->done = d->opts.rounds && d->round >= d->opts.rounds;

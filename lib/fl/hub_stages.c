@@ -64,6 +64,7 @@ static void call_command(struct hub_call *c, enum hub_stage stage,
 		.timeout_ms = h->opts.handler_ms,
 		.grace_ms = GRACE_MS,
 		.out_max = h->model->len * 8 + (64 << 20),
+		.logged = true,
 	};
 	struct err err;
 

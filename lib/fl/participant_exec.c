@@ -107,6 +107,7 @@ static int run(struct participant_exec *x, const TrainConfig *t,
 		.grace_ms = x->opts.grace_ms,
 		.out_max = x->opts.max_bytes,
 		.works = true,
+		.logged = true,
 	};
 	int rc = theta_pack(&npz, t->theta, t->n_theta, err);
 

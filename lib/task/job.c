@@ -164,6 +164,7 @@ int job_start(struct job *j, struct loop *loop, const struct job_opts *how,
 		.grace_ms = how->grace_ms,
 		.out_max = OUT_MAX,
 		.works = true,
+		.logged = true,
 	};
 	struct err err;
 	int rc;

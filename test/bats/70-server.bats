@@ -419,7 +419,11 @@ handler() { # NAME
 
 @test "each stage of the server's life may be a command's" {
 	zeroed zero.safetensors
-	handler first <<<'cat zero.safetensors; echo "$GFL_STAGE $GFL_SEED" >>stages'
+	handler first <<-'END'
+		cat zero.safetensors
+		echo "$GFL_STAGE $GFL_SEED" >>stages
+		echo 'all is zero' >&2
+		END
 	handler choose <<-'END'
 		tee -a candidates | jq -r 'select(.examples > 10) | "\(.client) 0"'
 		END
@@ -458,6 +462,7 @@ handler() { # NAME
 	grep -qx 'receive 1 2 20' stages
 	[ "$(tail -n 1 stages)" = 'shutdown 1 all rounds are done 8' ]
 	grep -q '{"client":1,"logical":0,"examples":30,"loss":null}' candidates
+	grep -q 'event=said by=.*/first line="all is zero"' srv.log
 }
 
 @test "what a handler puts out takes the update's place, its failure counts" {

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/process.h"
+#include "capture.h"
 
 struct fix {
 	struct loop *loop;
@@ -103,6 +105,26 @@ TEST(what_works_has_our_environment_but_what_configures_us)
 	setenv("GFL_MASTER", "ours", 1);
 	run(&f, "echo \"$PYTHONPATH:$GFL_MASTER\"", &opts);
 	CHECK_STR(f.out, "mine:\n");
+}
+
+static int log_it(void *arg)
+{
+	const struct process_opts opts = {.out_max = 200, .logged = !arg};
+	struct fix f;
+
+	log_setup("gfl-try", LEVEL_INFO, false);
+	run(&f, "printf 'one\\r\\n\\ntwo' >&2", &opts);
+	return (int)f.err.code;
+}
+
+TEST(what_it_says_is_logged_for_who_wants_that)
+{
+	struct capture c = capture_run(log_it, NULL);
+
+	CHECK_INT(c.status, 0);
+	CHECK_HAS(c.err, "/script line=one\n");
+	CHECK_HAS(c.err, "/script line=two\n");
+	CHECK_STR(capture_run(log_it, "not").err, "");
 }
 
 TEST(it_has_a_session_none_of_our_files_and_no_new_privileges)
