@@ -19,7 +19,7 @@ struct config {
 	int rank, classes, threads, clients;
 	int64_t trainer_id, eval_every, checkpoint_rounds, checkpoint_ms;
 	const char *exec, *serve;
-	int64_t task_ms, ready_ms, grace_ms, stuck_ms;
+	int64_t task_ms, ready_ms, grace_ms, stuck_ms, give_up_ms;
 	bool active, passive, no_runs;
 };
 
@@ -94,6 +94,10 @@ static const struct opt opts[] = {
 	OPT_BOOL(0, "active", struct config, active,
 		 "ask the server when there is nothing to do, and hold no "
 		 "request there meanwhile"),
+	OPT_SECONDS(0, "give-up", struct config, give_up_ms, "300",
+		    "once the client of a server, end (status 3) when it "
+		    "does not answer for so long; 0: never",
+		    .max = 1 << 30),
 	OPT_DAEMON(struct config, daemon, "127.0.0.1:0"),
 	OPT_END,
 };
@@ -200,7 +204,6 @@ static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 		      struct err *err)
 {
 	const struct learner_data data = {.train = app->local.train,
-					  .index = &app->local.indexes[0],
 					  .test = app->local.test,
 					  .threads = cfg->threads};
 	const struct spoke_opts how = {
@@ -208,6 +211,7 @@ static int open_spoke(struct app *app, const struct config *cfg, const char *db,
 		.nurls = cfg->server.n,
 		.db = db,
 		.active = cfg->active,
+		.give_up_ms = cfg->give_up_ms,
 		.indexes = app->local.indexes,
 		.nclients = cfg->clients,
 		.stuck_ms = cfg->stuck_ms,
@@ -308,10 +312,9 @@ static int check_exec(const struct config *cfg, struct err *err)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--exec and --exec-serve: one of them");
 	if (!cfg->data && !cfg->exec && !cfg->serve)
-		return err_set(
-			err, ERR_INVALID_ARGUMENT,
-			"name data with --data, or a trainer of your own "
-			"with --exec");
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "name data with --data, or a trainer of your "
+			       "own with --exec");
 	if (cfg->server.n && (cfg->exec || cfg->serve) && cfg->clients > 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--exec with --server is one client: start "

@@ -548,7 +548,7 @@ _gfl_trainer()
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur");;
 	*)
 		case $cur in
-		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --label --clients --index --test --classes --threads --eval-every --checkpoint-every --checkpoint-interval --model-out --trainer-id --rank --exec --exec-serve --exec-timeout --exec-ready --exec-grace --stuck-after --no-runs --server --passive --active --listen --advertise --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --bind --db --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
+		-*) mapfile -t COMPREPLY < <(compgen -W '--node --gateway --data --label --clients --index --test --classes --threads --eval-every --checkpoint-every --checkpoint-interval --model-out --trainer-id --rank --exec --exec-serve --exec-timeout --exec-ready --exec-grace --stuck-after --no-runs --server --passive --active --give-up --listen --advertise --port-file --ready-fd --shutdown-timeout --max-message --max-connections --max-per-source --tls-cert --tls-key --tls-ca --insecure --cors-origin --background --bind --db --help --version --quiet --verbose --config --show-config --log-level --log-format --color' -- "$cur");;
 		*) mapfile -t COMPREPLY < <(compgen -W '' -- "$cur");;
 		esac;;
 	esac

@@ -20,6 +20,8 @@ static const char *const steps[] = {
 	" compute_s REAL NOT NULL, wait_s REAL NOT NULL,"
 	" peer INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
 	" PRIMARY KEY (run, round)) STRICT, WITHOUT ROWID;",
+	/* 2: clients of a server */
+	"ALTER TABLE me ADD COLUMN served INTEGER NOT NULL DEFAULT 0;",
 };
 
 void history_finished(const struct err *err, void *arg)

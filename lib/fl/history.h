@@ -6,6 +6,7 @@
 #ifndef FL_HISTORY_H
 #define FL_HISTORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct history_me {
 	int64_t trainer_id;       /* 0: not given yet */
 	char instance_id[STR_ID]; /* made at the first start, for ever */
 	char cluster_id[STR_ID];  /* empty before the first attachment */
+	bool served;              /* it has been the client of a server */
 };
 
 struct history_row {
@@ -41,6 +43,7 @@ const struct history_me *history_me(const struct history *h);
 void history_attached(struct history *h, int64_t trainer_id,
 		      const char *cluster_id);
 void history_node(struct history *h, const char *url);
+void history_served(struct history *h); /* a server has taken it: likewise */
 
 /* Call fn with each URL known, the newest first; before any history_node(). */
 typedef void history_node_fn(const char *url, void *arg);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "fl/spoke_impl.h"
@@ -56,6 +57,34 @@ static void ask_again(void *arg)
 	spoke_ask(arg);
 }
 
+static bool is_given_up(struct spoke *s, const struct err *err)
+{
+	const int64_t limit_ms = s->opts.give_up_ms;
+
+	if (err->code != ERR_UNAVAILABLE && err->code != ERR_DEADLINE_EXCEEDED)
+		s->away_ms = 0; /* somebody is there */
+	else if (!s->away_ms)
+		s->away_ms = clock_ms();
+	return s->away_ms && limit_ms && history_me(s->history)->served &&
+	       clock_ms() - s->away_ms >= limit_ms;
+}
+
+void spoke_later(struct spoke *s, const struct err *err, loop_fn *ask)
+{
+	struct err why;
+
+	if (!is_given_up(s, err)) {
+		timer_set(&s->again, s->loop, backoff_next(&s->pause, &s->rand),
+			  ask, s);
+		return;
+	}
+	err_set(&why, ERR_UNAVAILABLE, "no server has answered for %g s: %s",
+		(double)s->opts.give_up_ms / 1000, err->msg);
+	err_hint(&why, "start the server, then this again; with --give-up it "
+		       "is asked for longer");
+	spoke_fail(s, &why);
+}
+
 void spoke_lost(struct spoke *s, const struct err *err)
 {
 	client_cancel(s->asking);
@@ -65,8 +94,8 @@ void spoke_lost(struct spoke *s, const struct err *err)
 		log_warn("server_away", "server=%s error=%s", spoke_url(s),
 			 err->msg);
 	s->at = (s->at + 1) % s->opts.nurls;
-	timer_set(&s->again, s->loop, backoff_next(&s->pause, &s->rand),
-		  spoke_has_others(s) ? spoke_set_up_again : ask_again, s);
+	spoke_later(s, err,
+		    spoke_has_others(s) ? spoke_set_up_again : ask_again);
 }
 
 /* Whoever took our place may want it back, so that is not asked for at once. */
@@ -81,8 +110,7 @@ static void ask_failed(struct spoke *s, const struct err *err)
 	if (err->code == ERR_UNAUTHENTICATED) {
 		log_warn("session_lost", "server=%s error=%s", spoke_url(s),
 			 err->msg);
-		timer_set(&s->again, s->loop, backoff_next(&s->pause, &s->rand),
-			  spoke_set_up_again, s);
+		spoke_later(s, err, spoke_set_up_again);
 		return;
 	}
 	spoke_lost(s, err);
@@ -100,7 +128,7 @@ static void told(const struct err *err, const ProtobufCMessage *out, void *arg)
 		ask_failed(s, err);
 		return;
 	}
-	s->pause.now_ms = 0;
+	s->pause.now_ms = s->away_ms = 0;
 	if (in->code == GFL__V1__FL_CODE__EXIT) {
 		log_info("exit", "server=%s reason=%s", spoke_url(s),
 			 in->reason);

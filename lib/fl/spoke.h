@@ -3,8 +3,9 @@
  *
  * A passive one has a request held at the server all the time, so that either
  * learns at once when the other ends; an active one asks whenever it has
- * nothing to do. It never gives up: a server that is away is asked again, with
- * jittered backoff, until it says that all is over. Of several servers it is
+ * nothing to do. A server that is away is asked again, with jittered backoff,
+ * until it says that all is over: as long as it takes where it never was the
+ * client of one, else until it is given up. Of several servers it is
  * the client of the one that takes it, and looks for another when that one
  * fails; what it was training for the first is dropped. */
 #ifndef FL_SPOKE_H
@@ -25,6 +26,8 @@ struct spoke_opts {
 	size_t nurls;
 	const char *db; /* file of its identity */
 	bool active;
+	int64_t give_up_ms; /* that no server answers, who has had one; 0: for
+			       ever. Then spoke_failed() is UNAVAILABLE */
 	const struct index *indexes; /* of each logical client that it hosts */
 	int nclients;
 	int64_t stuck_ms; /* a batch that takes longer is a bug */

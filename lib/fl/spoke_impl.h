@@ -74,6 +74,7 @@ struct spoke {
 
 	struct rpc *asking; /* set-up, or what to do */
 	struct timer again; /* to ask */
+	int64_t away_ms;    /* since when there was no answer; 0: there is one */
 	struct spoke_task task, next;
 	struct tensor_pull *pull;
 	Gfl__V1__FlPullRequest pull_ask;
@@ -100,6 +101,9 @@ void spoke_set_up_again(void *arg); /* a timer's */
 void spoke_fail(struct spoke *s, const struct err *err);
 const char *spoke_url(const struct spoke *s); /* of its server */
 bool spoke_has_others(const struct spoke *s); /* which may take its place */
+/* To ask for this failed: it is asked for again, unless nobody has answered for
+ * too long. */
+void spoke_later(struct spoke *s, const struct err *err, loop_fn *ask);
 /* The server is away: look for it, or for another. */
 void spoke_lost(struct spoke *s, const struct err *err);
 void spoke_ask(struct spoke *s); /* what to do, unless that is asked already */

@@ -102,12 +102,18 @@ static Gfl__V1__FlScore *fill_score(const struct spoke_work *w,
 	return out;
 }
 
+static int64_t time_for(const struct spoke *s)
+{
+	const int64_t most_ms = spoke_has_others(s) ? SEND_SOON_MS : SEND_MS;
+	const int64_t give_up_ms = s->opts.give_up_ms;
+
+	return give_up_ms && give_up_ms < most_ms ? give_up_ms : most_ms;
+}
+
 void spoke_send(struct spoke *s)
 {
-	const bool others = spoke_has_others(s);
-	const struct rpc_opts opts = {.timeout_ms =
-					      others ? SEND_SOON_MS : SEND_MS,
-				      .retry = !others};
+	const struct rpc_opts opts = {.timeout_ms = time_for(s),
+				      .retry = !spoke_has_others(s)};
 	const struct spoke_work *w = s->work;
 	Gfl__V1__FlUpdateRequest in;
 	Gfl__V1__FlScore score;

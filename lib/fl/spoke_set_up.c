@@ -113,8 +113,7 @@ static void set_up_done(const struct err *err, const ProtobufCMessage *out,
 		log_warn("set_up_failed", "server=%s error=%s", spoke_url(s),
 			 err->msg);
 		s->at = (s->at + 1) % s->opts.nurls;
-		timer_set(&s->again, s->loop, backoff_next(&s->pause, &s->rand),
-			  spoke_set_up_again, s);
+		spoke_later(s, err, spoke_set_up_again);
 		return;
 	}
 	if (err) {
@@ -131,7 +130,9 @@ static void set_up_done(const struct err *err, const ProtobufCMessage *out,
 	log_info("set_up", "server=%s client=%lld model=%s", spoke_url(s),
 		 (long long)s->id, model_name(s));
 	server_ready(s->server, true);
+	history_served(s->history);
 	s->adrift = false;
+	s->away_ms = 0;
 	spoke_task_arrive(s);
 	spoke_ask(s);
 }

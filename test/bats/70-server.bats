@@ -258,6 +258,35 @@ load server
 	ends t1
 }
 
+gives_up() { # NAME
+	local status=0
+	reap "$1" || status=$?
+	[ "$status" = 3 ]
+}
+
+@test "a trainer that was away at the end gives its server up, one that is new waits" {
+	server --model 'dense 10' --rounds 0 --steps 1 --min-participants 1
+	start p gfl-trainer --server "$srv_url" --db p.db --data $data \
+		--give-up 0.5
+	start a gfl-trainer --server "$srv_url" --db a.db --data $data \
+		--give-up 0.5 --active
+	for t in p a; do logged event=sent "$t.log" >/dev/null; done
+	crash srv
+	for t in p a; do
+		gives_up $t
+		grep "^gfl-trainer: no server has answered for .*$srv_url" $t.log
+	done
+	again p # with the same --db
+	gives_up p
+	start new gfl-trainer --server "$srv_url" --db new.db --data $data \
+		--give-up 0.1
+	logged_after event=set_up_failed event=set_up_failed new.log
+	again srv
+	logged event=sent new.log >/dev/null
+	stop srv
+	ends new
+}
+
 @test "clients are waited for, those that a trainer hosts too" {
 	server --model "$tiny" --min-participants 9
 	set_up 1
