@@ -1,5 +1,6 @@
 /* gfl-submit - tasks in as JSON Lines, results out as JSON Lines. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/opt.h"
@@ -59,7 +60,8 @@ static const struct prog prog = {
 		"cancelled), worker, duration_s, error and the task; -F takes "
 		"their names too (-F id,accuracy). Each line "
 		"is queued once, also when the master is killed and started "
-		"again meanwhile; it may be away for --timeout. Interrupted, "
+		"again meanwhile; it may be away for --timeout. Says on "
+		"standard error why nothing comes. Interrupted, "
 		"it leaves its tasks where they are: gfl-cancel ends them, and "
 		"the same lines with the same --token --wait have the results. "
 		"Exits 1 if every task failed, 6 if some did or some lines are "
@@ -110,6 +112,12 @@ static int on_ended(const Gfl__V1__Task *t, void *arg, struct err *err)
 	return out_flush(j->out, err);
 }
 
+static void on_silence(const char *why, void *arg)
+{
+	(void)arg;
+	fprintf(stderr, "%s: waiting for %s\n", prog.name, why);
+}
+
 static int parse_after(const struct config *cfg, int64_t *ids, struct err *err)
 {
 	for (size_t i = 0; i < cfg->after.n; i++)
@@ -124,7 +132,8 @@ static int submit(struct job *j, const char *path, const int64_t *after,
 		  struct err *err)
 {
 	const struct config *cfg = j->cfg;
-	const struct submit_hooks hooks = {on_bad, on_queued, on_ended, j};
+	const struct submit_hooks hooks = {on_bad, on_queued, on_ended,
+					   on_silence, j};
 	const struct submit_opts o = {
 		.reach = &cfg->reach,
 		.line = {cfg->priority, cfg->retries, cfg->task_timeout_ms,

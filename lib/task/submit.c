@@ -47,6 +47,7 @@ struct submit {
 	struct name *names;
 	int64_t after; /* place of the last result */
 
+	struct silence silence;
 	struct rand rand;
 	struct backoff pause;
 	struct timer again, ask_again;
@@ -93,6 +94,7 @@ static void there(struct submit *s)
 {
 	s->lost_ms = 0;
 	s->pause.now_ms = 0;
+	silence_end(&s->silence);
 }
 
 /* ---- a batch ---- */
@@ -298,6 +300,7 @@ static void go_on(struct submit *s)
 	}
 	if (watches && s->open && s->known && !s->asking)
 		ask(s);
+	silence_wait(&s->silence, s->sending || (watches && s->open));
 	if (lines_ended(s->lines) && !s->sending && (!s->o->wait || !s->open))
 		loop_stop(s->loop);
 }
@@ -316,6 +319,11 @@ static int open_all(struct submit *s, struct err *err)
 		       err) ||
 	    client_open_files(&s->client, s->loop, &s->o->reach->tls, err))
 		return (int)err->code;
+	s->silence = (struct silence){.loop = s->loop,
+				      .client = s->client,
+				      .url = reach_url(s->o->reach),
+				      .say = s->hooks->waits,
+				      .arg = s->hooks->arg};
 	return 0;
 }
 
@@ -328,6 +336,7 @@ static void close_all(struct submit *s)
 		return;
 	timer_stop(&s->again);
 	timer_stop(&s->ask_again);
+	silence_release(&s->silence);
 	client_close(s->client);
 	if (s->loop)
 		loop_close(s->loop);

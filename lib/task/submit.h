@@ -8,6 +8,7 @@
 
 #include "task/line.h"
 #include "task/reach.h"
+#include "task/silence.h"
 
 struct submit_opts {
 	const struct reach *reach; /* its timeout: so long without the master
@@ -26,6 +27,7 @@ struct submit_hooks {
 	void (*bad)(const struct err *err, void *arg);
 	int (*queued)(const int64_t *ids, size_t n, void *arg, struct err *err);
 	int (*ended)(const Gfl__V1__Task *t, void *arg, struct err *err);
+	silence_fn *waits; /* for this, as nothing comes */
 	void *arg;
 };
 

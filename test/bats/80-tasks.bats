@@ -157,6 +157,25 @@ EOS
 	[[ $said == *'not by --exec'* ]]
 }
 
+# says TEXT OPTION... - gfl-submit --wait says, once, that it waits for TEXT.
+says() {
+	gfl-submit --wait -t 0 "${@:2}" <<<'{}' >/dev/null 2>said &
+	until grep -qx "gfl-submit: waiting for $1" said; do :; done
+	kill $!
+	! wait $!
+	[ "$(wc -l <said)" = 1 ]
+}
+
+@test "gfl-submit says why nothing comes: no master, no worker, none that may" {
+	says 'the master: .*: Connection refused' -m http://127.0.0.1:1
+	master
+	says 'a worker: none is there'
+	gfl-cancel --all
+	script evaluate <<<true
+	worker w1
+	says 'a worker that may: of 1 none is at work' --gpu
+}
+
 @test "the built-in trainer names what of a task it did not use" {
 	printf '%s\n' x,y,label 0.1,0.9,0 0.8,0.2,1 0.2,0.7,0 0.9,0.1,1 >d.csv
 	evaluate() { gfl-worker --evaluate --data d.csv <<<"$1"; }
