@@ -115,6 +115,8 @@ int farm_register(struct farm *f, const struct farm_worker *who,
 void farm_restore(struct farm *f, struct crew *c, struct instant now)
 {
 	c->seen_ms = now.ms;
+	if ((c->dead || c->left) && c->seen_wall_ms < now.wall_ms)
+		c->seen_ms -= now.wall_ms - c->seen_wall_ms;
 	add(f, c);
 }
 

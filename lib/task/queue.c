@@ -357,7 +357,7 @@ static int put_worker(struct db *db, const struct crew *c, struct err *err)
 	sqlite3_bind_blob(s, 7, c->gpus, c->n_gpus * (int)sizeof(c->gpus[0]),
 			  SQLITE_STATIC);
 	sqlite3_bind_int64(s, 8, c->seen_wall_ms);
-	sqlite3_bind_int(s, 9, c->dead || c->left);
+	sqlite3_bind_int(s, 9, c->left ? QUEUE_LEFT : c->dead ? QUEUE_DEAD : 0);
 	sqlite3_bind_double(s, 10, c->mean_ms);
 	sqlite3_bind_int64(s, 11, c->done);
 	sqlite3_bind_int64(s, 12, c->failed);

@@ -9,6 +9,9 @@
 #include "store/writer.h"
 #include "task/farm.h"
 
+/* Why a worker is gone, in its row. */
+enum { QUEUE_DEAD = 1, QUEUE_LEFT };
+
 /* Bring the file to this version's tables, and enter workers and what has not
  * ended into f. */
 int queue_load(struct db *db, struct farm *f, struct instant now,

@@ -76,7 +76,8 @@ static void load_worker(sqlite3_stmt *s, struct farm *f, struct instant now)
 		memcpy(c->gpus, sqlite3_column_blob(s, 6), len);
 	c->n_gpus = (int)(len / sizeof(c->gpus[0]));
 	c->seen_wall_ms = sqlite3_column_int64(s, 7);
-	c->dead = sqlite3_column_int(s, 8);
+	c->dead = sqlite3_column_int(s, 8) == QUEUE_DEAD;
+	c->left = sqlite3_column_int(s, 8) == QUEUE_LEFT;
 	c->mean_ms = sqlite3_column_double(s, 9);
 	c->done = sqlite3_column_int64(s, 10);
 	c->failed = sqlite3_column_int64(s, 11);

@@ -268,6 +268,12 @@ EOS
 	check 1 'WARNING - 1 worker alive, 1 dead *'
 	gfl-check master -o prom >figures || true
 	grep -qx "gfl_check_dead_workers{probe=\"master\",master=\"$master_url\"} 1" figures
+	touch go
+	stop w2
+	crash master
+	again master
+	check 1 'WARNING - 0 workers alive, 1 dead *'
+	[ "$(gfl-list workers -F id,status -o tsv)" = $'w1\tdead\nw2\tleft' ]
 }
 
 @test "gfl-monitor master: what ends, with what came of it, and who comes and goes" {
