@@ -123,14 +123,18 @@ static int write_port(const char *path, int port, struct err *err)
 	return rc;
 }
 
-/* Logs go on to stderr, wherever that leads. */
+/* Whoever waits for the end of what we print is not to wait for ours. */
 static void detach(struct daemon *d)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	if (!log_lasts())
+		log_info("log_ends", "hint=%s", "2>FILE keeps it");
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);
+		if (!log_lasts())
+			dup2(null, STDERR_FILENO);
 		close(null);
 	}
 	/* A parent that is gone already has nobody to tell. */

@@ -60,7 +60,8 @@ struct daemon_opts {
 		OPT_LIST(0, "cors-origin", T, m.cors, "ORIGIN", NULL,         \
 			 "serve web pages of this origin; repeatable"),       \
 		OPT_BOOL(0, "background", T, m.background,                    \
-			 "detach once ready, and print the pid")
+			 "detach once ready, and print the pid; 2>FILE keeps " \
+			 "the log")
 
 /* Of a daemon that calls others, and of one that keeps state. */
 #define OPT_BIND(T, m)                                    \
@@ -98,7 +99,8 @@ int daemon_start(struct daemon *d, const struct daemon_opts *opts,
 		 struct err *err) MUST_CHECK;
 
 /* Serving on port, database open: write the port file (by rename), log one
- * line, then READY=1 to NOTIFY_SOCKET, a newline to --ready-fd, and detach. */
+ * line, then READY=1 to NOTIFY_SOCKET, a newline to --ready-fd, and detach: the
+ * log goes on only in a file or the journal. */
 int daemon_ready(struct daemon *d, int port, struct err *err) MUST_CHECK;
 
 /* Stopping has begun: tell systemd, and end with status 4 if it is not over

@@ -47,6 +47,14 @@ static bool stderr_is_journal(void)
 	       st.st_ino == ino;
 }
 
+bool log_lasts(void)
+{
+	struct stat st;
+
+	return stderr_is_journal() ||
+	       (!fstat(STDERR_FILENO, &st) && S_ISREG(st.st_mode));
+}
+
 void log_set_level(enum log_level level)
 {
 	__atomic_store_n(&log_state.level, level, __ATOMIC_RELAXED);

@@ -47,6 +47,9 @@ void log_keep(log_wake_fn *wake, void *arg);
 /* Append the lines kept since the last time to out. */
 void log_take(struct buf *out);
 
+/* Is stderr a file or the journal, and nobody who reads it until its end? */
+bool log_lasts(void);
+
 /* Would an event of this level be written? For what is costly to gather. */
 bool log_on(enum log_level level);
 

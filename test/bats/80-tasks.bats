@@ -218,3 +218,21 @@ EOS
 	stop w1
 	[ "$(gfl-list workers -F status -o tsv)" = left ]
 }
+
+@test "--background: a log that is read ends once it is ready, one in a file goes on" {
+	pid=$(gfl-worker --alone --exec true --listen 127.0.0.1:0 \
+		--background 2>&1 3>&- | tee words | tail -n 1)
+	strays=("$pid")
+	grep -q 'event=ready .*' words
+	grep -q 'event=log_ends' words
+	kill -TERM "$pid"
+	while kill -0 "$pid" 2>/dev/null; do :; done
+	pid=$(gfl-worker --alone --exec true --listen 127.0.0.1:0 \
+		--background 2>w.log 3>&-)
+	strays=("$pid")
+	kill -TERM "$pid"
+	while kill -0 "$pid" 2>/dev/null; do :; done
+	strays=()
+	grep -q event=stopping w.log
+	! grep event=log_ends w.log
+}
