@@ -170,11 +170,16 @@ static int find_round(const struct aggregate *a, const struct tensors *ts,
 
 	if (!t)
 		return (int)err->code;
-	if (!(t[COUNT] >= 1 && t[COUNT] <= (double)aggregate_most(a)))
+	if (!(t[COUNT] >= 1 && t[COUNT] < (double)aggregate_most(a) + 1))
 		return err_set(
 			err, ERR_INVALID_ARGUMENT,
 			"%s has a round of %g updates, expected 1 to %zu", what,
 			t[COUNT], aggregate_most(a));
+	if (!(t[CLIPPED] >= 0 && t[CLIPPED] <= t[COUNT]))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s has a round of %g updates, of which %g were "
+			       "made shorter",
+			       what, t[COUNT], t[CLIPPED]);
 	s->tally = t;
 	s->count = (size_t)t[COUNT];
 	if (a->control) {
@@ -208,7 +213,7 @@ static void take_round(struct aggregate *a, const struct tensors *ts,
 	const double *t = s->tally;
 
 	a->count = s->count;
-	a->clipped = (size_t)fmax(0, t[CLIPPED]);
+	a->clipped = (size_t)t[CLIPPED];
 	a->weight = t[WEIGHT];
 	a->aside = t[ASIDE];
 	a->first = (struct aggregate_tally){t[FIRST_COEF], t[FIRST_ABSOLUTE]};

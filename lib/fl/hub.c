@@ -174,6 +174,7 @@ static int check_rule(const struct hub *h, struct err *err)
 	const struct hub_opts *o = &h->opts;
 	const bool stale = h->needs & AGGREGATE_STALENESS;
 	size_t least = aggregate_least(h->rule);
+	size_t most = aggregate_most(h->rule);
 
 	if (stale != o->async)
 		return err_set(err, ERR_INVALID_ARGUMENT,
@@ -192,6 +193,11 @@ static int check_rule(const struct hub *h, struct err *err)
 			       "%s needs at least %zu updates in a round, and "
 			       "--min-participants is %lld",
 			       o->rule, least, (long long)o->min_participants);
+	if (!o->async && (size_t)o->min_participants > most)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "%s takes at most %zu updates of this model in a "
+			       "round, and --min-participants is %lld",
+			       o->rule, most, (long long)o->min_participants);
 	if (h->needs & AGGREGATE_PROX && !(o->training.prox > 0))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%s needs --prox above 0", o->rule);

@@ -406,6 +406,9 @@ gives_up() { # NAME
 	fails 2 gfl-server --db a.db --aggregate krum --byzantine 1 \
 		--min-participants 2 --listen 127.0.0.1:0
 	[[ $said == *'needs at least 5 updates'* ]]
+	fails 2 gfl-server --db a.db --aggregate krum \
+		--min-participants 20000 --listen 127.0.0.1:0
+	[[ $said == *'takes at most '*'--min-participants is 20000'* ]]
 	fails 2 gfl-server --db a.db --aggregate nonsense
 	fails 1 gfl-server --db a.db --init none.safetensors --model softmax \
 		--listen 127.0.0.1:0

@@ -121,3 +121,36 @@ TEST(a_round_of_which_something_is_missing_is_refused)
 	check_incomplete("scaffold");
 	check_incomplete("krum");
 }
+
+TEST(counts_of_a_round_that_cannot_be_are_refused)
+{
+	const double bad[] = {-1, 2, 1e300};
+	struct aggregate *a = rule_plain("fedavg", 3);
+	float v[3] = {1, 2, 3}, x[3] = {0};
+	struct tensors ts = {0};
+	struct tensor *tally;
+	struct err err;
+	double *t;
+
+	aggregate_begin(a, x);
+	rule_admit(a, &(struct aggregate_update){
+			      .values = v, .n = 3, .weight = 1});
+	aggregate_save(a, &ts);
+	tally = (struct tensor *)tensors_find(&ts, "aggregate.tally");
+	t = tally->data;
+	for (size_t i = 0; i < 3; i++) {
+		t[1] = bad[i];
+		CHECK(aggregate_restore(a, &ts, "f", &err) ==
+		      ERR_INVALID_ARGUMENT);
+		CHECK_HAS(err.msg, "were made shorter");
+	}
+	t[1] = 0;
+	for (size_t i = 0; i < 3; i++) {
+		t[0] = i ? 0x1p64 * (double)i : 0; /* none, or no size_t */
+		CHECK(aggregate_restore(a, &ts, "f", &err) ==
+		      ERR_INVALID_ARGUMENT);
+		CHECK_HAS(err.msg, "expected 1 to");
+	}
+	tensors_release(&ts);
+	aggregate_free(a);
+}
