@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/command.h"
 #include "base/daemon.h"
+#include "base/file.h"
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -402,6 +403,8 @@ static int check(const struct config *cfg, struct err *err)
 			       "%s is for training, and not for "
 			       "--on-participants",
 			       hub_args_trains(&cfg->hub));
+	if (cfg->hub.model_out && file_replaceable(cfg->hub.model_out, err))
+		return err_wrap(err, "--model-out");
 	return 0;
 }
 

@@ -47,11 +47,17 @@ static int write_synced(int fd, const struct file_part *parts, int n)
 	return fchmod(fd, usual_mode()) || fsync(fd) ? -1 : 0;
 }
 
-static int open_folder_of(const char *path)
+static char *folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *dir = slash ? mem_fmt("%.*s", (int)(slash - path) + 1, path)
-			  : mem_str(".");
+
+	return slash ? mem_fmt("%.*s", (int)(slash - path) + 1, path)
+		     : mem_str(".");
+}
+
+static int open_folder_of(const char *path)
+{
+	char *dir = folder_of(path);
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	free(dir);
@@ -153,6 +159,24 @@ int file_replace(const char *path, const struct file_part *parts, int n,
 {
 	return is_stream(path) ? write_at(path, 0, parts, n, err)
 			       : replace(path, parts, n, err);
+}
+
+int file_replaceable(const char *path, struct err *err)
+{
+	struct stat st;
+	char *folder;
+	int failed;
+
+	if (is_stream(path))
+		return 0;
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		return err_errno(err, EISDIR, "write %s", path);
+	folder = folder_of(path);
+	failed = access(folder, W_OK | X_OK);
+	if (failed)
+		err_sys(err, "write %s", path);
+	free(folder);
+	return failed ? (int)err->code : 0;
 }
 
 int file_put(const char *path, const struct file_part *parts, int n,

@@ -21,6 +21,9 @@ struct file_part {
 int file_replace(const char *path, const struct file_part *parts, int n,
 		 struct err *err) MUST_CHECK;
 
+/* Whether file_replace() could begin: for who writes path only after hours. */
+int file_replaceable(const char *path, struct err *err) MUST_CHECK;
+
 /* Write the parts to path, whose old content is gone at once: for what need not
  * outlive the machine. Errors name path. */
 int file_put(const char *path, const struct file_part *parts, int n,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -265,6 +266,8 @@ static int open_trainer(struct clients *c, int i,
 	if (own.model_out &&
 	    clients_name(&files->model_out, own.model_out, i + 1, c->n, err))
 		return (int)err->code;
+	if (files->model_out && file_replaceable(files->model_out, err))
+		return err_wrap(err, "--model-out");
 	if (own.exec.index &&
 	    clients_name(&files->index, own.exec.index, i + 1, c->n, err))
 		return (int)err->code;

@@ -412,6 +412,11 @@ gives_up() { # NAME
 	fails 2 gfl-server --db a.db --aggregate nonsense
 	fails 1 gfl-server --db a.db --init none.safetensors --model softmax \
 		--listen 127.0.0.1:0
+	fails 1 gfl-server --db a.db --model-out none/last.st
+	[[ $said == *'--model-out: write none/last.st: No such file'* ]]
+	fails 1 gfl-trainer --data $data --node http://127.0.0.1:1 --db t.db \
+		--model-out none/%d.st --clients 2
+	[[ $said == *'--model-out: write none/1.st: No such file'* ]]
 	gfl-model init mlp --out mlp.npz
 	fails 2 gfl-server --db a.db --init mlp.npz --model softmax \
 		--listen 127.0.0.1:0

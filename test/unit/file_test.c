@@ -32,6 +32,12 @@ TEST(file_that_cannot_be_written_leaves_the_old_one)
 	CHECK_HAS(err.msg, "write no/f: No such file");
 	CHECK(!mkdir("dir", 0700));
 	CHECK_INT(file_replace("dir", &more, 1, &err), ERR_RESOURCE_EXHAUSTED);
+	CHECK_INT(file_replaceable("no/f", &err), ERR_NOT_FOUND);
+	CHECK_HAS(err.msg, "write no/f: No such file");
+	CHECK_INT(file_replaceable("dir", &err), ERR_RESOURCE_EXHAUSTED);
+	CHECK(!file_replaceable("dir/f", &err));
+	CHECK(!file_replaceable("f", &err));
+	CHECK(!file_replaceable("/dev/null", &err));
 	CHECK_INT(files_here(), 2);
 	CHECK_INT(file_read(&p, &len, "f", 2, &err), ERR_INVALID_ARGUMENT);
 	CHECK_HAS(err.msg, "f has 3 bytes, expected at most 2");
