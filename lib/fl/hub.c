@@ -194,10 +194,11 @@ static int check_rule(const struct hub *h, struct err *err)
 			       "--min-participants is %lld",
 			       o->rule, least, (long long)o->min_participants);
 	if (!o->async && (size_t)o->min_participants > most)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%s takes at most %zu updates of this model in a "
-			       "round, and --min-participants is %lld",
-			       o->rule, most, (long long)o->min_participants);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT,
+			"%s takes at most %zu updates of this model in a "
+			"round, and --min-participants is %lld",
+			o->rule, most, (long long)o->min_participants);
 	if (h->needs & AGGREGATE_PROX && !(o->training.prox > 0))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "%s needs --prox above 0", o->rule);

@@ -10,6 +10,7 @@
 #include "store/schema.h"
 
 enum { PIECE = 16 << 20 };
+#define NUMBER_MAX ((int64_t)1 << 40) /* of a term, or a round */
 
 static const char *const steps[] = {
 	"CREATE TABLE server (one INTEGER PRIMARY KEY CHECK (one = 1),"
@@ -133,7 +134,8 @@ static int number(const struct tensors *ts, const char *key, int64_t *out)
 	const char *text = tensors_get(ts, key);
 
 	*out = 0;
-	return text && sscanf(text, "%" SCNd64, out) != 1;
+	return text && (sscanf(text, "%" SCNd64, out) != 1 || *out < 0 ||
+			*out > NUMBER_MAX);
 }
 
 int snapshot_check(struct snapshot *s, const char *what, struct err *err)
@@ -142,8 +144,7 @@ int snapshot_check(struct snapshot *s, const char *what, struct err *err)
 	int rc = tensors_decode(&ts, s->bytes, s->info.size, what, err);
 
 	if (!rc && (number(&ts, "term", &s->term) ||
-		    number(&ts, "rounds", &s->version) || s->term < 0 ||
-		    s->version < 1))
+		    number(&ts, "rounds", &s->version) || s->version < 1))
 		rc = err_set(err, ERR_INVALID_ARGUMENT,
 			     "%s does not say which round it is of", what);
 	tensors_release(&ts);
@@ -222,15 +223,26 @@ static int insert_round(struct db *db, const struct tensors *ts,
 	return db_run(db, s, err);
 }
 
-static int forget_from(struct db *db, int64_t version, struct err *err)
+static int forget(struct db *db, const char *sql, int64_t version,
+		  struct err *err)
 {
 	sqlite3_stmt *s;
-	int rc = db_stmt(db, &s, "DELETE FROM round WHERE round >= ?", err);
+	int rc = db_stmt(db, &s, sql, err);
 
 	if (rc)
 		return rc;
 	sqlite3_bind_int64(s, 1, version);
 	return db_run(db, s, err);
+}
+
+/* What clients have said of another model is not of this one. */
+static int forget_from(struct db *db, int64_t version, struct err *err)
+{
+	int rc = forget(db, "DELETE FROM round WHERE round >= ?", version, err);
+
+	return rc ? rc
+		  : forget(db, "DELETE FROM evaluation WHERE round >= ?",
+			   version, err);
 }
 
 int snapshot_write(struct db *db, const struct snapshot *s, struct err *err)
