@@ -323,8 +323,7 @@ void hub_close(struct hub *h)
 {
 	if (!h)
 		return;
-	if (h->state < HUB_ENDING)
-		h->state = HUB_ENDED;
+	h->state = HUB_ENDED; /* whatever is done by now leads to nothing */
 	timer_stop(&h->tick);
 	server_metrics_end(h->server, h);
 	hub_stages_close(h);

@@ -190,7 +190,8 @@ static void write_next(struct hub *h)
 {
 	int64_t left = time_left(h);
 
-	if (h->saving || !h->unsaved || h->failure.code)
+	if (h->saving || !h->unsaved || h->failure.code ||
+	    h->state == HUB_ENDED)
 		return;
 	if (left) {
 		timer_set(&h->later, h->loop, left, write_later, h);

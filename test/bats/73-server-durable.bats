@@ -141,6 +141,29 @@ untold() {
 	stop srv
 }
 
+@test "a server that is stopped ends in order though its disk is slow and its node gone" {
+	cluster 1
+	on_slow_disk --mode async --rounds 9 --on-leader --node "$n1_url" \
+		--peers http://127.0.0.1:1
+	until set_up 1; do :; done
+	disk_takes '\270\013\0\0' # 3 s
+	values 1 10
+	for i in 1 2; do
+		told 1
+		given=$answer
+		update 1 3>&- &
+		running[update$i]=$!
+		until curl -sS "$srv_url/metrics" |
+			grep -qx "gfl_server_updates_accepted_total $i"
+		do :; done
+	done
+	kill -TERM "$srv_pid"
+	logged event=rests >/dev/null
+	crash n1
+	reap srv
+	for i in 1 2; do reap update$i; done # one was taken, one was not
+}
+
 # Ask for the status all the time, until the server is no more; the round of the
 # last answer is in the file then.
 asks() { # FILE
