@@ -36,9 +36,10 @@ static const struct opt opts[] = {
 		 "watch this gfl-server instead; of several (--on-leader) the "
 		 "active one",
 		 .min = 1),
-	OPT_URLS('m', "master", struct config, masters, NULL,
-		 "watch this gfl-master, its tasks and workers, instead",
-		 .min = 1),
+	OPT_ROW(URLS, 'm', "master", struct opt_list, struct config, masters,
+		"URL", NULL,
+		"watch this gfl-master, its tasks and workers, instead",
+		.min = 1),
 	OPT_END,
 };
 
@@ -336,7 +337,7 @@ static int watch(struct viewer *v, struct err *err)
 	return rc;
 }
 
-/* By name, or by the URL that there is. */
+/* By name, or by a flag; a URL of the environment says where, not what. */
 static int choose(struct config *cfg, const char *name, struct err *err)
 {
 	struct opt_list *const urls[] = {
@@ -344,12 +345,14 @@ static int choose(struct config *cfg, const char *name, struct err *err)
 	const size_t all = sizeof(kinds) / sizeof(*kinds);
 	size_t i = CLUSTER;
 
-	if (!name && cfg->servers.n && cfg->masters.n)
+	if (!name && cfg->servers.by_flag && cfg->masters.by_flag)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "both a server and a master are given; say "
 			       "cluster, server or master");
 	if (!name)
-		i = cfg->servers.n ? SERVER : cfg->masters.n ? MASTER : CLUSTER;
+		i = cfg->servers.by_flag   ? SERVER
+		    : cfg->masters.by_flag ? MASTER
+					   : CLUSTER;
 	while (name && i < all && strcmp(kinds[i].name, name) != 0)
 		i++;
 	if (i == all)

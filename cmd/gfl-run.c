@@ -312,7 +312,7 @@ static int stop(const struct config *cfg, const char *id, struct err *err)
 	Gfl__V1__StopRunRequest in = GFL__V1__STOP_RUN_REQUEST__INIT;
 	ProtobufCMessage *done;
 
-	if (!id == !cfg->server.n)
+	if (id ? cfg->server.by_flag : !cfg->server.n)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "the ID of a run, or a server with --server");
 	if (!id)

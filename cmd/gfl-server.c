@@ -388,7 +388,7 @@ static int serve(struct app *app, struct err *err)
 
 static int check(const struct config *cfg, struct err *err)
 {
-	if (!cfg->on_leader && (cfg->node.n || cfg->peers.n))
+	if (!cfg->on_leader && (cfg->node.by_flag || cfg->peers.by_flag))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--node and --peers go with --on-leader");
 	if (cfg->on_leader && (cfg->node.n != 1 || !cfg->peers.n))

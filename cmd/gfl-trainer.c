@@ -396,6 +396,8 @@ int main(int argc, char **argv)
 
 	opt_parse(&prog, &cfg, argc, argv);
 	take_place(&cfg);
+	opt_prefer_flag(&cfg.server, &cfg.nodes);
+	opt_prefer_flag(&cfg.server, &cfg.gateways);
 	if (threads_begin(cfg.threads, argv, &err) || run(&cfg, &err))
 		return err_report(&prog, &err);
 	return 0;

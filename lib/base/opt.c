@@ -184,6 +184,10 @@ static int apply(struct parse *p, struct err *err)
 				continue;
 			if (value_set(row, base, v->text, err))
 				return err_wrap(err, "%s", v->from);
+			if (row->kind == OPT_KIND_URLS ||
+			    row->kind == OPT_KIND_LIST)
+				((struct opt_list *)((char *)base + row->at))
+					->by_flag = rank == FROM_FLAG;
 		}
 	}
 	return 0;
@@ -364,6 +368,23 @@ int opt_again(const struct prog *prog, void *cfg, int argc, char **argv,
 		return (int)err->code;
 	log_set_level(level_of(&p));
 	return 0;
+}
+
+void opt_prefer_flag(struct opt_list *a, struct opt_list *b)
+{
+	if (a->by_flag && !b->by_flag)
+		b->n = 0;
+	if (b->by_flag && !a->by_flag)
+		a->n = 0;
+}
+
+int opt_single(const struct opt_list *all, const char *option, struct err *err)
+{
+	return all->n < 2 ? 0
+			  : err_set(err, ERR_INVALID_ARGUMENT,
+				    "--%s names %zu, %s and others, but one is "
+				    "meant",
+				    option, all->n, all->at[0]);
 }
 
 const char *opt_arg(int argc, char **argv, int i, const char *otherwise)

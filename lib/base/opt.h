@@ -50,7 +50,16 @@ enum { OPT_LIST_MAX = 64 };
 struct opt_list {
 	size_t n;
 	const char *at[OPT_LIST_MAX];
+	bool by_flag; /* not from the environment or a file */
 };
+
+/* Of two that exclude each other the one by a flag is meant; what stands
+ * elsewhere makes way for it. */
+void opt_prefer_flag(struct opt_list *a, struct opt_list *b);
+
+/* INVALID_ARGUMENT if the option has more than one value. */
+int opt_single(const struct opt_list *all, const char *option,
+	       struct err *err) MUST_CHECK;
 
 /* NAME=TEXT by a flag, `option.NAME = TEXT` in a file; of two texts of a name
  * the one from the first source holds. */

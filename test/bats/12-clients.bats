@@ -51,6 +51,30 @@ unreachable() { # PROGRAM ARGUMENT...
 	unreachable gfl-monitor
 }
 
+@test "where a server or a master is says not what a program is to do" {
+	export GFL_SERVER=http://127.0.0.1:2 GFL_MASTER=http://127.0.0.1:3
+	fails 3 gfl-monitor -g $nobody
+	[[ $said == *"watch the cluster: cannot reach $nobody"* ]]
+	fails 3 gfl-monitor server
+	[[ $said == *"$GFL_SERVER"* ]]
+	fails 3 gfl-monitor -m http://127.0.0.1:4
+	[[ $said == *http://127.0.0.1:4* ]]
+	fails 3 gfl-run stop 1 -g $nobody
+	[[ $said == *"stop run 1: cannot reach $nobody"* ]]
+	fails 3 gfl-run stop
+	[[ $said == *"$GFL_SERVER"* ]]
+	printf '%s\n' x,y,label 0.1,0.9,0 0.8,0.2,1 >d.csv
+	GFL_NODE=$nobody fails 2 gfl-trainer --data d.csv
+	[[ $said == *'--server goes with neither'* ]]
+	start t1 gfl-trainer --data d.csv --node $nobody
+	logged t1 "$nobody: Connection refused"
+	unset GFL_SERVER
+	GFL_GATEWAY=$nobody start t2 gfl-trainer --data d.csv --server $nobody \
+		--db t2.db
+	logged t2 "$nobody: Connection refused"
+	GFL_NODE=$nobody start server gfl-server --model softmax
+}
+
 @test "the hint says what to do about it" {
 	fails 3 gfl-list -g $nobody
 	[[ $said == *"gfl-list: hint: start gfl-gateway, or name one with -g or GFL_GATEWAY" ]]

@@ -382,7 +382,6 @@ example() {
 	gfl-run start --model cnn --rounds 1000 --steps 1 --batch 2000
 	reap t1 || [ $? = 134 ]
 	grep -q 'event=stuck worker=learner' t1.log
-	unset GFL_GATEWAY
 	start server gfl-server --db server.db --model cnn --steps 1 \
 		--batch 2000 --min-participants 1
 	start t3 gfl-trainer --db t3.db --server "$server_url" --data $data \

@@ -284,7 +284,7 @@ EOS
 		echo '{"accuracy":0.5}'
 	END
 	master --silence 1
-	gfl-monitor -o jsonl >seen 2>seen.log 3>&- &
+	gfl-monitor master -o jsonl >seen 2>seen.log 3>&- &
 	running[monitor]=$!
 	seen '"what":"master","event":"serving".*"workers":0'
 	worker one
@@ -294,7 +294,7 @@ EOS
 	seen '"event":"done","task":1,"name":"a","worker":"one".*"accuracy":0.5'
 	seen '"event":"failed","task":2,"name":null.*"text":".*no luck'
 	printf '%s\n' '< 1 done, 1 failed, 0 cancelled' '< one ' '> \x03' >steps
-	! "$BATS_TEST_DIRNAME"/terminal.py steps gfl-monitor >screen
+	! "$BATS_TEST_DIRNAME"/terminal.py steps gfl-monitor -m $master_url >screen
 	grep -q 'tasks ready' screen
 	crash one
 	seen '"what":"worker","event":"dead".*"worker":"one"'
@@ -302,7 +302,7 @@ EOS
 	seen '"what":"watch","event":"lost"'
 	kill "${running[monitor]}"
 	reap monitor || [ $? = 143 ]
-	fails 2 gfl-monitor --server http://127.0.0.1:1
+	fails 2 gfl-monitor --server http://127.0.0.1:1 -m http://127.0.0.1:1
 	[[ $said == *'say cluster, server or master'* ]]
 	fails 3 gfl-monitor server --server http://127.0.0.1:1
 	[[ $said == *'start gfl-server'* ]]

@@ -108,7 +108,7 @@ static const struct {
 
 static void open_server(void)
 {
-	static struct opt_list cors = {1, {"http://b"}};
+	static struct opt_list cors = {.n = 1, .at = {"http://b"}};
 	const struct server_opts opts = {
 		.listen = "127.0.0.1:0",
 		.advertise = "http://a",

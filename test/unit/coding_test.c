@@ -258,7 +258,7 @@ TEST(text_is_spoken_both_ways)
 
 TEST(web_pages_of_origins_that_were_named_are_served)
 {
-	struct opt_list cors = {2, {"https://a.example", "http://b:3000"}};
+	struct opt_list cors = {.n = 2, .at = {"https://a.example", "http://b:3000"}};
 	struct world w;
 	char *text, *got;
 	int fd;
@@ -297,7 +297,7 @@ TEST(an_origin_with_a_path_is_no_origin)
 					  "http://a/", "*",    "http://*.a"};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct opt_list cors = {1, {bad[i]}};
+		struct opt_list cors = {.n = 1, .at = {bad[i]}};
 		const struct server_opts opts = {.listen = "127.0.0.1:0",
 						 .cors = &cors};
 		struct server *s;

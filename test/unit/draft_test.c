@@ -56,7 +56,7 @@ TEST(a_list_is_a_topology_as_text_and_as_json)
 
 TEST(a_matrix_names_its_trainers_by_its_rows_or_as_told)
 {
-	static const struct opt_list ids = {3, {"2", "4", "9"}};
+	static const struct opt_list ids = {.n = 3, .at = {"2", "4", "9"}};
 	static const char *const same[] = {"0 2 0\n2 0 0\n0 0 0\n",
 					   "[[0,2,0],[2,0,0],[0,0,0]]"};
 	const struct draft_opts told = {.base = 7, .trainers = &ids};

@@ -9,8 +9,8 @@
 #define OURS "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define OTHER "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
-static const struct opt_list home = {1, {"http://gateway:1"}};
-static const struct opt_list away = {1, {"http://elsewhere:1"}};
+static const struct opt_list home = {.n = 1, .at = {"http://gateway:1"}};
+static const struct opt_list away = {.n = 1, .at = {"http://elsewhere:1"}};
 
 /* Each test has a directory of its own, which is the state's. */
 static void here(void)
@@ -61,7 +61,7 @@ static void dated(const char *cluster, int seconds)
 
 TEST(seen_members_are_found_through_the_gateway_that_told_of_them)
 {
-	struct opt_list both = {2, {"http://x:1", "http://gateway:1"}};
+	struct opt_list both = {.n = 2, .at = {"http://x:1", "http://gateway:1"}};
 
 	here();
 	put(&home, OURS, "http://127.0.0.1:8903", "alive");
