@@ -154,7 +154,7 @@ static int run(const struct config *cfg, const char *name, const char *number,
 {
 	struct look l = {.client = cfg->client,
 			 .not_id = cfg->not_id,
-			 .master = cfg->masters.at[0],
+			 .masters = &cfg->masters,
 			 .servers = &cfg->servers};
 	const struct condition *c;
 	int rc;

@@ -305,7 +305,9 @@ static int find(const struct check_opts *o, const char *name, size_t *i,
 			       "with -w %g and -c %g nothing of %s would be a "
 			       "WARNING",
 			       o->warn, o->crit, name);
-	return 0;
+	return strcmp(name, "master")
+		       ? 0
+		       : opt_single(&o->masters, "master", err);
 }
 
 /* Whom the probe is about. */

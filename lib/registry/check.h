@@ -9,7 +9,7 @@
 
 struct check_opts {
 	struct client_opts client; /* its timeout bounds each question */
-	struct opt_list masters;   /* the first of them is asked */
+	struct opt_list masters;   /* one */
 	struct opt_list servers;   /* of rounds; of several the active one */
 	double warn, crit;         /* below 0: what is usual for the check */
 };

@@ -13,7 +13,7 @@ struct look {
 	struct client_opts client;
 	int64_t n;          /* how many, or which */
 	int64_t not_id;     /* of a leader: any but this one; 0: any */
-	const char *master; /* URL of the master of tasks */
+	const struct opt_list *masters; /* the one of tasks */
 	const struct opt_list *servers; /* whose participants, or clients, are
 					   meant; of several the active one */
 	struct buf note; /* out: how far it is, "4 nodes: 3 joined (1,2,5)" */

@@ -24,7 +24,7 @@ static int verdict(const Gfl__V1__Task *t, bool *holds, struct err *err)
 static int look(struct look *l, bool *holds, struct err *err)
 {
 	const struct reach reach = {
-		.masters = {.n = 1, .at = {l->master}},
+		.masters = *l->masters,
 		.timeout_ms = l->client.timeout_ms,
 		.tls = l->client.tls,
 	};

@@ -5,6 +5,13 @@ const char *reach_url(const struct reach *r)
 	return r->masters.at[0];
 }
 
+int reach_check(const struct reach *r, struct err *err)
+{
+	return opt_single(&r->masters, "master", err)
+		       ? err_hint(err, "each master has tasks of its own")
+		       : 0;
+}
+
 void reach_hint(struct err *err)
 {
 	if (err->code == ERR_UNAVAILABLE)
@@ -16,9 +23,12 @@ int reach_call(const struct reach *r, enum rpc_name name,
 	       const ProtobufCMessage *in, ProtobufCMessage **out,
 	       struct err *err)
 {
-	int rc = client_now(&r->tls, reach_url(r), name, in, r->timeout_ms, out,
-			    err);
+	int rc = reach_check(r, err);
 
+	if (rc)
+		return rc;
+	rc = client_now(&r->tls, reach_url(r), name, in, r->timeout_ms, out,
+			err);
 	if (rc)
 		reach_hint(err);
 	return rc;

@@ -364,7 +364,8 @@ int submit_run(const struct submit_opts *o, const struct submit_hooks *hooks,
 	gfl__v1__submit_tasks_request__init(&s->batch);
 	str_new_id(s->token);
 	s->used = o->token ? o->token : s->token;
-	rc = open_all(s, err);
+	rc = reach_check(o->reach, err) || open_all(s, err) ? (int)err->code
+							    : 0;
 	if (!rc) {
 		go_on(s);
 		loop_run(s->loop);

@@ -141,6 +141,13 @@ EOS
 		fails $none ,
 		[[ $said == *"','"*' names none'* ]]
 	done
+	for several in 'gfl-submit /dev/null' 'gfl-list tasks' 'gfl-cancel 1' \
+		'gfl-wait task 1' 'gfl-monitor master'; do
+		GFL_MASTER=http://127.0.0.1:1,http://127.0.0.1:2 fails 2 $several
+		[[ $said == *'--master names 2, '*'one is meant'*'has tasks of its own' ]]
+	done
+	run gfl-check master -m http://127.0.0.1:1,http://127.0.0.1:2
+	[[ $status == 3 && $output == *'--master names 2, '* ]]
 	fails 7 gfl-submit .
 	[[ $said == *"read .: Is a directory" ]]
 	fails 2 gfl-worker --exec true --worker-id ''
