@@ -311,6 +311,8 @@ int hub_open(struct hub **out, struct loop *loop, struct server *s,
 	hub_serve_stop(h);
 	if (h->opts.term)
 		hub_serve_followers(h);
+	if (h->opts.async)
+		hub_async_begin(h);
 	hub_scoring_begin(h, h->evaluation.round < h->round ? h->round : 0);
 	h->scoring.waits = true;
 	hub_set_up(h);

@@ -21,9 +21,8 @@ void hub_async_asked(struct hub_client *c)
 	hub_activate(c, &logical, 1);
 }
 
-static void begin(struct hub *h)
+void hub_async_begin(struct hub *h)
 {
-	h->state = HUB_TRAINING;
 	h->now = (struct hub_now){.round = h->round + 1,
 				  .began_ms = clock_ms(),
 				  .began_wall_ms = clock_wall_ms()};
@@ -34,8 +33,11 @@ void hub_async_look(struct hub *h)
 {
 	struct hub_client *c, *next;
 
-	if (h->state == HUB_WAITING && h->here >= h->opts.min_participants)
-		begin(h);
+	if (h->state == HUB_WAITING && h->here >= h->opts.min_participants) {
+		h->state = HUB_TRAINING;
+		if (!h->now.admitted) /* by one who has brought it along */
+			hub_async_begin(h);
+	}
 	HASH_ITER (hh, h->clients, c, next)
 		hub_asked(c);
 }
@@ -72,8 +74,7 @@ void hub_async_void(struct hub_job *j)
 		 (long long)h->now.round, (long long)h->now.admitted,
 		 (long long)j->client->id, j->err.msg);
 	h->voided++;
-	if (h->state == HUB_TRAINING)
-		begin(h);
+	hub_async_begin(h);
 }
 
 /* The row of what the update has completed. */
@@ -102,6 +103,5 @@ void hub_async_made(struct hub_job *j)
 		.seconds = (double)(clock_ms() - now->began_ms) / 1e3,
 	};
 	hub_next_made(n);
-	if (h->state == HUB_TRAINING)
-		begin(h);
+	hub_async_begin(h);
 }

@@ -20,6 +20,7 @@ static struct hub_part *activate(struct hub_client *c,
 {
 	struct hub_activation *g = &c->given;
 
+	hub_scoring_again(c);
 	free(g->parts);
 	*g = (struct hub_activation){
 		.id = ++c->hub->last_activation,

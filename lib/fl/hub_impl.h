@@ -365,6 +365,8 @@ void hub_scoring_look(struct hub *h, int64_t now_ms);
 void hub_scoring_drop(struct hub *h);
 /* The client has nothing to do: does it now? */
 bool hub_scoring_asked(struct hub_client *c);
+/* Another task takes the place of what it was asked: it is asked that again. */
+void hub_scoring_again(struct hub_client *c);
 /* So many answers that are owed are lost with it, or expected again. */
 int64_t hub_scoring_owed(const struct hub_client *c);
 
@@ -388,6 +390,7 @@ int hub_stage_unpack(const struct hub *h, const char *p, size_t len,
 		     struct err *err) MUST_CHECK;
 
 /* hub_async.c */
+void hub_async_begin(struct hub *h); /* to count for the next version */
 void hub_async_asked(struct hub_client *c);
 void hub_async_look(struct hub *h);
 /* On the worker's thread: after an update was admitted. */

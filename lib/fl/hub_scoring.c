@@ -119,6 +119,18 @@ bool hub_scoring_asked(struct hub_client *c)
 	return true;
 }
 
+void hub_scoring_again(struct hub_client *c)
+{
+	const struct hub_activation *g = &c->given;
+
+	if (!g->id || g->over || g->code != GFL__V1__FL_CODE__EVALUATE_PARAMS)
+		return;
+	for (size_t i = 0; i < g->n; i++)
+		if (g->parts[i].state == HUB_OPEN ||
+		    g->parts[i].state == HUB_ADMITTING)
+			ask_for(c, g->parts[i].logical);
+}
+
 int64_t hub_scoring_owed(const struct hub_client *c)
 {
 	const struct hub_activation *g = &c->given;

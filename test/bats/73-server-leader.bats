@@ -265,6 +265,51 @@ known() { # NUMBER
 	is '.code == "ACTIVATION" and .version == "2"'
 }
 
+# One server beside one node, without rounds, and client 1, who can evaluate.
+alone() { # [OPTION...]
+	cluster 1
+	server --model "$tiny" --mode async --on-leader --node "$n1_url" \
+		--peers http://127.0.0.1:1 "$@"
+	until set_up 1 10 true 10; do :; done
+	term=$(jq -r .term <<<"$answer")
+	values 3 10
+	given='{"round":"1"}'
+}
+
+# An update that was trained for another start of the server.
+carry() { # ID BASE VERSION
+	update 1 ".activation = \"0\" | .baseTerm = \"$term\" |
+		.updateId = \"$1\" | .baseVersion = \"$2\""
+	[ "$code" = 200 ]
+}
+
+@test "updates that come before enough clients are there count in a round each" {
+	alone --min-participants 2
+	carry 7 0
+	carry 8 1
+	[ "$(rounds '[.round, .activated, .admitted, .seconds < 60] | @csv')" = \
+		$'1,1,1,true\n2,1,1,true' ]
+	[ "$(sqlite3 srv.db 'SELECT count(*) FROM round WHERE began_ms > 0')" = 2 ]
+	gfl-run stop --server "$srv_url" --reason enough
+	leave 1
+}
+
+@test "who brings an update while it is to evaluate is asked for that again" {
+	alone --min-participants 1 --clients-eval-every 1
+	carry 7 0
+	told 1
+	is '.code == "EVALUATE_PARAMS" and .round == "1"'
+	carry 8 1
+	told 1
+	is '.code == "EVALUATE_PARAMS" and .round == "1"'
+	given=$answer
+	score 1
+	[ "$code" = 200 ]
+	gfl-run stop --server "$srv_url" --reason enough
+	leave 1
+	[ "$(rounds 'select(.round == 1) | [.eval_asked, .eval_answered] | @csv')" = 1,1 ]
+}
+
 @test "one word ends the rounds for all servers and clients" {
 	local lead
 	nodes 10000
