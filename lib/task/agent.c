@@ -77,7 +77,7 @@ static void over(struct job *j, void *arg)
 			 j->try, j->duration_s, j->error);
 	if (j->call)
 		answer_call(a, j);
-	else if (!a->config.n_masters)
+	else if (!a->config.n_masters || j->orphan)
 		agent_drop_job(a, j);
 	agent_go_on(a);
 }
@@ -135,7 +135,7 @@ int agent_take(struct agent *a, const Morphml__Distributed__EvaluateRequest *in,
 	if (job_new(&j, in, err))
 		return (int)err->code;
 	TAILQ_FOREACH (other, &a->jobs, next)
-		if (!strcmp(other->task_id, j->task_id) &&
+		if (!other->orphan && !strcmp(other->task_id, j->task_id) &&
 		    other->try == j->try) {
 			job_free(j);
 			return err_set(err, ERR_ALREADY_EXISTS,
@@ -164,6 +164,37 @@ static void stop_job(struct agent *a, struct job *j)
 	}
 }
 
+void agent_orphan(struct agent *a, struct job *j)
+{
+	j->orphan = true;
+	if (j->state != JOB_RUNNING) {
+		agent_drop_job(a, j);
+		return;
+	}
+	log_info("task_stopped", "task=%s try=%d reason=%s", j->task_id, j->try,
+		 "nobody waits for it");
+	job_stop(j);
+}
+
+void agent_belong(struct agent *a, const char *master_id)
+{
+	const char *now = a->gfl ? master_id : agent_master(a);
+	bool same = a->whose && !strcmp(a->whose, now);
+	struct job *j, *next;
+
+	if (same)
+		return;
+	remote_cancel(a->bringing);
+	a->bringing = NULL;
+	for (j = TAILQ_FIRST(&a->jobs); a->whose && j; j = next) {
+		next = TAILQ_NEXT(j, next);
+		if (!j->call && !j->orphan)
+			agent_orphan(a, j);
+	}
+	free(a->whose);
+	a->whose = mem_str(now);
+}
+
 bool agent_cancel(struct agent *a, const char *text)
 {
 	struct job *j, *next;
@@ -190,7 +221,8 @@ char **agent_holding(const struct agent *a, size_t *n)
 
 	*n = 0;
 	TAILQ_FOREACH (j, &a->jobs, next)
-		all[(*n)++] = job_text(j);
+		if (!j->orphan)
+			all[(*n)++] = job_text(j);
 	return all;
 }
 
@@ -339,5 +371,6 @@ void agent_close(struct agent *a)
 		agent_drop_job(a, j);
 	}
 	machine_close(a->machine);
+	free(a->whose);
 	free(a);
 }

@@ -128,6 +128,8 @@ static void describe(const struct agent *a, struct job *j,
 	r->output = j->output ? j->output : (char *)"";
 	r->returned = j->returned;
 	r->final = j->final;
+	if (a->gfl)
+		r->master_id = a->whose;
 	task_json_numbers(r->output, &r->metrics, &r->n_metrics);
 	if (!a->gfl)
 		r->architecture = j->text;

@@ -29,6 +29,8 @@ struct agent {
 	size_t at;  /* of masters: the one that is tried, or that we are with */
 	bool known; /* it has us */
 	bool gfl;   /* it is of gfl */
+	char *whose; /* which master the tasks are of: its id, or its URL;
+			or NULL */
 	bool native; /* it is to be called by native gRPC */
 	int singly;  /* so many results are brought one by one */
 	struct remote *registering, *asking, *bringing, *leaving, *beating;
@@ -56,6 +58,12 @@ bool agent_cancel(struct agent *a, const char *text);
 void agent_go_on(struct agent *a);
 
 void agent_drop_job(struct agent *a, struct job *j); /* it is not running */
+
+/* Nobody is to have its result: stop it. It may be gone. */
+void agent_orphan(struct agent *a, struct job *j);
+
+/* We are with this master from now on; what is of another one is nobody's. */
+void agent_belong(struct agent *a, const char *master_id);
 
 /* What it holds, as HeartbeatRequest has it; free each and the array. */
 char **agent_holding(const struct agent *a, size_t *n);

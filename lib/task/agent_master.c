@@ -102,6 +102,7 @@ static void registered(const struct err *err, const ProtobufCMessage *msg,
 	}
 	log_info("registered", "master=%s id=%s gfl=%d", agent_master(a),
 		 out->master_id, out->gfl);
+	agent_belong(a, out->master_id);
 	a->known = true;
 	a->pause.now_ms = 0;
 	timer_every(&a->beat, a->loop, beat_ms(a, out->silence_ms), beat, a);

@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "task/agent_impl.h"
 
-/* Who called has gone. The master that we are with will take the result
- * otherwise; for others the task is over. */
+/* Who called has gone. If that may have been the master that we are with, of
+ * others, it will take the result otherwise; one of ours does not wait so. */
 static void caller_gone(struct call *call, void *arg)
 {
 	struct agent *a = arg;
@@ -17,8 +17,8 @@ static void caller_gone(struct call *call, void *arg)
 		if (j->call != call)
 			continue;
 		j->call = NULL;
-		if (!a->known)
-			job_stop(j);
+		if (!a->known || a->gfl)
+			agent_orphan(a, j);
 	}
 }
 
@@ -30,8 +30,15 @@ static void acknowledge(struct agent *a, struct call *call,
 	Morphml__Distributed__EvaluateResponse out =
 		MORPHML__DISTRIBUTED__EVALUATE_RESPONSE__INIT;
 	struct err err;
+	int rc = 0;
 
-	if (agent_take(a, in, NULL, &err) && err.code != ERR_ALREADY_EXISTS) {
+	if (*in->master_id && strcmp(in->master_id, a->whose) != 0)
+		rc = err_set(&err, ERR_FAILED_PRECONDITION,
+			     "worker %s is with another master by now, %s",
+			     a->config.id, a->whose);
+	if (!rc)
+		rc = agent_take(a, in, NULL, &err);
+	if (rc && rc != ERR_ALREADY_EXISTS) {
 		call_fail(call, &err);
 		return;
 	}

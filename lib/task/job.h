@@ -31,6 +31,7 @@ struct job {
 	bool returned; /* it was not begun, and goes back */
 	bool brought;  /* its result is on the way to the master */
 	bool refused;  /* ... which would not have it as it was */
+	bool orphan;   /* nobody is to have its result */
 	struct process *process;
 	int64_t started_us;
 	job_done_fn *done;

@@ -309,12 +309,12 @@ int master_open(struct master **out, struct loop *loop, struct server *s,
 	m->failed = failed;
 	m->failed_arg = arg;
 	m->due_ms = INT64_MAX;
-	str_new_id(m->id);
 	LIST_INIT(&m->waiters);
 	LIST_INIT(&m->live);
 	nothing(&m->replies, &m->pushes);
 	farm_init(&m->farm, &config->farm, rand_id());
 	if (queue_load(db, &m->farm, master_now(), err) ||
+	    queue_id(db, m->id, err) ||
 	    db_open_to_read(&m->reader, db_path(db), DB_MASTER, err) ||
 	    writer_open(&m->writer, loop, db, WRITER_JOBS, err)) {
 		farm_release(&m->farm);

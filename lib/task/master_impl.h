@@ -74,7 +74,7 @@ struct master {
 	LIST_HEAD(, push) live; /* sent, not yet answered */
 	bool pruning, closing;
 	int64_t pruned_ms;
-	char id[33];
+	char id[STR_ID]; /* of the queue */
 	loop_fn *failed;
 	void *failed_arg;
 };

@@ -38,6 +38,8 @@ static void add_push(struct master *m, struct crew *c, struct task *t)
 	p->gfl = c->gfl;
 	p->msg = task_json_request(t);
 	p->msg->brief = c->gfl;
+	if (c->gfl)
+		p->msg->master_id = mem_str(m->id);
 	t->deliver = false;
 	STAILQ_INSERT_TAIL(&m->pushes, p, next);
 }

@@ -58,6 +58,20 @@ static size_t size_of(const Morphml__Distributed__ResultRequest *in)
 	return morphml__distributed__result_request__get_packed_size(&alone);
 }
 
+/* Tasks of another queue have the same numbers. */
+static int take(struct master *m, const char *master_id,
+		const struct farm_result *r, struct err *err)
+{
+	int rc;
+
+	if (*master_id && strcmp(master_id, m->id) != 0)
+		return err_set(err, ERR_ABORTED,
+			       "task %.40s is not of this queue, but of %.40s",
+			       r->task, master_id);
+	rc = farm_result(&m->farm, r, master_now(), err);
+	return rc == ERR_NOT_FOUND && known_end(m, r, err) ? 0 : rc;
+}
+
 static Morphml__Distributed__ResultResponse *
 take_result(struct master *m, const Morphml__Distributed__ResultRequest *in,
 	    const char *worker)
@@ -79,13 +93,10 @@ take_result(struct master *m, const Morphml__Distributed__ResultRequest *in,
 	Morphml__Distributed__ResultResponse *out = mem_zero(1, sizeof(*out));
 	char why[MASTER_WHY];
 	struct err err;
-	int rc;
 
 	master_bound(&r, size_of(in), why);
-	rc = farm_result(&m->farm, &r, master_now(), &err);
 	morphml__distributed__result_response__init(out);
-	out->acknowledged =
-		!rc || (rc == ERR_NOT_FOUND && known_end(m, &r, &err));
+	out->acknowledged = !take(m, in->master_id, &r, &err);
 	out->message = mem_str(out->acknowledged ? "" : err.msg);
 	if (!out->acknowledged && !in->returned)
 		log_info("result_refused", "worker=%s reason=%s", worker,

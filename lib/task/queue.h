@@ -5,6 +5,7 @@
 #ifndef TASK_QUEUE_H
 #define TASK_QUEUE_H
 
+#include "base/str.h"
 #include "proto/task.pb-c.h"
 #include "store/writer.h"
 #include "task/farm.h"
@@ -16,6 +17,9 @@ enum { QUEUE_DEAD = 1, QUEUE_LEFT };
  * ended into f. */
 int queue_load(struct db *db, struct farm *f, struct instant now,
 	       struct err *err) MUST_CHECK;
+
+/* Which queue of all it is, whose tasks are 1, 2, ... as those of others. */
+int queue_id(struct db *db, char id[STR_ID], struct err *err) MUST_CHECK;
 
 /* ---- what is submitted ---- */
 

@@ -49,6 +49,8 @@ static const char *const steps[] = {
 	" cpu REAL NOT NULL, memory REAL NOT NULL, gpu REAL NOT NULL,"
 	" gpu_memory REAL NOT NULL, running INTEGER NOT NULL,"
 	" PRIMARY KEY (worker, at_ms)) STRICT, WITHOUT ROWID;",
+	"CREATE TABLE queue (id TEXT NOT NULL) STRICT;"
+	"INSERT INTO queue VALUES (lower(hex(randomblob(16))));",
 };
 
 static const char *text(sqlite3_stmt *s, int column)

@@ -207,6 +207,47 @@ power_loss() {
 	[ "$(<status)" = done ]
 }
 
+@test "a result is of the queue whose task it was, not of another one with that number" {
+	local mine
+	script evaluate <<'EOS'
+read -r task
+echo $$ >began.new; mv began.new began
+until [ -e go ]; do sleep 0.02; done
+echo "{\"of\":$task}"
+EOS
+	master
+	mine=$master_port
+	worker a
+	gfl-submit <<<'{"queue":1}'
+	until [ -s began ]; do :; done
+	stop master
+	touch go
+	logged a event=task_done # and cannot bring it
+	rm master.db*
+	start other gfl-master --db master.db
+	[ "$(gfl-submit -m "$other_url" <<<'{"queue":2}')" = 1 ]
+	stop other
+	port=$mine again master
+	gfl-wait task 1 -t 60
+	[ "$(gfl-list tasks -F of -o tsv)" = '{"queue":2}' ]
+}
+
+@test "what a worker does for others is no result for its master" {
+	master
+	waits
+	worker a
+	gfl-submit --gpu <<<'{}' # which waits, as there is none
+	curl -sS "$a_url/morphml.distributed.WorkerService/Evaluate" -d '{"taskId":"1"}' \
+		-H 'content-type: application/json' 3>&- >/dev/null &
+	running[curl]=$!
+	began 1 0
+	crash curl
+	nobody "$(tr '\0' ' ' <"/proc/$(<began.1.0)/cmdline" | cut -d' ' -f 2)"
+	touch go.1 go.2
+	gfl-submit --wait <<<'{}'
+	[ "$(gfl-list tasks -F id,status -o tsv)" = $'1\tready\n2\tdone' ]
+}
+
 @test "TERM: a worker finishes what it has begun, and gives the rest back" {
 	master
 	waits
