@@ -33,7 +33,9 @@ struct config {
 static const struct opt opts[] = {
 	OPT_URLS('m', "master", struct config, masters,
 		 "http://127.0.0.1:50051",
-		 "the masters: the first that answers", .min = 1),
+		 "the masters: the first that answers, and another one when "
+		 "that is silent for as long as makes a worker dead",
+		 .min = 1),
 	OPT_BOOL(0, "alone", struct config, alone,
 		 "come to no master: whoever calls has tasks"),
 	OPT_STRING(

@@ -750,7 +750,7 @@ complete -c gfl-wait -l log-level -x -a 'error warn info debug' -d 'log from thi
 complete -c gfl-wait -l log-format -x -a 'text json' -d 'how a line of the log looks'
 complete -c gfl-wait -l color -x -a 'auto always never' -d 'when to use color'
 complete -c gfl-worker -n __fish_use_subcommand -a ''
-complete -c gfl-worker -l master -s m -x -d 'the masters: the first that answers'
+complete -c gfl-worker -l master -s m -x -d 'the masters: the first that answers, and another one when that is silent for as long as makes a worker dead'
 complete -c gfl-worker -l alone -d 'come to no master: whoever calls has tasks'
 complete -c gfl-worker -l worker-id -x -d 'how the master calls it; else its host and a random number'
 complete -c gfl-worker -l rank -x -d 'where a launcher starts the workers: --worker-id is worker- and N + 1'

@@ -18,7 +18,7 @@ struct agent;
 enum { AGENT_GPUS = 32 };
 
 struct agent_config {
-	const char *const *masters;    /* URLs, tried in turn */
+	const char *const *masters;    /* URLs, tried in turn, also later */
 	size_t n_masters;              /* 0: only serves who calls */
 	const char *id;                /* how it is called */
 	bool push;                     /* wants to be called */

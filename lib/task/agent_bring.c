@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "task/agent_impl.h"
@@ -42,6 +43,7 @@ static void not_brought(struct agent *a, const struct err *err)
 		j->brought = false;
 	timer_set(&a->bring_again, a->loop,
 		  backoff_next(&a->bring_pause, &a->rand), bring_again, a);
+	agent_look_elsewhere(a);
 }
 
 static void say_refused(const Morphml__Distributed__ResultResponse *out)
@@ -102,6 +104,7 @@ static void brought(const struct err *err, const ProtobufCMessage *msg,
 		return;
 	}
 	a->bring_pause.now_ms = 0;
+	a->heard_ms = clock_ms();
 	if (a->singly)
 		a->singly--;
 	if (err)

@@ -33,6 +33,8 @@ struct agent {
 			or NULL */
 	bool native; /* it is to be called by native gRPC */
 	int singly;  /* so many results are brought one by one */
+	int64_t heard_ms, silence_ms; /* it has answered last; after so long it
+					 has taken us for dead */
 	struct remote *registering, *asking, *bringing, *leaving, *beating;
 	struct timer again, beat, bring_again;
 	struct backoff pause, bring_pause;
@@ -85,6 +87,9 @@ void agent_register(struct agent *a);
 void agent_ask(struct agent *a);
 void agent_bring(struct agent *a);
 void agent_leave(struct agent *a);
+
+/* It has not answered: is it time to look for another one? */
+void agent_look_elsewhere(struct agent *a);
 void agent_end(struct agent *a);
 void agent_release_master(struct agent *a);
 

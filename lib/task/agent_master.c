@@ -14,6 +14,7 @@ enum {
 	HOLD_MS = 20000,
 	EMPTY_MS = 20, /* after an answer that held nothing, and came at once */
 	AHEAD = 64,    /* tasks that it takes beyond its slots */
+	SILENCE_MS = 30000, /* unless the master says */
 };
 
 struct remote *agent_call(struct agent *a, enum rpc_name name,
@@ -46,6 +47,29 @@ static void pause_then(struct agent *a, const char *what, const struct err *err)
 	}
 	timer_set(&a->again, a->loop, backoff_next(&a->pause, &a->rand), again,
 		  a);
+	agent_look_elsewhere(a);
+}
+
+/* What runs for it is finished first; what has been, and was not brought, is
+ * dropped once another master has us: this one has given it elsewhere by then,
+ * if it lives at all. */
+void agent_look_elsewhere(struct agent *a)
+{
+	int64_t silent_ms = clock_ms() - a->heard_ms;
+
+	if (!a->known || a->running || a->stopping ||
+	    a->config.n_masters < 2 || silent_ms < a->silence_ms)
+		return;
+	log_warn("master_left", "master=%s silent_ms=%" PRId64,
+		 agent_master(a), silent_ms);
+	remote_cancel(a->asking);
+	remote_cancel(a->beating);
+	remote_cancel(a->bringing);
+	a->asking = a->beating = a->bringing = NULL;
+	timer_stop(&a->bring_again);
+	a->known = a->native = false;
+	a->at++;
+	timer_set(&a->again, a->loop, 0, again, a);
 }
 
 static void free_texts(char **all, size_t n)
@@ -104,6 +128,8 @@ static void registered(const struct err *err, const ProtobufCMessage *msg,
 		 out->master_id, out->gfl);
 	agent_belong(a, out->master_id);
 	a->known = true;
+	a->heard_ms = clock_ms();
+	a->silence_ms = out->silence_ms > 0 ? out->silence_ms : SILENCE_MS;
 	a->pause.now_ms = 0;
 	timer_every(&a->beat, a->loop, beat_ms(a, out->silence_ms), beat, a);
 	beat(a);
@@ -183,6 +209,10 @@ static void beaten(const struct err *err, const ProtobufCMessage *msg,
 	struct agent *a = arg;
 
 	a->beating = NULL;
+	if (err && !denied(a, err))
+		agent_look_elsewhere(a);
+	else
+		a->heard_ms = clock_ms();
 	if (a->stopping || (err && !denied(a, err)))
 		return; /* the next one may come through */
 	if (err || !out->acknowledged) {
@@ -250,6 +280,7 @@ static void asked(const struct err *err, const ProtobufCMessage *msg, void *arg)
 		pause_then(a, "request_task", err);
 		return;
 	}
+	a->heard_ms = clock_ms();
 	if (a->pause.now_ms)
 		log_info("master_back", "master=%s", agent_master(a));
 	a->pause.now_ms = 0;

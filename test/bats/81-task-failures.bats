@@ -248,6 +248,23 @@ EOS
 	[ "$(gfl-list tasks -F id,status -o tsv)" = $'1\tready\n2\tdone' ]
 }
 
+@test "a worker of several masters goes to another one when its own is gone" {
+	waits
+	master --silence 0.5
+	start other gfl-master --db other.db --silence 0.5
+	worker a -m "$master_url,$other_url"
+	gfl-submit <<<'{}'
+	began 1 1
+	crash master
+	touch go.1 # a result that nobody will have
+	gfl-submit -m "$other_url" -t 60 --wait -F id,status,worker -o tsv \
+		<<<'{}' >done
+	[ "$(<done)" = $'1\tdone\ta' ]
+	again master # knows of nothing, but that the worker is gone
+	until_row 'SELECT state.state FROM state' 1
+	[ "$(gfl-list workers -m "$other_url" -F id,status -o tsv)" = $'a\tidle' ]
+}
+
 @test "TERM: a worker finishes what it has begun, and gives the rest back" {
 	master
 	waits
