@@ -206,8 +206,10 @@ static int begin_output(struct app *app, const struct config *cfg,
 			struct err *err)
 {
 	bool led = cfg->on_participants;
+	struct out_opts how = cfg->out;
 
-	return out_begin(&app->out, &cfg->out, led ? led_cols : cols,
+	how.daemon = true;
+	return out_begin(&app->out, &how, led ? led_cols : cols,
 			 led ? sizeof(led_cols) / sizeof(*led_cols)
 			     : sizeof(cols) / sizeof(*cols),
 			 true, err);

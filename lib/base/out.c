@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/outcell.h"
 #include "base/outfields.h"
@@ -29,6 +30,7 @@ struct out {
 	struct libscols_table *table; /* TABLE, unless a stream */
 	bool fit;                     /* the table to the terminal */
 	bool record;                  /* a field a line */
+	bool daemon;
 	struct buf line;
 	int failed; /* errno of the first write that failed, or 0 */
 };
@@ -92,12 +94,17 @@ static void begin_table(struct out *o, bool color)
 	}
 }
 
-/* Remember the first failure; a reader that left is the end, as for any filter,
- * though the loop ignores the signal for the sake of sockets. */
+/* Remember the first failure; a reader that left is the end, as for any filter
+ * that is no daemon, though the loop ignores the signal for the sake of sockets. */
 static void check(struct out *o, bool ok)
 {
 	if (ok || o->failed)
 		return;
+	if (errno == EPIPE && o->daemon && freopen("/dev/null", "w", stdout)) {
+		log_warn("output_closed", "reason=%s",
+			 "whoever read it has gone");
+		return;
+	}
 	if (errno == EPIPE) {
 		signal(SIGPIPE, SIG_DFL);
 		raise(SIGPIPE);
@@ -183,6 +190,7 @@ int out_begin(struct out **out, const struct out_opts *opts,
 		return rc;
 	}
 	o->record = !opts->format && opts->record;
+	o->daemon = opts->daemon;
 	o->fit = !opts->format && !opts->fields && isatty(STDOUT_FILENO);
 	if (o->format == TABLE && !stream)
 		begin_table(o, out_color(opts));

@@ -11,7 +11,7 @@
  * A terminal gets a table with a header, without the last columns if it is too
  * narrow (-o table and -F show all); a pipe gets TSV without a header: nothing
  * cut, tab, newline and backslash as \t \n \\. A reader that goes away ends the
- * process by SIGPIPE, as it would any filter. */
+ * process by SIGPIPE, as it would any filter, but not a daemon. */
 #ifndef BASE_OUT_H
 #define BASE_OUT_H
 
@@ -27,7 +27,9 @@ struct out_opts {
 	const char *format; /* NULL: by what stdout is */
 	const char *fields; /* "a,b", or NULL for all */
 	int color;          /* index into OUT_COLORS */
-	bool record;        /* a terminal gets a field a line; not an option */
+	/* no options: */
+	bool record; /* a terminal gets a field a line */
+	bool daemon; /* goes on, with a warning in its log, without a reader */
 };
 
 #define OUT_COLORS "auto|always|never"

@@ -24,6 +24,19 @@ load server
 		again.log
 }
 
+@test "rounds go on when whoever read them has gone" {
+	split 2
+	mkfifo srv.out
+	: <srv.out &
+	local reader=$!
+	server --model softmax --rounds 3
+	wait $reader
+	for i in 1 2; do trainer $i; done
+	ends srv t1 t2
+	grep -q 'level=warn.*event=output_closed' srv.log
+	grep -q 'event=round round=3 ' srv.log
+}
+
 @test "on a terminal each round is one line of it" {
 	seq 0 99 >few.idx
 	cat >steps <<-'end'
