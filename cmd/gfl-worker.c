@@ -23,7 +23,8 @@
 struct config {
 	struct daemon_opts daemon;
 	struct opt_list masters;
-	const char *id, *exec, *data, *server;
+	const char *id, *exec, *data;
+	struct opt_list server;
 	struct opt_pairs datasets;
 	int rank, slots, threads;
 	int64_t beat_ms, poll_ms, grace_ms;
@@ -50,8 +51,9 @@ static const struct opt opts[] = {
 		 "let the master call, by --advertise or --listen"),
 	OPT_BOOL(0, "stream", struct config, stream,
 		 "take the instructions of --server, not tasks"),
-	OPT_STRING(0, "server", struct config, server, "URL",
-		   "http://127.0.0.1:8700", "of --stream: the coordinator"),
+	OPT_ROW(URLS, 0, "server", struct opt_list, struct config, server,
+		"URL", OPT_SERVER_URL, "of --stream: the coordinator",
+		.min = 1),
 	OPT_STRING(0, "exec", struct config, exec, "CMD", NULL,
 		   "run this for each task, its JSON on stdin; else the "
 		   "built-in trainer"),
@@ -240,7 +242,7 @@ static void on_over(const struct err *err, void *arg)
 static int open_participant(struct app *app, const struct config *cfg)
 {
 	const struct participant_exec_opts how = {
-		.participant = {.url = cfg->server,
+		.participant = {.url = cfg->server.at[0],
 				.bind = cfg->daemon.bind,
 				.tls = app->tls},
 		.command = app->command,
@@ -324,7 +326,7 @@ static int check(const struct config *cfg, struct err *err)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "--stream needs --exec: what follows the "
 			       "instructions");
-	return 0;
+	return cfg->stream ? opt_single(&cfg->server, "server", err) : 0;
 }
 
 static int run(const struct config *cfg, struct err *err)

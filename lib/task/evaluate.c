@@ -22,35 +22,41 @@ struct wish {
 	json_t *ignored; /* names of what else the task has */
 };
 
+/* By the name *a, or else by b, which *a is then. */
+static const json_t *find(const json_t *all, const char **a, const char *b)
+{
+	if (b && !json_object_get(all, *a))
+		*a = b;
+	return json_object_get(all, *a);
+}
+
 static int whole(const json_t *all, const char *a, const char *b, int64_t least,
 		 int64_t *out, struct err *err)
 {
-	const json_t *v = json_object_get(all, a);
+	const json_t *v = find(all, &a, b);
 
-	if (!v && b)
-		v = json_object_get(all, b);
 	if (!v)
 		return 0;
 	*out = json_integer_value(v);
 	if (!json_is_integer(v) || *out < least || *out > INT32_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%s is not a number from %" PRId64, a, least);
+			       "%s is not a whole number from %" PRId64
+			       " to %d",
+			       a, least, INT32_MAX);
 	return 0;
 }
 
 static int real(const json_t *all, const char *a, const char *b, double *out,
 		struct err *err)
 {
-	const json_t *v = json_object_get(all, a);
+	const json_t *v = find(all, &a, b);
 
-	if (!v && b)
-		v = json_object_get(all, b);
 	if (!v)
 		return 0;
 	*out = json_number_value(v);
 	if (!json_is_number(v) || *out < 0 || *out > 1e6)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			       "%s is not a number from 0", a);
+			       "%s is not a number from 0 to 1000000", a);
 	return 0;
 }
 

@@ -446,4 +446,9 @@ worker() {
 	fails 2 gfl-worker --stream
 	[[ $said == *'--stream needs --exec'* ]]
 	fails 2 gfl-worker --stream --pull --exec cat
+	fails 2 gfl-worker --stream --exec cat --server ftp://127.0.0.1:1
+	fails 2 gfl-worker --stream --exec cat --server 127.0.0.1:1,127.0.0.1:2
+	[[ $said == *'--server names 2, '* ]]
+	start w2 gfl-worker --stream --exec cat --server 127.0.0.1:1
+	logged w2 'http://127.0.0.1:1: Connection refused'
 }

@@ -192,6 +192,8 @@ says() {
 		jq -e 'has("ignored") | not'
 	fails 2 gfl-worker --evaluate <<<'{"architecture":"dense 2","dataset":7}'
 	[[ $said == *'dataset is not a text'* ]]
+	fails 2 gfl-worker --evaluate <<<'{"architecture":"dense 2","batch":3.5}'
+	[[ $said == *'batch is not a whole number from 1 to '* ]]
 }
 
 @test "gfl-list tasks and workers, gfl-wait task ID" {
