@@ -196,6 +196,10 @@ static int refuse(const struct task *t, struct err *err)
 		return err_set(err, ERR_ABORTED,
 			       "task %" PRId64 " is %s already, by %s", t->id,
 			       task_state_name(t->state), who);
+	if (!t->worker)
+		return err_set(err, ERR_ABORTED,
+			       "task %" PRId64 " was given to nobody: it is %s",
+			       t->id, task_state_name(t->state));
 	return err_set(err, ERR_ABORTED,
 		       "task %" PRId64 " was taken from %s: it is %s%s%s",
 		       t->id, who, task_state_name(t->state),
@@ -222,8 +226,9 @@ int farm_result(struct farm *f, const struct farm_result *r, struct instant now,
 	bool here = t && t->worker && !strcmp(t->worker, r->worker);
 	bool mine = here && t->state == TASK_RUNNING &&
 		    (!r->try || r->try == t->tries);
+	bool late = t && t->worker && r->success && !task_ended(t->state);
 
-	if (!t || (!mine && !(r->success && !task_ended(t->state)))) {
+	if (!t || !(mine || late)) {
 		/* the same again, after the acknowledgement was lost */
 		if (here && t->state == TASK_DONE && r->success)
 			return 0;

@@ -279,6 +279,26 @@ TEST(a_late_result_is_heard_if_it_is_the_first)
 	end(&f);
 }
 
+TEST(nobody_has_a_result_of_what_nobody_was_given)
+{
+	const int64_t one[] = {1};
+	struct farm f;
+
+	begin(&f, "priority");
+	put(&f, 1, 0);
+	farm_add(&f, task_new(2, "{}", NULL, NULL), one, 1, now);
+	enter(&f, "a", "i", 1);
+	CHECK_INT(result(&f, "a", "1", 1, true), ERR_ABORTED);
+	CHECK_STR(err.msg, "task 1 was given to nobody: it is ready");
+	CHECK_INT(result(&f, "a", "2", 0, true), ERR_ABORTED);
+	CHECK_STR(err.msg, "task 2 was given to nobody: it is waiting");
+	asks(&f, "a", 1);
+	CHECK_STR(said(&f), "a gets 1/1");
+	CHECK(!result(&f, "a", "1", 1, true));
+	CHECK_STR(said(&f), "1 done; 2 ready");
+	end(&f);
+}
+
 TEST(what_a_worker_has_not_got_is_delivered_again_and_counts_once)
 {
 	char *holding[] = {(char *)"1/1"};
