@@ -175,7 +175,7 @@ struct crew *farm_next_to_tell(struct farm *f);
 
 /* Let time pass: what is due begins or ends, who is silent is dead; each of
  * those is told to fn. At least once a second: time in which it was not called
- * does not count as silence. */
+ * counts neither as silence nor as that of a task. */
 typedef void farm_dead_fn(struct crew *c, void *arg);
 void farm_tick(struct farm *f, struct instant now, farm_dead_fn *fn, void *arg);
 

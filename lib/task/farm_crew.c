@@ -258,6 +258,8 @@ static void awake(struct farm *f, int64_t now_ms)
 		return;
 	for (struct crew *c = f->crew; c; c = c->hh.next)
 		c->seen_ms += slept_ms;
+	for (size_t i = 0; i < f->due.n; i++) /* their order stays */
+		((struct task *)f->due.at[i])->due_ms += slept_ms;
 }
 
 static void too_late(struct farm *f, struct task *t, struct instant now)

@@ -439,6 +439,25 @@ TEST(a_try_that_takes_too_long_has_failed)
 	end(&f);
 }
 
+TEST(time_in_which_the_master_slept_is_not_that_of_a_task)
+{
+	struct farm f;
+
+	begin(&f, "priority");
+	put(&f, 1, 0)->timeout_ms = 5000;
+	enter(&f, "a", "i", 1);
+	asks(&f, "a", 1);
+	CHECK_STR(said(&f), "a gets 1/1");
+	pass(&f, 1000);
+	now.ms += 60000;
+	farm_tick(&f, now, no_dead, NULL);
+	CHECK_STR(said(&f), ""); /* its result may be on the way */
+	CHECK_INT(farm_due(&f), now.ms + 5010 - 1000 - 2000);
+	pass(&f, 2010);
+	CHECK_STR(said(&f), "a stops 1/1; 1 delayed");
+	end(&f);
+}
+
 TEST(three_bad_tasks_keep_a_worker_from_more_and_two_good_ones_let_it)
 {
 	struct farm f;
