@@ -13,7 +13,8 @@
 enum {
 	CREW_ID_MAX = 128,
 	CREW_URL_MAX = 2048,
-	CREW_MAX = 10000,   /* workers, with those gone of the last hour */
+	CREW_MAX = 10000,   /* workers, with those gone of the last hour if
+			       there is room */
 	CREW_INSTANCE = 33, /* 32 hex digits and a NUL, or empty */
 	CREW_GPUS = 32,
 	CREW_SLOTS_MAX = 4096,

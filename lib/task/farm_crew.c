@@ -81,6 +81,20 @@ static bool same_instance(const struct crew *c, const char *instance)
 	return *instance && !strcmp(c->instance, instance);
 }
 
+/* Whoever is gone for longest is forgotten for somebody else. */
+static bool make_room(struct farm *f)
+{
+	struct crew *c, *first = NULL;
+
+	for (c = f->crew; c; c = c->hh.next)
+		if ((c->dead || c->left) &&
+		    (!first || c->seen_ms < first->seen_ms))
+			first = c;
+	if (first)
+		farm_dismiss(f, first);
+	return first;
+}
+
 int farm_register(struct farm *f, const struct farm_worker *who,
 		  struct instant now, struct err *err)
 {
@@ -91,7 +105,7 @@ int farm_register(struct farm *f, const struct farm_worker *who,
 	    !c->dead && !c->left)
 		return err_set(err, ERR_FAILED_PRECONDITION,
 			       "another worker has the id %s by now", who->id);
-	if (!c && HASH_COUNT(f->crew) >= CREW_MAX)
+	if (!c && HASH_COUNT(f->crew) >= CREW_MAX && !make_room(f))
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
 			       "there are %d workers already", CREW_MAX);
 	if (!c) {

@@ -854,5 +854,10 @@ TEST(there_are_no_more_workers_than_a_master_can_look_at)
 	enter(&f, id, "", 1); /* the same again */
 	who.id = "one more";
 	CHECK_INT(farm_register(&f, &who, now, &err), ERR_RESOURCE_EXHAUSTED);
+	farm_leave(&f, find(&f, "7"), now);
+	now.ms++;
+	farm_leave(&f, find(&f, "8"), now);
+	CHECK(!farm_register(&f, &who, now, &err));
+	CHECK(!find(&f, "7") && find(&f, "8")); /* gone for longest */
 	end(&f);
 }
