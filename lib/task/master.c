@@ -31,6 +31,14 @@ struct step {
 	struct pushes pushes;
 };
 
+void master_fail(struct master *m, const struct err *err)
+{
+	if (m->error.code)
+		return;
+	m->error = *err;
+	m->failed(m->failed_arg);
+}
+
 static int store(struct db *db, void *arg, struct err *err)
 {
 	return queue_store(db, &((struct step *)arg)->changes, err);
@@ -112,8 +120,8 @@ static void stored(const struct err *err, void *arg)
 	}
 	farm_changes_release(&s->changes);
 	free(s);
-	if (err && writer_failed(m->writer)) {
-		m->failed(m->failed_arg);
+	if (err) {
+		master_fail(m, err);
 		return;
 	}
 	master_tell_waiters(m, clock_ms());
@@ -159,11 +167,8 @@ void master_step(struct master *m)
 	m->farm.changes = (struct farm_changes){0};
 	STAILQ_CONCAT(&s->replies, &m->replies);
 	STAILQ_CONCAT(&s->pushes, &m->pushes);
-	if (writer_post(m->writer, store, stored, s, &err)) {
-		log_err("store_tasks", &err);
-		m->failed(m->failed_arg); /* what we know is not stored */
+	if (writer_post(m->writer, store, stored, s, &err))
 		stored(&err, s);
-	}
 }
 
 /* ---- time ---- */
@@ -336,7 +341,7 @@ int master_open(struct master **out, struct loop *loop, struct server *s,
 
 const struct err *master_failed(const struct master *m)
 {
-	return writer_failed(m->writer);
+	return m->error.code ? &m->error : NULL;
 }
 
 size_t master_unfinished(const struct master *m)

@@ -73,6 +73,7 @@ struct master {
 	struct pushes pushes;
 	LIST_HEAD(, push) live; /* sent, not yet answered */
 	bool pruning, closing;
+	struct err error; /* why it cannot go on; code 0: it can */
 	int64_t pruned_ms;
 	char id[STR_ID]; /* of the queue */
 	loop_fn *failed;
@@ -80,6 +81,9 @@ struct master {
 };
 
 struct instant master_now(void);
+
+/* What we know is not what is stored: end. */
+void master_fail(struct master *m, const struct err *err);
 
 /* Answer call with msg, which is taken, once the step is durable. */
 struct reply *master_answer(struct master *m, struct call *call,

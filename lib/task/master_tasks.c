@@ -138,7 +138,7 @@ static void submitted(const struct err *err, void *arg)
 		if (s->call)
 			call_fail(s->call, err);
 		if (writer_failed(m->writer))
-			m->failed(m->failed_arg);
+			master_fail(m, writer_failed(m->writer));
 	} else {
 		Gfl__V1__SubmitTasksResponse *out = submit_answer(b);
 

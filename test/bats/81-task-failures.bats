@@ -93,6 +93,20 @@ power_loss() {
 	cp shadow/* live/
 }
 
+@test "a master that cannot store what it decides says so and ends" {
+	master
+	gfl-submit <<<'{}'
+	stop master
+	sqlite3 master.db "CREATE TRIGGER no BEFORE UPDATE ON state
+		BEGIN SELECT RAISE(ABORT, 'no luck'); END"
+	again master
+	script evaluate <<<'echo {}'
+	worker a
+	ends master 1
+	grep -x 'gfl-master: .*no luck' master.log
+	! grep event=task_ a.log # which got none
+}
+
 @test "power loss: what the master said is so, and each task is done once" {
 	mkdir live shadow
 	head -c 24 /dev/zero >power
