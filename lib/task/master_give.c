@@ -33,6 +33,21 @@ static void asking_gone(struct call *call, void *arg)
 	master_drop_asking(a);
 }
 
+/* Those that an answer has no room for. One of ours has them when it asks
+ * again; of another one nobody would know that it has not got them. */
+static void keep_rest(struct master *m, const struct crew *c)
+{
+	struct task *t, *next;
+
+	for (t = TAILQ_FIRST(&c->tasks); t && !c->gfl; t = next) {
+		next = TAILQ_NEXT(t, of_crew);
+		if (t->deliver)
+			farm_unsent(&m->farm,
+				    (struct farm_given){t->id, t->given}, true,
+				    master_now());
+	}
+}
+
 static void add_task(Morphml__Distributed__TaskResponse *out, struct reply *r,
 		     struct task *t, size_t *cap)
 {
@@ -66,11 +81,13 @@ static void answer(struct asking *a, struct crew *c)
 	if (!c->gfl)
 		r->unsure = mem_zero((size_t)c->running, sizeof(*r->unsure));
 	TAILQ_FOREACH (t, &c->tasks, of_crew) {
-		if (!t->deliver || (c->gfl && bytes >= ANSWER_BYTES))
-			continue; /* the latter when it asks again */
+		if (!t->deliver || bytes >= ANSWER_BYTES)
+			continue;
 		add_task(out, r, t, &cap);
-		bytes += strlen(t->text);
+		bytes += morphml__distributed__evaluate_request__get_packed_size(
+			out->tasks[out->n_tasks - 1]);
 	}
+	keep_rest(m, c);
 	out->has_task = out->n_tasks > 0;
 	move_cancels(out, c);
 	c->asks = 0;

@@ -217,6 +217,20 @@ EOS
 	[ "$(gfl-list tasks -F status -o tsv | uniq -c | tr -s ' ')" = ' 5 done' ]
 }
 
+@test "a worker of others gets no more at once than a message has room for" {
+	local i service=morphml.distributed.MasterService
+	master
+	for i in 1 2 3 4; do printf '{"n":%d,"x":"%400000s"}\n' $i ''; done |
+		gfl-submit >ids
+	call "$master_url" $service/RegisterWorker '{"workerId":"py"}'
+	call "$master_url" $service/RequestTask '{"workerId":"py","maxTasks":9}' >/dev/null
+	is '[.tasks[].taskId] == ["1", "2"]'
+	[ "$(gfl-list tasks -F id,status,tries -o tsv)" = \
+		$'1\trunning\t1\n2\trunning\t1\n3\tready\t0\n4\tready\t0' ]
+	call "$master_url" $service/RequestTask '{"workerId":"py","maxTasks":9}' >/dev/null
+	is '[.tasks[].taskId] == ["3", "4"]'
+}
+
 @test "a result that is too large fails once, and says so" {
 	master --retry-delay 0.01
 	script evaluate <<'EOS'
