@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "fl/participants_impl.h"
 
 enum { GIVE_AGAIN_MS = 2 };
@@ -62,7 +63,13 @@ static void give_soon(struct participants *ps, const struct pool_act *a)
 
 	if (!seat)
 		return; /* a callback sent it away */
-	ps->moved += a->tries > 1 && seat->job != a->job;
+	if (a->tries > 1 && seat->job != a->job) {
+		ps->moved++;
+		log_info("given_again",
+			 "instruction=%" PRId64 " participant=%" PRId64
+			 " try=%d",
+			 a->job, a->who, a->tries);
+	}
 	seat->job = a->job;
 	if (seat->to_give)
 		return;
@@ -149,6 +156,7 @@ static void lose(struct participants *ps, int64_t who)
 	struct err err;
 
 	ps->vanished++;
+	log_info("vanished", "participant=%" PRId64, who);
 	seat_free(seat);
 	if (!call)
 		return;

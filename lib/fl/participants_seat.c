@@ -138,6 +138,7 @@ void seat_vanish(struct seat *seat)
 	struct participants *ps = seat->ps;
 
 	ps->vanished++;
+	log_info("vanished", "participant=%" PRId64, seat->id);
 	pool_leave(&ps->pool, seat->id, clock_ms());
 	seat_free(seat);
 	participants_act(ps);

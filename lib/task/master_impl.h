@@ -100,6 +100,9 @@ void master_keep(struct master *m, const struct crew *c, bool metrics);
  * success is a failure then, once and for all, and why has the reason. */
 enum { MASTER_WHY = 100 };
 void master_bound(struct farm_result *r, size_t bytes, char why[MASTER_WHY]);
+/* farm_result(); that it opens or closes a breaker is logged. */
+int master_result(struct master *m, const struct farm_result *r,
+		  struct err *err) MUST_CHECK;
 
 /* May the caller speak for this worker? If not it is told so. */
 bool master_lets_speak(struct master *m, struct call *call, const char *worker);

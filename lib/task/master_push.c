@@ -98,7 +98,7 @@ static void not_answered(struct push *p, const struct err *err)
 	else if (p->gfl)
 		farm_unsent(&m->farm, p->what, false, master_now());
 	else if (farm_still(&m->farm, p->what) &&
-		 farm_result(&m->farm, &r, master_now(), &none))
+		 master_result(m, &r, &none))
 		log_err("push_result", &none);
 }
 
@@ -130,7 +130,7 @@ static void take(struct push *p,
 	if (*out->output)
 		rc = task_json_object(out->output, strlen(out->output), NULL,
 				      &err);
-	if (rc || farm_result(&p->m->farm, &r, master_now(), &err))
+	if (rc || master_result(p->m, &r, &err))
 		log_info("result_refused", "worker=%s reason=%s", p->worker,
 			 err.msg);
 	free(numbers);

@@ -50,6 +50,28 @@ void master_bound(struct farm_result *r, size_t bytes, char why[MASTER_WHY])
 	r->error = why;
 }
 
+int master_result(struct master *m, const struct farm_result *r,
+		  struct err *err)
+{
+	enum breaker_state before;
+	struct crew *c;
+	int rc;
+
+	HASH_FIND_STR(m->farm.crew, r->worker, c);
+	before = c ? c->breaker.state : BREAKER_CLOSED;
+	rc = farm_result(&m->farm, r, master_now(), err);
+	if (!c || c->breaker.state == before)
+		return rc;
+	if (c->breaker.state == BREAKER_OPEN)
+		log_warn("breaker", "worker=%s state=%s for_s=%g", c->id,
+			 breaker_name(c->breaker.state),
+			 (double)m->farm.config.breaker.open_ms / 1000);
+	else
+		log_info("breaker", "worker=%s state=%s", c->id,
+			 breaker_name(c->breaker.state));
+	return rc;
+}
+
 static size_t size_of(const Morphml__Distributed__ResultRequest *in)
 {
 	Morphml__Distributed__ResultRequest alone = *in;
@@ -68,7 +90,7 @@ static int take(struct master *m, const char *master_id,
 		return err_set(err, ERR_ABORTED,
 			       "task %.40s is not of this queue, but of %.40s",
 			       r->task, master_id);
-	rc = farm_result(&m->farm, r, master_now(), err);
+	rc = master_result(m, r, err);
 	return rc == ERR_NOT_FOUND && known_end(m, r, err) ? 0 : rc;
 }
 

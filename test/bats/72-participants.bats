@@ -146,7 +146,7 @@ are_there() { # N [FILTER]
 	gfl-check server >line || status=$?
 	[ "$status" = 2 ]
 	grep -E '^CRITICAL - no round has ended for [0-9]+ s, waiting, 0 participants here, 2 needed, 0 gone' line
-	gfl-monitor -o jsonl >seen 2>seen.log 3>&- &
+	gfl-monitor server -o jsonl >seen 2>seen.log 3>&- &
 	running[monitor]=$!
 	seen() { timeout 60 tail -n +1 -F seen 2>/dev/null | grep -m 1 -E "$1"; }
 	seen '"what":"server","event":"waiting"'
@@ -157,7 +157,7 @@ are_there() { # N [FILTER]
 	gfl-check server
 	printf '%s\n' '< (participants)' '< 2 needed' '< ANSWERED' \
 		'> \x03' >steps
-	! "$BATS_TEST_DIRNAME"/terminal.py steps gfl-monitor >screen
+	! "$BATS_TEST_DIRNAME"/terminal.py steps gfl-monitor server >screen
 	grep -q 'answered in this round' screen
 	stop two
 	seen '"what":"participant","event":"gone"'
@@ -394,6 +394,8 @@ worker() {
 	reap srv
 	reap w2
 	jq -e '.participant == 2 and .state == "answered" and .tries == 2' lines.2
+	grep -q 'event=vanished participant=1$' srv.log
+	grep -q 'event=given_again instruction=1 participant=2 try=2' srv.log
 }
 
 @test "a worker answers before it stops, and comes back to a server that did" {

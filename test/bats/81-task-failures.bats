@@ -346,6 +346,7 @@ EOS
 	touch go
 	until_row 'SELECT count(*) FROM state WHERE state = 4' 6
 	[ "$(gfl-list workers -F id,breaker -o tsv)" = $'bad\topen\ngood\tclosed' ]
+	grep -q 'event=breaker worker=bad state=open for_s=300$' master.log
 }
 
 @test "a bad list of tasks does not stop its only worker" {
