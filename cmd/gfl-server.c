@@ -429,7 +429,6 @@ static int run(struct config *cfg, struct err *err)
 	if (app.out && out_end(app.out, rc ? NULL : err))
 		rc = 1;
 	daemon_end(&app.daemon);
-	hub_args_release(&cfg->hub);
 	free(app.model_out);
 	free(app.db);
 	return rc ? (int)err->code : 0;
@@ -439,9 +438,10 @@ int main(int argc, char **argv)
 {
 	struct config cfg = {0};
 	struct err err;
+	int rc;
 
 	opt_parse(&prog, &cfg, argc, argv);
-	if (run(&cfg, &err))
-		return err_report(&prog, &err);
-	return 0;
+	rc = run(&cfg, &err);
+	hub_args_release(&cfg.hub);
+	return rc ? err_report(&prog, &err) : 0;
 }

@@ -10,7 +10,13 @@
 #include "base/mem.h"
 #include "fl/spoke_impl.h"
 
-enum { SET_UP_MS = 10000 };
+enum {
+	SET_UP_MS = 10000,
+	/* as gfl-server takes them: products fit */
+	EPOCHS_MAX = 1 << 20,
+	STEPS_MAX = 1 << 30,
+	BATCH_MAX = 65536,
+};
 
 void spoke_set_up_again(void *arg)
 {
@@ -24,9 +30,10 @@ static int take_training(struct spoke *s, const Gfl__V1__FlTraining *t,
 			 struct err *err)
 {
 	bool ok = t && (t->epochs > 0) != (t->steps > 0) && t->epochs >= 0 &&
-		  t->steps >= 0 && t->epochs <= 1 << 20 && t->batch > 0 &&
-		  t->lr > 0 && isfinite(t->lr) && t->momentum >= 0 &&
-		  t->momentum < 1 && t->weight_decay >= 0 &&
+		  t->steps >= 0 && t->epochs <= EPOCHS_MAX &&
+		  t->steps <= STEPS_MAX && t->batch > 0 &&
+		  t->batch <= BATCH_MAX && t->lr > 0 && isfinite(t->lr) &&
+		  t->momentum >= 0 && t->momentum < 1 && t->weight_decay >= 0 &&
 		  isfinite(t->weight_decay) && t->prox >= 0 &&
 		  isfinite(t->prox) && t->lr_decay >= 0 && t->lr_decay <= 1 &&
 		  t->lr_decay_every >= 0 && t->lr_cosine >= 0 &&

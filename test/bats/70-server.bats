@@ -467,6 +467,61 @@ handler() { # NAME
 	chmod +x "$1"
 }
 
+# A server that sets clients up for so many steps of so large a batch.
+server_of_steps() { # STEPS BATCH
+	cat >steps.py <<-'END'
+		import http.server, struct, sys
+
+		def varint(n):
+		    out = b''
+		    while n > 127:
+		        out, n = out + bytes([n & 127 | 128]), n >> 7
+		    return out + bytes([n])
+
+		def number(field, n):
+		    return varint(field << 3) + varint(n)
+
+		def real(field, x):
+		    return varint(field << 3 | 1) + struct.pack('<d', x)
+
+		def bytes_(field, b):
+		    return varint(field << 3 | 2) + varint(len(b)) + b
+
+		training = (number(2, int(sys.argv[1])) + number(3, int(sys.argv[2]))
+		            + real(4, 0.1) + real(9, 1) + number(13, 2))
+		answer = (number(1, 5) + number(2, 1) + bytes_(3, b'5' * 32)
+		          + bytes_(4, b'softmax') + bytes_(7, training))
+
+		class Handler(http.server.BaseHTTPRequestHandler):
+		    def do_POST(self):
+		        status = b'grpc-status:0\r\n'
+		        self.send_response(200)
+		        self.send_header('content-type', self.headers['content-type'])
+		        self.end_headers()
+		        for kind, b in (0, answer), (128, status):
+		            self.wfile.write(struct.pack('>BI', kind, len(b)) + b)
+
+		server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
+		print(server.server_port, flush=True)
+		server.serve_forever()
+	END
+	rm -f steps.port
+	mkfifo steps.port
+	$mortal python3 -IS steps.py "$@" >steps.port 2>steps.log 3>&- &
+	running[steps]=$!
+	read -r srv_port <steps.port
+	srv_url=http://127.0.0.1:$srv_port
+}
+
+@test "a trainer takes no more steps, or larger ones, than a server may ask for" {
+	for how in '9223372036854775807 2' '1073741825 2' '1 65537' '0 2'; do
+		server_of_steps $how
+		fails 2 gfl-trainer --server "$srv_url" --data $data --db t.db
+		[[ $said == *"$srv_url: the server's way of training makes no"* ]]
+		crash steps
+	done
+}
+
 @test "each stage of the server's life may be a command's" {
 	zeroed zero.safetensors
 	handler first <<-'END'
