@@ -89,6 +89,7 @@ static void begin(struct agent *a, struct job *j)
 
 	a->queued--;
 	a->running++;
+	timer_stop(&a->patience);
 	if (job_start(j, a->loop, &how, over, a))
 		over(j, a);
 }
@@ -115,6 +116,7 @@ void agent_go_on(struct agent *a)
 			agent_end(a);
 		return;
 	}
+	agent_watch_queue(a);
 	agent_bring(a);
 	agent_ask(a);
 	if (a->stopping && TAILQ_EMPTY(&a->jobs))
@@ -314,30 +316,6 @@ void agent_end(struct agent *a)
 	a->on_ended(a->arg);
 }
 
-/* What was not begun goes back. */
-static void hand_back(struct agent *a)
-{
-	struct job *j, *next;
-	struct err err;
-
-	err_set(&err, ERR_UNAVAILABLE, "worker %s is stopping", a->config.id);
-	for (j = TAILQ_FIRST(&a->jobs); j; j = next) {
-		next = TAILQ_NEXT(j, next);
-		if (j->state != JOB_QUEUED)
-			continue;
-		a->queued--;
-		a->over++;
-		j->state = JOB_OVER;
-		j->returned = a->gfl;
-		j->error = mem_str(err.msg);
-		if (!j->call)
-			continue;
-		call_fail(j->call, &err);
-		j->call = NULL;
-		agent_drop_job(a, j);
-	}
-}
-
 void agent_stop(struct agent *a)
 {
 	if (a->stopping)
@@ -347,7 +325,7 @@ void agent_stop(struct agent *a)
 	remote_cancel(a->asking);
 	remote_cancel(a->registering);
 	a->asking = a->registering = NULL;
-	hand_back(a);
+	agent_hand_back(a);
 	if (!a->known && TAILQ_EMPTY(&a->jobs))
 		agent_end(a);
 	else
@@ -366,6 +344,7 @@ void agent_close(struct agent *a)
 	if (!a)
 		return;
 	agent_release_master(a);
+	timer_stop(&a->patience);
 	while ((j = TAILQ_FIRST(&a->jobs))) {
 		job_drop(j);
 		agent_drop_job(a, j);

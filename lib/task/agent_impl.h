@@ -1,6 +1,6 @@
-/* agent_impl.h - what the parts of the agent share: its jobs in agent.c, its
- * calls of the master in agent_master.c and, with results, agent_bring.c,
- * WorkerService in agent_serve.c. */
+/* agent_impl.h - what the parts of the agent share: its jobs in agent.c, those
+ * that go back in agent_back.c, its calls of the master in agent_master.c and,
+ * with results, agent_bring.c, WorkerService in agent_serve.c. */
 #ifndef TASK_AGENT_IMPL_H
 #define TASK_AGENT_IMPL_H
 
@@ -37,6 +37,8 @@ struct agent {
 					 has taken us for dead */
 	struct remote *registering, *asking, *bringing, *leaving, *beating;
 	struct timer again, beat, bring_again;
+	struct timer patience; /* until the queue goes back; while none begins
+				  */
 	struct backoff pause, bring_pause;
 	struct rand rand;
 
@@ -55,6 +57,10 @@ int agent_take(struct agent *a, const Morphml__Distributed__EvaluateRequest *in,
 
 /* Stop the tasks that text names; false: it has none. */
 bool agent_cancel(struct agent *a, const char *text);
+
+/* All that has not begun goes back, now or if none begins for a while. */
+void agent_hand_back(struct agent *a);
+void agent_watch_queue(struct agent *a);
 
 /* Start what there are slots for; see whether all is over. */
 void agent_go_on(struct agent *a);

@@ -30,7 +30,9 @@ void crew_free(struct crew *c)
 /* Not yet measured, it gets no more than it can begin at once. */
 static int ahead(const struct crew *c)
 {
-	double n = c->mean_ms > 0 ? CREW_AHEAD_MS * c->slots / c->mean_ms : 0;
+	double n = c->mean_ms > 0 && !c->slower
+			   ? CREW_AHEAD_MS * c->slots / c->mean_ms
+			   : 0;
 
 	return n < CREW_AHEAD_MAX ? (int)n : CREW_AHEAD_MAX;
 }
@@ -87,6 +89,7 @@ void crew_took(struct crew *c, double ms)
 {
 	const double least_ms = 0.01;
 
+	c->slower = false;
 	ms = ms > least_ms ? ms : least_ms;
 	c->mean_ms = c->mean_ms > 0 ? 0.8 * c->mean_ms + 0.2 * ms : ms;
 }

@@ -63,6 +63,7 @@ struct crew {
 	struct breaker breaker;
 	struct crew_metrics metrics;
 	double mean_ms; /* of its tasks, the last ones most; 0: unknown */
+	bool slower;    /* than that, as it has given some back */
 	int64_t done, failed;
 	UT_hash_handle hh;
 };

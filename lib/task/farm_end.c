@@ -238,6 +238,8 @@ int farm_result(struct farm *f, const struct farm_result *r, struct instant now,
 				   r->task);
 	}
 	if (r->returned) {
+		if (t->on)
+			t->on->slower = true;
 		farm_lose(f, t, "", false, now);
 		return 0;
 	}

@@ -217,6 +217,23 @@ EOS
 	[ "$(gfl-list tasks -F status -o tsv | uniq -c | tr -s ' ')" = ' 5 done' ]
 }
 
+@test "what a worker was given ahead goes back if what it has begun takes long" {
+	master
+	script evaluate <<'EOS'
+case $(cat) in *long*) until [ -e go ]; do sleep 0.02; done ;; esac
+echo {}
+EOS
+	worker a
+	seq 40 | jq -c '{n: .}' | gfl-submit --wait >/dev/null
+	{ echo '{"long":1}'; seq 5 | jq -c '{n: .}'; } | gfl-submit >ids
+	until_row 'SELECT state FROM state WHERE id = 41' 3
+	worker b
+	for id in 42 43 44 45 46; do gfl-wait task "$id" -t 60; done
+	touch go
+	gfl-wait task 41 -t 30
+	[ "$(rows 'SELECT max(tries), count(*) FROM state')" = '1|46' ]
+}
+
 @test "a worker of others gets no more at once than a message has room for" {
 	local i service=morphml.distributed.MasterService
 	master

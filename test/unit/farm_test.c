@@ -697,6 +697,31 @@ TEST(tasks_that_are_over_in_no_time_are_given_ahead)
 	end(&f);
 }
 
+TEST(who_gives_some_back_is_given_none_ahead_until_it_has_done_one)
+{
+	struct farm_result back = {.worker = "a", .task = "2", .try = 1,
+				   .returned = true, .error = "",
+				   .metrics = "", .output = ""};
+	struct farm f;
+
+	begin(&f, "priority");
+	for (int64_t id = 1; id < 4; id++)
+		put(&f, id, 0);
+	enter(&f, "a", "i", 1);
+	find(&f, "a")->mean_ms = 50;
+	asks(&f, "a", 65);
+	CHECK_STR(said(&f), "a gets 1/1; a gets 2/1; a gets 3/1");
+	CHECK(!farm_result(&f, &back, now, &err));
+	back.task = "3";
+	CHECK(!farm_result(&f, &back, now, &err));
+	asks(&f, "a", 65);
+	CHECK_STR(said(&f), "2 ready; 3 ready");
+	CHECK(!result(&f, "a", "1", 1, true));
+	find(&f, "a")->mean_ms = 50;
+	CHECK_STR(said(&f), "a gets 2/1; a gets 3/1; 1 done");
+	end(&f);
+}
+
 TEST(a_worker_that_cannot_be_called_is_not_called_again_at_once)
 {
 	struct farm f;
