@@ -276,6 +276,7 @@ static void serve_leave(struct call *call, const ProtobufCMessage *in,
 	Gfl__V1__FlLeaveResponse out;
 	struct hub *h = arg;
 	struct hub_client *c;
+	char why[200]; /* of it, for the log */
 	struct err err;
 
 	c = hub_client_of(h, call, r->client_id, r->session, &err);
@@ -287,7 +288,8 @@ static void serve_leave(struct call *call, const ProtobufCMessage *in,
 	if (c->held)
 		answer(c, take_held(c));
 	hub_forget_given(c);
-	hub_client_here(c, false, r->reason);
+	str_copy(why, sizeof(why), r->reason);
+	hub_client_here(c, false, why);
 	call_reply(call, &out.base);
 	hub_look(h);
 }

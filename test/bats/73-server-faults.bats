@@ -25,6 +25,16 @@ handler() { # NAME - from standard input
 	leave 1
 }
 
+@test "of a client's reason to leave the log has a line" {
+	server --model "$tiny"
+	set_up 1
+	call "$srv_url" $service/Leave "{\"clientId\":\"$id_1\",
+		\"session\":\"$session_1\",\"reason\":\"$(printf %050000d 1)\"}"
+	[ "$code" = 200 ]
+	[ "$(logged event=client_gone | wc -c)" -lt 500 ]
+	stop srv
+}
+
 @test "whoever vanishes while it is admitted is not counted twice" {
 	mkfifo came go
 	handler look <<-'END'
