@@ -149,7 +149,7 @@ static void chosen(const struct err *err, const char *out, size_t len,
 	picked = mem_zero(f.n + 1, sizeof(*picked));
 	if (len)
 		n = read_chosen(&f, out, len, picked);
-	if (f.n)
+	if (f.n && !h->alone) /* it rests by now, maybe */
 		open_round(h, &f, picked, n);
 	else
 		h->state = HUB_WAITING;

@@ -310,6 +310,26 @@ carry() { # ID BASE VERSION
 	[ "$(rounds 'select(.round == 1) | [.eval_asked, .eval_answered] | @csv')" = 1,1 ]
 }
 
+@test "a server that rests begins no round with whom its command has chosen" {
+	mkfifo came go
+	cat >choose <<-'END'
+		#!/bin/bash
+		echo >came
+		read -r _ <go
+	END
+	chmod +x choose
+	cluster 1
+	server --model "$tiny" --on-leader --node "$n1_url" \
+		--peers http://127.0.0.1:1 --min-participants 1 --on-round ./choose
+	until set_up 1; do :; done
+	read -r _ <came
+	kill -TERM "$srv_pid"
+	logged event=rests >/dev/null
+	echo >go
+	reap srv
+	grep -q 'event=alone round=0' srv.log
+}
+
 @test "one word ends the rounds for all servers and clients" {
 	local lead
 	nodes 10000
