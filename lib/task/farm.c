@@ -206,6 +206,16 @@ static void go_on(struct farm *f, struct task *t, struct instant now)
 	farm_lose(f, t, "", false, now);
 }
 
+/* Until a task is tried again. That the clock of the wall was set meanwhile, or
+ * is not yet, makes it no longer than any. */
+static int64_t left_ms(const struct farm *f, const struct task *t,
+		       struct instant now)
+{
+	int64_t ms = t->due_wall_ms - now.wall_ms;
+
+	return ms < f->config.retry_max_ms ? ms : f->config.retry_max_ms;
+}
+
 void farm_add(struct farm *f, struct task *t, const int64_t *after, size_t n,
 	      struct instant now)
 {
@@ -231,7 +241,7 @@ void farm_add(struct farm *f, struct task *t, const int64_t *after, size_t n,
 	}
 	if (state == TASK_WAITING && !t->before)
 		state = TASK_READY;
-	t->due_ms = now.ms + (t->due_wall_ms - now.wall_ms);
+	t->due_ms = now.ms + left_ms(f, t, now);
 	f->count[t->state]++;
 	farm_enter(f, t, state);
 	if (t->state != stored)

@@ -210,6 +210,21 @@ TEST(a_failure_is_tried_again_later_and_the_fourth_is_the_last)
 	end(&f);
 }
 
+TEST(a_clock_that_was_set_back_delays_no_task)
+{
+	struct task *t = task_new(1, "{}", NULL, NULL);
+	struct farm f;
+
+	begin(&f, "priority");
+	t->state = TASK_DELAYED;
+	t->due_wall_ms = now.wall_ms + 86400000;
+	farm_add(&f, t, NULL, 0, now);
+	CHECK_INT(farm_due(&f), now.ms + 60000);
+	pass(&f, 60000);
+	CHECK_STR(said(&f), "1 ready");
+	end(&f);
+}
+
 TEST(a_failure_that_would_come_again_is_the_last)
 {
 	const struct farm_result r = {.worker = "a",
