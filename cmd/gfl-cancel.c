@@ -61,76 +61,86 @@ static int parse_ids(char **words, Gfl__V1__CancelTasksRequest *in,
 	return 0;
 }
 
-static int print(const struct config *cfg,
-		 const Gfl__V1__CancelTasksResponse *out, struct err *err)
-{
-	struct out *o;
+struct job {
+	const struct config *cfg;
+	struct out *out; /* or NULL: prints nothing */
+	size_t good, bad;
+};
 
-	if (!cfg->out.format && !cfg->out.fields)
-		return 0;
-	if (out_begin(&o, &cfg->out, cols, 2, false, err))
-		return (int)err->code;
-	for (size_t i = 0; i < out->n_tasks; i++)
-		out_row(o, out_int(out->tasks[i]->id),
-			out_text(out->tasks[i]->state));
-	return out_end(o, err);
-}
-
-static int status_of(const Gfl__V1__CancelTasksResponse *out)
+static void take(struct job *j, const Gfl__V1__CancelVerdict *v)
 {
-	size_t good = 0;
 	struct err err;
 
-	for (size_t i = 0; i < out->n_tasks; i++) {
-		const Gfl__V1__CancelVerdict *v = out->tasks[i];
-
-		if (!strcmp(v->state, "cancelled")) {
-			good++;
-			continue;
-		}
-		if (!strcmp(v->state, "unknown"))
-			err_set(&err, ERR_NOT_FOUND,
-				"there is no task %" PRId64, v->id);
-		else
-			err_set(&err, ERR_ABORTED,
-				"task %" PRId64 " is %s already", v->id,
-				v->state);
-		err_report(&prog, &err);
+	if (j->out)
+		out_row(j->out, out_int(v->id), out_text(v->state));
+	if (!strcmp(v->state, "cancelled")) {
+		j->good++;
+		return;
 	}
-	if (good == out->n_tasks)
-		return 0;
-	return good ? EXIT_PARTLY : 1;
+	j->bad++;
+	if (!strcmp(v->state, "unknown"))
+		err_set(&err, ERR_NOT_FOUND, "there is no task %" PRId64,
+			v->id);
+	else
+		err_set(&err, ERR_ABORTED, "task %" PRId64 " is %s already",
+			v->id, v->state);
+	err_report(&prog, &err);
 }
 
-static int run(const struct config *cfg, char **words, int *status,
-	       struct err *err)
+/* As many requests as it takes. */
+static int cancel(struct job *j, const Gfl__V1__CancelTasksRequest *all,
+		  struct err *err)
 {
-	Gfl__V1__CancelTasksRequest in = GFL__V1__CANCEL_TASKS_REQUEST__INIT;
+	Gfl__V1__CancelTasksRequest in = *all;
 	Gfl__V1__CancelTasksResponse *out;
+	size_t done = 0;
+
+	do {
+		size_t left = all->n_ids - done;
+
+		in.n_ids = left < TASK_CANCEL_MAX ? left : TASK_CANCEL_MAX;
+		in.ids = left ? all->ids + done : NULL;
+		if (reach_call(&j->cfg->reach, RPC_TASK_CANCEL, &in.base,
+			       (ProtobufCMessage **)&out, err))
+			return (int)err->code;
+		for (size_t i = 0; i < out->n_tasks; i++)
+			take(j, out->tasks[i]);
+		rpc_free(&out->base);
+		done += in.n_ids;
+	} while (done < all->n_ids);
+	return 0;
+}
+
+static int run(struct job *j, char **words, struct err *err)
+{
+	const struct config *cfg = j->cfg;
+	Gfl__V1__CancelTasksRequest in = GFL__V1__CANCEL_TASKS_REQUEST__INIT;
+	struct err later;
 	int rc;
 
 	in.all = cfg->all;
 	rc = parse_ids(words, &in, err);
+	if (!rc && (cfg->out.format || cfg->out.fields))
+		rc = out_begin(&j->out, &cfg->out, cols, 2, false, err);
 	if (!rc)
-		rc = reach_call(&cfg->reach, RPC_TASK_CANCEL, &in.base,
-				(ProtobufCMessage **)&out, err);
+		rc = cancel(j, &in, err);
 	free(in.ids);
-	if (rc)
+	if (!j->out)
 		return rc;
-	*status = status_of(out);
-	rc = print(cfg, out, err);
-	rpc_free(&out->base);
-	return rc;
+	return out_end(j->out, rc ? &later : err) && !rc ? (int)err->code : rc;
 }
 
 int main(int argc, char **argv)
 {
 	struct config cfg = {0};
+	struct job j = {.cfg = &cfg};
 	struct err err;
-	int rest = opt_parse(&prog, &cfg, argc, argv), status = 0, closed;
+	int rest = opt_parse(&prog, &cfg, argc, argv), closed;
 
-	if (run(&cfg, argv + rest, &status, &err))
+	if (run(&j, argv + rest, &err))
 		return err_report(&prog, &err);
 	closed = out_close(&prog);
-	return status ? status : closed;
+	if (j.bad)
+		return j.good ? EXIT_PARTLY : 1;
+	return closed;
 }

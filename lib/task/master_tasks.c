@@ -305,8 +305,17 @@ static void on_cancel(struct call *call, const ProtobufCMessage *msg, void *arg)
 		(const Gfl__V1__CancelTasksRequest *)msg;
 	Gfl__V1__CancelTasksResponse *out = mem_zero(1, sizeof(*out));
 	struct master *m = arg;
+	struct err err;
 
 	gfl__v1__cancel_tasks_response__init(out);
+	if (in->n_ids > TASK_CANCEL_MAX) {
+		err_set(&err, ERR_RESOURCE_EXHAUSTED,
+			"%zu ids in one request, at most %d", in->n_ids,
+			TASK_CANCEL_MAX);
+		call_fail(call, &err);
+		free(out);
+		return;
+	}
 	if (in->all)
 		cancel_all(m, out);
 	else

@@ -31,6 +31,7 @@ enum {
 	TASK_RESULT_MAX = 3 << 20, /* bytes of what came of it, as a message */
 	TASK_NAME_MAX = 200,
 	TASK_AFTER_MAX = 10000, /* tasks that one comes after */
+	TASK_CANCEL_MAX = 10000, /* in one request */
 };
 
 struct crew; /* a worker, as the master knows it */

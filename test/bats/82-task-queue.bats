@@ -234,6 +234,16 @@ EOS
 	[ "$(rows 'SELECT max(tries), count(*) FROM state')" = '1|46' ]
 }
 
+@test "a request cancels no more than 10,000 tasks, gfl-cancel as many as there are" {
+	master
+	yes '{}' | head -n 10001 | gfl-submit >ids
+	call "$master_url" gfl.v1.TaskService/CancelTasks \
+		"{\"ids\":[$(paste -sd, ids)]}"
+	is '.code == "resource_exhausted" and (.message | contains("at most 10000"))'
+	gfl-cancel $(<ids) -o tsv >all
+	[ "$(cut -f 2 all | uniq -c | tr -s ' ')" = ' 10001 cancelled' ]
+}
+
 @test "a worker of others gets no more at once than a message has room for" {
 	local i service=morphml.distributed.MasterService
 	master
