@@ -145,6 +145,8 @@ static size_t gather(struct agent *a, Morphml__Distributed__ResultRequest *all)
 	size_t most = a->gfl && !a->singly ? BRING_MAX : 1, n = 0, bytes = 0;
 	struct job *j;
 
+	TAILQ_FOREACH (j, &a->jobs, next)
+		j->brought = false; /* of a request that was given up */
 	TAILQ_FOREACH (j, &a->jobs, next) {
 		if (n == most || bytes >= BRING_BYTES)
 			break;
