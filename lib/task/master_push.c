@@ -53,7 +53,8 @@ static void cancel(struct master *m, const struct crew *c, const char *what)
 {
 	Morphml__Distributed__CancelRequest in =
 		MORPHML__DISTRIBUTED__CANCEL_REQUEST__INIT;
-	char *id = mem_dup(what, strcspn(what, "/"));
+	/* one of ours may have a later try of it by then */
+	char *id = mem_dup(what, c->gfl ? strlen(what) : strcspn(what, "/"));
 
 	in.task_id = id;
 	remote_call(&m->remotes, !c->gfl, c->url, RPC_WORKER_CANCEL_TASK,

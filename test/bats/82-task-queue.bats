@@ -166,6 +166,20 @@ EOS
 	[ "$(rows 'SELECT tries FROM state WHERE id = 9')" = 1 ]
 }
 
+@test "--push: a cancelled task is stopped on its worker" {
+	master
+	script evaluate <<'EOS'
+echo $$ >pid.new; mv pid.new pid
+exec sleep 1000
+EOS
+	worker w1 --push
+	gfl-submit <<<'{}'
+	until [ -s pid ]; do :; done
+	gfl-cancel 1
+	while kill -0 "$(<pid)" 2>/dev/null; do :; done
+	logged w1 'event=task_stopped task=1 try=1'
+}
+
 @test "--push: a worker that cannot be reached does not hold its tasks" {
 	master --scheduler round-robin --retry-delay 0.01
 	script evaluate <<<'echo {}'
