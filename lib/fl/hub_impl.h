@@ -273,7 +273,7 @@ struct hub {
 	char stop_reason[201]; /* or "" */
 	struct call *ender;    /* who asked for it, while it is not sure who
 				  leads; or NULL */
-	loop_fn *alone; /* it rests: see hub_rest(); or NULL */
+	loop_fn *alone;        /* it rests: see hub_rest(); or NULL */
 	void *alone_arg;
 	struct hub_client *clients, *by_instance;
 	struct hub_client *silent;  /* guests, the oldest first */
@@ -282,6 +282,8 @@ struct hub {
 	int64_t forgotten;
 	int64_t last_client, last_activation;
 	int64_t opening;       /* rounds opened, void ones too */
+	int voids;             /* in a row; the next is not opened before … */
+	int64_t again_ms;      /* … this */
 	int64_t admitting;     /* updates at the worker */
 	int64_t present, here; /* clients that are here; logical ones */
 	size_t hosted;         /* logical ones of all that have set up */
@@ -333,7 +335,7 @@ int hub_table_admit(struct hub *h, struct hub_client **out,
 		    struct err *err) MUST_CHECK;
 void hub_table_host(struct hub_client *c, size_t n, const struct peer *peer);
 void hub_table_asked(struct hub_client *c); /* is not silent any more */
-void hub_table_know(struct hub_client *c); /* no guest any more */
+void hub_table_know(struct hub_client *c);  /* no guest any more */
 bool hub_table_expired(const struct hub_client *c, int64_t now_ms);
 void hub_table_drop(struct hub_client *c, const char *why); /* a guest */
 void hub_table_close(struct hub *h);

@@ -225,6 +225,7 @@ void hub_next_made(struct hub_next *n)
 		return;
 	}
 	h->round = h->version = n->row.round;
+	h->voids = 0;
 	if (!isnan(n->row.accuracy))
 		h->accuracy = n->row.accuracy;
 	n->model->users++;

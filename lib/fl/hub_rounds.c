@@ -12,6 +12,12 @@
 #include "base/mem.h"
 #include "fl/hub_impl.h"
 
+enum {
+	VOIDS = 20, /* in a row, and repeated at once */
+	VOID_MS = 200,
+	VOID_MAX_MS = 30000,
+};
+
 /* --- opening ---------------------------------------------------------------
  */
 
@@ -243,6 +249,21 @@ static void close_round(struct hub *h, int64_t now_ms)
 		made(j);
 }
 
+/* What has made so many void will make the next one so, and clients train for
+ * nothing: they begin ever less often. The seconds until then. */
+static double put_off(struct hub *h)
+{
+	int64_t ms = VOID_MS;
+
+	h->voided++;
+	if (h->voids++ < VOIDS)
+		return 0;
+	for (int i = VOIDS + 1; i < h->voids && ms < VOID_MAX_MS; i++)
+		ms *= 2;
+	h->again_ms = clock_ms() + ms;
+	return (double)ms / 1000;
+}
+
 static void void_round(struct hub *h)
 {
 	int64_t missed = 0;
@@ -250,13 +271,12 @@ static void void_round(struct hub *h)
 
 	log_warn("round_void",
 		 "round=%lld activated=%lld admitted=%lld needed=%lld "
-		 "missing=%s reason=%s",
+		 "missing=%s reason=%s again_in_s=%.1f",
 		 (long long)h->now.round, (long long)h->now.activated,
 		 (long long)h->now.admitted,
 		 (long long)h->opts.min_participants, missing,
-		 "too few updates: it is repeated");
+		 "too few updates: it is repeated", put_off(h));
 	h->missed += missed;
-	h->voided++;
 	free(missing);
 	h->state = HUB_WAITING;
 }
@@ -265,11 +285,11 @@ static void void_round(struct hub *h)
 void hub_round_unmade(struct hub *h, const struct hub_next *n)
 {
 	log_warn("round_void",
-		 "round=%lld activated=%lld admitted=%lld reason=%s",
+		 "round=%lld activated=%lld admitted=%lld reason=%s "
+		 "again_in_s=%.1f",
 		 (long long)n->row.round, (long long)n->row.activated,
-		 (long long)n->row.admitted, n->err.msg);
+		 (long long)n->row.admitted, n->err.msg, put_off(h));
 	h->missed += n->row.missed;
-	h->voided++;
 }
 
 static void look_at_updates(struct hub *h, int64_t now_ms)
@@ -340,7 +360,7 @@ void hub_round_look(struct hub *h, int64_t now_ms)
 		return;
 	}
 	if (h->state == HUB_WAITING && h->here >= h->opts.min_participants &&
-	    !h->alone && hub_followed(h))
+	    now_ms >= h->again_ms && !h->alone && hub_followed(h))
 		choose(h);
 	if (h->state == HUB_TRAINING)
 		look_at_updates(h, now_ms);

@@ -192,6 +192,17 @@ load server
 	[ "$(rounds '[.activated, .admitted, .missing] | @csv')" = '3,3,""' ]
 }
 
+@test "a round that is void again and again is repeated ever less often" {
+	split 2
+	server --model softmax --rounds 1 --steps 1 --norm-max 1e-9
+	for i in 1 2; do trainer $i; done
+	logged 'event=round_void .* again_in_s=0.0$' >void
+	grep -q admitted=0 void
+	logged 'event=round_void .* again_in_s=0\.4$' >/dev/null
+	stop srv
+	ends t1 t2
+}
+
 @test "a round ends at its deadline with those who answered" {
 	server --model "$tiny" --rounds 1 --min-participants 1 \
 		--round-deadline 2
