@@ -84,7 +84,7 @@ enum hub_part_state { HUB_OPEN, HUB_ADMITTING, HUB_ADMITTED, HUB_FAILED };
 struct hub_part {
 	int32_t logical;
 	enum hub_part_state state;
-	uint32_t crc; /* of what was admitted */
+	uint32_t crc; /* of what is being admitted, or was */
 };
 
 /* What a client was last asked to do. */
@@ -429,6 +429,8 @@ bool hub_look_sound(struct hub_look *l);
  * client sends can never do. */
 void hub_refused(struct hub_look *l, enum hub_reason why, const char *text);
 const char *hub_reason_name(enum hub_reason r);
+/* The same is being admitted: its sender asks later. */
+void hub_again(struct hub_look *l, struct call *call);
 
 /* hub_model.c */
 const char *hub_model_name(const struct hub *h);

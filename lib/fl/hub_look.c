@@ -84,6 +84,12 @@ void hub_refused(struct hub_look *l, enum hub_reason why, const char *text)
 		 reasons[why].name, text);
 }
 
+void hub_again(struct hub_look *l, struct call *call)
+{
+	err_full(&l->err, "it has come before, and is being admitted");
+	call_fail(call, &l->err);
+}
+
 /* --- looking ---------------------------------------------------------------
  */
 

@@ -15,7 +15,6 @@ struct answer {
 	struct call *call;
 	Gfl__V1__FlUpdateRequest *update;
 	struct score score;
-	uint32_t crc; /* of the score as it came */
 };
 
 static void reply(const struct hub *h, struct call *call)
@@ -43,7 +42,6 @@ static void count(struct hub *h, const struct answer *a, struct hub_part *part)
 
 	scores_add(&h->scoring.scores, &a->score);
 	part->state = HUB_ADMITTED;
-	part->crc = a->crc;
 	c->given.open--;
 	if (!c->here)
 		h->scoring.lost--;
@@ -201,6 +199,10 @@ static void again(struct hub_look *l, uint32_t crc, struct call *call)
 		reply(l->hub, call);
 		return;
 	}
+	if (l->part->state == HUB_ADMITTING && l->part->crc == crc) {
+		hub_again(l, call);
+		return;
+	}
 	l->part = NULL; /* which stays as it is */
 	snprintf(text, sizeof(text),
 		 "client %lld has evaluated round %lld before",
@@ -229,9 +231,10 @@ void hub_score_take(struct hub_look *l, struct call *call)
 		return;
 	}
 	a = mem_zero(1, sizeof(*a));
-	*a = (struct answer){h, l->client, call, NULL, s, crc};
+	*a = (struct answer){h, l->client, call, NULL, s};
 	a->update = (Gfl__V1__FlUpdateRequest *)call_take(call);
 	l->part->state = HUB_ADMITTING;
+	l->part->crc = crc;
 	l->client->jobs++;
 	if (hub_stage_has(h, HUB_ON_RECEIVE))
 		receive(a);

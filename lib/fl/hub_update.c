@@ -97,7 +97,6 @@ static void count(struct hub *h, const struct hub_job *j, struct hub_part *part)
 
 	if (part) {
 		part->state = HUB_ADMITTED;
-		part->crc = u->crc32c;
 		c->given.open--;
 		c->logical[part->logical].loss = loss_of(u);
 		learn_examples(c, &c->logical[part->logical], u->examples);
@@ -232,11 +231,18 @@ static void take(struct hub_look *l, struct call *call)
 	j->weight = h->opts.uniform ? 1 : (double)j->update->examples;
 	j->opening = h->opening;
 	l->part->state = HUB_ADMITTING;
+	l->part->crc = j->update->crc32c;
 	h->admitting++;
 	if (hub_stage_has(h, HUB_ON_RECEIVE))
 		receive(j);
 	else
 		submit(j);
+}
+
+/* The same came before, and there is no answer to it yet, or that was lost. */
+static bool came_before(const struct hub_look *l, enum hub_part_state state)
+{
+	return l->part->state == state && l->part->crc == l->update->crc32c;
 }
 
 static void serve_update(struct call *call, const ProtobufCMessage *in,
@@ -250,10 +256,10 @@ static void serve_update(struct call *call, const ProtobufCMessage *in,
 		call_fail(call, &l.err);
 	} else if (hub_look_scores(&l)) {
 		hub_score_take(&l, call);
-	} else if (l.part->state == HUB_ADMITTED &&
-		   l.part->crc == l.update->crc32c) {
-		/* asked again for a lost answer */
+	} else if (came_before(&l, HUB_ADMITTED)) {
 		reply(l.hub, call, l.hub->version);
+	} else if (came_before(&l, HUB_ADMITTING)) {
+		hub_again(&l, call);
 	} else if (!hub_look_sound(&l)) {
 		call_fail(call, &l.err);
 		hub_look(l.hub);

@@ -72,6 +72,36 @@ handler() { # NAME - from standard input
 	[ "$(rounds '[.activated, .admitted] | @csv')" = 2,2 ]
 }
 
+@test "what comes again while it is admitted is no double" {
+	mkfifo came go
+	handler look <<-'END'
+		echo >came
+		read -r _ <go
+	END
+	server --model "$tiny" --rounds 1 --min-participants 1 \
+		--on-receive ./look --clients-eval-every 1
+	set_up 1 10 true 10
+	told 1
+	given=$answer
+	values 3 10
+	for what in update score; do
+		{ $what 1; echo "$code" >first; } 3>&- &
+		running[first]=$!
+		read -r _ <came
+		$what 1 # by another connection, since that one broke
+		[ "$code" = 429 ]
+		echo >go
+		reap first
+		[ "$(<first)" = 200 ]
+		told 1
+		given=$answer
+	done
+	is '.code == "EXIT"'
+	! grep -q 'reason=double' srv.log
+	leave 1
+	[ "$(rounds '[.admitted, .refused, .eval_answered] | @csv')" = 1,0,1 ]
+}
+
 @test "the last model has what was being admitted when the server was stopped" {
 	zeroed zero.safetensors
 	mkfifo came go
