@@ -32,7 +32,9 @@ static void acknowledge(struct agent *a, struct call *call,
 	struct err err;
 	int rc = 0;
 
-	if (*in->master_id && strcmp(in->master_id, a->whose) != 0)
+	/* the call may come before the answer to our registration */
+	if (*in->master_id && a->whose &&
+	    strcmp(in->master_id, a->whose) != 0)
 		rc = err_set(&err, ERR_FAILED_PRECONDITION,
 			     "worker %s is with another master by now, %s",
 			     a->config.id, a->whose);
@@ -56,7 +58,7 @@ static void on_evaluate(struct call *call, const ProtobufCMessage *msg,
 	struct agent *a = arg;
 	struct err err;
 
-	if (in->brief && a->known) {
+	if (in->brief && a->config.n_masters) {
 		acknowledge(a, call, in);
 		return;
 	}

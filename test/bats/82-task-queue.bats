@@ -166,6 +166,16 @@ EOS
 	[ "$(rows 'SELECT tries FROM state WHERE id = 9')" = 1 ]
 }
 
+@test "--push: a master may call before it has answered who comes to it" {
+	script evaluate <<<'sleep 1000'
+	worker w1 --push -m http://127.0.0.1:1
+	call "$w1_url" morphml.distributed.WorkerService/Evaluate \
+		'{"taskId":"1","attempt":1,"task":"{}","brief":true}'
+	is '.accepted'
+	logged w1 event=master_lost
+	curl -s "$w1_url/metrics" | grep -x 'gfl_worker_tasks{state="running"} 1'
+}
+
 @test "--push: a cancelled task is stopped on its worker" {
 	master
 	script evaluate <<'EOS'
