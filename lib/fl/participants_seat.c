@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fl/participants_impl.h"
+#include "nn/npz.h"
 #include "wire/peer.h"
 
 enum { WHY_MAX = 4096 };
@@ -74,6 +75,10 @@ static int check(const ParticipantMessage *msg, struct err *err)
 			       "a message without a result answers nothing");
 	if (msg->message_case != PARTICIPANT_MESSAGE__MESSAGE_TRAIN_RESULT)
 		return 0;
+	if (r->n_theta > NPZ_MEMBERS_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "a result of %zu arrays, expected at most %d",
+			       r->n_theta, NPZ_MEMBERS_MAX);
 	for (size_t i = 0; i < r->n_theta; i++)
 		if (!is_npy(r->theta[i]))
 			return err_set(err, ERR_INVALID_ARGUMENT,

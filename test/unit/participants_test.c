@@ -10,13 +10,14 @@
 #include "fl/participant.h"
 #include "fl/participants.h"
 #include "nn/npy.h"
+#include "nn/npz.h"
 #include "world.h"
 
 #define ASK "/gfl.v1.ParticipantService/Ask"
 
 enum { MANY = 2000, GONE = 500 };
 
-enum manner { ANSWERS, SILENT, FAILS, IGNORANT, GARBLED };
+enum manner { ANSWERS, SILENT, FAILS, IGNORANT, GARBLED, CROWDED };
 
 struct bed;
 
@@ -49,7 +50,7 @@ static void consume(const CoordinatorMessage *in, void *arg)
 {
 	ParticipantMessage m = PARTICIPANT_MESSAGE__INIT;
 	TrainResult r = TRAIN_RESULT__INIT;
-	NDArray bad = NDARRAY__INIT, *bads[] = {&bad};
+	static NDArray bad = NDARRAY__INIT, *bads[NPZ_MEMBERS_MAX + 1];
 	struct one *o = arg;
 
 	o->asked++;
@@ -72,8 +73,17 @@ static void consume(const CoordinatorMessage *in, void *arg)
 	case GARBLED:
 		bad.ndarray.data = (uint8_t *)"no array";
 		bad.ndarray.len = 8;
+		bads[0] = &bad;
 		r.theta = bads;
 		r.n_theta = 1;
+		break;
+	case CROWDED:
+		bad.ndarray.data = (uint8_t *)"\x93NUMPY.....";
+		bad.ndarray.len = 11;
+		r.theta = bads;
+		r.n_theta = NPZ_MEMBERS_MAX + 1;
+		for (size_t i = 0; i < r.n_theta; i++)
+			bads[i] = &bad;
 		break;
 	case ANSWERS:
 		break;
@@ -450,6 +460,21 @@ TEST(a_result_that_is_no_array_is_refused)
 	UNTIL(&b.w, b.ones[0].over);
 	CHECK_INT(b.ones[0].err.code, ERR_INVALID_ARGUMENT);
 	CHECK_HAS(b.ones[0].err.msg, "array 0 of the result does not have");
+	come(&b, 1, ANSWERS);
+	UNTIL(&b.w, b.ok);
+	bed_close(&b);
+}
+
+TEST(a_result_of_more_arrays_than_an_archive_has_is_refused)
+{
+	struct bed b;
+
+	bed_open(&b, (struct participants_opts){0});
+	come(&b, 0, CROWDED);
+	run(&b);
+	UNTIL(&b.w, b.ones[0].over || b.ok);
+	CHECK_INT(b.ones[0].err.code, ERR_INVALID_ARGUMENT);
+	CHECK_HAS(b.ones[0].err.msg, "65537 arrays, expected at most 65536");
 	come(&b, 1, ANSWERS);
 	UNTIL(&b.w, b.ok);
 	bed_close(&b);
