@@ -84,12 +84,36 @@ static void say_unknown(struct participant *p)
 	say(p, &m);
 }
 
+static bool is_instruction(const CoordinatorMessage *in)
+{
+	return in->message_case !=
+	       COORDINATOR_MESSAGE__MESSAGE_RECONNECT_IN;
+}
+
+/* Two at a time: which of them an answer is to, nobody could tell. */
+static void refuse(struct participant *p)
+{
+	struct err err;
+
+	err_set(&err, ERR_FAILED_PRECONDITION,
+		"%s gives an instruction before the last one is answered",
+		p->url);
+	duplex_cancel(p->stream);
+	p->stream = NULL;
+	p->owes = false;
+	p->hooks->over(&err, p->arg);
+}
+
 static void on_message(const ProtobufCMessage *msg, void *arg)
 {
 	const CoordinatorMessage *in = (const CoordinatorMessage *)msg;
 	struct participant *p = arg;
 
 	p->backoff.now_ms = 0;
+	if (p->owes && is_instruction(in)) {
+		refuse(p);
+		return;
+	}
 	if (p->finishing)
 		return;
 	switch (in->message_case) {

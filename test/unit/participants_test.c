@@ -450,6 +450,40 @@ TEST(when_the_work_is_done_all_are_told)
 	bed_close(&b);
 }
 
+static void on_gone(struct call *call, void *arg)
+{
+	(void)call;
+	((struct bed *)arg)->enough++;
+}
+
+static void say_two(struct call *call, const ProtobufCMessage *in, void *arg)
+{
+	TrainConfig t = TRAIN_CONFIG__INIT;
+	CoordinatorMessage m = COORDINATOR_MESSAGE__INIT;
+
+	(void)in;
+	m.message_case = COORDINATOR_MESSAGE__MESSAGE_TRAIN_CONFIG;
+	m.train_config = &t;
+	call_on_cancel(call, on_gone, arg);
+	CHECK(!call_send(call, &m.base));
+	CHECK(!call_send(call, &m.base));
+}
+
+/* Which of them an answer is to, nobody could tell. */
+TEST(two_instructions_at_a_time_end_the_stream)
+{
+	struct bed b;
+
+	bed_open(&b, (struct participants_opts){0});
+	server_handle(b.w.server, RPC_PARTICIPANT_CONNECT, say_two, &b);
+	come_as(&b, &b.ones[0], SILENT);
+	UNTIL(&b.w, b.ones[0].over && b.enough);
+	CHECK_INT(b.ones[0].asked, 1);
+	CHECK_INT(b.ones[0].err.code, ERR_FAILED_PRECONDITION);
+	CHECK_HAS(b.ones[0].err.msg, "before the last one is answered");
+	bed_close(&b);
+}
+
 TEST(a_result_that_is_no_array_is_refused)
 {
 	struct bed b;
