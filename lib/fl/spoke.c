@@ -57,12 +57,19 @@ static void ask_again(void *arg)
 	spoke_ask(arg);
 }
 
+/* A server that does not want us now, rather than none. */
+static bool is_there(enum err_code code)
+{
+	return code == ERR_FAILED_PRECONDITION || code == ERR_NOT_FOUND ||
+	       code == ERR_RESOURCE_EXHAUSTED || code == ERR_UNAUTHENTICATED;
+}
+
 static bool is_given_up(struct spoke *s, const struct err *err)
 {
 	const int64_t limit_ms = s->opts.give_up_ms;
 
-	if (err->code != ERR_UNAVAILABLE && err->code != ERR_DEADLINE_EXCEEDED)
-		s->away_ms = 0; /* somebody is there */
+	if (is_there(err->code))
+		s->away_ms = 0;
 	else if (!s->away_ms)
 		s->away_ms = clock_ms();
 	return s->away_ms && limit_ms && history_me(s->history)->served &&

@@ -311,6 +311,17 @@ gives_up() { # NAME
 	ends new
 }
 
+@test "a trainer whose server's port is another program's gives it up" {
+	server --model 'dense 10' --rounds 0 --steps 1 --min-participants 1
+	start t gfl-trainer --server "$srv_url" --db t.db --data $data \
+		--give-up 2
+	logged event=sent t.log >/dev/null
+	crash srv
+	port=$srv_port start other gfl-gateway --db other.db
+	gives_up t
+	grep "^gfl-trainer: no server has answered for 2 s: .*no method" t.log
+}
+
 @test "clients are waited for, those that a trainer hosts too" {
 	server --model "$tiny" --min-participants 9
 	set_up 1
