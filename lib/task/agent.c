@@ -323,8 +323,7 @@ void agent_stop(struct agent *a)
 	a->stopping = true;
 	log_info("leaving", "running=%d", a->running);
 	remote_cancel(a->asking);
-	remote_cancel(a->registering);
-	a->asking = a->registering = NULL;
+	a->asking = NULL;
 	agent_hand_back(a);
 	if (!a->known && TAILQ_EMPTY(&a->jobs))
 		agent_end(a);

@@ -164,8 +164,8 @@ void agent_register(struct agent *a)
 	Morphml__Distributed__RegisterRequest__MetadataEntry *all[] = {&mode};
 	char *url;
 
-	if (a->registering || a->stopping)
-		return;
+	if (a->registering || (a->stopping && TAILQ_EMPTY(&a->jobs)))
+		return; /* what it has it can bring only to who knows it */
 	url = mem_str(server_url(a->server));
 	mode.key = (char *)"mode";
 	mode.value = (char *)(a->config.push ? "push" : "pull");

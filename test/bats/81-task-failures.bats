@@ -279,6 +279,22 @@ EOS
 	[ "$(gfl-list workers -m "$other_url" -F id,status -o tsv)" = $'a\tidle' ]
 }
 
+@test "TERM: a worker whose master does not know it yet comes to it with what it has" {
+	waits
+	master --silence 0.5
+	worker a -m "$master_url,http://127.0.0.1:1"
+	gfl-submit <<<'{}'
+	began 1 1
+	crash master
+	touch go.1
+	logged a event=master_left
+	kill -TERM "$a_pid"
+	logged a event=leaving
+	again master
+	ends a 0
+	[ "$(rows 'SELECT state, tries, worker FROM state')" = '4|1|a' ]
+}
+
 @test "TERM: a worker finishes what it has begun, and gives the rest back" {
 	master
 	waits
