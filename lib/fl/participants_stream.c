@@ -1,6 +1,8 @@
 #include "base/clock.h"
 #include "fl/participants_impl.h"
 
+enum { STALL_MS = 30000 };
+
 /* Who has gone, or does not read, is told nothing, but over the call is. */
 static void refuse(struct call *call, int reconnect_in_s)
 {
@@ -92,6 +94,7 @@ void stream_serve(struct call *call, const ProtobufCMessage *in, void *arg)
 		return;
 	}
 	call_be_patient(call);
+	call_stall(call, STALL_MS);
 	call_on_message(call, on_message, seat);
 	call_on_cancel(call, on_gone, seat);
 	participants_act(ps); /* time runs until it says something */

@@ -1,5 +1,8 @@
 #include "wire/engine.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 /* Keep the sums of what waits for a reader. */
 static void recount(struct conn *c)
 {
@@ -88,4 +91,14 @@ void conn_flush(struct conn *c)
 	if ((c->h2 && h2_pending(c->h2) && !c->own.flying.len) ||
 	    wait_too_many(c->own.s))
 		stream_later(&c->own);
+}
+
+void call_stall(struct call *call, int64_t ms)
+{
+	unsigned timeout_ms = (unsigned)ms;
+	uv_os_fd_t fd;
+
+	if (call->st && !uv_fileno((uv_handle_t *)&call->st->conn->tcp, &fd))
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
+			   sizeof(timeout_ms));
 }

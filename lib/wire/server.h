@@ -125,6 +125,10 @@ void call_on_message(struct call *call, call_message_fn *fn, void *arg);
 /* Between two messages the client may take any time, now and later; within one
  * the 60 s count as ever. */
 void call_be_patient(struct call *call);
+/* From now on the client's connection is lost when bytes that were sent have not
+ * been acknowledged for so long; the kernel by itself tries for a quarter of an
+ * hour. Not for who may stop reading: that counts too. */
+void call_stall(struct call *call, int64_t ms);
 void call_pause(struct call *call);
 void call_resume(struct call *call); /* goes on in the next turn */
 

@@ -2,6 +2,8 @@
  * loop. */
 #include "test.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -342,6 +344,38 @@ TEST(who_vanishes_is_noticed_and_another_works)
 	CHECK_INT(b.who, 2);
 	CHECK_INT(b.tries, 2);
 	CHECK_INT(participants_count(b.ps), 1);
+	bed_close(&b);
+}
+
+static int port_of(int fd, int (*of)(int, struct sockaddr *, socklen_t *))
+{
+	struct sockaddr_in a = {0};
+	socklen_t len = sizeof(a);
+
+	return of(fd, (struct sockaddr *)&a, &len) ? 0 : ntohs(a.sin_port);
+}
+
+/* A machine that loses its power says nothing; the kernel by itself sends it
+ * its instruction again and again for a quarter of an hour. */
+TEST(whose_machine_falls_silent_is_not_waited_for)
+{
+	unsigned ms = 0;
+	socklen_t len = sizeof(ms);
+	struct bed b;
+	int found = 0;
+
+	bed_open(&b, (struct participants_opts){0});
+	come(&b, 0, SILENT);
+	for (int fd = 3; fd < 100; fd++) {
+		if (port_of(fd, getsockname) != server_port(b.w.server) ||
+		    !port_of(fd, getpeername))
+			continue;
+		CHECK(!getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms,
+				  &len));
+		CHECK_INT(ms, 30000);
+		found++;
+	}
+	CHECK_INT(found, 1);
 	bed_close(&b);
 }
 
