@@ -474,7 +474,7 @@ complete -c gfl-server -l sample -x -d 'so many of the clients take part in a ro
 complete -c gfl-server -l sampler -x -a 'uniform size power' -d 'who does: by chance, likely by examples, or of some so drawn those of the highest loss'
 complete -c gfl-server -l choices -x -d 'how many --sampler power draws first; 0: all'
 complete -c gfl-server -l fraction -x -d 'a round ends when so many of its clients have answered'
-complete -c gfl-server -l round-deadline -x -d 'or after so long'
+complete -c gfl-server -l round-deadline -x -d 'or after so long; in --mode async a client that trains with --active for longer is gone, until it is heard'
 complete -c gfl-server -l weights -x -a 'examples uniform' -d 'what a client weighs in the mean'
 complete -c gfl-server -l aggregate -x -a 'fedavg fedprox fedavgm fedadagrad fedyogi fedadam fednova qfedavg scaffold feddyn fedasync fedbuff median trimmed krum multikrum' -d 'how the server makes one model of the clients\''
 complete -c gfl-server -l server-lr -x -d 'of the server\'s step; 0: the rule\'s own'

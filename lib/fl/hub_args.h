@@ -70,7 +70,10 @@ struct hub_args {
 			 "a round ends when so many of its clients have "      \
 			 "answered"),                                          \
 		OPT_SECONDS(0, "round-deadline", T, m.deadline_ms, "60",       \
-			    "or after so long", .min = 1, .max = 86400000),    \
+			    "or after so long; in --mode async a client that " \
+			    "trains with --active for longer is gone, until "  \
+			    "it is heard",                                     \
+			    .min = 1, .max = 86400000),                        \
 		OPT_CHOICE(0, "weights", T, m.weights, "examples|uniform",     \
 			   "examples", "what a client weighs in the mean"),    \
 		OPT_AGGREGATE(T, m.aggregate),                                 \

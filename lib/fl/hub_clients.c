@@ -295,16 +295,19 @@ static void serve_leave(struct call *call, const ProtobufCMessage *in,
 }
 
 /* An active client asks when it has done what it was given, and is not heard
- * before; at the end, too, of what nobody wants any more. */
+ * before; at the end, too, of what nobody wants any more. Without rounds nothing
+ * ends that but the deadline. */
 static bool is_away(const struct hub_client *c, int64_t now_ms)
 {
 	const struct hub_activation *g = &c->given;
+	const struct hub_opts *o = &c->hub->opts;
+	const int64_t silent_ms = now_ms - c->seen_ms;
 
-	if (c->held || !c->here ||
-	    now_ms - c->seen_ms < c->hub->opts.silence_ms)
+	if (c->held || !c->here || silent_ms < o->silence_ms)
 		return false;
 	return !c->active || !g->id || !g->open ||
-	       (g->over && c->hub->state < HUB_ENDING);
+	       (g->over && c->hub->state < HUB_ENDING) ||
+	       (o->async && silent_ms >= o->deadline_ms);
 }
 
 void hub_clients_tick(struct hub *h, int64_t now_ms)

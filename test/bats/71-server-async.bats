@@ -147,6 +147,22 @@ load server
 	[ "$(rounds .round | tail -n 1)" = 8 ]
 }
 
+@test "without rounds who trains past the deadline is gone, until it is heard" {
+	server --model "$tiny" --mode async --rounds 1 --min-participants 1 \
+		--silence 0.1 --round-deadline 0.2
+	set_up 1
+	told 1
+	given=$answer
+	until gfl-list clients --server "$srv_url" -o tsv -F status |
+		grep -qx gone
+	do :; done
+	values 1 10
+	update 1
+	[ "$code" = 200 ]
+	logged_after event=client_gone event=client_here
+	ends srv # and does not wait for it
+}
+
 @test "logical clients take turns, each with its own data" {
 	split 4
 	server --model mlp --rounds 3 --min-participants 4
