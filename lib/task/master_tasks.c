@@ -81,6 +81,11 @@ static int check_submit(const struct master *m, Gfl__V1__SubmitTasksRequest *in,
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
 			       "%zu tasks in one request, at most %d",
 			       in->n_tasks, SUBMIT_MAX);
+	if (in->n_tasks > max)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			       "%zu tasks at once, where the queue has room "
+			       "for %zu: --max-inflight gives it fewer",
+			       in->n_tasks, max);
 	if (farm_unfinished(&m->farm) + in->n_tasks > max)
 		return err_full(err,
 				"the queue is full: %zu of %zu tasks have not "

@@ -31,6 +31,8 @@ static void came(const struct err *err, const ProtobufCMessage *msg, void *arg)
 		return;
 	if (err)
 		say(s, mem_fmt("the master: %s", err->msg));
+	else if (s->put_off)
+		say(s, mem_fmt("the master: %s", s->put_off));
 	else if (!m->workers)
 		say(s, mem_str("a worker: none is there"));
 	else if (m->ready && !m->running)
@@ -59,10 +61,22 @@ void silence_wait(struct silence *s, bool waits)
 	s->waits = waits;
 }
 
-void silence_end(struct silence *s)
+void silence_put_off(struct silence *s, const char *why)
+{
+	free(s->put_off);
+	s->put_off = mem_str(why);
+}
+
+static void forget(struct silence *s)
 {
 	free(s->said);
-	s->said = NULL;
+	free(s->put_off);
+	s->said = s->put_off = NULL;
+}
+
+void silence_end(struct silence *s)
+{
+	forget(s);
 	if (s->waits && !s->asking)
 		timer_set(&s->timer, s->loop, QUIET_MS, ask, s);
 }
@@ -70,5 +84,5 @@ void silence_end(struct silence *s)
 void silence_release(struct silence *s)
 {
 	timer_stop(&s->timer);
-	free(s->said);
+	forget(s);
 }

@@ -18,12 +18,15 @@ struct silence {
 	void *arg;
 	struct timer timer;
 	bool waits, asking;
-	char *said; /* NULL: nothing, since something came */
+	char *put_off, *said; /* NULL: nothing, since something came */
 };
 
 /* Whether something is awaited; while it is, and 2 s have passed, the master is
  * asked now and then, and say() is told of each reason once. */
 void silence_wait(struct silence *s, bool waits);
+
+/* The master has no room just now, and says so. */
+void silence_put_off(struct silence *s, const char *why);
 
 /* Something came. */
 void silence_end(struct silence *s);

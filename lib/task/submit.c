@@ -87,6 +87,8 @@ static void later(struct submit *s, struct timer *t, timer_fn *fn,
 		fail(s, &sum);
 		return;
 	}
+	if (err->retry_s)
+		silence_put_off(&s->silence, err->msg);
 	timer_set(t, s->loop, backoff_next(&s->pause, &s->rand), fn, s);
 }
 

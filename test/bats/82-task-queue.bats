@@ -126,6 +126,20 @@ EOS
 	[ "$(sort -n open | tail -n 1)" -le 4 ]
 }
 
+@test "a full queue is said to be so, and waited for" {
+	master --max-tasks 2
+	printf '{}\n{}\n' | gfl-submit
+	gfl-submit <<<'{}' >late 2>said &
+	until grep -qx 'gfl-submit: waiting for the master: the queue is full: 2 of 2 tasks have not ended' said
+	do :; done
+	gfl-cancel 1
+	wait $!
+	[ "$(<late)" = 3 ]
+	printf '{}\n{}\n{}\n' >three
+	fails 7 gfl-submit three
+	[[ $said == *'3 tasks at once, where the queue has room for 2'* ]]
+}
+
 @test "results come while the input is still open: a search that goes on from them" {
 	master
 	script evaluate <<<'jq -c "{y: (.x * 2)}"'
