@@ -25,8 +25,8 @@ struct participants_opts {
 	size_t max;        /* participants; 0: 100,000 */
 	size_t max_out;    /* instructions given or waiting; 0: 100,000 */
 	size_t max_unread; /* bytes of answers of the server's that may wait to
-			      be read while more instructions are sent; 0: 64
-			      MiB */
+			      be read while more instructions are sent, but
+			      for those that nobody reads; 0: 64 MiB */
 	int64_t lease_ms;  /* 0: 10 s */
 	int64_t hold_ms;   /* of a request; 0: 25 s */
 };

@@ -7,7 +7,11 @@
 #include "base/log.h"
 #include "fl/participants_impl.h"
 
-enum { GIVE_AGAIN_MS = 2 };
+enum {
+	GIVE_AGAIN_MS = 2,
+	IDLE_MS = 1000,       /* in which readers who read take more than … */
+	IDLE_BYTES = 64 << 10 /* … this, together */
+};
 
 /* Its instruction ended before it was sent: it waits as before. */
 static void take_back(struct seat *seat)
@@ -42,6 +46,30 @@ static size_t give_one(struct seat *seat)
 	return size;
 }
 
+static bool is_full(struct participants *ps, size_t unread)
+{
+	if (unread < ps->idle)
+		ps->idle = unread;
+	return unread - ps->idle >= ps->opts.max_unread;
+}
+
+/* Whoever does not read holds up nobody else: what waits for them alone does not
+ * count, until the server cuts them off. */
+static void watch_readers(struct participants *ps, size_t unread)
+{
+	int64_t now_ms = clock_ms();
+
+	if (!is_full(ps, unread)) {
+		ps->full_ms = 0;
+	} else if (!ps->full_ms || unread + IDLE_BYTES <= ps->full) {
+		ps->full_ms = now_ms;
+		ps->full = unread;
+	} else if (now_ms - ps->full_ms >= IDLE_MS) {
+		ps->full_ms = 0;
+		ps->idle = unread;
+	}
+}
+
 /* As much as may wait to be read; more as it is. */
 static void give_more(void *arg)
 {
@@ -49,8 +77,8 @@ static void give_more(void *arg)
 	size_t unread = server_unread(ps->server);
 	struct seat *seat;
 
-	while ((seat = TAILQ_FIRST(&ps->giving)) &&
-	       unread < ps->opts.max_unread)
+	watch_readers(ps, unread);
+	while ((seat = TAILQ_FIRST(&ps->giving)) && !is_full(ps, unread))
 		unread += give_one(seat);
 	participants_act(ps);
 	if (!TAILQ_EMPTY(&ps->giving))

@@ -59,6 +59,8 @@ struct participants {
 	size_t n_there;
 	TAILQ_HEAD(, seat) giving;
 	struct timer give, tick, wake;
+	int64_t full_ms;   /* since when no more may be unread; 0: it may */
+	size_t full, idle; /* bytes unread then; of those that nobody reads */
 	int64_t tick_ms;               /* when it is due; INT64_MAX: not */
 	const ParticipantMessage *msg; /* the answer being taken */
 	bool acting, closing;

@@ -955,3 +955,25 @@ TEST(large_instructions_are_sent_as_they_are_read)
 	free(b.many);
 	bed_close(&b);
 }
+
+TEST(who_does_not_read_holds_up_nobody_else)
+{
+	struct bed b;
+	int fd;
+
+	bed_open(&b, (struct participants_opts){.max_unread = 1 << 20});
+	instruction_free(b.in);
+	b.in = train(1, 4 << 20); /* 16 MiB */
+	fd = dial(&b.w);
+	post(&b.w, fd, ASK, JSON, "{}", "");
+	UNTIL(&b.w, participants_count(b.ps) == 1);
+	run(&b);
+	UNTIL(&b.w, server_unread(b.w.server) > 1 << 20);
+	come(&b, 0, ANSWERS);
+	run(&b);
+	UNTIL(&b.w, b.ok);
+	CHECK_INT(b.who, 2);
+	CHECK(server_unread(b.w.server) > 1 << 20);
+	close(fd);
+	bed_close(&b);
+}
