@@ -312,15 +312,18 @@ void pool_rest(struct pool *p, int64_t who, int64_t now_ms)
 	turn(p, m, POOL_AWAY, now_ms);
 }
 
-/* What waits for nobody but who has gone. */
-static void report_named(struct pool *p, int64_t who)
+/* What waits for who has gone, and what the only one left could not do. */
+static void report_hopeless(struct pool *p, int64_t who)
 {
+	int64_t last = HASH_COUNT(p->members) == 1 ? p->members->id : 0;
 	struct pool_job *j = p->waiting, *next;
 
-	for (; j && p->n_named; j = next) {
+	for (; j && (last || p->n_named); j = next) {
 		next = j->next;
 		if (j->to == who)
 			report(p, j, who, ERR_UNAVAILABLE);
+		else if (last && j->not_to == last)
+			report(p, j, last, ERR_ABORTED);
 	}
 }
 
@@ -336,7 +339,7 @@ void pool_leave(struct pool *p, int64_t who, int64_t now_ms)
 	free(m);
 	if (j)
 		move_on(p, j, who, ERR_UNAVAILABLE, now_ms);
-	report_named(p, who);
+	report_hopeless(p, who);
 }
 
 /* ---- time ---- */
@@ -375,11 +378,6 @@ int64_t pool_deadline(const struct pool *p)
 	if (m && m->since_ms + p->cfg.lease_ms < at_ms)
 		at_ms = m->since_ms + p->cfg.lease_ms;
 	return at_ms;
-}
-
-size_t pool_count(const struct pool *p)
-{
-	return HASH_COUNT(p->members);
 }
 
 size_t pool_jobs(const struct pool *p)

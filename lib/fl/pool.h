@@ -57,7 +57,7 @@ int pool_enter(struct pool *p, int64_t now_ms, int64_t *id,
 void pool_ask(struct pool *p, int64_t who, int64_t now_ms);
 
 /* It has answered: code as POOL_REPORT has it; ERR_ABORTED, it could not do it,
- * is a reason to try another one, if there is one. False: there is no job that
+ * is a reason to try another one, as long as there is one. False: there is no job that
  * it had, so this answers nothing. It is away then, until it asks again. */
 bool pool_answer(struct pool *p, int64_t who, enum err_code code,
 		 int64_t now_ms);
@@ -104,8 +104,7 @@ struct pool_act {
 };
 bool pool_next(struct pool *p, struct pool_act *act);
 
-/* How many are there, in any state; how many jobs there are. */
-size_t pool_count(const struct pool *p);
+/* How many jobs there are. */
 size_t pool_jobs(const struct pool *p);
 
 /* One of them, or of who is not there: false. */
