@@ -172,11 +172,15 @@ int parse_pairs(const struct value *v, struct opt_pairs *out, struct err *err)
 	if (v->pairs->full)
 		return err_set(err, ERR_OUT_OF_RANGE, "%s: more than %d values",
 			       v->from, OPT_PAIRS_MAX);
-	for (size_t i = 0; i < all->n; i++)
-		if (!all->at[i].name || !*all->at[i].name || !*all->at[i].text)
+	for (size_t i = 0; i < all->n; i++) {
+		const char *name = all->at[i].name, *text = all->at[i].text;
+
+		if (!name || !*name || !*text)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				       "%s: '%s' is not NAME=VALUE",
-				       v->pairs->at[i].from, all->at[i].text);
+				       "%s: '%s%s%s' is not NAME=VALUE",
+				       v->pairs->at[i].from, name ? name : "",
+				       name ? "=" : "", text);
+	}
 	*out = *all;
 	return 0;
 }

@@ -370,8 +370,12 @@ TEST(pairs_come_from_all_sources_and_the_first_has_its_name)
 	c = RUN("--on-event", "lost");
 	CHECK_INT(c.status, 2);
 	CHECK_HAS(c.err, "--on-event: 'lost' is not NAME=VALUE");
-	CHECK_INT(RUN("--on-event", "lost=").status, 2);
-	CHECK_INT(RUN("--on-event", "=x").status, 2);
+	c = RUN("--on-event", "lost=");
+	CHECK_INT(c.status, 2);
+	CHECK_HAS(c.err, "'lost=' is not NAME=VALUE");
+	c = RUN("--on-event", "=x");
+	CHECK_INT(c.status, 2);
+	CHECK_HAS(c.err, "'=x' is not NAME=VALUE");
 	write_file("gfl.conf", "[gfl-try]\ntag.x = 1\n");
 	CHECK_HAS(RUN("a").err, "unknown option tag.x");
 	CHECK(!unlink("gfl.conf"));
