@@ -29,6 +29,14 @@ void theta_release(struct theta *t)
 	*t = (struct theta){0};
 }
 
+static int too_many(size_t n, struct err *err)
+{
+	if (n <= NPZ_MEMBERS_MAX)
+		return 0;
+	return err_set(err, ERR_INVALID_ARGUMENT, "more than %d arrays",
+		       NPZ_MEMBERS_MAX);
+}
+
 static int add_member(struct theta *t, struct npz *z, size_t i, size_t *left,
 		      struct err *err)
 {
@@ -71,6 +79,8 @@ static int parse_files(struct theta *t, const char *p, size_t len,
 	size_t used;
 
 	for (; len; p += used, len -= used) {
+		if (too_many(t->n + 1, err))
+			return err_wrap(err, "%s", what);
 		if (npy_first(&a, p, len, what, &used, err))
 			return t->n ? err_wrap(err, "array %zu of", t->n)
 				    : (int)err->code;
@@ -96,9 +106,12 @@ int theta_parse(struct theta *t, const void *p, size_t len, size_t max,
 
 int theta_pack(struct buf *b, NDArray *const *theta, size_t n, struct err *err)
 {
-	struct npz_member *members = mem_zero(n + 1, sizeof(*members));
+	struct npz_member *members;
 	int rc;
 
+	if (too_many(n, err))
+		return (int)err->code;
+	members = mem_zero(n + 1, sizeof(*members));
 	for (size_t i = 0; i < n; i++) {
 		members[i].name = mem_fmt("arr_%zu", i);
 		members[i].bytes.p = (char *)theta[i]->ndarray.data;

@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include "base/mem.h"
 #include "fl/theta.h"
 #include "nn/npy.h"
 #include "nn/npz.h"
@@ -93,4 +94,29 @@ TEST(what_is_none_is_refused_with_the_reason)
 	buf_release(&m[0].bytes);
 	buf_release(&m[1].bytes);
 	buf_release(&one);
+}
+
+TEST(more_arrays_than_an_archive_may_have_are_refused)
+{
+	NDArray one = NDARRAY__INIT, **theta;
+	struct buf a = array(1, 1), all = BUF_INIT(0), npz = BUF_INIT(0);
+	struct theta t;
+	struct err err;
+
+	theta = mem_zero(NPZ_MEMBERS_MAX + 1, sizeof(NDArray *));
+	for (int i = 0; i <= NPZ_MEMBERS_MAX; i++) {
+		theta[i] = &one;
+		buf_put(&all, a.p, a.len);
+	}
+	CHECK_INT(theta_parse(&t, all.p, all.len, 0, "CMD", &err),
+		  ERR_INVALID_ARGUMENT);
+	CHECK_STR(err.msg, "CMD: more than 65536 arrays");
+	CHECK_INT(theta_pack(&npz, theta, NPZ_MEMBERS_MAX + 1, &err),
+		  ERR_INVALID_ARGUMENT);
+	CHECK(!theta_parse(&t, all.p, all.len - a.len, 0, "CMD", &err));
+	CHECK_INT(t.n, NPZ_MEMBERS_MAX);
+	theta_release(&t);
+	free(theta);
+	buf_release(&a);
+	buf_release(&all);
 }
