@@ -10,7 +10,11 @@
 set -eu
 model=$(realpath "$1")
 cd "$GFL_DIR"
-files=$(jq -r 'select(.state == "answered").file | split("/")[-1]')
+fit=
+for file in $(jq -r 'select(.state == "answered").file | split("/")[-1]'); do
+	gfl-model average --names "$model" --out fits.npz "$file" || continue
+	fit="$fit $file" # others are in the server's log
+done
 # shellcheck disable=SC2086 # each is a number and .npz
-[ -z "$files" ] || gfl-model average --names "$model" --out "$model" $files
+[ -z "$fit" ] || gfl-model average --names "$model" --out "$model" $fit
 cat "$model"

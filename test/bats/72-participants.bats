@@ -113,6 +113,20 @@ are_there() { # N [FILTER]
 	cmp m.st m2.st
 }
 
+@test "who answers what does not fit stops nobody of the example" {
+	array 1 >a.npy
+	gfl-model convert a.npy --out m.npz
+	start srv gfl-server --db srv.db --min-participants 3 --rounds 1 \
+		--on-participants "$BATS_TEST_DIRNAME/../../share/examples/gfl-lead.sh $PWD/m.npz"
+	begin one "{trainResult: {theta: [{ndarray: \"$(array 3 | base64 -w 0)\"}]}}"
+	begin two "{trainResult: {theta: [{ndarray: \"$(array 2 2 | base64 -w 0)\"}]}}"
+	begin three "{trainResult: {theta: [{ndarray: \"$(printf '\x93NUMPY rubbish' | base64 -w 0)\"}]}}"
+	reap srv
+	for name in one two three; do reap $name || true; done
+	gfl-model convert m.npz --out m.st
+	[ "$(gfl-model info m.st -F min,max)" = $'3\t3' ]
+}
+
 @test "participants are listed, counted and waited for" {
 	array 1 >a.npy
 	script lead <<-'END'
