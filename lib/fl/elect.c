@@ -61,12 +61,13 @@ static void run_over(void *arg)
 
 static void unled(void *arg)
 {
-	mandate_claim(((struct elect *)arg)->mandate, PATIENCE_MS);
+	mandate_claim(((struct elect *)arg)->mandate, 0, PATIENCE_MS);
 }
 
-static void left(void *arg)
+/* Another one may have it by now. */
+static void left(int64_t term, void *arg)
 {
-	mandate_claim(((struct elect *)arg)->mandate, 0);
+	mandate_claim(((struct elect *)arg)->mandate, term, 0);
 }
 
 static int stand_by(struct elect *e, struct err *err)

@@ -121,12 +121,13 @@ static void claimed(const struct err *err, const ProtobufCMessage *out,
 			 (long long)m->reign, err->msg);
 }
 
-void mandate_claim(struct mandate *m, int64_t patience_ms)
+void mandate_claim(struct mandate *m, int64_t term, int64_t patience_ms)
 {
 	const struct rpc_opts opts = {.timeout_ms = ASK_MS};
 	Gfl__V1__TransferRequest in;
 
 	if (!m->leader || m->leader == m->node || m->claiming ||
+	    (term && term != m->reign) ||
 	    clock_ms() - m->since_ms < patience_ms)
 		return;
 	log_warn("claims", "leader=%lld term=%lld reason=%s",

@@ -27,9 +27,10 @@ void mandate_confirm(struct mandate *m, loop_fn *yes, void *arg);
 
 /* Nobody does what the leader's server should: the lead is to come to our node.
  * Asked of the leader in the term in which we know it, so that of several who
- * ask one gets it; not yet of one that leads for less than patience_ms. What
- * comes of it is told by changed(). */
-void mandate_claim(struct mandate *m, int64_t patience_ms);
+ * ask one gets it; of one that leads in this term (0: in any), and not yet of
+ * one that leads for less than patience_ms. What comes of it is told by
+ * changed(). */
+void mandate_claim(struct mandate *m, int64_t term, int64_t patience_ms);
 void mandate_close(struct mandate *m); /* NULL is nothing */
 
 #endif

@@ -133,7 +133,7 @@ static void act(struct standby *s, const struct succession_act *a)
 		s->opts.over(s->opts.arg);
 		break;
 	case SUCCESSION_CLAIM:
-		s->opts.left(s->opts.arg);
+		s->opts.left(s->next.lead, s->opts.arg);
 		break;
 	case SUCCESSION_UNLED:
 		timer_set(&s->patience, loop,

@@ -23,8 +23,9 @@ struct standby_opts {
 	loop_fn *over;   /* the active one says that the run is */
 	loop_fn *unled;  /* for a while nobody knows of an active one; again
 			    and again until somebody does */
-	loop_fn *left;   /* the active one wants another one to take over, and
-			    ours is its state; likewise */
+	/* the active one, of this term, wants another one to take over, and
+	   ours is its state; likewise */
+	void (*left)(int64_t term, void *arg);
 	loop_fn *failed; /* see standby_failed() */
 	void *arg;
 };
