@@ -8,8 +8,8 @@
 # names that its arrays had (which do not travel): a server that is started again
 # goes on from there. Needs jq.
 set -eu
-model=$(realpath "$1")
-cd "$GFL_DIR"
+model=$(realpath "${1:?usage: gfl-lead.sh MODEL.npz}")
+cd "${GFL_DIR:?gfl-server runs this, --on-participants}"
 fit=
 for file in $(jq -r 'select(.state == "answered").file | split("/")[-1]'); do
 	gfl-model average --names "$model" --out fits.npz "$file" || continue

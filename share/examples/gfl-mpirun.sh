@@ -19,6 +19,10 @@ n=${1:?usage: gfl-mpirun.sh N [RUN-OPTION...]}
 shift
 data=${GFL_DATA:-/usr/share/datasets/fashion-mnist}
 mpirun=${MPIRUN:-mpirun}
+command -v "${mpirun%% *}" >/dev/null || {
+	echo "gfl-mpirun.sh: no ${mpirun%% *} here: install openmpi-bin, or name it in MPIRUN" >&2
+	exit 1
+}
 dir=$(mktemp -d)
 pids=
 trap 'kill $pids 2>/dev/null || :; wait; rm -rf "$dir"' EXIT

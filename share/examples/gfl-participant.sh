@@ -9,8 +9,9 @@
 # second request says so. That one and CMD end with us, even by kill -9, and the
 # server gives the instruction to another one at once. Needs curl and jq.
 set -euo pipefail
-url=$1/gfl.v1.ParticipantService/Ask
+url=${1:?usage: gfl-participant.sh URL CMD [ARG]...}/gfl.v1.ParticipantService/Ask
 shift
+: "${1:?usage: gfl-participant.sh URL CMD [ARG]...}"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"

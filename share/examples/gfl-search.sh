@@ -10,6 +10,7 @@
 set -eu
 examples=${1:-6000}
 data=${2:-/usr/share/datasets/fashion-mnist}
+gfl-data info --data "$data" >/dev/null
 dir=$(mktemp -d)
 pids=
 trap 'kill $pids 2>/dev/null || :; wait; rm -rf "$dir"' EXIT

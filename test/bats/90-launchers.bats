@@ -25,6 +25,19 @@ teardown() {
 	close_bed
 }
 
+@test "an example that cannot run says so at once" {
+	says() { # TEXT COMMAND...
+		run timeout 10 "${@:2}"
+		[[ $status == [12] && $output == *"$1"* ]]
+	}
+	MPIRUN='./none --bind-to core' says 'no ./none here' "$examples/gfl-mpirun.sh" 2
+	says 'usage: gfl-mpirun.sh' "$examples/gfl-mpirun.sh"
+	says './none: No such file' "$examples/gfl-search.sh" 100 ./none
+	says './none: No such file' "$examples/gfl-central.sh" ./none
+	says 'usage: gfl-participant.sh' "$examples/gfl-participant.sh" http://127.0.0.1:1
+	says 'usage: gfl-lead.sh' "$examples/gfl-lead.sh"
+}
+
 nodes_by_mpirun() { # N
 	mpirun -np "$1" gfl-node --listen 127.0.0.1:0 >mpi.out 2>mpi.log 3>&- &
 	mpi=$!
