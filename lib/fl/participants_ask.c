@@ -253,11 +253,31 @@ static void ask(struct seat *seat, struct call *call,
 	seat_ask(seat);
 }
 
+/* Nobody comes by a request that says what cannot be. */
+static int check(const Gfl__V1__AskRequest *in, struct err *err)
+{
+	if (in->answer && !in->instruction)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "an answer, and not which instruction it is to");
+	if (in->instruction && !*in->participant)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			       "instruction %" PRId64
+			       ", and not which participant has it",
+			       in->instruction);
+	return 0;
+}
+
 void ask_serve(struct call *call, const ProtobufCMessage *msg, void *arg)
 {
 	const Gfl__V1__AskRequest *in = (const Gfl__V1__AskRequest *)msg;
-	struct seat *seat = find(arg, call, in);
+	struct seat *seat;
+	struct err err;
 
+	if (check(in, &err)) {
+		call_fail(call, &err);
+		return;
+	}
+	seat = find(arg, call, in);
 	if (!seat)
 		return;
 	if (in->leave)

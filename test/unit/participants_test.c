@@ -630,6 +630,35 @@ TEST(the_same_by_requests_that_are_held)
 	bed_close(&b);
 }
 
+/* It would be given the same again, and nobody would come with the request. */
+TEST(what_cannot_be_meant_is_refused)
+{
+	struct bed b;
+	char token[33], *got;
+	int fd;
+
+	bed_open(&b, (struct participants_opts){0});
+	fd = dial(&b.w);
+	got = ask(&b, fd, "{\"instruction\":7,\"working\":true}");
+	CHECK_HAS(got, "instruction 7, and not which participant has it");
+	free(got);
+	got = ask(&b, fd, "{\"instruction\":7," RESULT "}");
+	CHECK_HAS(got, "\"code\":\"invalid_argument\"");
+	free(got);
+	CHECK_INT(participants_count(b.ps), 0);
+	run(&b);
+	got = ask(&b, fd, "{}");
+	token_of(got, token);
+	CHECK_HAS(got, "\"instruction\":\"1\"");
+	free(got);
+	got = ask(&b, fd, "{\"participant\":\"%s\"," RESULT "}", token);
+	CHECK_HAS(got, "an answer, and not which instruction it is to");
+	free(got);
+	CHECK_INT(b.ok, 0);
+	close(fd);
+	bed_close(&b);
+}
+
 TEST(a_request_is_held_and_its_end_is_noticed)
 {
 	struct bed b;
