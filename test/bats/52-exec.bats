@@ -429,4 +429,5 @@ example() {
 		grep -q ^WatchdogSec= "$unit"
 		grep -q ^Restart=on-failure "$unit"
 	done
+	! grep ^ProcSubset=pid gfl-worker@.service # it would see no load
 }
