@@ -169,6 +169,10 @@ static void report(struct participants *ps, const struct pool_act *a)
 	if (a->code == ERR_DEADLINE_EXCEEDED)
 		seat_rest(seat);
 	if (verdict(a, run, &err)) {
+		if (a->code != ERR_ABORTED) /* that was told when it failed */
+			log_info("unanswered",
+				 "instruction=%" PRId64 " error=%s", a->job,
+				 err.msg);
 		run_free(ps, run);
 		done(&err, &answer, arg);
 	} else {

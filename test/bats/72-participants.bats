@@ -202,6 +202,7 @@ are_there() { # N [FILTER]
 	jq -se '.[0].error == "participant 1 did not answer in time"' lines.2
 	jq -se '.[1].error ==
 		"no participant was free in time; one failed: no data"' lines.2
+	grep -q 'event=unanswered instruction=1 .*participant 1 did not answer in time' srv.log
 }
 
 @test "an instruction that nobody knows is reported so" {
