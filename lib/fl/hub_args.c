@@ -80,12 +80,45 @@ static int take_hyper(struct hub_args *a, struct err *err)
 	return 0;
 }
 
+struct arg {
+	bool given;
+	const char *name;
+};
+
+static const char *first_given(const struct arg *all, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (all[i].given)
+			return all[i].name;
+	return NULL;
+}
+
+/* Without rounds nobody is chosen for one. */
+static int check_async(const struct hub_args *a, struct err *err)
+{
+	const struct arg all[] = {
+		{a->sample < 1, "--sample"},
+		{a->sampler != 0, "--sampler"},
+		{a->choices != 0, "--choices"},
+		{a->fraction < 1, "--fraction"},
+		{a->on[HUB_ON_ROUND] != NULL, "--on-round"},
+	};
+	const char *name = first_given(all, sizeof(all) / sizeof(*all));
+
+	if (!a->mode || !name)
+		return 0;
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		       "%s is for --mode sync: without rounds whoever asks is "
+		       "given the model",
+		       name);
+}
+
 int hub_args_parse(struct hub_args *a, struct err *err)
 {
 	if (!a->steps && !a->epochs)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			       "one of --epochs and --steps is above 0");
-	if (check_exec(a, err) || take_hyper(a, err))
+	if (check_exec(a, err) || take_hyper(a, err) || check_async(a, err))
 		return (int)err->code;
 	if (a->target > 0 && !a->test && !a->clients_eval_every)
 		return err_set(err, ERR_INVALID_ARGUMENT,
@@ -101,10 +134,7 @@ int hub_args_parse(struct hub_args *a, struct err *err)
 
 const char *hub_args_trains(const struct hub_args *a)
 {
-	const struct {
-		bool given;
-		const char *name;
-	} all[] = {
+	const struct arg all[] = {
 		{a->mode != 0, "--mode"},
 		{strcmp(a->model, "mlp") != 0, "--model"},
 		{a->init != NULL, "--init"},
@@ -116,10 +146,7 @@ const char *hub_args_trains(const struct hub_args *a)
 		{a->on[HUB_ON_SHUTDOWN] != NULL, "--on-shutdown"},
 	};
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
-		if (all[i].given)
-			return all[i].name;
-	return NULL;
+	return first_given(all, sizeof(all) / sizeof(*all));
 }
 
 int hub_args_opts(struct hub_args *a, struct hub_opts *out, struct err *err)

@@ -222,7 +222,13 @@ little() { # ROUNDS
 	! cmp srv.safetensors whole/srv.safetensors || return 1
 }
 
-@test "a rule that does not fit the mode is refused" {
+@test "a rule that does not fit the mode is refused, and so is a choice" {
+	local option
+	for option in '--sample 0.5' '--sampler power' '--choices 3' \
+		'--fraction 0.5' '--on-round true'; do
+		fails 2 gfl-server --db a.db --mode async $option --listen 127.0.0.1:0
+		[[ $said == *"${option% *} is for --mode sync"* ]]
+	done
 	fails 2 gfl-server --db a.db --mode async --aggregate median \
 		--listen 127.0.0.1:0
 	[[ $said == *'median is for --mode sync'* ]]
