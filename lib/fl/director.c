@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/process.h"
 #include "fl/director_impl.h"
 #include "fl/reached.h"
 #include "fl/theta.h"
+#include "store/lock.h"
 
 enum { GRACE_MS = 5000, BACK_IN_S = 5 };
 
@@ -251,12 +253,18 @@ int director_open(struct director **out, struct loop *loop, struct server *s,
 {
 	struct director *d;
 	struct answers answers;
+	struct lock *lock = NULL;
 	int64_t round;
 
-	if (reached_read(opts->reached, &round, err) ||
-	    answers_open(&answers, opts->dir, err))
+	if (file_make_dirs(opts->dir, err) ||
+	    lock_open(&lock, opts->reached, err) ||
+	    reached_read(opts->reached, &round, err) ||
+	    answers_open(&answers, opts->dir, err)) {
+		lock_close(lock);
 		return (int)err->code;
+	}
 	d = mem_zero(1, sizeof(*d));
+	d->lock = lock;
 	d->answers = answers;
 	d->round = d->ended = round;
 	d->ended_ms = clock_ms();
@@ -298,6 +306,7 @@ void director_close(struct director *d)
 	answers_close(&d->answers);
 	if (d->done && !d->err.code)
 		unlink(d->reached);
+	lock_close(d->lock);
 	free(d->led);
 	free(d->reached);
 	free(d);

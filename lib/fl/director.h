@@ -36,7 +36,8 @@ struct director_opts {
 	const struct command *command; /* borrowed */
 	const char *dir;          /* of answers, for us alone; made; copied */
 	const char *reached;      /* file of the rounds that have ended, there
-				     until the work is done; copied */
+				     until the work is done, and locked for us
+				     alone; copied */
 	int64_t min_participants; /* no round begins with fewer, and the
 				     command is first run when so many came */
 	double sample;   /* so many of those there are instructed, 0..1 */
@@ -51,7 +52,7 @@ struct director_opts {
 
 /* Lead participants who come to s; over(arg) when it has ended, once, never
  * within a director_...(). Borrowed until director_close(): loop, s. A dir that
- * cannot be made fails. */
+ * cannot be made fails, and so does what another process leads from. */
 typedef void director_fn(void *arg);
 int director_open(struct director **out, struct loop *loop, struct server *s,
 		  const struct director_opts *opts, director_fn *over,

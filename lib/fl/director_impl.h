@@ -17,6 +17,7 @@ struct director {
 	struct director_opts opts;
 	struct answers answers;
 	char *reached;
+	struct lock *lock; /* of both: another one's answers are not ours */
 	struct participants *ps;
 	director_fn *over;
 	struct process *process;

@@ -247,6 +247,19 @@ are_there() { # N [FILTER]
 		srv.log
 }
 
+@test "a second server does not lead from the first one's files" {
+	script lead <<<'exit 0'
+	lead
+	touch srv.db.answers/1.npz
+	fails 7 gfl-server --db srv.db --on-participants ./lead --listen 127.0.0.1:0
+	[[ $said == *"srv.db.rounds is in use by process $srv_pid" ]]
+	[ -e srv.db.answers/1.npz ]
+	crash srv
+	again srv
+	stop srv
+	[ ! -e srv.db.answers ]
+}
+
 @test "a command that leads ends with a server that is killed" {
 	mkfifo begun
 	script lead <<-'END'
