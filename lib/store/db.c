@@ -273,12 +273,33 @@ static int make_file(const char *path, struct err *err)
 	return 0;
 }
 
+/* A file that was never locked and is none of SQLite's is not ours: nothing is
+ * put beside it. */
+static int check_whose(const char *path, struct err *err)
+{
+	static const char magic[] = "SQLite format 3";
+	char head[sizeof(magic)] = "", *lock = mem_fmt("%s.lock", path);
+	int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
+	int fd = access(lock, F_OK) ? open(path, flags) : -1;
+	ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof(head));
+
+	free(lock);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0 || !memcmp(head, magic, sizeof(magic)))
+		return 0;
+	err_set(err, ERR_DATA_LOSS, "%s is no database", path);
+	return err_hint(err, "name another file with --db");
+}
+
 int db_open(struct db **out, const char *path, enum db_kind kind,
 	    struct err *err)
 {
 	struct db *d = new_db(path);
-	int rc = lock_open(&d->lock, path, err);
+	int rc = check_whose(path, err);
 
+	if (!rc)
+		rc = lock_open(&d->lock, path, err);
 	if (!rc)
 		rc = make_file(path, err);
 	if (!rc)

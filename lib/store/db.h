@@ -28,7 +28,8 @@ enum db_kind {
  *   RESOURCE_EXHAUSTED   in use by another process (its pid is named), disk
  *                        full, directory or file cannot be written
  *   NOT_FOUND            its directory does not exist
- *   DATA_LOSS            damaged: "FILE is damaged: ..."
+ *   DATA_LOSS            damaged: "FILE is damaged: ...", or not ours at all:
+ *                        then no lock is left beside it
  *   FAILED_PRECONDITION  of another kind
  * *out is freed by db_close(). */
 int db_open(struct db **out, const char *path, enum db_kind kind,

@@ -404,7 +404,8 @@ confirm() { # ID INSTANCE CLUSTER
 	cmp gw.db before
 	head -c 50000 /dev/urandom >noise.db
 	fails 70 gfl-gateway --listen 127.0.0.1:0 --db noise.db
-	[[ $said == *noise.db* ]]
+	[[ $said == *'noise.db is no database'*'hint: '*--db ]]
+	[ ! -e noise.db.lock ]
 }
 
 @test "a file of another kind, or of a newer gfl, is refused and left as it is" {

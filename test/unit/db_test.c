@@ -135,7 +135,7 @@ TEST(db_of_another_kind_or_program_is_refused)
 	CHECK(db_open(&d, "b.db", DB_NODE, &err) == ERR_FAILED_PRECONDITION);
 }
 
-TEST(db_that_is_damaged_says_so)
+TEST(db_that_is_damaged_or_none_says_so)
 {
 	int fd = open("a.db", O_CREAT | O_WRONLY, 0600);
 	struct db *d;
@@ -144,6 +144,10 @@ TEST(db_that_is_damaged_says_so)
 	for (int i = 0; i < 512; i++)
 		CHECK(write(fd, "no SQLite", 9) == 9);
 	close(fd);
+	CHECK(db_open(&d, "a.db", DB_NODE, &err) == ERR_DATA_LOSS);
+	CHECK_HAS(err.msg, "a.db is no database");
+	CHECK(access("a.db.lock", F_OK)); /* it is not ours */
+	close(open("a.db.lock", O_CREAT | O_WRONLY, 0600));
 	CHECK(db_open(&d, "a.db", DB_NODE, &err) == ERR_DATA_LOSS);
 	CHECK_HAS(err.msg, "a.db is damaged: ");
 	CHECK(db_open_to_read(&d, "a.db", DB_NODE, &err) == ERR_DATA_LOSS);
