@@ -1,10 +1,8 @@
 /* gfl-server - rounds of training with a centre: clients train, it mixes. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/command.h"
 #include "base/daemon.h"
 #include "base/file.h"
@@ -17,6 +15,7 @@
 #include "fl/director.h"
 #include "fl/elect.h"
 #include "fl/hub_args.h"
+#include "fl/round_out.h"
 #include "wire/tls.h"
 
 struct config {
@@ -61,11 +60,10 @@ static const struct prog prog = {
 		 "other is refused with the reason. State is in SQLite: a "
 		 "server that is killed and started again with the same --db "
 		 "goes on with the round that was under way, which is trained "
-		 "again, and nothing that "
-		 "it told of those before is undone; without rounds "
-		 "(--mode async) that is true of each update that it answered "
-		 "(but for those that wait to be mixed, of fedbuff). At the "
-		 "end every client is told to exit.\n\n"
+		 "again, and nothing that it told of those before is undone; "
+		 "without rounds (--mode async) that is true of each update "
+		 "that it answered (but for those that wait to be mixed, of "
+		 "fedbuff). At the end every client is told to exit.\n\n"
 		 "A client is given a secret when it sets up, its session, and "
 		 "whatever it asks later has to name it; a client of your own "
 		 "makes does so by the field that proto/server.proto says. "
@@ -91,9 +89,9 @@ static const struct prog prog = {
 		 "that it has vanished. A server that was killed or stopped "
 		 "goes on with the number of the round that was under way (a "
 		 "file beside --db has it); what was answered in it is lost. "
-		 "--min-participants, --sample, --fraction, "
-		 "--round-deadline and --rounds count as ever; the options of "
-		 "training do not, or are refused.\n\n"
+		 "--min-participants, --sample, --fraction, --round-deadline "
+		 "and --rounds count as ever; the options of training do not, "
+		 "or are refused.\n\n"
 		 "With --on-leader a server runs beside each node of a "
 		 "cluster, all with the same options. The one whose node leads "
 		 "is active; the others send clients away, naming it, and pull "
@@ -105,23 +103,20 @@ static const struct prog prog = {
 		 "round ends before a majority of nodes has confirmed who "
 		 "leads, so a leader that was stopped, and wakes, mixes "
 		 "nothing. Where the server beside the leader is gone, or "
-		 "hangs, "
-		 "another one asks for the lead for its own node after a few "
-		 "seconds, and takes over. Clients name all servers: "
-		 "gfl-trainer "
-		 "--server URL,URL,... An active server that is stopped "
-		 "(TERM) ends the round under way, has another one take the "
-		 "lead, which goes on with its clients, and exits; so servers "
-		 "are replaced one by one. When all are stopped the clients "
-		 "wait (gfl-trainer --give-up), and go on with the first that "
-		 "is started again; "
-		 "gfl-run stop --server URL,... ends all of them, servers and "
-		 "clients. With "
-		 "--mode async an update is answered once its version is "
-		 "durable at all servers that follow, so that none that was "
-		 "answered is lost (of fedbuff those may be that wait to be "
-		 "mixed); one that was not is sent to the next active server, "
-		 "where it counts once (not with --scheme strat).",
+		 "hangs, another one asks for the lead for its own node after "
+		 "a few seconds, and takes over. Clients name all servers: "
+		 "gfl-trainer --server URL,URL,... An active server that is "
+		 "stopped (TERM) ends the round under way, has another one "
+		 "take the lead, which goes on with its clients, and exits; so "
+		 "servers are replaced one by one. When all are stopped the "
+		 "clients wait (gfl-trainer --give-up), and go on with the "
+		 "first that is started again; gfl-run stop --server URL,... "
+		 "ends all of them, servers and clients. With --mode async an "
+		 "update is answered once its version is durable at all "
+		 "servers that follow, so that none that was answered is lost "
+		 "(of fedbuff those may be that wait to be mixed); one that "
+		 "was not is sent to the next active server, where it counts "
+		 "once (not with --scheme strat).",
 	.example = "gfl-server --model mlp --rounds 20 --min-participants 3 "
 		   "--test /usr/share/datasets/fashion-mnist --db server.db\n"
 		   "gfl-trainer --server http://127.0.0.1:8700 --data "
@@ -149,75 +144,7 @@ struct app {
 	char *db, *model_out;
 };
 
-/* --- output ----------------------------------------------------------------
- */
-
-static const struct out_col cols[] = {
-	{"round", OUT_INT},          {"activated", OUT_INT},
-	{"admitted", OUT_INT},       {"refused", OUT_INT},
-	{"missing", OUT_TEXT},       {"examples", OUT_INT},
-	{"loss", OUT_REAL},          {"accuracy", OUT_REAL},
-	{"bytes_sent", OUT_INT},     {"bytes_received", OUT_INT},
-	{"seconds", OUT_REAL},       {"at", OUT_TIME},
-	{"staleness", OUT_REAL},     {"eval_asked", OUT_INT},
-	{"eval_answered", OUT_INT},  {"eval_missing", OUT_TEXT},
-	{"eval_examples", OUT_INT},  {"eval_loss", OUT_REAL},
-	{"eval_accuracy", OUT_REAL},
-};
-
-static struct out_cell number(bool there, int64_t n)
-{
-	return there ? out_int(n) : out_none();
-}
-
-static void on_round(const struct hub_round *r, void *arg)
-{
-	struct app *app = arg;
-
-	const struct hub_evaluation *e = &r->evaluation;
-	const bool asked = e->round;
-
-	out_row(app->out, out_int(r->round), out_int(r->activated),
-		out_int(r->admitted), out_int(r->refused), out_text(r->missing),
-		out_int(r->examples), out_real(r->loss), out_real(r->accuracy),
-		out_int(r->bytes_sent), out_int(r->bytes_received),
-		out_real(r->seconds), out_time(r->ended_ms),
-		out_real(r->staleness), number(asked, e->asked),
-		number(asked, e->answered), out_text(asked ? e->missing : NULL),
-		number(asked, e->examples),
-		out_real(asked ? e->loss : (double)NAN),
-		out_real(asked ? e->accuracy : (double)NAN));
-}
-
-static const struct out_col led_cols[] = {
-	{"round", OUT_INT},  {"instructed", OUT_INT}, {"answered", OUT_INT},
-	{"failed", OUT_INT}, {"seconds", OUT_REAL},   {"at", OUT_TIME},
-};
-
-static void on_led_round(const struct director_round *r, void *arg)
-{
-	struct app *app = arg;
-
-	out_row(app->out, out_int(r->round), out_int(r->instructed),
-		out_int(r->answered), out_int(r->failed), out_real(r->seconds),
-		out_time(clock_wall_ms()));
-}
-
-static int begin_output(struct app *app, const struct config *cfg,
-			struct err *err)
-{
-	bool led = cfg->on_participants;
-	struct out_opts how = cfg->out;
-
-	how.daemon = true;
-	return out_begin(&app->out, &how, led ? led_cols : cols,
-			 led ? sizeof(led_cols) / sizeof(*led_cols)
-			     : sizeof(cols) / sizeof(*cols),
-			 true, err);
-}
-
-/* --- life ------------------------------------------------------------------
- */
+/* --- life ----------------------------------------------------------------- */
 
 static void on_end(void *arg)
 {
@@ -253,11 +180,10 @@ static int open_test(struct app *app, const struct config *cfg, struct err *err)
 
 static int open_hub(struct app *app, struct config *cfg, struct err *err)
 {
-	const struct elect_opts elect = {
-		.node = cfg->node.at[0],
-		.peers = &cfg->peers,
-		.bind = cfg->daemon.bind,
-		.tls = app->tls};
+	const struct elect_opts elect = {.node = cfg->node.at[0],
+					 .peers = &cfg->peers,
+					 .bind = cfg->daemon.bind,
+					 .tls = app->tls};
 	struct hub_opts how;
 
 	if (hub_args_opts(&cfg->hub, &how, err))
@@ -268,8 +194,8 @@ static int open_hub(struct app *app, struct config *cfg, struct err *err)
 	how.test = app->test;
 	how.db = app->db;
 	how.model_out = app->model_out;
-	how.on_round = on_round;
-	how.on_round_arg = app;
+	how.on_round = round_out_hub;
+	how.on_round_arg = app->out;
 	how.shown = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
 	if (cfg->on_leader)
 		return elect_open(&app->elect, app->loop, app->server, &how,
@@ -294,15 +220,15 @@ static int open_director(struct app *app, const struct config *cfg,
 		.command_ms = cfg->hub.handler_ms,
 		.rounds = cfg->hub.rounds,
 		.max_bytes = (size_t)cfg->daemon.max_message,
-		.on_round = on_led_round,
-		.arg = app,
+		.on_round = round_out_led,
+		.on_round_arg = app->out,
 	};
 	int rc = guard_open(&app->command, cfg->on_participants, err);
 
 	how.command = app->command;
 	rc = rc ? err_wrap(err, "--on-participants")
 		: director_open(&app->director, app->loop, app->server, &how,
-				on_end, err);
+				on_end, app, err);
 	free(reached);
 	free(dir);
 	return rc;
@@ -340,7 +266,8 @@ static int open_all(struct app *app, struct config *cfg, struct err *err)
 	rc = rc || loop_open(&app->loop, err) ||
 	     server_open_as(&app->server, app->loop, &cfg->daemon, serve,
 			    err) ||
-	     begin_output(app, cfg, err) || open_what_leads(app, cfg, err);
+	     round_out_begin(&app->out, &cfg->out, cfg->on_participants, err) ||
+	     open_what_leads(app, cfg, err);
 	return rc ? (int)err->code : 0;
 }
 

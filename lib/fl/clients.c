@@ -40,8 +40,7 @@ struct clients {
 	void *failed_arg, *stopped_arg;
 };
 
-/* --- names -----------------------------------------------------------------
- */
+/* --- names ---------------------------------------------------------------- */
 
 static int part_of_list(char **out, const char *text, int i, int n,
 			struct err *err)
@@ -117,8 +116,7 @@ static char *db_of(const char *db, int i, int n)
 		      : mem_fmt("%.*s-%d.db", str_stem(db), db, i);
 }
 
-/* --- requests --------------------------------------------------------------
- */
+/* --- requests ------------------------------------------------------------- */
 
 /* A request's trainer; or, where the ids are another cluster's, whoever bridges
  * it. */
@@ -222,8 +220,7 @@ static void serve_all(struct clients *c)
 	server_metrics(c->server, metrics, c);
 }
 
-/* --- life ------------------------------------------------------------------
- */
+/* --- life ----------------------------------------------------------------- */
 
 static void attached(void *arg)
 {

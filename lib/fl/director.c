@@ -23,7 +23,7 @@ static void on_over(void *arg)
 {
 	struct director *d = arg;
 
-	d->over(d->opts.arg);
+	d->over(d->over_arg);
 }
 
 static void end(struct director *d)
@@ -70,7 +70,7 @@ static void next_round(void *arg)
 		return;
 	}
 	if (d->opts.on_round)
-		d->opts.on_round(&r, d->opts.arg);
+		d->opts.on_round(&r, d->opts.on_round_arg);
 	ask_command(d);
 }
 
@@ -249,7 +249,7 @@ static void begin(void *arg)
 
 int director_open(struct director **out, struct loop *loop, struct server *s,
 		  const struct director_opts *opts, director_fn *over,
-		  struct err *err)
+		  void *arg, struct err *err)
 {
 	struct director *d;
 	struct answers answers;
@@ -272,6 +272,7 @@ int director_open(struct director **out, struct loop *loop, struct server *s,
 	d->loop = loop;
 	d->opts = *opts;
 	d->over = over;
+	d->over_arg = arg;
 	participants_open(&d->ps, loop, s, &(struct participants_opts){0});
 	director_serve(d, s);
 	wait_for_enough(d, begin);

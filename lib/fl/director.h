@@ -47,7 +47,7 @@ struct director_opts {
 	int64_t rounds;              /* 0: until the command says */
 	size_t max_bytes;            /* that it may print */
 	director_round_fn *on_round; /* or NULL */
-	void *arg;
+	void *on_round_arg;
 };
 
 /* Lead participants who come to s; over(arg) when it has ended, once, never
@@ -56,7 +56,7 @@ struct director_opts {
 typedef void director_fn(void *arg);
 int director_open(struct director **out, struct loop *loop, struct server *s,
 		  const struct director_opts *opts, director_fn *over,
-		  struct err *err) MUST_CHECK;
+		  void *arg, struct err *err) MUST_CHECK;
 
 /* End as soon as the command has (which is told to): then over. */
 void director_stop(struct director *d);

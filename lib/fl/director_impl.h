@@ -20,6 +20,7 @@ struct director {
 	struct lock *lock; /* of both: another one's answers are not ours */
 	struct participants *ps;
 	director_fn *over;
+	void *over_arg;
 	struct process *process;
 	struct instruction *next; /* until there are enough participants */
 	struct timer soon; /* what does not happen within a director_...() */

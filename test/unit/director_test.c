@@ -110,8 +110,8 @@ static void bed_open(struct bed *b, struct director_opts opts)
 	opts.deadline_ms = opts.deadline_ms ? opts.deadline_ms : 60000;
 	opts.max_bytes = 1 << 20;
 	opts.on_round = on_round;
-	opts.arg = b;
-	CHECK(!director_open(&b->d, b->w.loop, b->w.server, &opts, on_over,
+	opts.on_round_arg = b;
+	CHECK(!director_open(&b->d, b->w.loop, b->w.server, &opts, on_over, b,
 			     NULL));
 }
 
