@@ -108,9 +108,15 @@ int participants_run(struct participants *ps, struct instruction *i,
 		.timeout_ms = opts->timeout_ms ? opts->timeout_ms : 600000,
 		.tries = opts->tries ? opts->tries : 3,
 	};
+	size_t max = server_max_message(ps->server);
 	struct run *run;
 	int64_t job;
 
+	if (i->size > max)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			       "an instruction of %zu bytes is above "
+			       "max-message (%zu)",
+			       i->size, max);
 	if (pool_submit(&ps->pool, &order, clock_ms(), &job, err))
 		return (int)err->code;
 	run = mem_zero(1, sizeof(*run));

@@ -69,7 +69,8 @@ typedef void run_done_fn(const struct err *err, const struct run_answer *a,
 			 void *arg);
 
 /* Give an instruction to a participant. The run's number, above all before it,
- * is in *run, unless that is NULL. Too many: RESOURCE_EXHAUSTED; who is not there: NOT_FOUND. */
+ * is in *run, unless that is NULL. Too many, or what is above the server's
+ * max-message: RESOURCE_EXHAUSTED; who is not there: NOT_FOUND. */
 int participants_run(struct participants *ps, struct instruction *i,
 		     const struct run_opts *opts, run_done_fn *done, void *arg,
 		     int64_t *run, struct err *err) MUST_CHECK;

@@ -43,6 +43,11 @@ size_t server_unread(const struct server *s)
 	return s->unread;
 }
 
+size_t server_max_message(const struct server *s)
+{
+	return s->max_message;
+}
+
 void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
 		   void *arg)
 {

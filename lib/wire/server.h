@@ -79,6 +79,8 @@ ProtobufCMessage *call_take(struct call *call);
  * ones waits until it is less. */
 size_t server_unread(const struct server *s);
 
+size_t server_max_message(const struct server *s); /* bytes */
+
 /* Serve a method; arg goes to fn. The tables in rpc.h name the methods. */
 void server_handle(struct server *s, enum rpc_name name, server_fn *fn,
 		   void *arg);

@@ -284,6 +284,28 @@ TEST(an_instruction_may_come_before_the_participant)
 	bed_close(&b);
 }
 
+/* Nobody could get it; whoever it was given to would lose its stream. */
+TEST(an_instruction_above_the_bound_is_given_to_nobody)
+{
+	struct bed b;
+	struct err err;
+
+	bed_open(&b, (struct participants_opts){0});
+	instruction_free(b.in);
+	b.in = train(1, 16 << 20);
+	come(&b, 0, ANSWERS);
+	CHECK_INT(participants_run(b.ps, b.in, &(struct run_opts){0}, done, &b,
+				   NULL, &err),
+		  ERR_RESOURCE_EXHAUSTED);
+	CHECK_HAS(err.msg, "is above max-message (67108864)");
+	instruction_free(b.in);
+	b.in = train(1, 10);
+	run(&b);
+	UNTIL(&b.w, b.ok);
+	CHECK_INT(b.who, 1);
+	bed_close(&b);
+}
+
 TEST(who_does_not_know_an_instruction_says_so)
 {
 	struct bed b;
