@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/opt.h"
 #include "base/out.h"
@@ -58,7 +59,8 @@ static const struct prog prog = {
 		"what came of each: its numbers beside id, status (done, "
 		"failed or "
 		"cancelled), worker, duration_s, error and the task; -F takes "
-		"their names too (-F id,accuracy). Each line "
+		"their names too (-F id,accuracy); on a terminal name and task "
+		"are left out, so that the numbers are seen. Each line "
 		"is queued once, also when the master is killed and started "
 		"again meanwhile; it may be away for --timeout. Says on "
 		"standard error why nothing comes. Interrupted, "
@@ -152,14 +154,17 @@ static int run(struct job *j, const char *path, struct err *err)
 {
 	const struct config *cfg = j->cfg;
 	int64_t after[OPT_LIST_MAX];
+	struct out_opts how = cfg->out;
 	struct err later;
 	int rc;
 
 	if (parse_after(cfg, after, err))
 		return (int)err->code;
+	if (!how.format && !how.fields && isatty(STDOUT_FILENO))
+		how.fields = "id,status,worker,duration_s,error,result";
 	if (cfg->wait)
-		rc = out_begin(&j->out, &cfg->out, rows_result, ROWS_RESULT,
-			       true, err);
+		rc = out_begin(&j->out, &how, rows_result, ROWS_RESULT, true,
+			       err);
 	else
 		rc = out_begin(&j->out, &cfg->out, id_cols, 1, false, err);
 	if (rc)

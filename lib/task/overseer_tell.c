@@ -155,7 +155,8 @@ static void put_head(struct screen_page *p, const char *url,
 		screen_line(p, line);
 		return;
 	}
-	buf_putf(line, "%d workers alive, %d dead", s->workers, s->dead);
+	buf_putf(line, "%d worker%s alive, %d dead", s->workers,
+		 s->workers == 1 ? "" : "s", s->dead);
 	screen_line(p, line);
 	buf_putf(line, "%" PRId64 " tasks ready", s->ready);
 	if (s->next_ms)

@@ -19,6 +19,9 @@ EOS
 	grep '"epochs":3[,}]' best # as it was printed
 	[ "$(rows "SELECT count(*) FROM state WHERE state = 4")" = 4 ]
 	[ "$(gfl-list tasks -F accuracy -o tsv | sort -g | tail -n 1)" = 1.32 ]
+	echo '{"lr":0,"batch":8}' >one
+	command script -qec 'stty cols 80; gfl-submit --wait one' /dev/null </dev/null >screen
+	grep -q '^ *5 done .*"accuracy":0.08' screen
 	echo '{"lr":0,"batch":16}' | gfl-submit --wait -o tsv \
 		-F accuracy,task >row
 	[ "$(<row)" = $'0.16\t{"lr":0,"batch":16}' ]
