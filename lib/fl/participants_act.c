@@ -13,13 +13,15 @@ enum {
 	IDLE_BYTES = 64 << 10 /* … this, together */
 };
 
-/* Its instruction ended before it was sent: it waits as before. */
+/* Its instruction ended before it was sent: it waits as before, unless it is to
+ * ask again. */
 static void take_back(struct seat *seat)
 {
 	int64_t now_ms = clock_ms();
 
 	pool_answer(&seat->ps->pool, seat->id, ERR_OK, now_ms);
-	pool_ask(&seat->ps->pool, seat->id, now_ms);
+	if (seat->call)
+		pool_ask(&seat->ps->pool, seat->id, now_ms);
 }
 
 static size_t give_one(struct seat *seat)
@@ -81,7 +83,9 @@ static void give_more(void *arg)
 	while ((seat = TAILQ_FIRST(&ps->giving)) && !is_full(ps, unread))
 		unread += give_one(seat);
 	participants_act(ps);
-	if (!TAILQ_EMPTY(&ps->giving))
+	if (TAILQ_EMPTY(&ps->giving))
+		ps->full_ms = 0;
+	else
 		timer_set(&ps->give, ps->loop, GIVE_AGAIN_MS, give_more, ps);
 }
 

@@ -90,11 +90,15 @@ static void on_held(void *arg)
 		let_work(seat);
 		return;
 	}
-	if (seat->to_give) { /* any moment now */
+	if (seat->to_give && !ps->full_ms) { /* any moment now */
 		timer_set(&seat->hold, ps->loop, 1, on_held, seat);
 		return;
 	}
 	reply_later(let_go(seat), seat->token, 0);
+	if (seat->to_give) { /* others read first; it keeps its place */
+		expect_word(seat);
+		return;
+	}
 	if (pool_look(&ps->pool, seat->id, &info) && info.state != POOL_WORKING)
 		pool_rest(&ps->pool, seat->id, now_ms);
 	participants_act(ps);

@@ -1028,3 +1028,34 @@ TEST(who_does_not_read_holds_up_nobody_else)
 	close(fd);
 	bed_close(&b);
 }
+
+TEST(who_is_long_to_wait_for_what_it_was_given_asks_again)
+{
+	struct bed b;
+	char token[33], *got;
+	int idle, asks;
+
+	bed_open(&b, (struct participants_opts){.max_unread = 1 << 20,
+						.hold_ms = 1});
+	instruction_free(b.in);
+	b.in = train(1, 4 << 20);
+	idle = dial(&b.w);
+	run(&b);
+	post(&b.w, idle, ASK, JSON, "{}", "");
+	UNTIL(&b.w, server_unread(b.w.server) > 1 << 20);
+	instruction_free(b.in);
+	b.in = train(1, 10);
+	asks = dial(&b.w);
+	run(&b);
+	got = ask(&b, asks, "{}");
+	token_of(got, token);
+	CHECK_HAS(got, "\"reconnectIn\":0");
+	while (!strstr(got, "\"instruction\":\"2\"")) {
+		free(got);
+		got = ask(&b, asks, "{\"participant\":\"%s\"}", token);
+	}
+	free(got);
+	close(idle);
+	close(asks);
+	bed_close(&b);
+}
