@@ -9,7 +9,7 @@
 #include "fl/spoke_impl.h"
 
 enum {
-	JOBS = 2,
+	JOBS = 1,
 	ASK_MS = 40000, /* the server holds it for 20 s */
 	HOLD_MS = 2000, /* where others may take its place: shorter, so that
 			   one that has stopped is noticed sooner (SPOKE_SOON_MS) */

@@ -80,7 +80,8 @@ struct spoke {
 	Gfl__V1__FlPullRequest pull_ask;
 	char *base;              /* the model that comes */
 	struct spoke_work *work; /* trained, or at the worker */
-	bool working;            /* the worker has it */
+	bool working;            /* the worker has it, or one that is no more */
+	bool waits;              /* the next, for the worker */
 	struct rpc *sending;
 	struct timer resend;
 

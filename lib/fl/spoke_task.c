@@ -234,6 +234,8 @@ static void worked(void *arg)
 	s->working = false;
 	if (s->work != w) { /* the task is no more */
 		free_work(w);
+		if (s->waits)
+			begin_work(s);
 	} else if (s->exec) {
 		worked_outside(w);
 	} else if (err.code == ERR_ABORTED) {
@@ -269,13 +271,18 @@ static struct learner_steps steps_of(const struct spoke *s, int64_t n)
 	};
 }
 
-/* The logical client whose turn it is, from the base that is there. */
+/* The logical client whose turn it is, from the base that is there. What the
+ * worker has of a task that is no more ends first. */
 static void begin_work(struct spoke *s)
 {
-	struct spoke_work *w = mem_zero(1, sizeof(*w));
+	struct spoke_work *w;
 	int32_t logical = s->task.logical[s->task.at];
 	int64_t n = (int64_t)s->opts.indexes[logical].n;
 
+	s->waits = s->working;
+	if (s->waits)
+		return;
+	w = mem_zero(1, sizeof(*w));
 	w->spoke = s;
 	w->base = s->base;
 	s->base = NULL;
@@ -345,6 +352,7 @@ void spoke_task_close(struct spoke *s)
 	timer_stop(&s->resend);
 	if (s->working)
 		s->work = NULL;
+	s->waits = false;
 	forget_work(s);
 	free_task(&s->task);
 	free_task(&s->next);

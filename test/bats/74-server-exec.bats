@@ -203,3 +203,51 @@ own() { # N [OPTION...]
 	[ "$(rounds '[.round, .examples] | tojson')" = $'[1,100]\n[2,100]' ]
 	[ "$(parameters srv.safetensors)" != 0 ]
 }
+
+# Until trainer 1 has so many models of 10 parameters.
+has_models() { # COUNT
+	until curl -sS "$t1_url/metrics" |
+		grep -qx "gfl_trainer_received_bytes_total $((40 * $1))"; do
+		kill -0 "$t1_pid"
+	done
+}
+
+@test "a program that is still at what was dropped is waited for, then what is asked is trained" {
+	write_own
+	zeroed zero.safetensors
+	mkfifo begun go
+	echo 'echo begun >begun; read -r _ <go' >behave.1
+	server --model exec --init zero.safetensors --rounds 1 \
+		--min-participants 1 --steps 4 --lr 0.1
+	own 1
+	read -r _ <begun
+	for n in 2 3 4; do # to each start of the server it is another task
+		crash srv
+		again srv
+		has_models "$n"
+	done
+	echo >go
+	read -r _ <begun
+	echo >go
+	ends srv t1
+	[ "$(rounds '[.admitted, .refused] | tojson')" = '[1,0]' ]
+	[ "$(parameters srv.safetensors)" = 1 ]
+}
+
+@test "a trainer that is told the end may have what was dropped before it" {
+	write_own
+	zeroed zero.safetensors
+	mkfifo begun go
+	echo 'echo begun >begun; read -r _ <go' >behave.1
+	server --model exec --init zero.safetensors --rounds 1 \
+		--min-participants 1 --steps 4 --lr 0.1
+	own 1
+	read -r _ <begun
+	crash srv
+	again srv
+	has_models 2
+	echo >go
+	read -r _ <begun
+	stop srv
+	ends t1
+}
