@@ -32,6 +32,12 @@ struct spoke_work {
 	int64_t activation;
 	uint64_t update_id;
 	uint64_t seed; /* of the order of examples */
+	/* as they were when it began, for the worker: a set-up may change the
+	 * spoke's meanwhile */
+	Gfl__V1__FlTraining training;
+	int64_t client;
+	uint64_t run_seed;
+	char layout[17];
 	struct learner_steps steps;
 	double loss, seconds;
 	int64_t examples;

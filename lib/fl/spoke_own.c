@@ -17,16 +17,16 @@
 #include "fl/spoke_impl.h"
 #include "nn/tensors.h"
 
-static bool corrects(const struct spoke *s)
+static bool corrects(const struct spoke_work *w)
 {
-	return s->training.control || s->training.dyn > 0;
+	return w->training.control || w->training.dyn > 0;
 }
 
 /* So that not all of an update travels, or not exactly. */
-static bool compresses(const struct spoke *s)
+static bool compresses(const struct spoke_work *w)
 {
-	return s->training.code == GFL__V1__FL_CODE__GRADIENT_UPDATE &&
-	       (s->training.scheme || s->training.dtype);
+	return w->training.code == GFL__V1__FL_CODE__GRADIENT_UPDATE &&
+	       (w->training.scheme || w->training.dtype);
 }
 
 static char *path_of(const struct spoke *s, int logical, const char *end)
@@ -39,8 +39,8 @@ static char *path_of(const struct spoke *s, int logical, const char *end)
 
 static char *place_of(const struct spoke_work *w)
 {
-	return mem_fmt("%llu %s", (unsigned long long)w->spoke->seed,
-		       w->spoke->layout);
+	return mem_fmt("%llu %s", (unsigned long long)w->run_seed,
+		       w->layout);
 }
 
 int spoke_own_write(const struct spoke_work *w, struct err *err)
@@ -114,22 +114,22 @@ void spoke_own_begin(struct spoke_work *w)
 	const size_t n = s->learner->model->n;
 	float **own = &s->own[w->logical];
 
-	if ((corrects(s) || compresses(s)) && !s->read[w->logical])
+	if ((corrects(w) || compresses(w)) && !s->read[w->logical])
 		read_kept(w);
 	s->read[w->logical] = true;
-	if (!corrects(s))
+	if (!corrects(w))
 		return;
 	if (!*own)
 		*own = mem_zero(n, sizeof(**own));
 	w->shift = mem_zero(n, sizeof(*w->shift));
-	if (s->training.control) {
+	if (w->training.control) {
 		w->control = mem_zero(n, sizeof(*w->control));
 		floats_unpack(w->control, w->base + 4 * s->learner->model->len,
 			      n);
 		correction_scaffold(w->control, *own, n, w->shift);
 	} else {
 		correction_dyn(*own, n, w->shift);
-		w->steps.prox = s->training.dyn;
+		w->steps.prox = w->training.dyn;
 	}
 	w->steps.shift = w->shift;
 }
@@ -144,12 +144,12 @@ void spoke_own_end(struct spoke_work *w)
 	const size_t n = s->learner->model->n;
 	float *x;
 
-	if (!corrects(s))
+	if (!corrects(w))
 		return;
 	x = mem_zero(n, sizeof(*x));
 	floats_unpack(x, w->base, n);
 	w->own = mem_dup(s->own[w->logical], n * sizeof(*x));
-	if (s->training.control)
+	if (w->training.control)
 		correction_scaffold_end(x, s->learner->params, w->control,
 					w->own, n, lr, reach, w->control);
 	else
@@ -159,7 +159,7 @@ void spoke_own_end(struct spoke_work *w)
 
 void spoke_own_left(struct spoke_work *w, float *left)
 {
-	if (compresses(w->spoke))
+	if (compresses(w))
 		w->left = left;
 	else
 		free(left);

@@ -9,6 +9,7 @@
 #include "base/crc.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "fl/floats.h"
 #include "fl/spoke_impl.h"
 
@@ -286,6 +287,10 @@ static void begin_work(struct spoke *s)
 	w->spoke = s;
 	w->base = s->base;
 	s->base = NULL;
+	w->training = s->training;
+	w->client = s->id;
+	w->run_seed = s->seed;
+	str_copy(w->layout, sizeof(w->layout), s->layout);
 	w->logical = logical;
 	w->activation = s->task.id;
 	w->update_id = rand_id();
@@ -329,17 +334,21 @@ static void pull(struct spoke *s)
 			      &sink, pulled, s);
 }
 
-/* The next one begins with the same model. */
+/* The next one begins with the same model. What was carried to another server
+ * is the last of its task. */
 void spoke_task_sent(struct spoke *s)
 {
-	s->base = s->work->base;
-	s->work->base = NULL;
-	forget_work(s);
-	if (s->task.id > 0 && ++s->task.at < s->task.n) {
-		begin_work(s);
-		return;
+	const bool carried = s->task.id < 0;
+
+	if (!carried) {
+		s->base = s->work->base;
+		s->work->base = NULL;
 	}
-	finish(s);
+	forget_work(s);
+	if (!carried && ++s->task.at < s->task.n)
+		begin_work(s);
+	else
+		finish(s);
 }
 
 /* The worker frees what it still has when it is done. */

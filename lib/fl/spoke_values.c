@@ -28,17 +28,16 @@ static float *difference(const struct spoke_work *w)
 static uint32_t choose(const struct spoke_work *w, const float *d,
 		       uint32_t *index)
 {
-	const struct spoke *s = w->spoke;
 	const struct mask mask = {
-		.run = s->id,
+		.run = w->client,
 		.t = w->activation,
-		.seed = s->seed,
-		.n = (uint32_t)s->learner->model->len,
-		.c = s->training.c,
+		.seed = w->run_seed,
+		.n = (uint32_t)w->spoke->learner->model->len,
+		.c = w->training.c,
 	};
 	uint32_t k = mask_count(mask.n, mask.c);
 
-	if (s->training.scheme == GFL__V1__SCHEME__STRAT)
+	if (w->training.scheme == GFL__V1__SCHEME__STRAT)
 		mask_indices(&mask, index);
 	else
 		topk_select(d, mask.n, k, index);
@@ -48,7 +47,7 @@ static uint32_t choose(const struct spoke_work *w, const float *d,
 /* d is ours, and what is left of it kept. */
 static int encode(struct spoke_work *w, float *d, struct err *err)
 {
-	const Gfl__V1__FlTraining *t = &w->spoke->training;
+	const Gfl__V1__FlTraining *t = &w->training;
 	uint32_t k = (uint32_t)w->spoke->learner->model->len;
 	const bool dense = t->scheme == GFL__V1__SCHEME__DENSE;
 	const struct payload_form form = {
@@ -75,19 +74,19 @@ static int encode(struct spoke_work *w, float *d, struct err *err)
 
 int spoke_values(struct spoke_work *w, struct err *err)
 {
-	struct spoke *s = w->spoke;
-	const struct learner *l = s->learner;
+	const struct learner *l = w->spoke->learner;
 	float *d;
 	int rc;
 
-	if (s->training.code == GFL__V1__FL_CODE__PARAMETER_UPDATE) {
-		char *to = buf_room(&w->values, spoke_model_size(s));
+	if (w->training.code == GFL__V1__FL_CODE__PARAMETER_UPDATE) {
+		const size_t len = l->model->len * 4;
+		const size_t more = w->control ? l->model->n * 4 : 0;
+		char *to = buf_room(&w->values, len + more);
 
 		floats_pack(to, l->params, l->model->len);
 		if (w->control)
-			floats_pack(to + l->model->len * 4, w->control,
-				    l->model->n);
-		w->values.len = spoke_model_size(s);
+			floats_pack(to + len, w->control, l->model->n);
+		w->values.len = len + more;
 		return 0;
 	}
 	d = difference(w);

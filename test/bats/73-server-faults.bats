@@ -429,3 +429,18 @@ invent() { # FROM TO [ASK]
 		gfl-model info srv.safetensors -o tsv >/dev/null
 	done
 }
+
+@test "what was begun for one server ends as it began, whatever the next one wants" {
+	split 2
+	server --model mlp --steps 4000 --rounds 1 --min-participants 1
+	trainer 1
+	until curl -sS "$t1_url/metrics" |
+		grep -qE '^gfl_trainer_received_bytes_total [1-9]'; do
+		kill -0 "$t1_pid"
+	done
+	crash srv
+	port=$srv_port start next gfl-server --db next.db -o jsonl --model mlp \
+		--aggregate scaffold --rounds 2 --steps 1 --min-participants 1
+	ends next t1
+	[ "$(jq -r .admitted next.out)" = $'1\n1' ]
+}
