@@ -204,6 +204,18 @@ own() { # N [OPTION...]
 	[ "$(parameters srv.safetensors)" != 0 ]
 }
 
+# Trainer 1's program is at work until ./go has a line.
+own_at_work() {
+	write_own
+	zeroed zero.safetensors
+	mkfifo begun go
+	echo 'echo begun >begun; read -r _ <go' >behave.1
+	server --model exec --init zero.safetensors --rounds 1 \
+		--min-participants 1 --steps 4 --lr 0.1
+	own 1
+	read -r _ <begun
+}
+
 # Until trainer 1 has so many models of 10 parameters.
 has_models() { # COUNT
 	until curl -sS "$t1_url/metrics" |
@@ -213,14 +225,7 @@ has_models() { # COUNT
 }
 
 @test "a program that is still at what was dropped is waited for, then what is asked is trained" {
-	write_own
-	zeroed zero.safetensors
-	mkfifo begun go
-	echo 'echo begun >begun; read -r _ <go' >behave.1
-	server --model exec --init zero.safetensors --rounds 1 \
-		--min-participants 1 --steps 4 --lr 0.1
-	own 1
-	read -r _ <begun
+	own_at_work
 	for n in 2 3 4; do # to each start of the server it is another task
 		crash srv
 		again srv
@@ -235,14 +240,7 @@ has_models() { # COUNT
 }
 
 @test "a trainer that is told the end may have what was dropped before it" {
-	write_own
-	zeroed zero.safetensors
-	mkfifo begun go
-	echo 'echo begun >begun; read -r _ <go' >behave.1
-	server --model exec --init zero.safetensors --rounds 1 \
-		--min-participants 1 --steps 4 --lr 0.1
-	own 1
-	read -r _ <begun
+	own_at_work
 	crash srv
 	again srv
 	has_models 2
